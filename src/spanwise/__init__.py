@@ -1,0 +1,1 @@
+"""Spanwise: train language models from feedback on parts of their answers."""

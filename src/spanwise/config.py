@@ -1,0 +1,115 @@
+"""Typed configuration: frozen pydantic models, YAML files, `key=value` overrides, and their `--help`.
+
+The sentence below each field is its documentation everywhere: in the source, in `--help` and in the docs.
+Unknown keys are refused, and bad combinations fail before any work starts. This file knows nothing of the
+single configs; each lives beside the code that it configures.
+"""
+
+import difflib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import UnionType
+from typing import Any, Self, Union, cast, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import PydanticUndefined
+
+from spanwise.errors import ConfigError, DataError
+from spanwise.storage import read_text, write_text
+
+
+class Config(BaseModel):
+    """Base of all configs: frozen, strict about keys, documented by the string under each field."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    @classmethod
+    def load(cls, path: Path, overrides: Sequence[str] = ()) -> Self:
+        """Reads a YAML file and applies `key=value` overrides (dots reach into sections)."""
+        values = _read_yaml(path)
+        for override in overrides:
+            _apply(values, override)
+        return cls.from_values(values, place=str(path))
+
+    @classmethod
+    def from_values(cls, values: dict[str, Any], *, place: str) -> Self:
+        """Validates plain values; raises ConfigError that names `place`, the key and the remedy."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise ConfigError("; ".join(_complaints(cls, error, place))) from error
+
+    def save(self, path: Path) -> None:
+        """Writes the resolved config as YAML, every default included."""
+        write_text(path, yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+
+
+def field_rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
+    """Yields (dotted key, type, default, sentence) of every field, sections flattened."""
+    for name, field in model.model_fields.items():
+        section = _section(field.annotation)
+        if section is not None:
+            yield from field_rows(section, f"{prefix}{name}.")
+            continue
+        default = field.get_default(call_default_factory=True, validated_data={})
+        shown = "required" if default is PydanticUndefined else str(default)
+        sentence = " ".join((field.description or "").split())
+        yield f"{prefix}{name}", _type_name(field.annotation), shown, sentence
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    for candidate in (annotation, *get_args(annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate if get_origin(annotation) in (None, Union, UnionType) else None
+    return None
+
+
+def _type_name(annotation: Any) -> str:
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(read_text(path))
+    except DataError as error:
+        raise ConfigError(str(error)) from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+        raise ConfigError(f"{place}: not YAML ({getattr(error, 'problem', error)}); mend that line.") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: a config maps keys to values, this file holds a {type(values).__name__}.")
+    return values
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise ConfigError(f"Override {override!r} is not of the form key=value.")
+    *sections, last = key.split(".")
+    for section in sections:
+        inner = values.setdefault(section, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"Override {override!r}: {section} is a value, not a section.")
+        values = cast("dict[str, Any]", inner)
+    try:
+        values[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"Override {override!r}: the value is not YAML; quote it.") from error
+
+
+def _complaints(model: type[BaseModel], error: ValidationError, place: str) -> Iterator[str]:
+    known = [row[0] for row in field_rows(model)]
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else "--help lists the known keys."
+            yield f"{place}: unknown key {key}; {hint}"
+        elif problem["type"] == "missing":
+            yield f"{place}: {key} is required; add it to the file or pass {key}=VALUE."
+        else:
+            yield f"{place}: {key + ': ' if key else ''}{problem['msg']} (got {problem['input']!r:.80})"

@@ -1,0 +1,43 @@
+"""Prompts and demonstrations as JSONL records, and the one function that turns a prompt into model input.
+
+Policies and reward models, in training and in serving, read the text that `build_prompt` writes: a model that
+was trained on one rendering and served another learns from noise (wu2023.md W1).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from spanwise.feedback.schema import Passage
+
+
+def build_prompt(prompt: str, passages: Sequence[Passage] = ()) -> str:
+    """The model input for a question and its passages, in the words of Wu et al.; the answer follows directly."""
+    context = " ".join(f"wikipage: {passage.title} text: {passage.text}" for passage in passages)
+    return f"question: {prompt} context: {context} answer:" if passages else f"question: {prompt} answer:"
+
+
+class PromptRecord(BaseModel):
+    """One prompt of a JSONL file. `prompt` is TRL's column; the others are ours."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    id: str = ""
+    prompt: str = Field(min_length=1)
+    passages: tuple[Passage, ...] = ()
+    references: tuple[str, ...] = ()
+    """Gold answers, where there are any."""
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    """What a task wants to keep beside the prompt; models never see it."""
+
+    @property
+    def model_input(self) -> str:
+        """The text that a model reads."""
+        return build_prompt(self.prompt, self.passages)
+
+
+class DemonstrationRecord(PromptRecord):
+    """A prompt with an answer to imitate; `completion` is TRL's column."""
+
+    completion: str = Field(min_length=1)

@@ -1,0 +1,83 @@
+"""The contract of the library: a reward source looks at responses and says scores of spans.
+
+Sources (models, rules, services, judges) know nothing of tokens, weights or RL. What could not be scored is
+`Unscored` with a reason, never 0: a reward of 0 would pay a policy for breaking its judge.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from spanwise.feedback.schema import Passage
+from spanwise.text.spans import Span
+
+Density = Literal["token", "sub-sentence", "sentence", "paragraph", "sequence"]
+"""How often a source speaks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What a reward source sees: the prompt, its passages and one response.
+
+    `truncated` says that the response ran into the length limit and has no end of its own.
+    """
+
+    prompt: str
+    response: str
+    passages: tuple[Passage, ...] = ()
+    truncated: bool = False
+    metadata: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Unscored:
+    """A score that could not be given, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentScore:
+    """One judgement: a span of the response and its score."""
+
+    span: Span
+    value: float | Unscored
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentScores:
+    """All judgements of one source about one response, in text order.
+
+    `missing` is set instead of scores when the response as a whole could not be scored.
+    """
+
+    scores: tuple[SegmentScore, ...] = ()
+    missing: Unscored | None = None
+
+
+class RewardSource(Protocol):
+    """Anything that scores spans of responses. Pure but for caches; order and number of samples are kept."""
+
+    @property
+    def name(self) -> str:
+        """Unique within a mixture; the key in logs and reports."""
+        ...
+
+    @property
+    def category(self) -> str:
+        """What the source judges: "relevance", "factuality", "completeness", "preference", ..."""
+        ...
+
+    @property
+    def density(self) -> Density:
+        """How often the source speaks."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Changes whenever scores may change; caches are keyed by it."""
+        ...
+
+    def score(self, samples: Sequence[Sample]) -> list[SegmentScores]:
+        """One SegmentScores per sample, in order."""
+        ...
