@@ -18,11 +18,13 @@ class _Outer(Config):
     inner: _Inner = _Inner()
     path: str
     """Where from."""
+    by_name: dict[str, _Inner] = {}  # noqa: RUF012 -- pydantic copies defaults
+    """Many of them."""
 
 
 def test_every_field_is_described_with_default_and_sentence():
     text = describe_config(_Outer)
-    for piece in ("names", "inner.rate", "default 0.25", "How fast.", "required", "Where from."):
+    for piece in ("names", "inner.rate", "default 0.25", "How fast.", "required", "Where from.", "by_name.NAME.rate"):
         assert piece in text
 
 

@@ -5,7 +5,8 @@ is asked for, so that `spanwise --help` stays quick and works without torch.
 """
 
 import importlib
-from typing import Any, cast
+from collections.abc import Iterator
+from typing import Any, cast, get_args, get_origin
 
 from pydantic import BaseModel
 from rich.markup import escape
@@ -18,8 +19,7 @@ from spanwise.errors import ConfigError
 def describe_config(model: type[BaseModel]) -> str:
     """The fields of `model` as help text in rich markup, one paragraph each."""
     head = "[bold]Fields of CONFIG.yaml[/bold] (dots reach into sections; key=value on the command line wins):"
-    rows = [_row(*row) for row in field_rows(model)]
-    return "\n\n".join([head, *rows])
+    return "\n\n".join([head, *(_row(*row) for row in _all_rows(model))])
 
 
 def config_command(reference: str) -> type[TyperCommand]:
@@ -34,6 +34,23 @@ def config_command(reference: str) -> type[TyperCommand]:
             super().format_help(ctx, formatter)
 
     return ConfigCommand
+
+
+def _all_rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
+    yield from field_rows(model, prefix)
+    for place, inner in _named_sections(model, prefix):
+        yield from _all_rows(inner, f"{place}.NAME.")
+
+
+def _named_sections(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, type[BaseModel]]]:
+    """Sections that the user names, such as `sources: dict[str, SourceWeight]`, at any depth."""
+    for name, field in model.model_fields.items():
+        for candidate in (field.annotation, *get_args(field.annotation)):
+            if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+                if get_origin(field.annotation) is dict:
+                    yield f"{prefix}{name}", candidate
+                else:
+                    yield from _named_sections(candidate, f"{prefix}{name}.")
 
 
 def _row(key: str, kind: str, default: str, sentence: str) -> str:

@@ -1,0 +1,157 @@
+"""Weighs what several reward sources said: centre, scale, clip and weight, source by source and segment by segment.
+
+Knows nothing of tokens (`projection.py`), of models or of torch. Statistics are over segment scores, never over
+tokens, and they are numbers of the config, so that a run cannot drift while it runs. What a source could not score
+stops the run or leaves the response out, as the config says; it is never 0.
+"""
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from spanwise.config import Config
+from spanwise.errors import ConfigError, ScoringError
+from spanwise.scores import SegmentScore, SegmentScores, Unscored
+from spanwise.text.spans import Span
+
+
+class SourceWeight(Config):
+    """How the scores of one source enter the reward: weight * clip((score - center) / scale)."""
+
+    weight: float = 1.0
+    """Factor of the source's scores; 0 leaves the source in the report and out of the reward."""
+    final_weight: float | None = None
+    """Weight at the end of a linear schedule over schedule_steps; empty keeps the weight as it is."""
+    schedule_steps: int = Field(default=0, ge=0)
+    """Steps over which the weight moves to final_weight."""
+    center: float = 0.0
+    """Subtracted from each score: with the start policy's mean, one more average segment pays nothing."""
+    scale: float = Field(default=1.0, gt=0)
+    """Each centred score is divided by this, for example by the standard deviation of the start policy's scores."""
+    clip: float | None = Field(default=None, gt=0)
+    """Bound of the centred and scaled score in both directions; empty does not clip."""
+    aggregate: Literal["sum", "mean"] = "sum"
+    """sum pays each segment in full, as the paper; mean divides by the number of segments, so length earns nothing."""
+    missing: Literal["raise", "mask"] = "raise"
+    """What an unscored segment means: stop the run, or leave its response out of the loss."""
+
+    @model_validator(mode="after")
+    def _whole_schedule(self) -> "SourceWeight":
+        if (self.final_weight is None) != (self.schedule_steps == 0):
+            raise ValueError("final_weight and schedule_steps go together; set both or neither")
+        return self
+
+    def weight_at(self, step: int) -> float:
+        """The weight at training step `step`, counted from 0."""
+        if self.final_weight is None:
+            return self.weight
+        progress = min(1.0, step / self.schedule_steps)
+        return self.weight + progress * (self.final_weight - self.weight)
+
+    def value_of(self, score: float) -> float:
+        """The centred, scaled and clipped score, before its weight."""
+        value = (score - self.center) / self.scale
+        return value if self.clip is None else max(-self.clip, min(self.clip, value))
+
+
+class MixtureConfig(Config):
+    """Which sources make the reward, and how much each counts."""
+
+    sources: dict[str, SourceWeight] = Field(min_length=1)
+    """One entry per reward source, keyed by the name of the source."""
+
+
+@dataclass(frozen=True, slots=True)
+class WeightedScores:
+    """The share of one source in the reward of one response: spans and the values they are paid."""
+
+    spans: tuple[Span, ...] = ()
+    values: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MixedScores:
+    """The shares of all sources in one response; `dropped` says why the response must not be learned from."""
+
+    shares: dict[str, WeightedScores]
+    dropped: Unscored | None = None
+
+
+class Mixture:
+    """Applies a MixtureConfig to the scores of named sources.
+
+    Raises ConfigError when config and sources do not name the same sources.
+    """
+
+    def __init__(self, config: MixtureConfig, names: Sequence[str]) -> None:
+        self.config = config
+        self.names = tuple(names)
+        for name in config.sources:
+            if name not in self.names:
+                raise ConfigError(f"sources.{name}: there is no such reward source; known: {', '.join(self.names)}.")
+        for name in self.names:
+            if name not in config.sources:
+                raise ConfigError(f"Reward source {name!r} has no entry under sources; add one (weight 0 is legal).")
+            if self.names.count(name) > 1:
+                raise ConfigError(f"Two reward sources are named {name!r}; give each its own name.")
+
+    def weights(self, step: int) -> dict[str, float]:
+        """The weight of each source at `step`."""
+        return {name: self.config.sources[name].weight_at(step) for name in self.names}
+
+    def mix(self, raw: Mapping[str, SegmentScores], *, step: int = 0) -> MixedScores:
+        """Weighs the scores of one response; raises ScoringError for one missing under missing="raise"."""
+        shares: dict[str, WeightedScores] = {}
+        dropped: Unscored | None = None
+        for name in self.names:
+            gap = None if self.config.sources[name].weight_at(step) == 0 else _gap(raw[name])
+            if gap is not None and self.config.sources[name].missing == "raise":
+                raise ScoringError(
+                    f'Reward source {name!r} could not score a response: {gap.reason}. Set missing: "mask" '
+                    f"under sources.{name} to leave such responses out."
+                )
+            dropped = dropped or gap
+            shares[name] = WeightedScores() if gap else self._share(name, raw[name], step)
+        if dropped:
+            shares = dict.fromkeys(self.names, WeightedScores())
+        return MixedScores(shares, dropped)
+
+    def _share(self, name: str, scores: SegmentScores, step: int) -> WeightedScores:
+        rule = self.config.sources[name]
+        weight = rule.weight_at(step)
+        if weight == 0:
+            return WeightedScores()
+        scored = [(score.span, score.value) for score in scores.scores if isinstance(score.value, float | int)]
+        factor = weight / len(scored) if scored and rule.aggregate == "mean" else weight
+        return WeightedScores(
+            spans=tuple(span for span, _ in scored),
+            values=tuple(factor * rule.value_of(value) for _, value in scored),
+        )
+
+
+def segment_statistics(scores: Iterable[SegmentScores]) -> tuple[float, float]:
+    """Mean and standard deviation of all segment scores, for a source's center and scale.
+
+    Raises ScoringError when fewer than two segments were scored.
+    """
+    values = [score.value for item in scores for score in item.scores if isinstance(score.value, float | int)]
+    if len(values) < 2:
+        raise ScoringError(f"Mean and deviation need at least 2 scored segments, there are {len(values)}.")
+    return statistics.fmean(values), statistics.stdev(values)
+
+
+def _gap(scores: SegmentScores) -> Unscored | None:
+    if scores.missing is not None:
+        return scores.missing
+    return next((gap for gap in map(_score_gap, scores.scores) if gap is not None), None)
+
+
+def _score_gap(score: SegmentScore) -> Unscored | None:
+    if isinstance(score.value, Unscored):
+        return score.value
+    place = f"[{score.span.start}, {score.span.end})"
+    return None if math.isfinite(score.value) else Unscored(f"the score of {place} is {score.value}")

@@ -1,0 +1,108 @@
+"""The mixture weighs segment scores by hand-computable rules and never turns a missing score into 0."""
+
+import subprocess
+import sys
+
+import pytest
+
+from spanwise.errors import ConfigError, ScoringError
+from spanwise.rewards.mixture import Mixture, MixtureConfig, SourceWeight, segment_statistics
+from spanwise.scores import SegmentScore, SegmentScores, Unscored
+from spanwise.text.spans import Span
+
+
+def scores(*values):
+    return SegmentScores(tuple(SegmentScore(Span(3 * i, 3 * i + 3), value) for i, value in enumerate(values)))
+
+
+def mixture(**sources):
+    return Mixture(MixtureConfig.model_validate({"sources": sources}), list(sources))
+
+
+def test_the_papers_weights_on_hard_scores():
+    mixed = mixture(rel={"weight": 0.3}, fact={"weight": 0.5}, comp={"weight": 0.3}).mix(
+        {"rel": scores(1.0, -1.0, 1.0), "fact": scores(-1.0), "comp": scores(2.0)}
+    )
+    assert mixed.shares["rel"].values == (0.3, -0.3, 0.3)
+    assert mixed.shares["rel"].spans == (Span(0, 3), Span(3, 6), Span(6, 9))
+    assert mixed.shares["fact"].values == (-0.5,)
+    assert mixed.shares["comp"].values == (0.6,)
+    assert mixed.dropped is None
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ({"center": 0.5}, (0.5, -1.5)),
+        ({"center": 0.5, "scale": 0.5}, (1.0, -3.0)),
+        ({"center": 0.5, "scale": 0.5, "clip": 2.0}, (1.0, -2.0)),
+        ({"aggregate": "mean"}, (0.5, -0.5)),
+        ({"weight": 2.0, "aggregate": "mean", "center": 0.5}, (0.5, -1.5)),
+    ],
+)
+def test_each_score_is_centred_scaled_clipped_and_weighted(rule, expected):
+    assert mixture(a=rule).mix({"a": scores(1.0, -1.0)}).shares["a"].values == pytest.approx(expected)
+
+
+def test_mean_makes_the_reward_of_a_good_answer_independent_of_its_length():
+    neutral = mixture(a={"aggregate": "mean"})
+    totals = [sum(neutral.mix({"a": scores(*[1.0] * n)}).shares["a"].values) for n in (1, 3, 10)]
+    assert totals == pytest.approx([1.0, 1.0, 1.0])
+
+
+def test_a_scheduled_weight_moves_linearly_and_stays_at_its_end():
+    rule = SourceWeight(weight=1.0, final_weight=0.0, schedule_steps=10)
+    assert [rule.weight_at(step) for step in (0, 5, 10, 99)] == [1.0, 0.5, 0.0, 0.0]
+
+
+def test_a_schedule_without_an_end_is_refused():
+    with pytest.raises(ConfigError, match="set both or neither"):
+        SourceWeight.from_values({"final_weight": 0.0}, place="x.yaml")
+
+
+@pytest.mark.parametrize(
+    "gap", [scores(1.0, Unscored("judge is down")), SegmentScores(missing=Unscored("judge is down"))]
+)
+def test_a_missing_score_stops_or_masks_and_never_counts(gap):
+    with pytest.raises(ScoringError, match=r"'b'.*judge is down.*sources\.b"):
+        mixture(a={}, b={}).mix({"a": scores(1.0), "b": gap})
+    mixed = mixture(a={}, b={"missing": "mask"}).mix({"a": scores(1.0), "b": gap})
+    assert mixed.dropped == Unscored("judge is down")
+    assert all(share.values == () for share in mixed.shares.values())
+
+
+def test_a_score_that_is_not_finite_counts_as_missing():
+    with pytest.raises(ScoringError, match=r"\[3, 6\) is nan"):
+        mixture(a={}).mix({"a": scores(1.0, float("nan"))})
+
+
+def test_weight_zero_is_an_ablation_that_nothing_can_stop():
+    mixed = mixture(a={"weight": 0.0}, b={}).mix({"a": SegmentScores(missing=Unscored("x")), "b": scores(1.0)})
+    assert mixed.dropped is None
+    assert mixed.shares["a"].values == ()
+    assert mixed.shares["b"].values == (1.0,)
+
+
+@pytest.mark.parametrize(
+    ("configured", "present", "message"),
+    [
+        (["a", "b"], ["a"], r"sources\.b: there is no such reward source; known: a"),
+        (["a"], ["a", "b"], "'b' has no entry"),
+        (["a"], ["a", "a"], "Two reward sources are named 'a'"),
+    ],
+)
+def test_config_and_sources_must_name_the_same(configured, present, message):
+    config = MixtureConfig.model_validate({"sources": {name: {} for name in configured}})
+    with pytest.raises(ConfigError, match=message):
+        Mixture(config, present)
+
+
+def test_statistics_are_over_segments():
+    assert segment_statistics([scores(1.0, 2.0), scores(3.0, Unscored("no"))]) == (2.0, 1.0)
+    with pytest.raises(ScoringError, match="at least 2"):
+        segment_statistics([scores(1.0)])
+
+
+def test_the_mixture_imports_without_torch():
+    code = "import sys, spanwise.rewards.mixture; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
