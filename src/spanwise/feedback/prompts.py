@@ -5,11 +5,10 @@ was trained on one rendering and served another learns from noise (wu2023.md W1)
 """
 
 from collections.abc import Sequence
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from spanwise.feedback.schema import Passage
+from spanwise.feedback.schema import Json, Passage, Record, Text
 
 
 def build_prompt(prompt: str, passages: Sequence[Passage] = ()) -> str:
@@ -18,17 +17,15 @@ def build_prompt(prompt: str, passages: Sequence[Passage] = ()) -> str:
     return f"question: {prompt} context: {context} answer:" if passages else f"question: {prompt} answer:"
 
 
-class PromptRecord(BaseModel):
+class PromptRecord(Record):
     """One prompt of a JSONL file. `prompt` is TRL's column; the others are ours."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    id: str = ""
-    prompt: str = Field(min_length=1)
+    id: Text = ""
+    prompt: Text = Field(min_length=1)
     passages: tuple[Passage, ...] = ()
-    references: tuple[str, ...] = ()
+    references: tuple[Text, ...] = ()
     """Gold answers, where there are any."""
-    metadata: dict[str, Any] = Field(default_factory=dict)
+    metadata: Json = Field(default_factory=dict)
     """What a task wants to keep beside the prompt; models never see it."""
 
     @property
@@ -40,4 +37,4 @@ class PromptRecord(BaseModel):
 class DemonstrationRecord(PromptRecord):
     """A prompt with an answer to imitate; `completion` is TRL's column."""
 
-    completion: str = Field(min_length=1)
+    completion: Text = Field(min_length=1)

@@ -2,28 +2,72 @@
 
 One record is one line of a versioned JSONL file. Offsets are code points into the response they belong to,
 and each stored span carries the text it quotes, so that damage is noticed and not trained on. Ids of passages
-and sentences count from 0. The record knows nothing of files (`jsonl.py`) or of other tools' formats
-(`importers/`).
+and sentences count from 0. Texts hold LF line breaks and neither NUL nor lone surrogates. The record knows
+nothing of files (`jsonl.py`) or of other tools' formats (`importers/`).
 """
 
-from typing import Any, Literal, Self
+import json
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from spanwise.text.spans import Span, check_text, text_hash
+from spanwise.feedback.problems import FieldError
+from spanwise.text.spans import Span, text_hash
 
 SCHEMA_VERSION = 1
 
+_FORBIDDEN = re.compile("[\0\ud800-\udfff]")
 
-class _Record(BaseModel):
+
+def storable(text: str) -> str:
+    """Returns `text`, or raises ValueError for NUL and lone surrogates, which no file or tokenizer keeps."""
+    found = _FORBIDDEN.search(text)
+    if found is None:
+        return text
+    name = "NUL" if found[0] == "\0" else f"lone surrogate U+{ord(found[0]):04X}"
+    raise ValueError(f"{name} at character {found.start()}; remove it from the text")
+
+
+def _with_lf_only(text: str) -> str:
+    found = text.find("\r")
+    if found >= 0:
+        raise ValueError(f"carriage return at character {found}; write line breaks as LF before taking offsets")
+    return text
+
+
+def _plain_json(value: dict[str, Any]) -> dict[str, Any]:
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("holds a lone surrogate; remove it") from error
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"holds what JSON cannot hold ({error}); keep plain values only") from error
+    return value
+
+
+Text = Annotated[str, AfterValidator(storable), AfterValidator(_with_lf_only)]
+"""Text that survives every file and tokenizer: no NUL, no lone surrogate, line breaks as LF."""
+
+Json = Annotated[dict[str, Any], AfterValidator(_plain_json)]
+"""Open values that a JSON file gives back as they were."""
+
+Index = Annotated[int, Field(ge=0, strict=True)]
+"""A position counted from 0."""
+
+
+class Record(BaseModel):
+    """Base of all that is stored: frozen, strict about keys, documented by the string under each field."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
-class Passage(_Record):
+class Passage(Record):
     """A text that a response may lean on."""
 
-    title: str
-    sentences: tuple[str, ...]
+    title: Text
+    sentences: tuple[Text, ...]
 
     @property
     def text(self) -> str:
@@ -31,27 +75,29 @@ class Passage(_Record):
         return " ".join(self.sentences)
 
 
-class Evidence(_Record):
-    """Sentences of one passage."""
+class Evidence(Record):
+    """Sentences of one passage, and perhaps its title."""
 
-    passage: int = Field(ge=0)
-    sentences: tuple[int, ...]
+    passage: Index
+    sentences: tuple[Index, ...]
+    title: Annotated[bool, Field(strict=True)] = False
+    """Whether the passage's title is part of the evidence."""
 
 
-class SpanMark(_Record):
+class SpanMark(Record):
     """One marked span of a response."""
 
-    start: int = Field(ge=0)
-    end: int
-    quote: str
+    start: Index
+    end: Annotated[int, Field(strict=True)]
+    quote: Text
     """The marked text, kept beside the offsets so that both can be checked."""
-    category: str
+    category: Text
     """The category name as the annotator's taxonomy spells it."""
     evidence: tuple[Evidence, ...] = ()
     """Where the passages contradict or support the span."""
-    antecedent: str | None = None
+    antecedent: Text | None = None
     """For repetitions: the earlier text that is repeated."""
-    note: str = ""
+    note: Text = ""
     """Free text of the annotator."""
 
     @property
@@ -59,76 +105,75 @@ class SpanMark(_Record):
         return Span(self.start, self.end)
 
 
-class MissingInfo(_Record):
+class MissingInfo(Record):
     """Something the response should have said, and where the passages say it."""
 
-    category: str
+    category: Text
     evidence: Evidence
 
 
-class Response(_Record):
-    """One response with what the annotator said about it alone."""
+class Response(Record):
+    """One response with what the annotator said about it alone. Its text may be empty: a model may say nothing."""
 
-    text: str
+    text: Text
     text_hash: str = ""
     """SHA-256 of the text; filled in when absent, checked when present."""
-    marked: bool = False
+    marked: Annotated[bool, Field(strict=True)] = False
     """Whether an annotator looked for spans here: an unmarked response is unknown, not perfect."""
     spans: tuple[SpanMark, ...] = ()
     missing: tuple[MissingInfo, ...] = ()
-    correction: str | None = None
+    correction: Text | None = None
     """The response after the annotator's minimal edit; None when nobody edited it."""
-    model: str | None = None
+    model: Text | None = None
     """What wrote the response."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        check_text(self.text, place="text")
         expected = text_hash(self.text)
         if not self.text_hash:
             object.__setattr__(self, "text_hash", expected)
         elif self.text_hash != expected:
-            raise ValueError("text_hash does not belong to this text; the text was changed after it was marked")
+            raise FieldError("text_hash", "belongs to another text; the text was changed after it was marked.")
         for index, mark in enumerate(self.spans):
             _check_mark(mark, self.text, f"spans.{index}")
         if not self.marked and (self.spans or self.missing):
-            raise ValueError("spans or missing information on a response with marked=false; set marked to true")
+            raise FieldError("marked", "is false, yet there are spans or missing information; set it to true.")
         return self
 
 
-class Preference(_Record):
+class Preference(Record):
     """Which of two responses of the record is better; `first` and `second` are positions in `responses`."""
 
-    first: int = Field(ge=0)
+    first: Index
     """The response that was shown first."""
-    second: int = Field(ge=0)
+    second: Index
     winner: Literal["first", "second", "tie"]
 
 
-class FeedbackRecord(_Record):
+class FeedbackRecord(Record):
     """One prompt, its responses, and what one annotator said about them."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
-    id: str
-    prompt: str
+    id: Text = Field(min_length=1)
+    prompt: Text
     passages: tuple[Passage, ...] = ()
     responses: tuple[Response, ...] = Field(min_length=1)
     preferences: tuple[Preference, ...] = ()
-    references: tuple[str, ...] = ()
+    references: tuple[Text, ...] = ()
     """Gold answers, where there are any."""
-    annotator: str | None = None
-    provenance: dict[str, Any] = Field(default_factory=dict)
+    annotator: Text | None = None
+    provenance: Json = Field(default_factory=dict)
     """Where the record came from; importers keep here what no field of ours holds, so that nothing is lost."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        check_text(self.prompt, place="prompt")
         for index, preference in enumerate(self.preferences):
-            if preference.first == preference.second or max(preference.first, preference.second) >= len(self.responses):
-                raise ValueError(f"preferences.{index} compares responses that are not two of this record's")
+            pair = (preference.first, preference.second)
+            if pair[0] == pair[1] or max(pair) >= len(self.responses):
+                reason = f"compares {pair[0]} with {pair[1]}; it needs two of the {len(self.responses)} responses."
+                raise FieldError(f"preferences.{index}", reason)
         for place, evidence in _evidence(self):
-            if evidence.passage >= len(self.passages):
-                raise ValueError(f"{place} names passage {evidence.passage}, the record has {len(self.passages)}")
+            _check_evidence(evidence, self.passages, place)
         return self
 
 
@@ -139,16 +184,26 @@ def mark(text: str, start: int, end: int, category: str, **more: Any) -> SpanMar
 
 def _check_mark(mark: SpanMark, text: str, place: str) -> None:
     if not mark.start < mark.end <= len(text):
-        raise ValueError(f"{place}: [{mark.start}, {mark.end}) is no span of a text of {len(text)} characters")
+        reason = f"[{mark.start}, {mark.end}) is no span of a text of {len(text)} characters; correct the offsets."
+        raise FieldError(place, reason)
     found = text[mark.start : mark.end]
     if found != mark.quote:
-        raise ValueError(f"{place}: the text at [{mark.start}, {mark.end}) is {found!r}, the quote says {mark.quote!r}")
+        reason = f"the text there is {found!r:.60}, not {mark.quote!r:.60}; correct the offsets or the quote."
+        raise FieldError(f"{place}.quote", reason)
 
 
-def _evidence(record: FeedbackRecord) -> list[tuple[str, Evidence]]:
-    found: list[tuple[str, Evidence]] = []
+def _check_evidence(evidence: Evidence, passages: tuple[Passage, ...], place: str) -> None:
+    if evidence.passage >= len(passages):
+        raise FieldError(f"{place}.passage", f"names passage {evidence.passage} of {len(passages)} (counted from 0).")
+    count = len(passages[evidence.passage].sentences)
+    beyond = [number for number in evidence.sentences if number >= count]
+    if beyond:
+        raise FieldError(f"{place}.sentences", f"names sentence {beyond[0]} of {count} (counted from 0).")
+
+
+def _evidence(record: FeedbackRecord) -> Iterator[tuple[str, Evidence]]:
     for number, response in enumerate(record.responses):
         place = f"responses.{number}"
-        found += [(f"{place}.spans.{i}.evidence", e) for i, m in enumerate(response.spans) for e in m.evidence]
-        found += [(f"{place}.missing.{i}.evidence", m.evidence) for i, m in enumerate(response.missing)]
-    return found
+        for index, marked in enumerate(response.spans):
+            yield from ((f"{place}.spans.{index}.evidence.{i}", e) for i, e in enumerate(marked.evidence))
+        yield from ((f"{place}.missing.{index}.evidence", m.evidence) for index, m in enumerate(response.missing))

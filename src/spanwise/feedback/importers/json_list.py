@@ -1,0 +1,85 @@
+"""Reads a file that holds one JSON list, item by item, so that one bad item costs one item.
+
+It knows where items begin and end and nothing of what they are.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from spanwise.errors import DataError
+from spanwise.feedback.problems import Place, Problem
+from spanwise.feedback.strict_json import BadJSONError, end_of_value, parse_at
+from spanwise.storage import read_text
+
+_SPACE = " \t\r\n"
+
+
+def read_items(path: Path) -> Iterator[tuple[Place, Any] | Problem]:
+    """Yields (place, value) of each item or its problem; raises DataError when the file holds no JSON list.
+
+    What stands behind the first place where the list itself is broken cannot be told apart into items; it is
+    one problem, whose place keeps the rest of the file.
+    """
+    text = read_text(path).removeprefix("\ufeff")
+    position = _skip(text, 0)
+    if not text.startswith("[", position):
+        shown = repr(text[position : position + 20]) if text.strip() else "nothing"
+        raise DataError(f"{path}: a JSON list was expected, the file begins with {shown}; check file and format.")
+    yield from _Items(str(path), text, position + 1)
+
+
+class _Items:
+    """Iterates over the items behind the opening bracket and counts lines on the way."""
+
+    def __init__(self, file: str, text: str, position: int) -> None:
+        self.file, self.text, self.position = file, text, _skip(text, position)
+        self.index, self.line, self.counted = 0, 1, 0
+
+    def __iter__(self) -> Iterator[tuple[Place, Any] | Problem]:
+        if self.text.startswith("]", self.position):
+            yield from self._behind()
+            return
+        while True:
+            start = self.position
+            outcome, end = self._item(start)
+            yield outcome
+            if end is None:
+                return
+            self.position = _skip(self.text, end)
+            mark = self.text[self.position : self.position + 1]
+            if mark == "]":
+                yield from self._behind()
+                return
+            if mark != ",":
+                found = f"{mark!r} where a comma or ] belongs" if mark else "the end of the file where ] belongs"
+                yield Problem(self._place(self.position, len(self.text)), "", f"not JSON ({found}); mend the file.")
+                return
+            self.position = _skip(self.text, self.position + 1)
+            self.index += 1
+
+    def _item(self, start: int) -> tuple[tuple[Place, Any] | Problem, int | None]:
+        try:
+            value, end = parse_at(self.text, start)
+        except BadJSONError as error:
+            after = end_of_value(self.text, start)
+            place = self._place(start, len(self.text) if after is None else after)
+            rest = " Nothing behind this place was read." if after is None else ""
+            return Problem(place, "", f"{error}{rest}"), after
+        return (self._place(start, end), value), end
+
+    def _behind(self) -> Iterator[Problem]:
+        after = _skip(self.text, self.position + 1)
+        if after < len(self.text):
+            yield Problem(self._place(after, len(self.text)), "", "more text after the list; remove it.")
+
+    def _place(self, start: int, end: int) -> Place:
+        self.line += self.text.count("\n", self.counted, start)
+        self.counted = start
+        return Place(self.file, self.line, self.text[start:end].encode(), self.index)
+
+
+def _skip(text: str, position: int) -> int:
+    while position < len(text) and text[position] in _SPACE:
+        position += 1
+    return position

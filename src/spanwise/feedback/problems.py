@@ -1,0 +1,131 @@
+"""What is wrong with one record of a file, told so that a person can find and mend it.
+
+A reader that meets a bad record reports a `Problem` and goes on; nothing is dropped without one. This file
+turns pydantic's complaints into such sentences. It knows no file format.
+"""
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+T = TypeVar("T")
+RecordT = TypeVar("RecordT", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A record in a file: where it begins, and the bytes or characters it was read from."""
+
+    file: str
+    line: int
+    raw: bytes = field(repr=False)
+    item: int | None = None
+    """Position in the file's list, from 0, where the file is one list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One reason why a record was not taken."""
+
+    place: Place
+    field: str
+    """Dotted path of the field; empty when the whole record is meant."""
+    reason: str
+
+    def __str__(self) -> str:
+        item = "" if self.place.item is None else f" item {self.place.item}:"
+        name = f" {self.field}:" if self.field else ""
+        return f"{self.place.file}:{self.place.line}:{item}{name} {self.reason}"
+
+    @property
+    def file(self) -> str:
+        return self.place.file
+
+    @property
+    def line(self) -> int:
+        return self.place.line
+
+    def as_dict(self) -> dict[str, Any]:
+        """File, line, item (where the file is one list), field and reason, for JSON output."""
+        item = {} if self.place.item is None else {"item": self.place.item}
+        return {"file": self.file, "line": self.line, **item, "field": self.field, "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class ReadResult(Generic[T]):
+    """The good records of a file and everything that kept the others out."""
+
+    records: list[T]
+    problems: list[Problem]
+
+    @property
+    def rejected(self) -> dict[Place, list[Problem]]:
+        """The problems of each record that was not taken, in file order."""
+        grouped: dict[Place, list[Problem]] = {}
+        for problem in self.problems:
+            grouped.setdefault(problem.place, []).append(problem)
+        return grouped
+
+
+class FieldError(ValueError):
+    """Raised by a model's own checks: `place` is the dotted path below the model, `reason` the sentence."""
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(f"{place}: {reason}" if place else reason)
+        self.place = place
+        self.reason = reason
+
+
+def validated(model: type[RecordT], value: Any, place: Place) -> RecordT | list[Problem]:
+    """The model made from `value`, or what is wrong with it."""
+    if not isinstance(value, dict):
+        return [Problem(place, "", f"a record is a JSON object, this is {json_name(value)}; remove or mend it.")]
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        return list(_problems(model, error, place))
+
+
+def json_name(value: Any) -> str:
+    """What JSON calls the type of `value`."""
+    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def _problems(model: type[BaseModel], error: ValidationError, place: Place) -> Iterator[Problem]:
+    for complaint in error.errors():
+        path = [_printable(str(part)) for part in complaint["loc"]]
+        cause = complaint.get("ctx", {}).get("error")
+        if isinstance(cause, FieldError):
+            yield Problem(place, ".".join([*path, *filter(None, [cause.place])]), cause.reason)
+        else:
+            yield Problem(place, ".".join(path), _reason(model, path, dict(complaint)))
+
+
+def _reason(model: type[BaseModel], path: list[str], complaint: dict[str, Any]) -> str:
+    kind, given = complaint["type"], complaint["input"]
+    if path == ["schema_version"]:
+        known = complaint.get("ctx", {}).get("expected", "1")
+        return f"version {given!r:.40} is not one that this Spanwise reads ({known}); upgrade it or export again."
+    if kind == "missing":
+        return "is required; add it."
+    if kind == "extra_forbidden":
+        names = [info.alias or name for name, info in model.model_fields.items()]
+        near = difflib.get_close_matches(path[-1], names, n=1) if len(path) == 1 else []
+        return f"unknown key; did you mean {near[0]}?" if near else "unknown key; remove or rename it."
+    sentence = complaint["msg"].removeprefix("Value error, ").rstrip(".")
+    sentence = sentence[:1].lower() + sentence[1:]
+    return f"{sentence}." if kind == "value_error" else f"{sentence} (got {_shown(given)})."
+
+
+def _printable(name: str) -> str:
+    """Keys of a hostile file must neither break the output's encoding nor steer a terminal."""
+    return name if name.isprintable() else ascii(name)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
