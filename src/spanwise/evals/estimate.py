@@ -3,9 +3,12 @@
 Knows nothing of how the interval was had; `stats.py` makes estimates, `results.py` stores them.
 """
 
-from typing import Literal, Self
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Over = Literal["prompts", "seeds", "seeds and prompts", ""]
+"""What varies in an interval; empty when there is none."""
 
 
 class Estimate(BaseModel):
@@ -28,13 +31,12 @@ class Estimate(BaseModel):
     """Training seeds behind the mean."""
     per_seed: tuple[float | None, ...] = ()
     """The mean of each seed, in the order of the experiment's seeds; empty when there is one seed or none is known."""
-    over: Literal["prompts", "seeds", "seeds and prompts", ""] = ""
-    """What varies in the interval; empty when there is no interval."""
+    over: Over = ""
     level: float = Field(default=0.95, gt=0, lt=1)
     """How often such intervals hold the true value."""
 
     @model_validator(mode="after")
-    def _ordered(self) -> Self:
+    def _ordered(self) -> "Estimate":
         if (self.low is None) != (self.high is None):
             raise ValueError("an interval has both ends or none")
         if self.low is not None and self.high is not None and self.low > self.high:

@@ -8,7 +8,7 @@ words of a command read it with `.load(folder)`. The file knows nothing of plots
 """
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -39,8 +39,8 @@ class MetricInfo(_Part):
     better: Better = "none"
     description: str = ""
     """One sentence: what is counted over what."""
-    digits: int = Field(default=3, ge=0, le=6)
-    """Decimals in tables and sentences."""
+    digits: int | None = Field(default=None, ge=0, le=6)
+    """Decimals as shown; without it 1 for percentages and 3 for all others."""
 
 
 class Arm(_Part):
@@ -148,7 +148,7 @@ class ExperimentResults(_Part):
     examples: tuple[Example, ...] = ()
 
     @model_validator(mode="after")
-    def _names_known(self) -> Self:
+    def _names_known(self) -> "ExperimentResults":
         for name, arm in self.arms.items():
             _require(arm.metrics, self.metrics, f"arms.{name}.metrics")
         for index, comparison in enumerate(self.comparisons):
@@ -163,7 +163,7 @@ class ExperimentResults(_Part):
         write_json(folder / RESULTS_FILE, self.model_dump(mode="json"))
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
+    def load(cls, folder: Path) -> "ExperimentResults":
         """Reads `folder/results.json`; raises DataError that names the first wrong field and counts the rest."""
         path = folder / RESULTS_FILE
         try:
