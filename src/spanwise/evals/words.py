@@ -87,18 +87,25 @@ def _summary(results: ExperimentResults, arm: str, baseline: str, own: Sequence[
 
 def _sentence(results: ExperimentResults, comparison: Comparison) -> str:
     info, difference = results.metrics[comparison.metric], comparison.difference
-    before, after = (_mean(results, name, comparison.metric) for name in (comparison.baseline, comparison.arm))
-    values = f"{quantity(before, info)} to {quantity(after, info)}"
+    values = _values(results, comparison)
     if difference.mean is None:
-        return f"{info.label}: not known, no prompt was scored for both."
+        return f"Not known: {_lower(info.label)}, as no prompt was scored for both."
     if comparison.verdict == "not known":
-        return f"{info.label}: {values}; too few prompts for an interval, so nothing is known."
+        return f"Not known: {_lower(info.label)}, {values}; too few prompts for an interval."
     if comparison.verdict == "no clear difference":
-        return f"{info.label}: no clear difference, {values} ({_around_zero(difference, info)})."
-    up = difference.mean > 0
-    verb = "rose" if up else "fell"
-    judgement = f", which is {comparison.verdict}" if comparison.verdict in ("better", "worse") else ""
-    return f"{info.label} {verb} from {values}, by {_one_sided(difference, info)}{judgement}."
+        return f"No clear difference: {_lower(info.label)}, {values} ({_around_zero(difference, info)})."
+    verb = "rose" if difference.mean > 0 else "fell"
+    found = f"{verb} from {values}, by {_one_sided(difference, info)}."
+    judged = comparison.verdict in ("better", "worse")
+    return f"{comparison.verdict.title()}: {_lower(info.label)} {found}" if judged else f"{info.label} {found}"
+
+
+def _values(results: ExperimentResults, comparison: Comparison) -> str:
+    """`40.7 % to 23.8 %`, `36.9 to 28.2 words`: baseline first."""
+    info = results.metrics[comparison.metric]
+    before, after = (_mean(results, name, comparison.metric) for name in (comparison.baseline, comparison.arm))
+    first = quantity(before, info) if info.unit == "%" else number(before, info)
+    return f"{first} to {quantity(after, info)}"
 
 
 def _one_sided(difference: Estimate, info: MetricInfo) -> str:
@@ -132,5 +139,10 @@ def _basis(differences: Sequence[Estimate]) -> str:
 
 
 def _join(names: Sequence[str]) -> str:
-    lowered = [name[:1].lower() + name[1:] if name[1:2].islower() else name for name in names]
+    lowered = [_lower(name) for name in names]
     return lowered[0] if len(lowered) == 1 else f"{', '.join(lowered[:-1])} and {lowered[-1]}"
+
+
+def _lower(name: str) -> str:
+    """The label inside a sentence: `Wrong sentences` loses its capital, `KL` and `ROUGE-Lsum` keep theirs."""
+    return name[:1].lower() + name[1:] if name[1:2].islower() or name[1:2] == " " else name
