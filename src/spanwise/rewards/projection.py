@@ -1,0 +1,94 @@
+"""The one place where scores of spans become rewards of tokens.
+
+Whatever the placement, the sum of the token scores is the sum of the values: no score is lost, doubled or
+overwritten. Knows nothing of where scores come from, of weights (`mixture.py`) or of KL.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from spanwise.errors import DataError, SpanError
+from spanwise.text.spans import Span
+from spanwise.text.tokens import last_token, trimmed_end
+
+Placement = Literal["end", "spread", "every"]
+"""Where on the tokens of a segment its value goes.
+
+`end`: all of it on the true last token, as in both papers. `spread`: over the tokens in proportion to how many
+characters of the segment each wrote, so that a stretch of text earns the same however it was tokenised.
+`every`: in equal shares on every token, so that each choice of the policy earns the same.
+"""
+
+
+def project(
+    segments: Sequence[Span],
+    values: Sequence[float],
+    token_spans: Sequence[Span],
+    *,
+    text: str,
+    placement: Placement = "end",
+    whole_response: bool = False,
+) -> Float[Tensor, " t"]:
+    """One score per token, summing to the sum of `values`; segments that share a token add up on it.
+
+    `segments` and `token_spans` index `text`, the decoded response. A token with an empty span (a special token,
+    or one that must not be rewarded) gets nothing. A segment without a token of its own pays the nearest token
+    before it, as `last_token` says.
+
+    `whole_response` says that the values judge the response as such, its ending included: with placement `end`
+    they go on the last token of all, the end-of-sequence token where one was sampled.
+
+    Raises DataError when there are values but no tokens, or a value is not finite; SpanError for a segment
+    outside the text.
+    """
+    _check(segments, values, token_spans, text)
+    scores = [0.0] * len(token_spans)
+    for segment, value in zip(segments, values, strict=True):
+        if whole_response and placement == "end":
+            scores[-1] += value
+            continue
+        for token, share in _shares(segment, token_spans, text, placement).items():
+            scores[token] += value * share
+    return torch.tensor(scores, dtype=torch.float32)
+
+
+def _shares(segment: Span, token_spans: Sequence[Span], text: str, placement: Placement) -> dict[int, float]:
+    """The part of a segment's value that each token gets; the parts sum to 1."""
+    end = last_token(segment, token_spans, text=text)
+    written = {} if placement == "end" else _written(segment, token_spans, text, end)
+    if not written:
+        return {end: 1.0}
+    if placement == "every":
+        return dict.fromkeys(written, 1 / len(written))
+    characters = sum(written.values())
+    return {token: count / characters for token, count in written.items()}
+
+
+def _written(segment: Span, token_spans: Sequence[Span], text: str, end: int) -> dict[int, int]:
+    """How many characters each token up to `end` wrote of the segment, whitespace around the segment left out."""
+    body = segment.of(text)
+    start = segment.start + len(body) - len(body.lstrip())
+    core = Span(start, max(start, trimmed_end(segment, text)))
+    written: dict[int, int] = {}
+    for token in range(end, -1, -1):
+        span = token_spans[token]
+        if len(span) and span.end <= start:
+            break
+        if overlap := span.overlap(core):
+            written[token] = overlap
+    return written
+
+
+def _check(segments: Sequence[Span], values: Sequence[float], token_spans: Sequence[Span], text: str) -> None:
+    if values and not token_spans:
+        raise DataError("A response without tokens cannot carry a score; leave empty responses out.")
+    for segment, value in zip(segments, values, strict=True):
+        if not math.isfinite(value):
+            raise DataError(f"The score {value} of span [{segment.start}, {segment.end}) is no number; use Unscored.")
+        if segment.end > len(text):
+            raise SpanError(f"Span [{segment.start}, {segment.end}) lies outside its text of {len(text)} characters.")

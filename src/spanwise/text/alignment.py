@@ -1,0 +1,85 @@
+"""Which characters of the decoded response each sampled token wrote.
+
+The text is decoded from the sampled ids and never tokenised again: a policy may sample a tokenisation that
+its tokenizer would not choose. Knows nothing of segments or scores. `tokens.py` asks the reverse question;
+its functions are at hand here too.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import starmap
+from typing import Any
+
+from spanwise.errors import DataError
+from spanwise.text.decoding import Extents
+from spanwise.text.spans import Span
+from spanwise.text.tokens import TokenRangeMode, last_token, token_range
+from spanwise.text.vocabulary import PlainVocabulary, RustVocabulary, Vocabulary
+
+__all__ = ["Alignment", "TokenAligner", "TokenRangeMode", "last_token", "token_range"]
+
+_span = lru_cache(maxsize=1 << 16)(Span)  # the same few spans come again in every response
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """A decoded response and one span per token.
+
+    The spans cover the text without a gap, with ascending starts. They overlap only where tokens hold the bytes of
+    one character: each of them then has the whole character. Special tokens, and tokens that wrote nothing, have
+    an empty span where the next token starts.
+    """
+
+    text: str
+    spans: tuple[Span, ...]
+
+
+class TokenAligner:
+    """Aligns sampled ids of one tokenizer with the text that they decode to.
+
+    `tokenizer` is a `tokenizers.Tokenizer`, a transformers tokenizer on top of one, or anything with `decode`,
+    `convert_ids_to_tokens`, `all_special_ids` and a length. Its vocabulary must not change afterwards.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
+        rust = hasattr(backend, "get_added_tokens_decoder")
+        self._vocabulary: Vocabulary = RustVocabulary(backend) if rust else PlainVocabulary(tokenizer)
+        self._tokens: dict[int, str | None] = {}
+
+    def align(self, ids: Sequence[int]) -> Alignment:
+        """The decoded response and the span of every token.
+
+        The text is what `tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)`
+        gives. Raises DataError for an id that is not in the vocabulary.
+        """
+        tokens = [self._token(id_, position) for position, id_ in enumerate(ids)]
+        written = [token for token in tokens if token is not None]
+        kept = [id_ for id_, token in zip(ids, tokens, strict=True) if token is not None]
+        text, extents = self._vocabulary.extents(kept, written)
+        if len(written) < len(tokens):
+            extents = _with_special(tokens, extents, len(text))
+        return Alignment(text, tuple(starmap(_span, extents)))
+
+    def _token(self, id_: int, position: int) -> str | None:
+        if id_ not in self._tokens:
+            try:
+                self._tokens[id_] = self._vocabulary.token(id_)
+            except KeyError as error:
+                raise DataError(
+                    f"Token id {id_} at position {position} is not in the vocabulary; "
+                    "align responses with the tokenizer of the policy that sampled them."
+                ) from error
+        return self._tokens[id_]
+
+
+def _with_special(tokens: Sequence[str | None], written: Extents, end: int) -> Extents:
+    """The extents of all tokens: those that were written, and empty ones for special tokens (None)."""
+    last_first: Extents = []
+    remaining, start = reversed(written), end
+    for token in reversed(tokens):
+        extent = (start, start) if token is None else next(remaining)
+        start = extent[0]
+        last_first.append(extent)
+    return last_first[::-1]
