@@ -8,26 +8,22 @@ import pytest
 # The import mode of this project puts no test folder on the path; `from doubles import ...` needs this one.
 sys.path.insert(0, str(Path(__file__).parent))
 
+import doubles  # noqa: E402  needs the path above
+
 
 @pytest.fixture
 def tiny_llama():
     """(model, tokenizer) of a fresh tiny Llama."""
-    import doubles
-
     return doubles.tiny_llama()
 
 
 @pytest.fixture
 def tiny_t5():
     """(model, tokenizer) of a fresh tiny T5."""
-    import doubles
-
     return doubles.tiny_t5()
 
 
 @pytest.fixture
 def tiny_gpt2():
     """(model, tokenizer) of a fresh tiny GPT-2."""
-    import doubles
-
     return doubles.tiny_gpt2()

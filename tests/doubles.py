@@ -82,7 +82,6 @@ def tiny_t5(seed: int = 0, *, tied: bool = True) -> Pair:
         feed_forward_proj="gated-gelu",
         tie_word_embeddings=tied,
         scale_decoder_outputs=tied,
-        initializer_factor=2.0,
         decoder_start_token_id=tokenizer.pad_token_id,
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,

@@ -1,0 +1,151 @@
+"""One view of causal and encoder-decoder transformers: the hidden states that predict response tokens.
+
+`Backbone.forward` reads whole responses at once (teacher forcing), `Backbone.start` reads them token by token with a
+cache; both give the same states. Policies put a vocabulary head on them, value models a scalar head. Nothing here
+knows of vocabularies, sampling or rewards.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import cast
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import DynamicCache, EncoderDecoderCache, PreTrainedModel
+
+from spanwise.models.batches import PromptBatch
+
+
+class Backbone(nn.Module):
+    """The transformer of a causal or encoder-decoder language model, without its vocabulary head."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self.is_encoder_decoder = bool(model.config.is_encoder_decoder)
+        self.encoder = cast("nn.Module", model.get_encoder()) if self.is_encoder_decoder else None
+        self.decoder = cast("nn.Module", model.get_decoder() if self.is_encoder_decoder else model.base_model)
+        self.config = model.config
+        self.hidden_size = int(model.config.hidden_size)
+        self._takes_positions = "position_ids" in inspect.signature(self.decoder.forward).parameters
+
+    def forward(
+        self, prompts: PromptBatch, response_ids: Int[Tensor, "b t"], response_mask: Bool[Tensor, "b t"]
+    ) -> Float[Tensor, "b t h"]:
+        """The state before each response token, from which it is predicted; what follows a row's end is meaningless."""
+        ends = _ends(response_mask)
+        used = int(ends.max()) if ends.numel() else 0
+        if used == 0:
+            weight = next(self.parameters())
+            return weight.new_zeros((*response_ids.shape, self.hidden_size))
+        read = self._read_after_prompts if self.is_encoder_decoder else self._read_with_prompts
+        states = read(prompts, response_ids[:, :used], ends)
+        return functional.pad(states, (0, 0, 0, response_ids.shape[1] - used))
+
+    def start(self, prompts: PromptBatch) -> "Decoding":
+        """Reads the prompts; the result predicts the first token of each response."""
+        return Decoding(self, prompts)
+
+    def encode(self, prompts: PromptBatch) -> Float[Tensor, "b l h"]:
+        """The encoder's states of the prompts."""
+        if self.encoder is None:
+            raise TypeError("a causal model has no encoder")
+        return self.encoder(input_ids=prompts.ids, attention_mask=prompts.mask).last_hidden_state
+
+    def start_ids(self, rows: int) -> Int[Tensor, "b 1"]:
+        """The token that every decoder input begins with."""
+        device = next(self.parameters()).device
+        return torch.full((rows, 1), self.config.decoder_start_token_id, device=device)
+
+    def _read_with_prompts(
+        self, prompts: PromptBatch, response_ids: Int[Tensor, "b t"], ends: Int[Tensor, " b"]
+    ) -> Float[Tensor, "b t h"]:
+        # Each row becomes prompt + response + padding without a gap, so that causality alone hides the padding: no
+        # mask, default positions, the attention kernels' fast path, and no column that only padding would fill.
+        lengths = prompts.lengths[:, None]
+        width = int((lengths[:, 0] + ends).max()) - 1
+        joined = torch.cat([prompts.ids, response_ids], 1)
+        columns = torch.arange(width, device=joined.device) + (prompts.ids.shape[1] - lengths)
+        states = self.decoder(
+            input_ids=joined.gather(1, columns.clamp(max=joined.shape[1] - 1)), use_cache=False
+        ).last_hidden_state
+        places = torch.arange(response_ids.shape[1], device=joined.device) + (lengths - 1)
+        places = places.clamp(max=width - 1)
+        return states.gather(1, places[..., None].expand(-1, -1, states.shape[-1]))
+
+    def _read_after_prompts(
+        self, prompts: PromptBatch, response_ids: Int[Tensor, "b t"], ends: Int[Tensor, " b"]
+    ) -> Float[Tensor, "b t h"]:
+        del ends  # the decoder reads nothing but responses, and causality hides what follows them
+        return self.decoder(
+            input_ids=torch.cat([self.start_ids(len(prompts)), response_ids[:, :-1]], 1),
+            encoder_hidden_states=self.encode(prompts),
+            encoder_attention_mask=prompts.mask,
+            use_cache=False,
+        ).last_hidden_state
+
+    def read_next(
+        self, ids: Int[Tensor, "b n"], state: "Decoding", positions: Int[Tensor, "b n"] | None = None
+    ) -> Float[Tensor, "b h"]:
+        """Reads n more tokens per row into the cache of `state`; returns the last hidden states."""
+        extra: dict[str, Tensor | None] = {}
+        if self.is_encoder_decoder:
+            extra = {"encoder_hidden_states": state.memory, "encoder_attention_mask": state.mask}
+        else:
+            extra = {"attention_mask": state.mask}
+            if self._takes_positions:
+                extra["position_ids"] = positions
+        output = self.decoder(input_ids=ids, past_key_values=state.cache, use_cache=True, **extra)
+        return output.last_hidden_state[:, -1]
+
+
+class Decoding:
+    """Responses under way, one per row: what was read of them, and the newest hidden state in `hidden`."""
+
+    def __init__(self, backbone: Backbone, prompts: PromptBatch) -> None:
+        self._backbone = backbone
+        self.memory: Tensor | None = None
+        self.mask: Tensor | None = None if bool(prompts.mask.all()) else prompts.mask
+        self._positions: Tensor = prompts.lengths
+        config = backbone.config
+        if backbone.is_encoder_decoder:
+            self.memory = backbone.encode(prompts)
+            self.cache: DynamicCache | EncoderDecoderCache = EncoderDecoderCache(
+                DynamicCache(config=config), DynamicCache(config=config)
+            )
+            self.hidden: Tensor = backbone.read_next(backbone.start_ids(len(prompts)), self)
+        else:
+            self.cache = DynamicCache(config=config)
+            positions = (prompts.mask.cumsum(1) - 1).clamp(min=0)
+            self.hidden = backbone.read_next(prompts.ids, self, positions)
+
+    def step(self, tokens: Int[Tensor, " b"]) -> None:
+        """Reads one more token per row; `hidden` then predicts the token after it."""
+        if self.mask is not None and not self._backbone.is_encoder_decoder:
+            self.mask = torch.cat([self.mask, self.mask.new_ones(len(tokens), 1)], 1)
+        self.hidden = self._backbone.read_next(tokens[:, None], self, self._positions[:, None])
+        self._positions = self._positions + 1
+
+    def repeat(self, times: int) -> None:
+        """Every row `times` times in a row, so that several responses share the reading of their prompt."""
+        if times > 1:
+            self.cache.batch_repeat_interleave(times)
+            self._change_rows(lambda tensor: tensor.repeat_interleave(times, 0))
+
+    def keep(self, rows: Int[Tensor, " n"]) -> None:
+        """Drops all other rows."""
+        self.cache.batch_select_indices(rows)
+        self._change_rows(lambda tensor: tensor[rows])
+
+    def _change_rows(self, change: Callable[[Tensor], Tensor]) -> None:
+        self.hidden, self._positions = change(self.hidden), change(self._positions)
+        self.mask = None if self.mask is None else change(self.mask)
+        self.memory = None if self.memory is None else change(self.memory)
+
+
+def _ends(mask: Bool[Tensor, "b t"]) -> Int[Tensor, " b"]:
+    """One past the last token that counts in each row; tokens before it are read even where they do not count."""
+    if mask.shape[1] == 0:
+        return mask.new_zeros(mask.shape[0], dtype=torch.long)
+    return (mask * torch.arange(1, mask.shape[1] + 1, device=mask.device)).amax(1)

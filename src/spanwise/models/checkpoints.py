@@ -1,0 +1,110 @@
+"""Language-model checkpoints on disk: what may be loaded as a policy, and folders that appear whole or not at all.
+
+A checkpoint is a plain Hugging Face folder (weights, config, tokenizer) that `from_pretrained` reads. What is not one,
+or is one of another kind, is refused in one sentence before any work starts.
+"""
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from safetensors import SafetensorError
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from spanwise.errors import CheckpointError
+
+_LANGUAGE_MODELS = ("CausalLM", "LMHead", "ConditionalGeneration")
+
+
+def load_policy(
+    path_or_name: str | Path, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Loads a causal or encoder-decoder language model and its tokenizer from a folder or a Hub name.
+
+    A folder never touches the network. Raises CheckpointError that names the place and the remedy.
+    """
+    place = str(path_or_name)
+    options: dict[str, Any] = {"local_files_only": Path(place).is_dir()}
+    config = _load_config(place, options)
+    _check_kind(place, config)
+    kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+    try:
+        model, report = cast(
+            "tuple[PreTrainedModel, dict[str, Any]]",
+            kind.from_pretrained(place, dtype=dtype, output_loading_info=True, **options),
+        )
+        tokenizer = cast("PreTrainedTokenizerBase", AutoTokenizer.from_pretrained(place, **options))
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        raise CheckpointError(f"{place}: weights or tokenizer cannot be loaded ({_first_line(error)}).") from error
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise CheckpointError(
+            f"{place}: {len(missing)} weights are missing ({missing[0]} first); pass a complete language model."
+        )
+    _check_tokenizer(place, model, tokenizer)
+    cast("torch.nn.Module", model).to(device)
+    return model, tokenizer
+
+
+@contextlib.contextmanager
+def whole_folder(path: Path) -> Generator[Path]:
+    """A fresh folder to write into, which takes the place of `path` when the block ends without an exception."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    try:
+        fresh = beside / "new"
+        fresh.mkdir()
+        yield fresh
+        if path.exists():
+            path.rename(beside / "old")
+        fresh.rename(path)
+    finally:
+        shutil.rmtree(beside)
+
+
+def _load_config(place: str, options: dict[str, Any]) -> PreTrainedConfig:
+    if options["local_files_only"] and not (Path(place) / "config.json").is_file():
+        raise CheckpointError(f"{place}: no config.json there; pass the folder that `save_pretrained` wrote.")
+    if Path(place).is_file():
+        raise CheckpointError(f"{place}: a file, not a checkpoint folder; pass the folder that holds config.json.")
+    try:
+        return cast("PreTrainedConfig", AutoConfig.from_pretrained(place, **options))
+    except (OSError, ValueError, KeyError) as error:
+        raise CheckpointError(
+            f"{place}: neither a checkpoint folder nor a model that the Hub gives ({_first_line(error)}); "
+            "check the path, or the name and the network."
+        ) from error
+
+
+def _check_kind(place: str, config: PreTrainedConfig) -> None:
+    names = config.architectures or []
+    if names and not any(part in name for name in names for part in _LANGUAGE_MODELS):
+        raise CheckpointError(
+            f"{place}: a {names[0]} checkpoint, not a language model that writes text; "
+            "pass a causal or encoder-decoder language model."
+        )
+
+
+def _check_tokenizer(place: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    rows = cast("torch.nn.Embedding", model.get_input_embeddings()).num_embeddings
+    if len(tokenizer) > rows:
+        raise CheckpointError(
+            f"{place}: the tokenizer has {len(tokenizer)} ids, the model embeds {rows}; "
+            "save the tokenizer that the model was trained with beside it."
+        )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")

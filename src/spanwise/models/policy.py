@@ -1,0 +1,232 @@
+"""The policy: a causal or encoder-decoder language model that answers prompts and says how likely answers are.
+
+One class for both families. It owns the rules by which texts become token ids: how a response continues a prompt, what
+ends it, and what does not fit. It always runs in evaluation mode: dropout would make the ratio of new to old
+probabilities differ from 1 before any update (wu2023.md 3.4). It knows nothing of rewards or training.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Self, cast
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from spanwise.errors import CheckpointError, DataError
+from spanwise.models.backbone import Backbone
+from spanwise.models.batches import Logprobs, PromptBatch, ResponseBatch, pad
+from spanwise.models.checkpoints import load_policy, whole_folder
+from spanwise.models.logprobs import logits_of, token_logprobs
+from spanwise.models.sampling import Draw, Sampling, continue_until_end, draw, pick_likeliest
+
+
+class Policy:
+    """A language model with its tokenizer; `model` and `tokenizer` stay plain Hugging Face objects."""
+
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, place: str = "the model") -> None:
+        self.model = model.eval()
+        self.tokenizer = tokenizer
+        self.backbone = Backbone(model)
+        self.is_encoder_decoder = self.backbone.is_encoder_decoder
+        self.eos_id, self._eos_ids = _end_ids(model, tokenizer, place)
+        self.pad_id = cast("int", self.eos_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id)
+        self._head, self._scale = _vocabulary_head(self.backbone, model, place)
+        self._lead = "" if self.is_encoder_decoder else _leading_space(tokenizer)
+
+    @classmethod
+    def load(
+        cls, path_or_name: str | Path, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+    ) -> Self:
+        """Loads a checkpoint folder or a Hub model; raises CheckpointError when it is no policy."""
+        model, tokenizer = load_policy(path_or_name, device=device, dtype=dtype)
+        return cls(model, tokenizer, place=str(path_or_name))
+
+    def save(self, path: Path) -> None:
+        """Writes a plain Hugging Face folder at `path`, whole or not at all."""
+        with whole_folder(path) as folder:
+            self.model.save_pretrained(folder)
+            self.tokenizer.save_pretrained(folder)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.model.device
+
+    @property
+    def window(self) -> int | None:
+        """How many tokens prompt and response may have together; None when the architecture sets no limit."""
+        limit = getattr(self.model.config, "max_position_embeddings", None)
+        return None if limit is None else int(limit)
+
+    def encode_prompts(self, texts: Sequence[str], max_length: int | None = None) -> PromptBatch:
+        """Tokenizes model inputs with the tokenizer's own special tokens (a BOS where it has one).
+
+        Raises DataError that names the prompt which is empty or longer than `max_length` tokens.
+        """
+        rows = [self._prompt_ids(text) for text in texts]
+        for number, row in enumerate(rows):
+            if not row:
+                raise DataError(f"Prompt {number} is empty for this tokenizer; give it some text.")
+            if max_length is not None and len(row) > max_length:
+                raise DataError(
+                    f"Prompt {number} has {len(row)} tokens, the limit is {max_length}; "
+                    "shorten it or raise max_prompt_tokens."
+                )
+        ids, mask = pad(rows, value=self.pad_id, side="right" if self.is_encoder_decoder else "left")
+        return PromptBatch(ids, mask).to(self.device)
+
+    def encode_response(self, text: str) -> list[int]:
+        """The ids that the policy would have to sample in order to answer `text`, its end token included.
+
+        After a causal prompt, the text is tokenized apart from the prompt, beginning with the space that parts them
+        wherever this tokenizer writes spaces into its tokens; so the border between prompt and response does not
+        depend on either text. An encoder-decoder response starts afresh and has no such space.
+        """
+        ids = self.tokenizer(self._lead + text, add_special_tokens=False).input_ids
+        return [*cast("list[int]", ids), self.eos_id]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of response ids for people to read: no special tokens, no space around it."""
+        text = self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return cast("str", text).strip()
+
+    def hidden(
+        self, prompts: PromptBatch, response_ids: Int[Tensor, "b t"], response_mask: Bool[Tensor, "b t"]
+    ) -> Float[Tensor, "b t h"]:
+        """The last hidden state before each response token: the one that predicts it."""
+        return self.backbone(prompts, response_ids, response_mask)
+
+    def logprobs(
+        self,
+        prompts: PromptBatch,
+        response_ids: Int[Tensor, "b t"],
+        response_mask: Bool[Tensor, "b t"],
+        *,
+        sampling: Sampling,
+        support: Int[Tensor, "b t k"] | None = None,
+        entropy: bool = False,
+    ) -> Logprobs:
+        """Log-probabilities of given responses under `sampling`'s temperature; differentiable; 0 where masked.
+
+        Top-k sampling needs `support`, the ids that `generate` stored: without it the log-probabilities would be of
+        another distribution than the one that was sampled. Raises ValueError when the two do not fit.
+        """
+        if (support is not None) != (0 < sampling.top_k < self._head.out_features):
+            raise ValueError("support goes with top-k sampling and only with it; pass ResponseBatch.support")
+        states = self.hidden(prompts, response_ids, response_mask)[response_mask] * self._scale
+        logprobs, entropies = token_logprobs(
+            states,
+            self._head,
+            response_ids[response_mask],
+            temperature=sampling.temperature,
+            support=None if support is None else support[response_mask],
+            entropy=entropy,
+        )
+        return Logprobs(
+            _spread(logprobs, response_mask), None if entropies is None else _spread(entropies, response_mask)
+        )
+
+    def generate(
+        self, prompts: PromptBatch, *, sampling: Sampling, samples_per_prompt: int = 1, generator: torch.Generator
+    ) -> ResponseBatch:
+        """Samples responses; rows are prompt 0 sample 0, prompt 0 sample 1, ..., prompt 1 sample 0, ..."""
+
+        def choose(states: Tensor) -> Draw:
+            return draw(self._logits(states, sampling.temperature), sampling.top_k, generator)
+
+        return self._continue(prompts, samples_per_prompt, choose, sampling.max_new_tokens)
+
+    def greedy(self, prompts: PromptBatch, max_new_tokens: int) -> ResponseBatch:
+        """The likeliest token at every step; `logprobs` are those at temperature 1 among all tokens."""
+        return self._continue(prompts, 1, lambda states: pick_likeliest(self._logits(states, 1.0)), max_new_tokens)
+
+    def _prompt_ids(self, text: str) -> list[int]:
+        ids = cast("list[int]", self.tokenizer(text).input_ids)
+        # Some tokenizers end every text; a causal prompt that has ended cannot be continued.
+        closed = not self.is_encoder_decoder and len(ids) > 1 and ids[-1] == self.eos_id
+        return ids[:-1] if closed and not text.endswith(str(self.tokenizer.eos_token)) else ids
+
+    def _logits(self, states: Tensor, temperature: float) -> Tensor:
+        return logits_of(states * self._scale, self._head.weight, self._head.bias, temperature)
+
+    def _continue(
+        self, prompts: PromptBatch, samples: int, choose: Callable[[Tensor], Draw], max_new_tokens: int
+    ) -> ResponseBatch:
+        self._check_room(prompts, max_new_tokens)
+        with torch.inference_mode():
+            decoding = self.backbone.start(prompts)
+            decoding.repeat(samples)
+            batch = continue_until_end(
+                decoding,
+                choose,
+                max_new_tokens=max_new_tokens,
+                eos_ids=torch.tensor(self._eos_ids, device=prompts.ids.device),
+                pad_id=self.pad_id,
+            )
+        # Tensors made in inference mode cannot enter a backward pass; their copies can.
+        support = None if batch.support is None else batch.support.clone()
+        return ResponseBatch(
+            batch.ids.clone(), batch.mask.clone(), batch.logprobs.clone(), batch.truncated.clone(), support
+        )
+
+    def _check_room(self, prompts: PromptBatch, max_new_tokens: int) -> None:
+        longest = int(prompts.lengths.max()) if not self.is_encoder_decoder else 0
+        if self.window is not None and longest + max_new_tokens > self.window:
+            raise DataError(
+                f"Prompt {int(prompts.lengths.argmax())} has {longest} tokens and with {max_new_tokens} new ones does "
+                f"not fit the model's window of {self.window}; shorten prompts or lower max_new_tokens."
+            )
+
+
+def _end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, place: str) -> tuple[int, list[int]]:
+    """The id that ends a response, and all ids that do: chat models stop at more than their tokenizer's EOS."""
+    found = cast("int | list[int] | None", getattr(model.generation_config, "eos_token_id", None))
+    configured = found if isinstance(found, list) else [found]
+    ids = [id_ for id_ in [cast("int | None", tokenizer.eos_token_id), *configured] if id_ is not None]
+    if not ids:
+        raise CheckpointError(f"{place}: no end-of-text token; set eos_token in its tokenizer_config.json.")
+    return ids[0], sorted(set(ids))
+
+
+def _leading_space(tokenizer: PreTrainedTokenizerBase) -> str:
+    """A space if a word in running text has other ids than a word by itself, as in GPT-2's and Llama 3's tokenizers."""
+    word = cast("list[int]", tokenizer("a", add_special_tokens=False).input_ids)
+    words = cast("list[int]", tokenizer("a a", add_special_tokens=False).input_ids)
+    return "" if words == word + word else " "
+
+
+def _vocabulary_head(backbone: Backbone, model: PreTrainedModel, place: str) -> tuple[nn.Linear, float]:
+    """The linear map to logits and the factor before it (T5 and kin scale by d_model ** -0.5 when embeddings are tied).
+
+    Which factor holds is seen on two tokens, because its flag in the config is not the same one everywhere. Models
+    that cap their logits or scale them otherwise are refused.
+    """
+    head = model.get_output_embeddings()
+    if not isinstance(head, nn.Linear):
+        raise CheckpointError(
+            f"{place}: its vocabulary head is a {type(head).__name__}, not linear; use another model."
+        )
+    ids = torch.zeros((1, 2), dtype=torch.long, device=model.device)
+    with torch.inference_mode():
+        if backbone.is_encoder_decoder:
+            memory = backbone.encode(PromptBatch(ids, torch.ones_like(ids, dtype=torch.bool)))
+            states = backbone.decoder(input_ids=ids, encoder_hidden_states=memory, use_cache=False).last_hidden_state
+            logits = model(input_ids=ids, decoder_input_ids=ids, use_cache=False).logits
+        else:
+            states = backbone.decoder(input_ids=ids, use_cache=False).last_hidden_state
+            logits = model(input_ids=ids, use_cache=False).logits
+        scales = (1.0, backbone.hidden_size**-0.5)
+        errors = [float((head(states * scale) - logits).abs().max()) for scale in scales]
+    if min(errors) > 1e-2 * float(logits.abs().max()):
+        raise CheckpointError(
+            f"{place}: its logits are not a plain linear map of its last hidden state (it caps or scales them), "
+            "which log-probabilities here rely on; use another model."
+        )
+    return head, scales[errors.index(min(errors))]
+
+
+def _spread(values: Float[Tensor, " n"], mask: Bool[Tensor, "b t"]) -> Float[Tensor, "b t"]:
+    """Puts the values of the tokens that count back into rows, 0 elsewhere."""
+    return values.new_zeros(mask.shape).masked_scatter(mask, values)

@@ -1,0 +1,125 @@
+"""Drawing responses token by token with a cache and an explicit generator.
+
+The log-probability that goes with each token is the one it was drawn with: after temperature and, with top-k, after
+restriction to the k likeliest ids, which are kept as the token's support. Replaying temperature and support later
+(`Policy.logprobs`) gives old, new and reference log-probabilities over one distribution; Wu et al. sampled from one
+and took log-probabilities from another (wu2023.md W7). Knows nothing of text or rewards.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from pydantic import Field
+from torch import Tensor
+
+from spanwise.config import Config
+from spanwise.models.backbone import Decoding
+from spanwise.models.batches import ResponseBatch
+
+SHRINK_BELOW = 0.8
+"""The batch drops its finished rows when less than this share of it is still unfinished; the copy costs a step."""
+
+
+class Sampling(Config):
+    """How responses are drawn."""
+
+    temperature: float = Field(default=1.0, gt=0)
+    """Logits are divided by this before the softmax; below 1 sharpens, above 1 flattens."""
+    top_k: int = Field(default=0, ge=0)
+    """Only the k likeliest tokens can be drawn at each step; 0 means all."""
+    max_new_tokens: int = Field(default=200, ge=1)
+    """A response is cut off after this many tokens."""
+
+
+@dataclass
+class Draw:
+    """One token per row, its log-probability, and the ids it was drawn from (None = all)."""
+
+    tokens: Int[Tensor, " b"]
+    logprobs: Float[Tensor, " b"]
+    support: Int[Tensor, "b k"] | None
+
+
+def draw(logits: Float[Tensor, "b v"], top_k: int, generator: torch.Generator) -> Draw:
+    """Draws one token per row from softmax(logits), restricted to the `top_k` largest (0 = all)."""
+    support = None
+    if 0 < top_k < logits.shape[1]:
+        logits, support = logits.topk(top_k, 1)
+    logprobs = logits.log_softmax(1)
+    choice = torch.multinomial(logprobs.exp(), 1, generator=generator)
+    tokens = choice if support is None else support.gather(1, choice)
+    return Draw(tokens[:, 0], logprobs.gather(1, choice)[:, 0], support)
+
+
+def pick_likeliest(logits: Float[Tensor, "b v"]) -> Draw:
+    """The likeliest token of each row, with its log-probability among all tokens."""
+    logprobs, tokens = logits.log_softmax(1).max(1)
+    return Draw(tokens, logprobs, None)
+
+
+def continue_until_end(
+    decoding: Decoding,
+    choose: Callable[[Tensor], Draw],
+    *,
+    max_new_tokens: int,
+    eos_ids: Int[Tensor, " e"],
+    pad_id: int,
+) -> ResponseBatch:
+    """Continues every row until one of `eos_ids` or the length limit; finished rows leave the batch.
+
+    `choose` turns hidden states (b, h) into one token per row.
+    """
+    rows = torch.arange(decoding.hidden.shape[0], device=decoding.hidden.device)
+    unfinished = torch.ones_like(rows, dtype=torch.bool)
+    written = _Written(len(rows), max_new_tokens, rows.device)
+    for step in range(max_new_tokens):
+        drawn = choose(decoding.hidden)
+        ended = unfinished & torch.isin(drawn.tokens, eos_ids)
+        written.put(step, rows, drawn, ended)
+        unfinished = unfinished & ~ended
+        left = int(unfinished.sum())
+        if left == 0 or step + 1 == max_new_tokens:
+            break
+        tokens = drawn.tokens
+        if left < SHRINK_BELOW * len(rows):
+            kept = unfinished.nonzero()[:, 0]
+            decoding.keep(kept)
+            rows, tokens, unfinished = rows[kept], tokens[kept], unfinished[kept]
+        decoding.step(tokens)
+    return written.batch(pad_id)
+
+
+class _Written:
+    """What was drawn so far, in the order of the first rows, whatever rows are left now."""
+
+    def __init__(self, rows: int, max_new_tokens: int, device: torch.device) -> None:
+        self._ids = torch.zeros((rows, max_new_tokens), dtype=torch.long, device=device)
+        self._logprobs = torch.zeros((rows, max_new_tokens), device=device)
+        self._ends = torch.zeros(rows, dtype=torch.long, device=device)
+        self._support: Tensor | None = None
+        self._steps = 0
+
+    def put(self, step: int, rows: Tensor, drawn: Draw, ended: Tensor) -> None:
+        self._ids[rows, step] = drawn.tokens
+        self._logprobs[rows, step] = drawn.logprobs.float()
+        self._ends[rows[ended]] = step + 1
+        if drawn.support is not None:
+            if self._support is None:
+                self._support = self._ids.new_zeros((*self._ids.shape, drawn.support.shape[1]))
+            self._support[rows, step] = drawn.support
+        self._steps = step + 1
+
+    def batch(self, pad_id: int) -> ResponseBatch:
+        """Rows that went on after their end are cut off there."""
+        truncated = self._ends == 0
+        lengths = torch.where(truncated, self._steps, self._ends)
+        mask = torch.arange(self._steps, device=lengths.device) < lengths[:, None]
+        return ResponseBatch(
+            ids=self._ids[:, : self._steps].masked_fill(~mask, pad_id),
+            mask=mask,
+            logprobs=self._logprobs[:, : self._steps].masked_fill(~mask, 0.0),
+            truncated=truncated,
+            support=None if self._support is None else self._support[:, : self._steps].contiguous(),
+        )
