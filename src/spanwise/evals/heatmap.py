@@ -1,0 +1,115 @@
+"""Lays token scores over the text of an answer, together with the spans that a judge marked.
+
+Text and numbers in, pieces of text out, each of which lies in at most one token and at most one marked span; the
+template colours them. Token texts come from the sampled ids and need not join to the answer: a special token has a
+name but wrote nothing, and a token may hold part of a character.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from spanwise.evals.results import ExampleSpan
+from spanwise.text.spans import Span
+
+_REACH = 16  # how far ahead a token may resume after tokens that could not be found
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A run of characters. `token` is None for text that no token wrote; `last` ends its token."""
+
+    text: str
+    token: int | None
+    last: bool = True
+    special: bool = False
+    """The token wrote nothing: `text` is its name."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Consecutive pieces under the same mark; `category` is empty where nothing is marked."""
+
+    category: str
+    pieces: tuple[Piece, ...]
+
+
+def lay_out(response: str, tokens: Sequence[str], marks: Sequence[ExampleSpan] = ()) -> tuple[Stretch, ...]:
+    """The answer as stretches of pieces in reading order; special tokens stand where they were sampled."""
+    spans = place_tokens(response, tokens)
+    edges = {0, len(response)}
+    for span in spans:
+        edges |= {span.start, span.end} if span is not None else set()
+    for mark in marks:
+        edges |= {min(mark.start, len(response)), min(mark.end, len(response))}
+    owner = {span.start: index for index, span in enumerate(spans) if span is not None and len(span)}
+    stretches: list[tuple[str, list[Piece]]] = []
+    ordered = sorted(edges)
+    silent = _silent_tokens(spans)
+    current: int | None = None
+    for start, end in zip(ordered, [*ordered[1:], len(response)], strict=True):
+        for index in silent.pop(start, ()):
+            _add(stretches, "", Piece(tokens[index] or "\N{MIDDLE DOT}", index, special=True))
+        if start == end:
+            continue
+        current = owner.get(start, current)
+        span = spans[current] if current is not None else None
+        inside = span is not None and span.start <= start < span.end
+        last = not inside or (span is not None and end == span.end)
+        category = next((mark.category for mark in marks if mark.start <= start < mark.end), "")
+        _add(stretches, category, Piece(response[start:end], current if inside else None, last))
+    return tuple(Stretch(category, tuple(pieces)) for category, pieces in stretches)
+
+
+def place_tokens(response: str, tokens: Sequence[str]) -> list[Span | None]:
+    """Where each token stands in the answer; None for a token whose text is not found there."""
+    spans: list[Span | None] = []
+    position, lost = 0, None
+    for index, token in enumerate(tokens):
+        start, text = _find(response, token, position, reach=_REACH if lost is not None else 0)
+        if start < 0:
+            spans.append(None)
+            lost = index if lost is None else lost
+            continue
+        if lost is not None and start > position:
+            spans[lost] = Span(position, start)
+        spans.append(Span(start, start + len(text)))
+        position, lost = start + len(text), None
+    if lost is not None and position < len(response):
+        spans[lost] = Span(position, len(response))
+    return spans
+
+
+def largest(series: Sequence[Mapping[str, Sequence[float | None]]]) -> dict[str, float]:
+    """The largest absolute score of each source over several answers: what full colour stands for."""
+    found: dict[str, float] = {}
+    for answer in series:
+        for source, values in answer.items():
+            found[source] = max([found.get(source, 0.0), *(abs(value) for value in values if value is not None)])
+    return found
+
+
+def _find(response: str, token: str, position: int, *, reach: int) -> tuple[int, str]:
+    """Start of the token at or shortly after `position`, and the text that stands there; -1 if it is not found."""
+    for text in dict.fromkeys((token, token.lstrip())):
+        start = response.find(text, position, position + len(text) + reach) if text else -1
+        if start >= 0:
+            return start, text
+    return -1, token
+
+
+def _silent_tokens(spans: Sequence[Span | None]) -> dict[int, list[int]]:
+    """Tokens without text, by the character that they stand before."""
+    silent: dict[int, list[int]] = {}
+    position = 0
+    for index, span in enumerate(spans):
+        if span is None:
+            silent.setdefault(position, []).append(index)
+        else:
+            position = span.end
+    return silent
+
+
+def _add(stretches: list[tuple[str, list[Piece]]], category: str, piece: Piece) -> None:
+    if not stretches or stretches[-1][0] != category:
+        stretches.append((category, []))
+    stretches[-1][1].append(piece)
