@@ -11,40 +11,30 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from spanwise.errors import DataError
-from spanwise.feedback.problems import Place, Problem, ReadResult, RecordT, validated
+from spanwise.feedback.problems import Place, Problem, ReadResult, RecordT, collected, validated
 from spanwise.feedback.strict_json import BadJSONError, parse
 from spanwise.storage import read_lines, write_jsonl
 
 
-def iter_records(path: Path, model: type[RecordT]) -> Iterator[RecordT | Problem]:
-    """Yields the records of `path` and, in their places, the problems of the lines that hold none.
+def iter_records(path: Path, model: type[RecordT]) -> Iterator[tuple[Place, RecordT | list[Problem]]]:
+    """Yields the place of every line with its record, or with all that is wrong with it.
 
     Raises DataError when the file cannot be read at all or is no JSONL file.
     """
     seen: dict[str, int] = {}
-    for line in _lines(path):
-        if isinstance(line, Problem):
-            yield line
-            continue
-        place, content = line
-        outcome = _record(content, model, place)
-        if isinstance(outcome, list):
-            yield from outcome
-        elif (name := str(getattr(outcome, "id", ""))) and seen.setdefault(name, place.line) != place.line:
-            yield Problem(place, "id", f"{name!r:.60} is the id of line {seen[name]} already; make ids unique.")
-        else:
-            yield outcome
+    for place, line in _lines(path):
+        outcome = line if isinstance(line, list) else _record(line, model, place)
+        if not isinstance(outcome, list):
+            name = str(getattr(outcome, "id", ""))
+            if name and seen.setdefault(name, place.line) != place.line:
+                reason = f"{name!r:.60} is the id of line {seen[name]} already; make ids unique."
+                outcome = [Problem(place, "id", reason)]
+        yield place, outcome
 
 
 def read_records(path: Path, model: type[RecordT]) -> ReadResult[RecordT]:
     """All good records of `path` and all problems of the others; raises DataError like `iter_records`."""
-    result: ReadResult[RecordT] = ReadResult([], [])
-    for outcome in iter_records(path, model):
-        if isinstance(outcome, Problem):
-            result.problems.append(outcome)
-        else:
-            result.records.append(outcome)
-    return result
+    return collected(iter_records(path, model))
 
 
 def load_or_raise(path: Path, model: type[RecordT]) -> list[RecordT]:
@@ -64,7 +54,7 @@ def write_records(path: Path, records: Iterable[BaseModel]) -> int:
     return write_jsonl(path, (record.model_dump(mode="json") for record in records))
 
 
-def _lines(path: Path) -> Iterator[tuple[Place, bytes] | Problem]:
+def _lines(path: Path) -> Iterator[tuple[Place, bytes | list[Problem]]]:
     number = 0
     try:
         for number, line in read_lines(path):
@@ -73,12 +63,15 @@ def _lines(path: Path) -> Iterator[tuple[Place, bytes] | Problem]:
     except DataError as error:
         if not number:
             raise
-        yield Problem(Place(str(path), number + 1, b""), "", f"the file breaks off here; fetch it again. ({error})")
+        place = Place(str(path), number + 1, b"")
+        yield place, [Problem(place, "", f"the file breaks off here; fetch it again. ({error})")]
 
 
 def _record(line: bytes, model: type[RecordT], place: Place) -> RecordT | list[Problem]:
     if place.line == 1 and line.lstrip().startswith(b"["):
-        raise DataError(f"{place.file}: holds one JSON list, not one record per line; convert or import it first.")
+        raise DataError(
+            f"{place.file}: holds one JSON list, not one record per line; choose another format or convert it."
+        )
     try:
         value = parse(line.decode("utf-8"))
     except UnicodeDecodeError as error:

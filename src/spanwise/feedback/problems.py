@@ -5,9 +5,9 @@ turns pydantic's complaints into such sentences. It knows no file format.
 """
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
@@ -60,6 +60,8 @@ class ReadResult(Generic[T]):
 
     records: list[T]
     problems: list[Problem]
+    lines: list[int] = field(default_factory=list)
+    """The line on which each good record begins."""
 
     @property
     def rejected(self) -> dict[Place, list[Problem]]:
@@ -68,6 +70,18 @@ class ReadResult(Generic[T]):
         for problem in self.problems:
             grouped.setdefault(problem.place, []).append(problem)
         return grouped
+
+
+def collected(outcomes: Iterable[tuple[Place, T | list[Problem]]]) -> ReadResult[T]:
+    """Sorts what a reader yields into good records and problems."""
+    result: ReadResult[T] = ReadResult([], [])
+    for place, outcome in outcomes:
+        if isinstance(outcome, list):
+            result.problems.extend(cast("list[Problem]", outcome))
+        else:
+            result.records.append(outcome)
+            result.lines.append(place.line)
+    return result
 
 
 class FieldError(ValueError):
@@ -116,9 +130,23 @@ def _reason(model: type[BaseModel], path: list[str], complaint: dict[str, Any]) 
         names = [info.alias or name for name, info in model.model_fields.items()]
         near = difflib.get_close_matches(path[-1], names, n=1) if len(path) == 1 else []
         return f"unknown key; did you mean {near[0]}?" if near else "unknown key; remove or rename it."
+    if kind in _WANTED:
+        return f"must be {_WANTED[kind]} (got {_shown(given)})."
     sentence = complaint["msg"].removeprefix("Value error, ").rstrip(".")
     sentence = sentence[:1].lower() + sentence[1:]
     return f"{sentence}." if kind == "value_error" else f"{sentence} (got {_shown(given)})."
+
+
+_WANTED = {
+    "model_type": "an object",
+    "dict_type": "an object",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "string_type": "a string",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+}
+"""What JSON calls the types that pydantic names in Python's words."""
 
 
 def _printable(name: str) -> str:

@@ -15,8 +15,8 @@ from spanwise.storage import read_text
 _SPACE = " \t\r\n"
 
 
-def read_items(path: Path) -> Iterator[tuple[Place, Any] | Problem]:
-    """Yields (place, value) of each item or its problem; raises DataError when the file holds no JSON list.
+def read_items(path: Path) -> Iterator[tuple[Place, Any]]:
+    """Yields the place of each item with its value or a `Problem`; raises DataError when the file holds no list.
 
     What stands behind the first place where the list itself is broken cannot be told apart into items; it is
     one problem, whose place keeps the rest of the file.
@@ -36,42 +36,37 @@ class _Items:
         self.file, self.text, self.position = file, text, _skip(text, position)
         self.index, self.line, self.counted = 0, 1, 0
 
-    def __iter__(self) -> Iterator[tuple[Place, Any] | Problem]:
-        if self.text.startswith("]", self.position):
-            yield from self._behind()
-            return
-        while True:
-            start = self.position
-            outcome, end = self._item(start)
-            yield outcome
+    def __iter__(self) -> Iterator[tuple[Place, Any]]:
+        following = "]" if self.text.startswith("]", self.position) else ","
+        while following == ",":
+            place, value, end = self._item(self.position)
+            yield place, value
             if end is None:
                 return
             self.position = _skip(self.text, end)
-            mark = self.text[self.position : self.position + 1]
-            if mark == "]":
-                yield from self._behind()
-                return
-            if mark != ",":
-                found = f"{mark!r} where a comma or ] belongs" if mark else "the end of the file where ] belongs"
-                yield Problem(self._place(self.position, len(self.text)), "", f"not JSON ({found}); mend the file.")
-                return
-            self.position = _skip(self.text, self.position + 1)
-            self.index += 1
+            following = self.text[self.position : self.position + 1]
+            if following == ",":
+                self.position = _skip(self.text, self.position + 1)
+                self.index += 1
+        if following != "]":
+            found = f"{following!r} where a comma or ] belongs" if following else "the end where ] belongs"
+            yield self._rest(self.position, f"not JSON ({found}); mend the file.")
+        elif (after := _skip(self.text, self.position + 1)) < len(self.text):
+            yield self._rest(after, "more text after the list; remove it.")
 
-    def _item(self, start: int) -> tuple[tuple[Place, Any] | Problem, int | None]:
+    def _item(self, start: int) -> tuple[Place, Any, int | None]:
         try:
             value, end = parse_at(self.text, start)
         except BadJSONError as error:
-            after = end_of_value(self.text, start)
-            place = self._place(start, len(self.text) if after is None else after)
-            rest = " Nothing behind this place was read." if after is None else ""
-            return Problem(place, "", f"{error}{rest}"), after
-        return (self._place(start, end), value), end
+            end = end_of_value(self.text, start)
+            place = self._place(start, len(self.text) if end is None else end)
+            rest = " Nothing behind this place was read." if end is None else ""
+            return place, Problem(place, "", f"{error}{rest}"), end
+        return self._place(start, end), value, end
 
-    def _behind(self) -> Iterator[Problem]:
-        after = _skip(self.text, self.position + 1)
-        if after < len(self.text):
-            yield Problem(self._place(after, len(self.text)), "", "more text after the list; remove it.")
+    def _rest(self, start: int, reason: str) -> tuple[Place, Problem]:
+        place = self._place(start, len(self.text))
+        return place, Problem(place, "", reason)
 
     def _place(self, start: int, end: int) -> Place:
         self.line += self.text.count("\n", self.counted, start)

@@ -4,14 +4,17 @@ Nothing is lost: what our fields do not hold in the same spelling (carriage retu
 the provenance as deviations. Their ids of passages and sentences count from 1, ours from 0.
 """
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from spanwise.errors import DataError
 from spanwise.feedback.importers.deviations import deviations
 from spanwise.feedback.importers.json_list import read_items
 from spanwise.feedback.importers.qa_feedback_export import canonical_item
-from spanwise.feedback.importers.qa_feedback_item import PAIRS, WINNERS, Error, Item, WrongGrounding
-from spanwise.feedback.problems import Place, Problem, ReadResult, validated
+from spanwise.feedback.importers.qa_feedback_item import PAIRS, WINNERS, Demonstration, Error, Item, WrongGrounding
+from spanwise.feedback.problems import Place, Problem, ReadResult, RecordT, collected, validated
+from spanwise.feedback.prompts import DemonstrationRecord
 from spanwise.feedback.schema import Evidence, FeedbackRecord, MissingInfo, Passage, Preference, Response, SpanMark
 from spanwise.text.spans import normalize_newlines
 
@@ -21,14 +24,16 @@ def import_records(path: Path) -> ReadResult[FeedbackRecord]:
 
     Raises DataError when the file cannot be read or holds no JSON list.
     """
-    result: ReadResult[FeedbackRecord] = ReadResult([], [])
-    for item in read_items(path):
-        outcome = [item] if isinstance(item, Problem) else _imported(*item)
-        if isinstance(outcome, FeedbackRecord):
-            result.records.append(outcome)
-        else:
-            result.problems.extend(outcome)
-    return result
+    return collected(_converted(path, _imported))
+
+
+def import_demonstrations(path: Path) -> ReadResult[DemonstrationRecord]:
+    """The questions and gold answers of a `dev.json` or `train*.json` file, and the problems of bad items.
+
+    The first gold answer is the one to imitate, all of them are references. Passages are read out of the ready-made
+    model input where the file has no field for them. Raises DataError like `import_records`.
+    """
+    return collected(_converted(path, _demonstration))
 
 
 def record_from_item(item: dict[str, Any], *, record_id: str) -> FeedbackRecord:
@@ -39,13 +44,49 @@ def record_from_item(item: dict[str, Any], *, record_id: str) -> FeedbackRecord:
     return record.model_copy(update={"provenance": provenance})
 
 
+Convert = Callable[[Place, Any], RecordT | list[Problem]]
+
+
+def _converted(path: Path, convert: Convert[RecordT]) -> Iterator[tuple[Place, RecordT | list[Problem]]]:
+    for place, value in read_items(path):
+        yield place, [value] if isinstance(value, Problem) else convert(place, value)
+
+
+def _check_kind(value: Any, place: Place, *, wanted: str, other: str) -> None:
+    """One sentence instead of thousands of problems when somebody gives the other kind of file."""
+    if place.item == 0 and isinstance(value, dict) and other in value and wanted not in value:
+        kinds = {"feedback": "feedback (*_feedback.json)", "answer": "demonstrations (dev.json, train*.json)"}
+        raise DataError(f"{place.file}: this file holds {kinds[other]}, not {kinds[wanted]}; give the other one.")
+
+
+def _record_id(place: Place) -> str:
+    return f"{Path(place.file).name.split('.')[0]}-{place.item:06d}"
+
+
 def _imported(place: Place, value: Any) -> FeedbackRecord | list[Problem]:
+    _check_kind(value, place, wanted="feedback", other="answer")
     item = validated(Item, value, place)
     if isinstance(item, list):
         return item
-    name = Path(place.file).name
-    record = record_from_item(value, record_id=f"{name.split('.')[0]}-{place.item:06d}")
-    return record.model_copy(update={"provenance": {**record.provenance, "file": name, "item": place.item}})
+    record = record_from_item(value, record_id=_record_id(place))
+    origin = {"file": Path(place.file).name, "item": place.item}
+    return record.model_copy(update={"provenance": record.provenance | origin})
+
+
+def _demonstration(place: Place, value: Any) -> DemonstrationRecord | list[Problem]:
+    _check_kind(value, place, wanted="answer", other="feedback")
+    item = validated(Demonstration, value, place)
+    if isinstance(item, list):
+        return item
+    answers = tuple(normalize_newlines(answer) for answer in item.answer)
+    return DemonstrationRecord(
+        id=_record_id(place),
+        prompt=normalize_newlines(item.question),
+        passages=tuple(_passage([page.wikipage, page.content]) for page in item.pages()),
+        references=answers,
+        completion=answers[0],
+        metadata={"format": "qa-feedback", "file": Path(place.file).name, "item": place.item},
+    )
 
 
 def _record(item: Item, record_id: str) -> FeedbackRecord:

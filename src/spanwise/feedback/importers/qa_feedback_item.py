@@ -144,3 +144,37 @@ class Item(_Strict):
         count = len(self.passages[named.passage_id - 1])
         bad = [number for number in named.sentence_id if not 0 <= number < count]
         return f"names sentence {bad[0]} of {count - 1} (0 is the title); correct the id." if bad else None
+
+
+class Page(_Strict):
+    """A passage as the files for supervised training hold it: its sentences in one text."""
+
+    wikipage: AnyText
+    content: AnyText
+
+
+class Demonstration(_Strict):
+    """One item of the files for supervised training."""
+
+    question: Filled
+    answer: list[Filled] = Field(min_length=1)
+    text: AnyText
+    """The ready-made model input: "question: Q context: wikipage: T text: ... | wikipage: T text: ..."."""
+    passages: list[Page] | None = None
+
+    @model_validator(mode="after")
+    def _same_question(self) -> Self:
+        if self.passages is None and not self.text.startswith(self._head()):
+            raise FieldError("text", 'does not begin with "question: ... context: "; add passages or mend the text.')
+        return self
+
+    def pages(self) -> list[Page]:
+        """The passages, from their field or out of the model input."""
+        if self.passages is not None:
+            return self.passages
+        context = self.text.removeprefix(self._head()).removeprefix("wikipage: ")
+        parts = (part.partition(" text: ") for part in context.split(" | wikipage: ") if part)
+        return [Page(wikipage=title, content=content) for title, _, content in parts]
+
+    def _head(self) -> str:
+        return f"question: {self.question} context: "
