@@ -1,0 +1,53 @@
+"""Fits the numbers that turn logits into probabilities and standard scores, on held-out data.
+
+Works on plain lists of numbers; knows nothing of models. Platt scaling keeps the order of the logits: its slope is
+positive, and a unit Gaussian prior on its logarithm and on the offset keeps both finite on separable or scant data.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit
+
+from spanwise.errors import DataError
+
+
+def fit_platt(logits: Sequence[float], correct: Sequence[float]) -> tuple[float, float]:
+    """Slope and offset that make sigmoid(slope * logit + offset) fit `correct`; (1, 0) where there is no data."""
+    if not logits:
+        return 1.0, 0.0
+    x, y = np.asarray(logits, dtype=np.float64), np.asarray(correct, dtype=np.float64)
+
+    def objective(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        slope, offset = np.exp(parameters[0]), parameters[1]
+        z = slope * x + offset
+        loss = np.logaddexp(0.0, z).sum() - (y * z).sum() + 0.5 * (parameters**2).sum()
+        error = expit(z) - y
+        return float(loss), np.array([(error * x).sum() * slope, error.sum()]) + parameters
+
+    found = minimize(objective, np.zeros(2), jac=True, method="L-BFGS-B", bounds=[(-10, 10), (-50, 50)])
+    return float(np.exp(found.x[0])), float(found.x[1])
+
+
+def mean_and_deviation(scores: Sequence[float]) -> tuple[float, float]:
+    """Mean and standard deviation of raw scores; DataError where they do not differ or are fewer than two."""
+    if len(scores) < 2 or float(np.std(scores)) == 0.0:
+        raise DataError(
+            f"{len(scores)} held-out responses give a sequence head no spread to normalise by; hold out more records."
+        )
+    return float(np.mean(scores)), float(np.std(scores, ddof=1))
+
+
+def negative_log_likelihood(probabilities: Sequence[float], correct: Sequence[float]) -> float:
+    """Mean of -log of the probability given to what was the case."""
+    p, y = np.clip(np.asarray(probabilities), 1e-12, 1 - 1e-12), np.asarray(correct)
+    return float(-(y * np.log(p) + (1 - y) * np.log1p(-p)).mean())
+
+
+def expected_calibration_error(probabilities: Sequence[float], correct: Sequence[float], *, bins: int = 10) -> float:
+    """Mean distance between probability and frequency over equally wide bins, weighted by their sizes."""
+    p, y = np.asarray(probabilities, dtype=np.float64), np.asarray(correct, dtype=np.float64)
+    place = np.minimum((p * bins).astype(int), bins - 1)
+    gaps = np.abs(np.bincount(place, weights=p - y, minlength=bins))
+    return float(gaps.sum() / max(1, len(p)))

@@ -1,0 +1,87 @@
+"""Reward models on disk: ordinary Hugging Face folders with model, config and tokenizer.
+
+Knows files and versions; nothing of training or serving.
+"""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import cast
+
+import torch
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from spanwise.errors import CheckpointError
+from spanwise.reward_models.model import SpanRewardConfig, SpanRewardModel
+
+
+def save_reward_model(path: Path, model: SpanRewardModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Writes model and tokenizer to `path` beside-then-rename; what was there is replaced."""
+    beside, before = path.with_name(f".{path.name}.new"), path.with_name(f".{path.name}.old")
+    for leftover in (beside, before):
+        shutil.rmtree(leftover, ignore_errors=True)
+    model.save_pretrained(beside)
+    tokenizer.save_pretrained(beside)
+    if path.exists():
+        path.rename(before)
+    beside.rename(path)
+    shutil.rmtree(before, ignore_errors=True)
+
+
+def load_reward_model(path: str | Path) -> tuple[SpanRewardModel, PreTrainedTokenizerBase]:
+    """The reward model at a folder or Hub name, ready to score; CheckpointError where there is none."""
+    try:
+        config = AutoConfig.from_pretrained(path)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path}: no reward model can be read here ({_first_line(error)}); give the checkpoints/best folder of "
+            "a `spanwise reward train` run."
+        ) from error
+    if not isinstance(config, SpanRewardConfig):
+        raise CheckpointError(
+            f"{path}: holds a {config.model_type} model, not a reward model; train one on it with "
+            "`spanwise reward train` and give its checkpoints/best folder."
+        )
+    try:
+        model = SpanRewardModel.from_pretrained(path)
+        tokenizer = AutoTokenizer.from_pretrained(path)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path}: the reward model is damaged ({_first_line(error)}); train it again.") from error
+    return model.eval(), cast("PreTrainedTokenizerBase", tokenizer)
+
+
+def load_backbone(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The pretrained model at a folder or Hub name, to put heads on; CheckpointError where there is none."""
+    try:
+        model = AutoModel.from_pretrained(name)
+        tokenizer = AutoTokenizer.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"backbone: {name!r} cannot be loaded ({_first_line(error)}); give a Hugging Face model folder or name."
+        ) from error
+    return cast("PreTrainedModel", model), cast("PreTrainedTokenizerBase", tokenizer)
+
+
+def window_of(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
+    """How many tokens the model reads at once, by its config and its tokenizer's."""
+    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    limits = [int(limit) for limit in (positions, tokenizer.model_max_length) if limit]
+    return min(limits)
+
+
+def fingerprint(model: SpanRewardModel) -> str:
+    """Twelve hex digits that change with any weight or setting of the model."""
+    digest = hashlib.sha256()
+    settings = {
+        key: value for key, value in model.config.to_dict().items() if not key.startswith(("_", "transformers"))
+    }
+    digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:12]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

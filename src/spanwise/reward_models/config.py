@@ -1,0 +1,96 @@
+"""What a reward model learns, from what and how: the config of `spanwise reward`, importable without torch."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from spanwise.config import Config
+from spanwise.reward_models.labels import CompletenessRule, FactualityRule, RelevanceRule, SpanRule
+
+HEADS = ("relevance", "factuality", "completeness", "preference")
+"""The heads that need no further description."""
+
+PAIR_HEADS = ("completeness", "preference")
+"""Heads that learn from pairs of whole responses."""
+
+
+class FittingConfig(Config):
+    """How the weights are fitted."""
+
+    epochs: int = Field(default=3, ge=1)
+    """Passes over the training records."""
+    batch_size: int = Field(default=8, ge=1)
+    """Records per optimiser step; all responses of a record come along."""
+    lr: float = Field(default=5e-5, gt=0)
+    """Peak learning rate of the backbone."""
+    head_lr: float = Field(default=1e-3, gt=0)
+    """Peak learning rate of the heads and of the position offset, which start from nothing."""
+    weight_decay: float = Field(default=0.01, ge=0)
+    """AdamW's weight decay, on matrices only."""
+    warmup_share: float = Field(default=0.1, ge=0, lt=1)
+    """Share of the steps over which the learning rate rises; after that it falls linearly to 0."""
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    """Gradients are scaled down to this norm."""
+
+
+class RewardModelConfig(Config):
+    """One reward model: a backbone with one head per category. For separate models, write one config each."""
+
+    data: tuple[Path, ...] = ()
+    """Feedback files (Spanwise JSONL) to train on; for evaluate, the files to judge on."""
+    heldout: tuple[Path, ...] = ()
+    """Feedback files for choosing the checkpoint and calibrating; none = a share of the training questions."""
+    heldout_share: float = Field(default=0.15, gt=0, lt=1)
+    """Share of the questions held out when heldout names no file; all records of a question go together."""
+    output: Path = Path("runs/reward")
+    """Run folder: config.yaml, metrics.jsonl, results.json and checkpoints/best."""
+    backbone: str = ""
+    """Folder or Hub name of the pretrained model to start from, an encoder (BERT) or a decoder (Llama)."""
+    checkpoint: Path | None = None
+    """For evaluate: the reward model to judge; empty = checkpoints/best of the run folder."""
+    heads: tuple[str, ...] = HEADS
+    """Heads to train: relevance, factuality, completeness, preference, or keys of custom."""
+    relevance: RelevanceRule = RelevanceRule()
+    """How marks label the relevance head."""
+    factuality: FactualityRule = FactualityRule()
+    """How marks label the factuality head."""
+    completeness: CompletenessRule = CompletenessRule()
+    """How the pairs of the completeness head are made."""
+    custom: dict[str, SpanRule] = Field(default_factory=dict[str, SpanRule])
+    """Further span heads by name, for other taxonomies."""
+    loss_weights: dict[str, float] = Field(default_factory=dict[str, float])
+    """Weight of a head's loss; 1 where not named."""
+    position_offset: bool = True
+    """Let the preference loss learn what the first-listed response gains by its place, and leave that out of scores."""
+    use_passages: bool = True
+    """Whether the model reads the passages; the paper's relevance model does not."""
+    pooling: Literal["auto", "last", "mean"] = "auto"
+    """State of a segment: that of its last token, or the mean; auto = last for decoders, mean for encoders."""
+    max_length: int | None = Field(default=None, ge=8)
+    """Longest input in tokens; empty = the window of the backbone. Passages are cut to fit, responses never."""
+    fitting: FittingConfig = FittingConfig()
+    """How the weights are fitted."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1, ...; auto takes a GPU where there is one."""
+    seed: int = 0
+    """Seed of everything random."""
+
+    @model_validator(mode="after")
+    def _known_heads(self) -> "RewardModelConfig":
+        known = (*HEADS, *self.custom)
+        for name in (*self.heads, *self.loss_weights):
+            if name not in known:
+                raise ValueError(f"no head is called {name!r}; known are {', '.join(known)}, others go under custom")
+        if not self.heads or len(set(self.heads)) != len(self.heads):
+            raise ValueError("heads must name at least one head, each once")
+        clash = sorted(set(HEADS) & set(self.custom))
+        if clash:
+            raise ValueError(f"custom.{clash[0]} has the name of a built-in head; rename it")
+        return self
+
+    @property
+    def span_rules(self) -> dict[str, SpanRule]:
+        """The labelling rules of the span heads to train, in the order of `heads`."""
+        rules: dict[str, SpanRule] = {"relevance": self.relevance, "factuality": self.factuality, **self.custom}
+        return {name: rules[name] for name in self.heads if name in rules}

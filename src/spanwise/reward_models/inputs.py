@@ -1,0 +1,170 @@
+"""What a reward model reads, in training and in serving alike: token ids, and which tokens each segment has.
+
+`InputEncoder` is the only place that joins prompt, passages and response and tokenises them for a reward model, so
+that both uses read the same text (wu2023 W1). These are the reward model's own tokens; rewards are placed on the
+policy's tokens elsewhere, by characters. Knows nothing of labels or of torch modules.
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from spanwise.errors import CheckpointError
+from spanwise.feedback.prompts import build_prompt
+from spanwise.feedback.schema import Passage
+from spanwise.reward_models.window import without_least_related
+from spanwise.scores import Density, Sample, Unscored
+from spanwise.text.segments import get_segmenter
+from spanwise.text.spans import Span
+from spanwise.text.tokens import last_token
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedResponse:
+    """One response as a reward model reads it.
+
+    `pieces[density]` holds, for each of `segments[density]`, the first and last token of it in `ids`. The one piece of
+    density "sequence" runs to the closing token of the text, so that even an empty response has one.
+    """
+
+    ids: tuple[int, ...]
+    segments: dict[Density, tuple[Span, ...]]
+    pieces: dict[Density, tuple[tuple[int, int], ...]]
+    sentences_cut: int = 0
+
+
+class InputEncoder:
+    """Encodes samples for one reward model.
+
+    Raises CheckpointError for a tokenizer that cannot say which characters a token covers.
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        max_length: int,
+        use_passages: bool,
+        densities: Sequence[Density],
+    ) -> None:
+        if not tokenizer.is_fast:
+            raise CheckpointError(
+                "The reward model's tokenizer has no character offsets; use a model with a fast tokenizer."
+            )
+        self.tokenizer = tokenizer
+        self.max_length = max_length
+        self.use_passages = use_passages
+        self.densities = tuple(dict.fromkeys(densities))
+
+    def encode(self, samples: Sequence[Sample]) -> list[EncodedResponse | Unscored]:
+        """Encodes each sample, cutting passages where the window is too short; never the response.
+
+        Unscored where prompt and response alone are longer than the window.
+        """
+        inputs = [_Input(sample, sample.passages if self.use_passages else ()) for sample in samples]
+        encoded: list[EncodedResponse | Unscored] = []
+        for item, tokens in zip(inputs, self._tokenize(inputs), strict=True):
+            fits = len(tokens.ids) <= self.max_length
+            encoded.append(self._located(item, tokens) if fits else self._encode_cut(item, len(tokens.ids)))
+        return encoded
+
+    def _encode_cut(self, item: "_Input", length: int) -> EncodedResponse | Unscored:
+        topic = f"{item.sample.prompt} {item.sample.response}"
+        passages = item.passages
+        while passages:
+            passages = without_least_related(
+                passages, topic, excess=length - self.max_length, count=lambda text: self._length(text) + 1
+            )
+            shorter = _Input(item.sample, passages)
+            tokens = self._tokenize([shorter])[0]
+            length = len(tokens.ids)
+            if length <= self.max_length:
+                return self._located(shorter, tokens, sentences_cut=_sentences(item.passages) - _sentences(passages))
+        return Unscored(
+            f"prompt and response need {length} tokens, the window of the reward model holds {self.max_length}"
+        )
+
+    def _located(self, item: "_Input", tokens: "_Tokens", *, sentences_cut: int = 0) -> EncodedResponse:
+        response = item.sample.response
+        segments: dict[Density, tuple[Span, ...]] = {}
+        pieces: dict[Density, tuple[tuple[int, int], ...]] = {}
+        for density in self.densities:
+            if density == "sequence":
+                segments[density] = (Span(0, len(response)),)
+                pieces[density] = ((tokens.first_after(item.start), len(tokens.ids) - 1),)
+            else:
+                segments[density] = get_segmenter(density)(response) if response.strip() else ()
+                pieces[density] = tuple(tokens.piece(item.place(span), item.text) for span in segments[density])
+        return EncodedResponse(tokens.ids, segments, pieces, sentences_cut)
+
+    def _tokenize(self, inputs: Sequence["_Input"]) -> list["_Tokens"]:
+        if not inputs:
+            return []
+        texts = [item.text for item in inputs]
+        encoding: Any = self.tokenizer(texts, return_offsets_mapping=True, return_attention_mask=False, verbose=False)
+        rows = zip(inputs, encoding["input_ids"], encoding["offset_mapping"], strict=True)
+        return [_Tokens(self._closed(ids), offsets, item.start) for item, ids, offsets in rows]
+
+    def _closed(self, ids: list[int]) -> tuple[int, ...]:
+        """The ids with a closing token: where the tokenizer adds none, its end-of-text token."""
+        end = self.tokenizer.eos_token_id
+        closed = bool(ids) and ids[-1] in self.tokenizer.all_special_ids
+        return tuple(ids) if closed or not isinstance(end, int) else (*ids, end)
+
+    def _length(self, text: str) -> int:
+        encoding: Any = self.tokenizer(text, add_special_tokens=False, verbose=False)
+        return len(encoding["input_ids"])
+
+
+class _Input:
+    """The text that a reward model reads for one sample, and where the response starts in it.
+
+    Policies write the blank before an answer themselves, annotated files have none: exactly one is kept.
+    """
+
+    def __init__(self, sample: Sample, passages: Sequence[Passage]) -> None:
+        prefix = build_prompt(sample.prompt, passages) + " "
+        self.sample = sample
+        self.passages = tuple(passages)
+        self.text = prefix + sample.response.strip()
+        self.start = len(prefix)
+        self._shift = len(prefix) - (len(sample.response) - len(sample.response.lstrip()))
+
+    def place(self, span: Span) -> Span:
+        """Where a span of the response lies in the text, blanks that were stripped left out."""
+        start = max(self.start, span.start + self._shift)
+        return Span(start, max(start, min(len(self.text), span.end + self._shift)))
+
+
+class _Tokens:
+    """Token ids of an input, and the characters of each token that reaches into the response."""
+
+    def __init__(self, ids: tuple[int, ...], offsets: Sequence[tuple[int, int]], start: int) -> None:
+        self.ids = ids
+        written = [(index, left, right) for index, (left, right) in enumerate(offsets) if right > max(left, start)]
+        self._places = [index for index, _, _ in written]
+        self._spans = [Span(left, right) for _, left, right in written]
+
+    def first_after(self, character: int) -> int:
+        """The first token that reaches beyond `character`, or the closing one."""
+        place = bisect_right(self._spans, character, key=_end)
+        return self._places[place] if place < len(self._places) else len(self.ids) - 1
+
+    def piece(self, span: Span, text: str) -> tuple[int, int]:
+        """First and last token of the non-blank part of `span`."""
+        start = span.start
+        while start < span.end and text[start].isspace():
+            start += 1
+        last = self._places[last_token(span, self._spans, text=text)]
+        return min(self.first_after(start), last), last
+
+
+def _end(span: Span) -> int:
+    return span.end
+
+
+def _sentences(passages: Sequence[Passage]) -> int:
+    return sum(len(passage.sentences) for passage in passages)

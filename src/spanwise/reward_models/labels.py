@@ -1,0 +1,243 @@
+"""Turns what annotators said into labels: right or wrong per segment, better and worse per pair of responses.
+
+The rules are those of Wu et al. (2023), each a named option. Works on texts and spans alone; knows nothing of tokens,
+models or torch. Nothing is dropped silently: every label that is not made is counted, with its reason.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field
+
+from spanwise.config import Config
+from spanwise.feedback.schema import FeedbackRecord, Response, SpanMark
+from spanwise.reward_models.coverage import coverages
+from spanwise.scores import Density
+from spanwise.text.segments import Segmenter, get_segmenter
+from spanwise.text.spans import Span
+
+
+class SpanRule(Config):
+    """How marked spans label the segments of a response."""
+
+    density: Density = "sentence"
+    """Unit of judgement: sub-sentence, sentence, paragraph or sequence."""
+    categories: tuple[str, ...] = ()
+    """Categories of marked spans that make a segment wrong."""
+    min_span_words: int = Field(default=0, ge=0)
+    """Spans of these categories with fewer words are overlooked."""
+    min_coverage: float = Field(default=0.0, ge=0, lt=1)
+    """A segment is wrong when such spans cover more than this share of its characters; 0 = when one touches it."""
+    soft: bool = False
+    """Label a segment with the share of it that no such span covers, instead of 0 or 1."""
+    ignore_categories: tuple[str, ...] = ()
+    """A segment that is not wrong but touched by a span of these categories gets no label."""
+    ignore_min_span_words: int = Field(default=0, ge=0)
+    """Spans of the ignore categories with fewer words are overlooked."""
+
+
+class RelevanceRule(SpanRule):
+    """Sub-sentences with something irrelevant, repeated or incoherent are wrong."""
+
+    density: Density = "sub-sentence"
+    """Unit of judgement: sub-sentence, sentence, paragraph or sequence."""
+    categories: tuple[str, ...] = ("Irrelevant", "Redundant", "Incoherent")
+    """Categories of marked spans that make a segment wrong."""
+    min_span_words: int = Field(default=5, ge=0)
+    """Spans of these categories with fewer words are overlooked."""
+
+
+class FactualityRule(SpanRule):
+    """Sentences with a wrong or unverifiable fact are wrong; irrelevant ones were not checked and are ignored."""
+
+    categories: tuple[str, ...] = ("Wrong-Grounding", "Unverifiable")
+    """Categories of marked spans that make a segment wrong."""
+    ignore_categories: tuple[str, ...] = ("Irrelevant", "Redundant", "Incoherent")
+    """A segment that is not wrong but touched by a span of these categories gets no label."""
+    ignore_min_span_words: int = Field(default=5, ge=0)
+    """Spans of the ignore categories with fewer words are overlooked."""
+
+
+class CompletenessRule(Config):
+    """Which of two responses leaves less out."""
+
+    source: Literal["auto", "missing", "coverage"] = "auto"
+    """missing counts the marked missing information; coverage matches texts with passages as the paper does; auto takes
+    missing for records whose responses are all marked."""
+    overlook: tuple[str, ...] = ("Missing-Minor-Auxiliary",)
+    """Categories of missing information that do not count."""
+    match_threshold: float = Field(default=0.85, gt=0, le=1)
+    """With coverage: a sub-sentence states a passage sentence when they are at least this similar."""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentLabel:
+    """One segment and how right it is, from 0 to 1; None = unknown, it teaches nothing."""
+
+    span: Span
+    correct: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Positions of two responses of a record; `better_first` says whether the better one was shown first, if known."""
+
+    better: int
+    worse: int
+    better_first: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordLabels:
+    """All labels of one record: per head, labelled segments by response position, or pairs."""
+
+    record: FeedbackRecord
+    segments: Mapping[str, Mapping[int, tuple[SegmentLabel, ...]]]
+    pairs: Mapping[str, tuple[Pair, ...]]
+
+
+def label_segments(response: Response, rule: SpanRule, segmenter: Segmenter) -> tuple[SegmentLabel, ...]:
+    """Labels each segment of a marked response by `rule` (wu2023 2.2)."""
+    errors = _spans(response, rule.categories, rule.min_span_words)
+    ignored = _spans(response, rule.ignore_categories, rule.ignore_min_span_words)
+    return tuple(
+        SegmentLabel(segment, _correct(_trim(response.text, segment), errors, ignored, rule))
+        for segment in segmenter(response.text)
+    )
+
+
+def preference_pairs(record: FeedbackRecord, counts: Counter[str]) -> tuple[Pair, ...]:
+    """The decided preferences; ties are counted and dropped."""
+    decided = [preference for preference in record.preferences if preference.winner != "tie"]
+    counts["ties"] += len(record.preferences) - len(decided)
+    return tuple(
+        Pair(item.first, item.second, better_first=True)
+        if item.winner == "first"
+        else Pair(item.second, item.first, better_first=False)
+        for item in decided
+    )
+
+
+def completeness_pairs(record: FeedbackRecord, rule: CompletenessRule, counts: Counter[str]) -> tuple[Pair, ...]:
+    """All pairs of responses of which one leaves less out; ties and records that cannot be judged are counted."""
+    marked = all(response.marked for response in record.responses)
+    source = rule.source if rule.source != "auto" else ("missing" if marked else "coverage")
+    if source == "missing":
+        scores = [_completeness(response, rule) for response in record.responses]
+        counts["unmarked responses"] += scores.count(None)
+    else:
+        scores = coverages(record, threshold=rule.match_threshold, overlook=rule.overlook)
+        counts["records without a correction that the passages cover"] += scores is None
+    return tuple(_ranked(scores or [], counts))
+
+
+def label_records(
+    records: Sequence[FeedbackRecord],
+    *,
+    spans: Mapping[str, SpanRule],
+    completeness: CompletenessRule | None = None,
+    preference: bool = True,
+) -> tuple[list[RecordLabels], dict[str, int]]:
+    """Labels `records` for the span heads in `spans` and the pair heads that are asked for.
+
+    The second result counts what was left out, keyed "<head>/<reason>". Records without any label stay in the list.
+    """
+    counts: dict[str, Counter[str]] = {head: Counter() for head in (*spans, "completeness", "preference", "spans")}
+    segmenters = {head: get_segmenter(rule.density) for head, rule in spans.items()}
+    labelled: list[RecordLabels] = []
+    for record in records:
+        segments = {h: _label_record(record, rule, segmenters[h], counts[h]) for h, rule in spans.items()}
+        pairs: dict[str, tuple[Pair, ...]] = {}
+        if completeness is not None:
+            pairs["completeness"] = completeness_pairs(record, completeness, counts["completeness"])
+        if preference:
+            pairs["preference"] = preference_pairs(record, counts["preference"])
+        labelled.append(RecordLabels(record, segments, pairs))
+        counts["spans"].update(_unused(record, spans))
+    flat = {f"{head}/{reason}": n for head, counter in counts.items() for reason, n in counter.items() if n}
+    return labelled, flat
+
+
+def _label_record(
+    record: FeedbackRecord, rule: SpanRule, segmenter: Segmenter, counts: Counter[str]
+) -> dict[int, tuple[SegmentLabel, ...]]:
+    found: dict[int, tuple[SegmentLabel, ...]] = {}
+    for position, response in enumerate(record.responses):
+        if not response.marked:
+            counts["unmarked responses"] += 1
+            continue
+        labels = label_segments(response, rule, segmenter)
+        ignored = sum(label.correct is None for label in labels)
+        counts["ignored segments"] += ignored
+        counts["short spans"] += _short(response, rule.categories, rule.min_span_words)
+        if ignored == len(labels):
+            counts["responses without a labelled segment"] += 1
+        else:
+            found[position] = labels
+    return found
+
+
+def _correct(segment: Span, errors: Sequence[Span], ignored: Sequence[Span], rule: SpanRule) -> float | None:
+    """Shares are of characters: marks of one response may overlap, so covered characters are counted once."""
+    covered = _covered(segment, errors) / max(1, len(segment))
+    if covered > rule.min_coverage:
+        return 1.0 - covered if rule.soft else 0.0
+    return None if _covered(segment, ignored) else 1.0
+
+
+def _covered(segment: Span, spans: Sequence[Span]) -> int:
+    total, reached = 0, segment.start
+    for span in sorted(spans):
+        start, end = max(span.start, reached), min(span.end, segment.end)
+        if end > start:
+            total += end - start
+            reached = end
+    return total
+
+
+def _spans(response: Response, categories: Sequence[str], min_words: int) -> list[Span]:
+    return [
+        _trim(response.text, mark.span)
+        for mark in response.spans
+        if mark.category in categories and _words(mark) >= min_words
+    ]
+
+
+def _short(response: Response, categories: Sequence[str], min_words: int) -> int:
+    return sum(mark.category in categories and _words(mark) < min_words for mark in response.spans)
+
+
+def _words(mark: SpanMark) -> int:
+    return len(mark.quote.split())
+
+
+def _trim(text: str, span: Span) -> Span:
+    """`span` without the white space at its ends, so that a trailing blank touches nothing."""
+    quote = span.of(text)
+    start = span.start + len(quote) - len(quote.lstrip())
+    return Span(start, max(start, start + len(quote.strip())))
+
+
+def _completeness(response: Response, rule: CompletenessRule) -> float | None:
+    if not response.marked:
+        return None
+    return -float(sum(missing.category not in rule.overlook for missing in response.missing))
+
+
+def _ranked(scores: Sequence[float | None], counts: Counter[str]) -> Iterator[Pair]:
+    for first, left in enumerate(scores):
+        for second, right in enumerate(scores[first + 1 :], start=first + 1):
+            if left is None or right is None:
+                continue
+            if left == right:
+                counts["ties"] += 1
+            else:
+                yield Pair(first, second) if left > right else Pair(second, first)
+
+
+def _unused(record: FeedbackRecord, spans: Mapping[str, SpanRule]) -> Iterator[str]:
+    known = {name for rule in spans.values() for name in (*rule.categories, *rule.ignore_categories)}
+    for response in record.responses:
+        yield from (f"{mark.category} used by no head" for mark in response.spans if mark.category not in known)

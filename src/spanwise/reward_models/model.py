@@ -1,0 +1,188 @@
+"""The reward model: any Hugging Face backbone with one linear head per category, loaded by `from_pretrained`.
+
+One forward pass reads responses once and gives the logits of every piece (segment or whole response) asked for, as
+one flat list. Calibration and normalisation travel in the config. Knows nothing of texts (`inputs.py`), of files
+(`checkpoint.py`) or of training. Shapes: b rows, l tokens, n pieces, d hidden units.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, cast
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_MASKED_LM_MAPPING,
+    AutoConfig,
+    AutoModel,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
+
+from spanwise.errors import ConfigError
+from spanwise.reward_models.inputs import EncodedResponse
+from spanwise.scores import Density
+
+Pooling = Literal["last", "mean"]
+
+
+@dataclass(frozen=True, slots=True)
+class HeadSpec:
+    """One head: what it judges, how often, and how its logits become scores.
+
+    A segment head's probability that a segment is right is sigmoid(slope * logit + offset); a sequence head's score
+    is (logit - mean) / std. The numbers come from held-out data.
+    """
+
+    name: str
+    density: Density
+    kind: Literal["segment", "sequence"]
+    slope: float = 1.0
+    offset: float = 0.0
+    mean: float = 0.0
+    std: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class PieceBatch:
+    """Padded inputs and the pieces of them to score: columns of `pieces` are row, head, first token, last token."""
+
+    ids: Int[Tensor, "b l"]
+    mask: Bool[Tensor, "b l"]
+    pieces: Int[Tensor, "n 4"]
+
+    def to(self, device: torch.device | str) -> "PieceBatch":
+        """The same batch on `device`."""
+        return PieceBatch(self.ids.to(device), self.mask.to(device), self.pieces.to(device))
+
+
+class SpanRewardConfig(PreTrainedConfig):
+    """What `config.json` of a reward model holds: the backbone's config and the heads, as plain values."""
+
+    model_type = "span_reward"
+
+    def __init__(
+        self,
+        backbone: dict[str, Any] | None = None,
+        heads: list[dict[str, Any]] | None = None,
+        pooling: Pooling = "last",
+        use_passages: bool = True,
+        window: int = 512,
+        **kwargs: Any,
+    ) -> None:
+        self.backbone = backbone or {}
+        self.heads = heads or []
+        self.pooling: Pooling = pooling
+        self.use_passages = use_passages
+        self.window = window
+        super().__init__(**kwargs)
+
+    @property
+    def head_specs(self) -> tuple[HeadSpec, ...]:
+        """The heads, in the order of the output units."""
+        return tuple(HeadSpec(**head) for head in self.heads)
+
+    def set_heads(self, heads: Sequence[HeadSpec]) -> None:
+        """Replaces the heads' descriptions, for example by calibrated ones."""
+        self.heads = [asdict(head) for head in heads]
+
+    def backbone_config(self) -> PreTrainedConfig:
+        """The backbone's own config."""
+        values = dict(self.backbone)
+        return AutoConfig.for_model(values.pop("model_type"), **values)
+
+
+class SpanRewardModel(PreTrainedModel):
+    """A backbone and one linear output unit per head."""
+
+    config_class = SpanRewardConfig
+    config: SpanRewardConfig
+    base_model_prefix = "backbone"
+    _supports_sdpa = True
+
+    def __init__(self, config: SpanRewardConfig, backbone: PreTrainedModel | None = None) -> None:
+        super().__init__(config)
+        inner = config.backbone_config()
+        self.backbone = backbone if backbone is not None else cast("PreTrainedModel", AutoModel.from_config(inner))
+        self.backbone.config.use_cache = False
+        self.heads = nn.Linear(inner.get_text_config().hidden_size, len(config.heads))
+        self.post_init()
+
+    def forward(
+        self, input_ids: Int[Tensor, "b l"], attention_mask: Bool[Tensor, "b l"], pieces: Int[Tensor, "n 4"]
+    ) -> Float[Tensor, " n"]:
+        """One raw logit per piece, in the order of `pieces` (columns: row, head, first token, last token)."""
+        hidden = self._hidden(input_ids, attention_mask)
+        rows, head, first, last = pieces.unbind(1)
+        states = hidden[rows, last] if self.config.pooling == "last" else _means(hidden, rows, first, last)
+        return self.heads(states).gather(1, head[:, None])[:, 0]
+
+    def score(self, batch: PieceBatch) -> Float[Tensor, " n"]:
+        """`forward` on a batch."""
+        return self(batch.ids, batch.mask, batch.pieces)
+
+    def _hidden(self, ids: Tensor, mask: Tensor) -> Float[Tensor, "b l d"]:
+        return self.backbone(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+
+
+def build_reward_model(
+    backbone: PreTrainedModel,
+    heads: Sequence[HeadSpec],
+    *,
+    pooling: Literal["auto", "last", "mean"] = "auto",
+    use_passages: bool = True,
+    window: int,
+    generator: torch.Generator,
+) -> SpanRewardModel:
+    """A reward model on the weights of `backbone`, its heads drawn from `generator`.
+
+    A language model gives its body only; the reward model takes it over. Raises ConfigError for an encoder-decoder.
+    """
+    body = cast("PreTrainedModel", backbone.base_model)
+    inner = body.config
+    if inner.is_encoder_decoder:
+        raise ConfigError(f"backbone: {inner.model_type} has an encoder and a decoder; take a model with one of them.")
+    config = SpanRewardConfig(
+        backbone=inner.to_dict(),
+        pooling=pooling if pooling != "auto" else ("last" if is_causal(inner) else "mean"),
+        use_passages=use_passages,
+        window=window,
+        pad_token_id=inner.pad_token_id,
+    )
+    config.set_heads(heads)
+    model = SpanRewardModel(config, backbone=body)
+    nn.init.normal_(model.heads.weight, std=0.02, generator=generator)
+    nn.init.zeros_(model.heads.bias)
+    return model
+
+
+def is_causal(config: PreTrainedConfig) -> bool:
+    """Whether a model of this config reads left to right: it can continue text and cannot fill gaps."""
+    return type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and type(config) not in MODEL_FOR_MASKED_LM_MAPPING
+
+
+def collate(encoded: Sequence[EncodedResponse], heads: Sequence[HeadSpec], *, pad_id: int) -> PieceBatch:
+    """Pads responses on the right; pieces go row by row, head by head, segment by segment."""
+    width = max(len(item.ids) for item in encoded)
+    ids = torch.full((len(encoded), width), pad_id, dtype=torch.long)
+    mask = torch.zeros((len(encoded), width), dtype=torch.bool)
+    pieces: list[tuple[int, int, int, int]] = []
+    for row, item in enumerate(encoded):
+        ids[row, : len(item.ids)] = torch.tensor(item.ids)
+        mask[row, : len(item.ids)] = True
+        for number, head in enumerate(heads):
+            pieces += [(row, number, first, last) for first, last in item.pieces[head.density]]
+    return PieceBatch(ids, mask, torch.tensor(pieces, dtype=torch.long).reshape(-1, 4))
+
+
+def _means(hidden: Tensor, rows: Tensor, first: Tensor, last: Tensor) -> Float[Tensor, "n d"]:
+    """Mean state over the tokens first..last of each piece, from running sums in double precision."""
+    sums = nn.functional.pad(hidden.double().cumsum(1), (0, 0, 1, 0))
+    means = (sums[rows, last + 1] - sums[rows, first]) / (last - first + 1)[:, None]
+    return means.to(hidden.dtype)
+
+
+AutoConfig.register(SpanRewardConfig.model_type, SpanRewardConfig)
+AutoModel.register(SpanRewardConfig, SpanRewardModel)
