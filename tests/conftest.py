@@ -8,7 +8,7 @@ import pytest
 # The import mode of this project puts no test folder on the path; `from doubles import ...` needs this one.
 sys.path.insert(0, str(Path(__file__).parent))
 
-import doubles  # noqa: E402  needs the path above
+import doubles
 
 
 @pytest.fixture

@@ -48,7 +48,10 @@ def draw(logits: Float[Tensor, "b v"], top_k: int, generator: torch.Generator) -
     if 0 < top_k < logits.shape[1]:
         logits, support = logits.topk(top_k, 1)
     logprobs = logits.log_softmax(1)
-    choice = torch.multinomial(logprobs.exp(), 1, generator=generator)
+    # Inverting the distribution function takes one random number per row where multinomial takes one per logit.
+    cumulative = logprobs.exp().cumsum(1, dtype=torch.float64)
+    level = torch.rand((len(logits), 1), generator=generator, dtype=torch.float64, device=logits.device)
+    choice = torch.searchsorted(cumulative, level * cumulative[:, -1:], right=True).clamp(max=logits.shape[1] - 1)
     tokens = choice if support is None else support.gather(1, choice)
     return Draw(tokens[:, 0], logprobs.gather(1, choice)[:, 0], support)
 
