@@ -22,7 +22,7 @@ from spanwise.storage import read_text, write_text
 class Config(BaseModel):
     """Base of all configs: frozen, strict about keys, documented by the string under each field."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     @classmethod
     def load(cls, path: Path, overrides: Sequence[str] = ()) -> Self:
@@ -71,18 +71,42 @@ def _type_name(annotation: Any) -> str:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(read_text(path))
+        values = _parse_yaml(read_text(path))
     except DataError as error:
         raise ConfigError(str(error)) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        raise ConfigError(f"{place}: not YAML ({getattr(error, 'problem', error)}); mend that line.") from error
+        problem = " ".join(str(getattr(error, "problem", error)).split())
+        raise ConfigError(f"{place}: not YAML ({problem}); mend that line.") from error
     if values is None:
         return {}
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: a config maps keys to values, this file holds a {type(values).__name__}.")
     return values
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice in one section, where YAML libraries silently take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            name = str(key.value)
+            if name in seen:
+                problem = f"the key {name!r} appears twice in one section"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            seen.add(name)
+        return super().construct_mapping(node, deep=deep)
+
+
+def _parse_yaml(text: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except RecursionError as error:
+        raise yaml.YAMLError("nested too deeply") from error
+    except ValueError as error:  # a date such as 2024-13-45
+        raise yaml.YAMLError(f"{error}; quote the value") from error
 
 
 def _apply(values: dict[str, Any], override: str) -> None:
@@ -91,12 +115,14 @@ def _apply(values: dict[str, Any], override: str) -> None:
         raise ConfigError(f"Override {override!r} is not of the form key=value.")
     *sections, last = key.split(".")
     for section in sections:
-        inner = values.setdefault(section, {})
+        if values.get(section) is None:  # absent, or a section without a line in it
+            values[section] = {}
+        inner = values[section]
         if not isinstance(inner, dict):
             raise ConfigError(f"Override {override!r}: {section} is a value, not a section.")
         values = cast("dict[str, Any]", inner)
     try:
-        values[last] = yaml.safe_load(text)
+        values[last] = _parse_yaml(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"Override {override!r}: the value is not YAML; quote it.") from error
 

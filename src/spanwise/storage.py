@@ -1,37 +1,46 @@
-"""Files that are whole or absent: beside-then-rename writing, and line-by-line JSONL reading.
+"""Files that are whole or absent: beside-then-rename writing, and line-by-line reading.
 
 Knows nothing of what the files mean; `feedback.jsonl` and `tracking` give them meaning. Paths that end
-in `.gz` are compressed and decompressed on the way.
+in `.gz` are compressed and decompressed on the way; equal content makes equal bytes.
 """
 
 import contextlib
+import errno
 import gzip
+import io
 import json
 import os
-import tempfile
+import uuid
+import zlib
 from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, cast
 
 from spanwise.errors import DataError
+from spanwise.strict_json import BadJSONError, parse
 
 
 @contextlib.contextmanager
 def atomic_writer(path: Path) -> Generator[IO[str]]:
-    """A text file that appears at `path` complete, or not at all when the block raises."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    beside = Path(name)
+    """A text file that appears at `path` complete, or not at all when the block raises.
+
+    Raises DataError when there can be no file at `path`, when the disk is full and for text that UTF-8 cannot hold.
+    """
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder; name a file to write.")
+    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
-        beside.chmod(0o666 & ~_umask())
-        with open_text(beside, "wt", compressed=path.suffix == ".gz") as stream:
+        with _unwritable(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stream = _open_new(beside, compressed=path.suffix == ".gz")
+        with _full(path), stream:
             yield stream
-        with beside.open("rb") as stream:
-            os.fsync(stream.fileno())
-        beside.replace(path)
+        with _unwritable(path):
+            _sync(beside)
+            beside.replace(path)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
         raise
 
 
@@ -42,67 +51,113 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes `value` as indented JSON; NaN and infinity are refused because JSON has no such numbers."""
-    write_text(path, json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    """Writes `value` as indented JSON; raises DataError for NaN and infinity, which JSON does not have."""
+    write_text(path, _json(value, path, indent=2) + "\n")
 
 
 def write_jsonl(path: Path, rows: Iterable[Any]) -> int:
-    """Writes one JSON value per line and returns how many."""
+    """Writes one JSON value per line and returns how many; raises DataError like `write_json`."""
     count = 0
     with atomic_writer(path) as stream:
         for row in rows:
-            stream.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
             count += 1
+            stream.write(_json(row, path) + "\n")
     return count
 
 
 def read_text(path: Path) -> str:
-    """The UTF-8 text of `path`; raises DataError in one sentence when that cannot be had."""
+    """The UTF-8 text of `path`, line breaks as they are; raises DataError in one sentence when there is none."""
+    with _unreadable(path), _open_bytes(path) as stream:
+        content = stream.read()
     try:
-        with open_text(path, "rt", compressed=path.suffix == ".gz") as stream:
-            return stream.read()
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 at byte {error.start}; convert the file to UTF-8.") from error
-    except (OSError, EOFError) as error:
-        raise DataError(f"{path}: cannot be read ({_reason(error)}); check the path and the file.") from error
 
 
 def read_json(path: Path) -> Any:
     """The JSON value in `path`; raises DataError that names line and column."""
+    text = read_text(path).removeprefix("\ufeff")
     try:
-        return json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        where = f"{path}:{error.lineno}:{error.colno}"
-        raise DataError(f"{where}: not JSON ({error.msg}); mend or re-export the file.") from error
+        return parse(text)
+    except BadJSONError as error:
+        line = text.count("\n", 0, error.index) + 1
+        column = error.index - text.rfind("\n", 0, error.index)
+        raise DataError(f"{path}:{line}:{column}: {error}") from error
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yields (line number from 1, raw bytes) of the non-blank lines, so that one bad line spoils no other."""
-    try:
-        with _open_bytes(path) as stream:
-            for number, line in enumerate(stream, start=1):
-                if line.strip():
-                    yield number, line
-    except (OSError, EOFError) as error:
-        raise DataError(f"{path}: cannot be read ({_reason(error)}); check the path and the file.") from error
-
-
-def open_text(path: Path, mode: str, *, compressed: bool) -> IO[Any]:
-    """Opens plain or gzipped UTF-8 text without newline translation."""
-    if compressed:
-        return cast("IO[Any]", gzip.open(path, mode, encoding="utf-8", newline=""))
-    return path.open(mode, encoding="utf-8", newline="")
+    with _unreadable(path), _open_bytes(path) as stream:
+        for number, line in enumerate(stream, start=1):
+            if line.strip():
+                yield number, line
 
 
 def _open_bytes(path: Path) -> IO[bytes]:
     return cast("IO[bytes]", gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
 
 
+def _open_new(path: Path, *, compressed: bool) -> IO[str]:
+    binary = _Gzip(path) if compressed else path.open("xb")
+    return io.TextIOWrapper(cast("IO[bytes]", binary), encoding="utf-8", newline="")
+
+
+class _Gzip(gzip.GzipFile):
+    """A new archive that holds neither name nor time: equal content is equal bytes, whenever and wherever written."""
+
+    def __init__(self, path: Path) -> None:
+        self._below = path.open("xb")
+        super().__init__(filename="", mode="wb", fileobj=self._below, mtime=0)
+
+    def close(self) -> None:
+        try:
+            super().close()
+        finally:
+            self._below.close()
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+@contextlib.contextmanager
+def _unreadable(path: Path) -> Generator[None]:
+    try:
+        yield
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: cannot be read ({_reason(error)}); check the path and the file.") from error
+
+
+@contextlib.contextmanager
+def _unwritable(path: Path) -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({_reason(error)}); choose another path.") from error
+
+
+@contextlib.contextmanager
+def _full(path: Path) -> Generator[None]:
+    """Only what writing itself raises: other errors of the caller's block are the caller's."""
+    try:
+        yield
+    except UnicodeEncodeError as error:
+        where = f"lone surrogate U+{ord(error.object[error.start]):04X}"
+        raise DataError(f"{path}: cannot be written ({where} in the text); remove it.") from error
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise DataError(f"{path}: cannot be written ({_reason(error)}); make room or choose another path.") from error
+
+
+def _json(value: Any, path: Path, indent: int | None = None) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
+    except ValueError as error:
+        raise DataError(f"{path}: cannot be written ({error}); mend the value or write null.") from error
+
+
 def _reason(error: BaseException) -> str:
     return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -8,18 +8,27 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from spanwise.config import Config
+from spanwise.errors import DataError
 from spanwise.storage import write_json
 
 
 class RunFolder:
-    """Writes one run's files under `path`; an existing folder is continued."""
+    """Writes one run's files under `path`; an existing folder is continued.
+
+    Raises DataError when there can be no folder at `path`.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.mkdir(parents=True, exist_ok=True)
+        self._mended: set[str] = set()
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise DataError(f"{path}: cannot be a run folder ({reason}); choose another path.") from error
 
     def save_config(self, config: Config) -> None:
         """Writes config.yaml with every default resolved."""
@@ -27,12 +36,11 @@ class RunFolder:
 
     def log_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
         """Appends one line to metrics.jsonl; a value that is not finite is written as null."""
-        finite = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
-        self._append("metrics.jsonl", {"step": step, **finite})
+        self._append("metrics.jsonl", step, metrics)
 
     def log_sample(self, step: int, sample: Mapping[str, Any]) -> None:
-        """Appends one line to samples.jsonl: a response and whatever was measured on it."""
-        self._append("samples.jsonl", {"step": step, **sample})
+        """Appends one line to samples.jsonl: a response and whatever was measured on it, not finite as null."""
+        self._append("samples.jsonl", step, sample)
 
     def save_results(self, results: Mapping[str, Any]) -> None:
         """Writes results.json beside-then-rename."""
@@ -42,6 +50,38 @@ class RunFolder:
         """The folder of checkpoint `name`."""
         return self.path / "checkpoints" / name
 
-    def _append(self, name: str, row: Mapping[str, Any]) -> None:
-        with (self.path / name).open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+    def _append(self, name: str, step: int, values: Mapping[str, Any]) -> None:
+        if "step" in values:
+            raise ValueError('"step" is the name of the step itself; give the value another name')
+        line = json.dumps({"step": step, **_plain(values)}, ensure_ascii=False, allow_nan=False)
+        path = self.path / name
+        if name not in self._mended:
+            _drop_half_line(path)
+            self._mended.add(name)
+        # What UTF-8 cannot hold is written as the escape \\udXXX, which is how JSON spells it.
+        with path.open("a", encoding="utf-8", errors="backslashreplace") as stream:
+            stream.write(line + "\n")
+
+
+def _plain(value: Any) -> Any:
+    """The same in JSON's types: what is not finite becomes null, scalars of NumPy and torch become numbers."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in cast("Mapping[Any, Any]", value).items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in cast("list[Any]", value)]
+    number = value.item() if hasattr(value, "item") else value
+    return None if isinstance(number, float) and not math.isfinite(number) else number
+
+
+def _drop_half_line(path: Path) -> None:
+    """Cuts off what a killed run left behind the last line break: the next line must stand by itself."""
+    if not path.exists():
+        return
+    with path.open("rb+") as stream:
+        end = stream.seek(0, 2)
+        position, tail = end, b""
+        while position and b"\n" not in tail:
+            position = max(0, position - 65536)
+            stream.seek(position)
+            tail = stream.read(65536)
+        stream.truncate(position + tail.rfind(b"\n") + 1)

@@ -12,8 +12,8 @@ from pydantic import BaseModel
 
 from spanwise.errors import DataError
 from spanwise.feedback.problems import Place, Problem, ReadResult, RecordT, collected, validated
-from spanwise.feedback.strict_json import BadJSONError, parse
 from spanwise.storage import read_lines, write_jsonl
+from spanwise.strict_json import BadJSONError, parse
 
 
 def iter_records(path: Path, model: type[RecordT]) -> Iterator[tuple[Place, RecordT | list[Problem]]]:

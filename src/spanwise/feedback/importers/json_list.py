@@ -9,8 +9,8 @@ from typing import Any
 
 from spanwise.errors import DataError
 from spanwise.feedback.problems import Place, Problem
-from spanwise.feedback.strict_json import BadJSONError, end_of_value, parse_at
 from spanwise.storage import read_text
+from spanwise.strict_json import BadJSONError, end_of_value, parse_at
 
 _SPACE = " \t\r\n"
 

@@ -1,7 +1,7 @@
 """JSON without its traps: no key twice, no NaN or infinity, no number that a computer chokes on.
 
 Python's parser keeps the last of two equal keys and accepts NaN; a data file with either is damaged. This
-file knows nothing of records.
+file knows nothing of files and records.
 """
 
 import json
@@ -10,14 +10,19 @@ from typing import Any
 
 
 class BadJSONError(ValueError):
-    """The text is no JSON value that we accept; the message says why and what to do."""
+    """The text is no JSON value that we accept; the message says why and what to do, `index` where in the text."""
+
+    def __init__(self, message: str, index: int = 0) -> None:
+        super().__init__(message)
+        self.index = index
 
 
 def parse(text: str) -> Any:
     """The JSON value of `text`; raises BadJSONError."""
     value, end = parse_at(text, len(text) - len(text.lstrip()))
-    if text[end:].strip():
-        raise BadJSONError(f"not JSON (more text after the value, from character {end}); mend it.")
+    behind = end + len(text[end:]) - len(text[end:].lstrip())
+    if behind < len(text):
+        raise BadJSONError(f"not JSON (more text after the value, from character {behind}); mend it.", behind)
     return value
 
 
@@ -25,14 +30,15 @@ def parse_at(text: str, start: int) -> tuple[Any, int]:
     """The JSON value that begins at `start` and the index behind it; raises BadJSONError."""
     try:
         return _STRICT.raw_decode(text, start)
-    except BadJSONError:
-        raise
+    except BadJSONError as error:
+        raise BadJSONError(str(error), start) from error
     except json.JSONDecodeError as error:
-        raise BadJSONError(f"not JSON ({error.msg} at character {error.pos - start}); mend it.") from error
+        where = f"at character {error.pos - start}"
+        raise BadJSONError(f"not JSON ({error.msg} {where}); mend it.", error.pos) from error
     except RecursionError as error:
-        raise BadJSONError("not usable JSON (nested too deeply); flatten it.") from error
+        raise BadJSONError("not usable JSON (nested too deeply); flatten it.", start) from error
     except ValueError as error:  # Python refuses to convert integers of thousands of digits
-        raise BadJSONError("not usable JSON (an integer of more than 4,300 digits); shorten it.") from error
+        raise BadJSONError("not usable JSON (an integer of more than 4,300 digits); shorten it.", start) from error
 
 
 def end_of_value(text: str, start: int) -> int | None:
@@ -48,7 +54,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise BadJSONError(f"the key {twice!r} appears twice in one object; keep one.")
+        raise BadJSONError(f"the key {twice!r:.60} appears twice in one object; keep one.")
     return found
 
 
