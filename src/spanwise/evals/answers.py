@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from spanwise.evals.heatmap import Stretch, largest, lay_out
-from spanwise.evals.numbers import MISSING, MINUS
+from spanwise.evals.numbers import MINUS, MISSING
 from spanwise.evals.results import Example, ExampleAnswer
 from spanwise.evals.runs import Run, SampleRow
 from spanwise.feedback.schema import Passage

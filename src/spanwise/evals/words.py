@@ -18,7 +18,13 @@ class Finding:
 
     verdict: Verdict
     metric: str
-    text: str
+    body: str
+    """The sentence without its verdict, for where a badge says that."""
+
+    @property
+    def text(self) -> str:
+        """The sentence with its verdict in front; what is not judged (length, KL) has none."""
+        return self.body if self.verdict in ("higher", "lower") else f"{self.verdict.capitalize()}: {_lower(self.body)}"
 
 
 @dataclass(frozen=True)
@@ -89,15 +95,13 @@ def _sentence(results: ExperimentResults, comparison: Comparison) -> str:
     info, difference = results.metrics[comparison.metric], comparison.difference
     values = _values(results, comparison)
     if difference.mean is None:
-        return f"Not known: {_lower(info.label)}, as no prompt was scored for both."
+        return f"{info.label}, as no prompt was scored for both."
     if comparison.verdict == "not known":
-        return f"Not known: {_lower(info.label)}, {values}; too few prompts for an interval."
+        return f"{info.label}, {values}; too few prompts for an interval."
     if comparison.verdict == "no clear difference":
-        return f"No clear difference: {_lower(info.label)}, {values} ({_around_zero(difference, info)})."
+        return f"{info.label}, {values} ({_around_zero(difference, info)})."
     verb = "rose" if difference.mean > 0 else "fell"
-    found = f"{verb} from {values}, by {_one_sided(difference, info)}."
-    judged = comparison.verdict in ("better", "worse")
-    return f"{comparison.verdict.title()}: {_lower(info.label)} {found}" if judged else f"{info.label} {found}"
+    return f"{info.label} {verb} from {values}, by {_one_sided(difference, info)}."
 
 
 def _values(results: ExperimentResults, comparison: Comparison) -> str:

@@ -1,0 +1,204 @@
+"""`report.html`: one self-contained file made of run and experiment folders alone.
+
+Gathers what `read_study` found into views and renders them with the templates beside this file. The page fetches
+nothing (its content security policy forbids it), every text from a run is escaped, and characters that hide or turn
+text are shown by their code points.
+"""
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from spanwise.errors import DataError
+from spanwise.evals.answers import Gallery, example_gallery, sample_gallery
+from spanwise.evals.numbers import duration, plain
+from spanwise.evals.panels import (
+    Panel,
+    PanelGroup,
+    arm_panels,
+    curve_groups,
+    difference_panels,
+    reliability_panels,
+)
+from spanwise.evals.results import ExperimentResults
+from spanwise.evals.runs import Run, Study, read_study
+from spanwise.evals.tables import Table, arm_table, config_table, difference_rows, quality_table
+from spanwise.evals.words import PairFindings, caveats, pair_findings
+from spanwise.storage import write_text
+
+MAX_CARDS = 6
+"""Prompts shown per gallery; the rest is counted."""
+
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b\x0c\r\x0e-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+
+
+@dataclass(frozen=True)
+class StudyView:
+    """One study, ready for the template."""
+
+    name: str
+    labels: tuple[str, ...]
+    """Names of the arms in legend order."""
+    results: ExperimentResults | None
+    headline: PairFindings | None = None
+    others: tuple[PairFindings, ...] = ()
+    courses: tuple[str, ...] = ()
+    """What a run without results can say of itself."""
+    limits: tuple[str, ...] = ()
+    arms: Table | None = None
+    arm_panels: tuple[Panel, ...] = ()
+    difference_panels: tuple[Panel, ...] = ()
+    curves: tuple[PanelGroup, ...] = ()
+    quality: Table | None = None
+    reliability: tuple[Panel, ...] = ()
+    galleries: tuple[Gallery, ...] = ()
+    configs: tuple[tuple[str, str], ...] = ()
+    config_differences: Table | None = None
+    without_curves: tuple[str, ...] = field(default=())
+
+
+def write_report(folders: Sequence[Path], output: Path) -> None:
+    """Writes the report of `folders` to `output`; raises DataError when one of them is no run."""
+    write_text(output, render_report(folders))
+
+
+def render_report(folders: Sequence[Path]) -> str:
+    """The report of `folders` as one HTML page."""
+    if not folders:
+        raise DataError("No run folder was given; name at least one.")
+    studies = [read_study(folder) for folder in folders]
+    experiments = [study for study in studies if study.results is not None]
+    views = [_experiment_view(study, study.results, f"s{i}") for i, study in enumerate(experiments) if study.results]
+    plain_runs = _named_runs([(folder, s) for folder, s in zip(folders, studies, strict=True) if s.results is None])
+    if plain_runs:
+        views.append(_runs_view(plain_runs))
+    page = _environment().get_template("report.html").render(views=views, **_assets())
+    return _HIDDEN.sub(lambda found: f"\u27e8U+{ord(found[0]):04X}\u27e9", page)
+
+
+def _experiment_view(study: Study, results: ExperimentResults, name: str) -> StudyView:
+    labels = {arm: own.label for arm, own in results.arms.items()}
+    pairs = pair_findings(results)
+    runs = {labels[arm]: own for arm, own in study.runs.items()}
+    galleries = [example_gallery(results.examples, labels, title="Held-out prompts, arm by arm", limit=MAX_CARDS)]
+    galleries += _training_galleries(runs)
+    return StudyView(
+        name=name,
+        labels=tuple(labels.values()),
+        results=results,
+        headline=pairs[0] if pairs else None,
+        others=tuple(pairs[1:]),
+        limits=(*results.notes, *caveats(results), *_problems(runs)),
+        arms=arm_table(results),
+        arm_panels=arm_panels(results, name),
+        difference_panels=difference_panels(results, name),
+        curves=tuple(curve_groups(runs, list(labels.values()), name)),
+        quality=quality_table(results.reward_models) if results.reward_models else None,
+        reliability=reliability_panels(results.reward_models, name),
+        galleries=tuple(gallery for gallery in galleries if gallery is not None),
+        configs=_configs(runs),
+        config_differences=config_table(runs),
+        without_curves=tuple(label for label in labels.values() if label not in runs),
+    )
+
+
+def _runs_view(runs: Mapping[str, tuple[Run, ...]]) -> StudyView:
+    labels = tuple(runs)
+    return StudyView(
+        name="runs",
+        labels=labels,
+        results=None,
+        courses=tuple(sentence for label, own in runs.items() for sentence in _courses(label, own[0])),
+        limits=("One run each: there are no intervals, so nothing here is a comparison.", *_problems(runs)),
+        curves=tuple(curve_groups(runs, labels, "runs")),
+        galleries=tuple(_training_galleries(runs)),
+        configs=_configs(runs),
+        config_differences=config_table(runs),
+    )
+
+
+def _named_runs(found: Sequence[tuple[Path, Study]]) -> dict[str, tuple[Run, ...]]:
+    """Plain runs by folder name, with the parent's name where two folders share one."""
+    names = [study.name for _, study in found]
+    runs: dict[str, tuple[Run, ...]] = {}
+    for folder, study in found:
+        label = study.name if names.count(study.name) == 1 else "/".join(folder.resolve().parts[-2:])
+        if label in runs:
+            raise DataError(f"{folder}: a run of the name {label} was given already; name each run once.")
+        runs[label] = study.runs[study.name]
+    return runs
+
+
+def _courses(label: str, run: Run) -> list[str]:
+    """First and last value of the main curves, held-out ones if there are any."""
+    keys = [key for key in run.curves if key.startswith("eval/")] or [k for k in run.curves if k.startswith("reward/")]
+    sentences: list[str] = []
+    for key in keys:
+        known = [(step, value) for step, value in run.curves[key] if value is not None]
+        if len(known) > 1:
+            (first, start), (last, end) = known[0], known[-1]
+            sentences.append(f"{label}: {key} was {plain(start)} at step {first:g} and {plain(end)} at step {last:g}.")
+    return sentences or [f"{label}: nothing was measured at two steps."]
+
+
+def _training_galleries(runs: Mapping[str, tuple[Run, ...]]) -> list[Gallery]:
+    found = [
+        sample_gallery(own[0], f"{label}: before and after{_seed_of(own)}", limit=MAX_CARDS)
+        for label, own in runs.items()
+    ]
+    return [gallery for gallery in found if gallery is not None]
+
+
+def _seed_of(runs: Sequence[Run]) -> str:
+    return f" ({runs[0].name})" if len(runs) > 1 else ""
+
+
+def _configs(runs: Mapping[str, tuple[Run, ...]]) -> tuple[tuple[str, str], ...]:
+    return tuple((f"{label}{_seed_of(own)}", own[0].config) for label, own in runs.items() if own[0].config)
+
+
+def _problems(runs: Mapping[str, tuple[Run, ...]]) -> tuple[str, ...]:
+    return tuple(problem for own in runs.values() for run in own for problem in run.problems)
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("spanwise.evals", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["duration"] = duration
+    environment.filters["svg"] = Markup  # our own plots only; what they show was escaped when they were drawn
+    environment.filters["plain"] = plain
+    environment.filters["sentence"] = _capitalized
+    environment.filters["yaml"] = _yaml_text
+    environment.globals["difference_rows"] = difference_rows  # pyright: ignore[reportArgumentType]
+    return environment
+
+
+def _capitalized(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _yaml_text(value: object) -> str:
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+
+
+def _assets() -> dict[str, Markup | str]:
+    """The stylesheet, the script, and the hash by which the page's policy allows that script alone."""
+    folder = Path(__file__).parent / "templates"
+    style, script = ((folder / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    return {"style": Markup(style), "script": Markup(script), "script_hash": digest}

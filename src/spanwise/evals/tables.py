@@ -1,0 +1,179 @@
+"""The report's tables as rows of ready text: a cell that was not measured says so, it is never a 0."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import yaml
+
+from spanwise.evals.numbers import MISSING, difference_unit, interval, number, plain, with_unit
+from spanwise.evals.results import Comparison, ExperimentResults, MetricInfo, RewardModelQuality, Verdict
+from spanwise.evals.runs import Run
+
+NOT_RUN = "not run"
+QUALITY_LABELS = {
+    "accuracy": "Accuracy",
+    "majority": "Majority class",
+    "precision": "Precision",
+    "recall": "Recall",
+    "f1": "F1",
+    "auroc": "AUROC",
+    "ece": "Calibration error",
+    "n": "Judgements",
+}
+"""Usual metrics of a reward model in reading order; others follow under their own names."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number, its interval below it, and what must be said about it."""
+
+    text: str
+    interval: str = ""
+    note: str = ""
+
+    @property
+    def known(self) -> bool:
+        """Whether there is a number."""
+        return self.text not in (NOT_RUN, MISSING)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A table column; `arrow` says which way is better."""
+
+    title: str
+    unit: str = ""
+    arrow: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """A row with its heading; `index` is the arm's place in the legend."""
+
+    title: str
+    cells: tuple[Cell, ...]
+    note: str = ""
+    index: int | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns and rows."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[TableRow, ...]
+
+
+@dataclass(frozen=True)
+class DifferenceRow:
+    """One comparison of one metric."""
+
+    metric: str
+    difference: Cell
+    p_value: str
+    verdict: Verdict
+    basis: str
+
+
+def arm_table(results: ExperimentResults) -> Table:
+    """Arms down, metrics across."""
+    columns = tuple(Column(info.label, info.unit, _arrow(info), info.description) for info in results.metrics.values())
+    rows = tuple(
+        TableRow(
+            arm.label, tuple(_arm_cell(results, name, metric) for metric in results.metrics), arm.description, place
+        )
+        for place, (name, arm) in enumerate(results.arms.items())
+    )
+    return Table(columns, rows)
+
+
+def difference_rows(results: ExperimentResults, arm: str, baseline: str) -> list[DifferenceRow]:
+    """Every metric on which `arm` was compared with `baseline`."""
+    return [_difference_row(results, one) for one in results.comparisons if (one.arm, one.baseline) == (arm, baseline)]
+
+
+def quality_table(heads: Mapping[str, RewardModelQuality]) -> Table:
+    """Heads down, measures across; a head that is not above the majority class is told."""
+    present = dict.fromkeys(metric for quality in heads.values() for metric in quality.metrics)
+    metrics = [*(name for name in QUALITY_LABELS if name in present), *(n for n in present if n not in QUALITY_LABELS)]
+    rows = tuple(
+        TableRow(quality.label or head, tuple(_quality_cell(quality, name) for name in metrics), quality.density)
+        for head, quality in heads.items()
+    )
+    return Table(tuple(Column(QUALITY_LABELS.get(name, name.replace("_", " "))) for name in metrics), rows)
+
+
+def config_table(runs: Mapping[str, Sequence[Run]]) -> Table | None:
+    """Settings in which the arms differ (first run of each); None when there are not two configs to compare."""
+    flat = {arm: _flat(own[0].config) for arm, own in runs.items() if own and own[0].config}
+    if len(flat) < 2:
+        return None
+    keys = dict.fromkeys(key for values in flat.values() for key in values)
+    differing = [key for key in keys if len({values.get(key, MISSING) for values in flat.values()}) > 1]
+    rows = tuple(TableRow(key, tuple(Cell(v.get(key, MISSING)) for v in flat.values())) for key in differing)
+    return Table(tuple(Column(arm) for arm in flat), rows)
+
+
+def _arm_cell(results: ExperimentResults, arm: str, metric: str) -> Cell:
+    info, found = results.metrics[metric], results.arms[arm].metrics.get(metric)
+    if found is None:
+        return Cell(NOT_RUN)
+    note = f"{found.unscored} could not be scored" if found.unscored else ""
+    if found.mean is None:
+        return Cell(MISSING, note=note or "nothing to score")
+    return Cell(number(found.mean, info), interval(found, info), note)
+
+
+def _difference_row(results: ExperimentResults, comparison: Comparison) -> DifferenceRow:
+    info, difference = results.metrics[comparison.metric], comparison.difference
+    text = with_unit(number(difference.mean, info, signed=True), difference_unit(info))
+    note = f"{difference.unscored} pairs could not be scored" if difference.unscored else ""
+    basis = f"{difference.n:,} x {difference.seeds}" if difference.seeds > 1 else f"{difference.n:,}"
+    cell = Cell(text, interval(difference, info, signed=True), note)
+    return DifferenceRow(info.label, cell, _p_value(comparison.p_value), comparison.verdict, basis)
+
+
+def _p_value(value: float | None) -> str:
+    if value is None:
+        return MISSING
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _quality_cell(quality: RewardModelQuality, name: str) -> Cell:
+    value = quality.metrics.get(name)
+    if value is None:
+        return Cell(NOT_RUN)
+    majority = quality.metrics.get("majority")
+    below = name == "accuracy" and majority is not None and value <= majority
+    text = (
+        f"{value:,.0f}"
+        if value.is_integer() and abs(value) > 1
+        else f"{value:.3f}"
+        if abs(value) < 100
+        else plain(value)
+    )
+    return Cell(text, note="not above the majority class" if below else "")
+
+
+def _arrow(info: MetricInfo) -> str:
+    return {"lower": "lower is better", "higher": "higher is better", "none": ""}[info.better]
+
+
+def _flat(text: str) -> dict[str, str]:
+    """Dotted keys and values of a config; empty when it is not YAML of sections and values."""
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError:  # the config is shown as text in any case
+        return {}
+    return dict(_leaves(cast("dict[str, Any]", values), "")) if isinstance(values, dict) else {}
+
+
+def _leaves(values: Mapping[str, Any], prefix: str) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for key, value in values.items():
+        found += (
+            _leaves(value, f"{prefix}{key}.") if isinstance(value, dict) and value else [(f"{prefix}{key}", str(value))]
+        )
+    return found
