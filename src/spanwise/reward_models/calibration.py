@@ -7,19 +7,22 @@ positive, and a unit Gaussian prior on its logarithm and on the offset keeps bot
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
 from spanwise.errors import DataError
 
+Numbers = Sequence[float] | NDArray[np.float64]
 
-def fit_platt(logits: Sequence[float], correct: Sequence[float]) -> tuple[float, float]:
+
+def fit_platt(logits: Numbers, correct: Numbers) -> tuple[float, float]:
     """Slope and offset that make sigmoid(slope * logit + offset) fit `correct`; (1, 0) where there is no data."""
-    if not logits:
+    if len(logits) == 0:
         return 1.0, 0.0
     x, y = np.asarray(logits, dtype=np.float64), np.asarray(correct, dtype=np.float64)
 
-    def objective(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+    def objective(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         slope, offset = np.exp(parameters[0]), parameters[1]
         z = slope * x + offset
         loss = np.logaddexp(0.0, z).sum() - (y * z).sum() + 0.5 * (parameters**2).sum()
@@ -30,7 +33,7 @@ def fit_platt(logits: Sequence[float], correct: Sequence[float]) -> tuple[float,
     return float(np.exp(found.x[0])), float(found.x[1])
 
 
-def mean_and_deviation(scores: Sequence[float]) -> tuple[float, float]:
+def mean_and_deviation(scores: Numbers) -> tuple[float, float]:
     """Mean and standard deviation of raw scores; DataError where they do not differ or are fewer than two."""
     if len(scores) < 2 or float(np.std(scores)) == 0.0:
         raise DataError(
@@ -39,13 +42,13 @@ def mean_and_deviation(scores: Sequence[float]) -> tuple[float, float]:
     return float(np.mean(scores)), float(np.std(scores, ddof=1))
 
 
-def negative_log_likelihood(probabilities: Sequence[float], correct: Sequence[float]) -> float:
+def negative_log_likelihood(probabilities: Numbers, correct: Numbers) -> float:
     """Mean of -log of the probability given to what was the case."""
     p, y = np.clip(np.asarray(probabilities), 1e-12, 1 - 1e-12), np.asarray(correct)
     return float(-(y * np.log(p) + (1 - y) * np.log1p(-p)).mean())
 
 
-def expected_calibration_error(probabilities: Sequence[float], correct: Sequence[float], *, bins: int = 10) -> float:
+def expected_calibration_error(probabilities: Numbers, correct: Numbers, *, bins: int = 10) -> float:
     """Mean distance between probability and frequency over equally wide bins, weighted by their sizes."""
     p, y = np.asarray(probabilities, dtype=np.float64), np.asarray(correct, dtype=np.float64)
     place = np.minimum((p * bins).astype(int), bins - 1)
