@@ -63,6 +63,18 @@ class Gallery:
     scales: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
+    def has_marks(self) -> bool:
+        """Whether a judge marked a span in any answer."""
+        return any(stretch.category for card in self.cards for answer in card.answers for stretch in answer.stretches)
+
+    @property
+    def has_unscored(self) -> bool:
+        """Whether a token of any answer could not be scored."""
+        return any(
+            None in values for card in self.cards for answer in card.answers for values in answer.scores.values()
+        )
+
+    @property
     def sources(self) -> list[str]:
         """The total first, then the sources in the order they were met, KL last."""
         own = [source for source in self.scales if source not in (TOTAL, KL)]

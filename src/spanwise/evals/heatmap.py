@@ -24,6 +24,16 @@ class Piece:
     special: bool = False
     """The token wrote nothing: `text` is its name."""
 
+    @property
+    def lead(self) -> str:
+        """The white space before the visible text, which colour would only smear; none where all is white space."""
+        return self.text[: len(self.text) - len(self.text.lstrip())] if self.text.strip() else ""
+
+    @property
+    def body(self) -> str:
+        """The rest of the text."""
+        return self.text[len(self.lead) :]
+
 
 @dataclass(frozen=True)
 class Stretch:
@@ -56,7 +66,9 @@ def lay_out(response: str, tokens: Sequence[str], marks: Sequence[ExampleSpan] =
         inside = span is not None and span.start <= start < span.end
         last = not inside or (span is not None and end == span.end)
         category = next((mark.category for mark in marks if mark.start <= start < mark.end), "")
-        _add(stretches, category, Piece(response[start:end], current if inside else None, last))
+        text = response[start:end]
+        shown = inside and (last or bool(text.strip()))  # a mark may cut a token after its leading space
+        _add(stretches, category, Piece(text, current if shown else None, last))
     return tuple(Stretch(category, tuple(pieces)) for category, pieces in stretches)
 
 

@@ -13,15 +13,10 @@ from spanwise.evals.results import ExperimentResults, MetricInfo, RewardModelQua
 from spanwise.evals.runs import Curve, Run
 from spanwise.evals.svg import inline_svg
 
-GROUPS = {
-    "eval": "On held-out prompts",
-    "reward": "Reward per source",
-    "kl": "KL to the reference",
-    "response": "Answers",
-    "loss": "Losses",
-}
-"""Known prefixes of metrics in reading order; others follow by name."""
-OPEN_GROUPS = ("eval", "reward", "kl", "response")
+MAIN_GROUPS = {"eval": "Held-out", "reward": "Reward", "kl": "KL", "response": "Answer"}
+"""Prefixes of the metrics that everyone looks at, in reading order, and how they begin a panel's title."""
+GROUPS = {"loss": "Losses"}
+"""Titles of other known prefixes; the rest is titled by its prefix."""
 
 
 @dataclass(frozen=True)
@@ -35,28 +30,26 @@ class Panel:
 
 @dataclass(frozen=True)
 class PanelGroup:
-    """Panels under one heading; a group that is not `open` is folded."""
+    """Panels under one heading; the main group has none."""
 
     title: str
     panels: tuple[Panel, ...]
-    open: bool = True
 
 
 def curve_groups(runs: Mapping[str, Sequence[Run]], order: Sequence[str], name: str) -> list[PanelGroup]:
-    """One panel per metric key, grouped by the part before the slash; `order` is the arms' order in the legend."""
+    """One panel per metric key: the main ones first, the others by the part before the slash.
+
+    `order` is the arms' order in the legend.
+    """
     keys = dict.fromkeys(key for own in runs.values() for run in own for key in run.curves)
-    groups: dict[str, list[str]] = {}
-    for key in keys:
-        groups.setdefault(key.partition("/")[0], []).append(key)
-    places = {prefix: place for place, prefix in enumerate(GROUPS)}
-    prefixes = sorted(groups, key=lambda prefix: (places.get(prefix, len(places)), prefix))
+    main = [key for prefix in MAIN_GROUPS for key in keys if _prefix(key) == prefix]
+    others = sorted({_prefix(key) for key in keys} - set(MAIN_GROUPS))
+    grouped = {"": main} | {prefix: [key for key in keys if _prefix(key) == prefix] for prefix in others}
     found = [
         PanelGroup(
-            GROUPS.get(prefix, prefix),
-            tuple(panel for key in groups[prefix] if (panel := _curve_panel(key, runs, order, name)) is not None),
-            open=prefix in OPEN_GROUPS,
+            GROUPS.get(prefix, prefix), tuple(filter(None, (_curve_panel(key, runs, order, name) for key in own)))
         )
-        for prefix in prefixes
+        for prefix, own in grouped.items()
     ]
     return [group for group in found if group.panels]
 
@@ -101,7 +94,7 @@ def reliability_panels(heads: Mapping[str, RewardModelQuality], name: str) -> tu
     for place, (head, quality) in enumerate(heads.items()):
         if quality.reliability:
             points = "; ".join(f"said {plain(b.confidence)}, was {plain(b.accuracy)}" for b in quality.reliability)
-            figure = reliability_plot(quality.reliability, index=place)
+            figure = reliability_plot(quality.reliability)
             svg = inline_svg(figure, f"{name}-reliability{place}", f"Reliability of {head}: {points}")
             panels.append(Panel(quality.label or head, svg))
     return tuple(panels)
@@ -113,9 +106,19 @@ def _curve_panel(key: str, runs: Mapping[str, Sequence[Run]], order: Sequence[st
     if not lines:
         return None
     words = "; ".join(f"{order[line.index]} {_course(mean_curve(line.curves))}" for line in lines)
-    short = key.partition("/")[2] or key
     svg = inline_svg(curve_plot(lines), f"{name}-{_identifier(key)}", f"{key} over training steps: {words}")
-    return Panel(short.replace("_", " "), svg)
+    return Panel(_curve_title(key), svg)
+
+
+def _curve_title(key: str) -> str:
+    """`reward/relevance` is "Reward: relevance"; in a group of its own a key needs no prefix."""
+    prefix, _, rest = key.partition("/")
+    words = (rest or prefix).replace("_", " ")
+    return f"{MAIN_GROUPS[prefix]}: {words}" if rest and prefix in MAIN_GROUPS else words
+
+
+def _prefix(key: str) -> str:
+    return key.partition("/")[0]
 
 
 def _known(curve: Curve) -> bool:

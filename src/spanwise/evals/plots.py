@@ -50,7 +50,7 @@ def curve_plot(lines: Sequence[Line]) -> Figure:
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.grid(visible=False, axis="x")
-    axes.set_xlabel("step", color=MUTED, fontsize=10)
+    axes.set_xlabel("step", color=MUTED, fontsize=11)
     return figure
 
 
@@ -91,23 +91,22 @@ def differences_plot(rows: Sequence[Row], info: MetricInfo) -> Figure:
         left = info.better == "lower"
         text = "\N{LEFTWARDS ARROW} better" if left else "better \N{RIGHTWARDS ARROW}"
         place, align = (0.0, "left") if left else (1.0, "right")
-        axes.text(place, 1.0, text, transform=axes.transAxes, ha=align, va="bottom", color=MUTED, fontsize=10)
+        axes.text(place, 1.0, text, transform=axes.transAxes, ha=align, va="bottom", color=MUTED, fontsize=11)
     return figure
 
 
-def reliability_plot(bins: Sequence[ReliabilityBin], *, index: int) -> Figure:
+def reliability_plot(bins: Sequence[ReliabilityBin]) -> Figure:
     """Predicted probability against how often it was right; a point's area is its share of the data."""
     figure, axes = panel(3.2, 3.0)
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
     used = [one for one in bins if one.count]
     largest = max((one.count for one in used), default=1)
     x, y = [one.confidence for one in used], [one.accuracy for one in used]
-    style = series_style(index)
-    axes.plot(x, y, linewidth=1.5, **style)  # type: ignore[arg-type]
-    axes.scatter(x, y, s=[15 + 65 * one.count / largest for one in used], color=style["color"], zorder=3)  # type: ignore[arg-type]
+    axes.plot(x, y, linewidth=1.5, color=SERIES[1])
+    axes.scatter(x, y, s=[15 + 65 * one.count / largest for one in used], color=SERIES[1], zorder=3)
     axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
-    axes.set_xlabel("predicted probability", color=MUTED, fontsize=10)
-    axes.set_ylabel("share that was so", color=MUTED, fontsize=10)
+    axes.set_xlabel("predicted probability", color=MUTED, fontsize=11)
+    axes.set_ylabel("share that was so", color=MUTED, fontsize=11)
     return figure
 
 
@@ -119,7 +118,7 @@ def _rows_panel(rows: Sequence[Row], unit: str) -> tuple[Figure, Axes]:
     axes.grid(visible=False, axis="y")
     axes.xaxis.set_major_locator(MaxNLocator(5))
     if unit:
-        axes.set_xlabel(unit, color=MUTED, fontsize=10)
+        axes.set_xlabel(unit, color=MUTED, fontsize=11)
     return figure, axes
 
 
@@ -133,7 +132,7 @@ def _placed(axes: Axes, rows: Sequence[Row]) -> list[tuple[float, Row]]:
             text,
             transform=axes.get_yaxis_transform(),
             color=INK if known else MUTED,
-            fontsize=10,
+            fontsize=11,
             va="bottom",
             parse_math=False,
             bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.6},

@@ -45,7 +45,7 @@ def panel(width: float = 4.6, height: float = 2.6) -> tuple[Figure, Axes]:
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(RULE)
-    axes.tick_params(colors=MUTED, length=0, labelsize=10)
+    axes.tick_params(colors=MUTED, length=0, labelsize=11)
     axes.grid(visible=True, color=RULE, linewidth=0.7)
     axes.set_axisbelow(True)
     return figure, axes
