@@ -1,0 +1,42 @@
+"""From token rewards to advantages: generalised advantage estimation over the tokens that count.
+
+Pure functions; knows nothing of models, losses or where rewards come from. Dimensions: B batch, T response tokens.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+
+class Advantages(NamedTuple):
+    """What a token was better than expected, and what the value model should have said there."""
+
+    advantages: Float[Tensor, "b t"]
+    returns: Float[Tensor, "b t"]
+
+
+def masked_gae(
+    token_rewards: Float[Tensor, "b t"],
+    values: Float[Tensor, "b t"],
+    response_mask: Bool[Tensor, "b t"],
+    *,
+    gamma: float,
+    gae_lambda: float,
+) -> Advantages:
+    """Generalised advantage estimation (Schulman et al. 2016, equation 16) along the True positions of each row.
+
+    A_t = sum over k >= 0 of (gamma * gae_lambda)**k * delta_{t+k}, delta_t = r_t + gamma * V_{t+1} - V_t, where t+1 is
+    the next True position and both V and delta are 0 after the last one. Returns are A_t + V_t. False positions are 0
+    and what lies there has no influence.
+    """
+    advantages = torch.zeros_like(values)
+    advantage = next_value = values.new_zeros(values.shape[0])
+    for t in reversed(range(values.shape[1])):
+        counts = response_mask[:, t]
+        delta = token_rewards[:, t] + gamma * next_value - values[:, t]
+        advantage = torch.where(counts, delta + gamma * gae_lambda * advantage, advantage)
+        next_value = torch.where(counts, values[:, t], next_value)
+        advantages[:, t] = torch.where(counts, advantage, 0.0)
+    return Advantages(advantages, (advantages + values).masked_fill(~response_mask, 0.0))

@@ -1,0 +1,163 @@
+"""Every setting of an RL run, in small sections, with the checks that must fail before work starts.
+
+`TrainerConfig` is what the trainer reads; `RLConfig` adds the paths that the command line needs. Counts named
+responses are responses, not prompts. Knows nothing of models or of the rewards themselves.
+"""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from spanwise.config import Config
+from spanwise.models.sampling import Sampling
+from spanwise.rl.kl import KLEstimator
+
+
+class RolloutConfig(Config):
+    """How many responses a step takes."""
+
+    prompts_per_step: int = Field(default=16, ge=1)
+    """Prompts taken per step, in an order that is shuffled anew for each pass over the prompts."""
+    samples_per_prompt: int = Field(default=4, ge=1)
+    """Responses sampled for each prompt."""
+    max_prompt_tokens: int = Field(default=512, ge=1)
+    """Longest prompt in tokens; a longer one is refused before the run starts."""
+
+    def responses_per_step(self) -> int:
+        """Responses sampled per step."""
+        return self.prompts_per_step * self.samples_per_prompt
+
+
+class KLConfig(Config):
+    """The penalty for leaving the reference policy, subtracted from the reward of every token."""
+
+    coef: float = Field(default=0.1, ge=0)
+    """Weight of the KL penalty (kl_coef), or its first value when `target` is set."""
+    estimator: KLEstimator = "k1"
+    """Per-token estimator; see docs/algorithms.md."""
+    target: float | None = Field(default=None, gt=0)
+    """Mean KL per response to steer towards by adapting the weight; null keeps the weight fixed."""
+    horizon: int = Field(default=10_000, ge=1)
+    """Responses over which an adaptive weight moves by at most about a fifth."""
+
+
+class PPOConfig(Config):
+    """Advantage and losses of PPO."""
+
+    gamma: float = Field(default=1.0, ge=0, le=1)
+    """Discount per token."""
+    gae_lambda: float = Field(default=0.95, ge=0, le=1)
+    """Decay of generalised advantage estimation: 1 trusts the sampled rewards, 0 the value model."""
+    clip_range: float = Field(default=0.2, gt=0)
+    """How far the probability ratio may move before its gradient stops."""
+    clip_range_value: float = Field(default=0.2, gt=0)
+    """How far a value may move from the value at sampling before its gradient stops."""
+    normalize_advantages: bool = True
+    """Give the advantages of a step mean 0 and variance 1 over its tokens."""
+    scale_rewards: bool = False
+    """Divide the token rewards of a step by their standard deviation."""
+
+
+class CompatConfig(Config):
+    """Defects of the code of Wu et al. 2023 for experiments that show their effect."""
+
+    sqrt_std_whitening: bool = False
+    """Divide by the square root of the standard deviation wherever rewards or advantages are normalised."""
+    padding_leak: bool = False
+    """Run advantage estimation over padding as well."""
+    retokenized_placement: bool = False
+    """Place rewards by re-tokenising the decoded response instead of by the sampled tokens."""
+
+
+class OptimizerConfig(Config):
+    """AdamW with a learning rate that rises linearly and then stays or falls linearly to 0."""
+
+    learning_rate: float = Field(default=1e-5, gt=0)
+    """Highest learning rate."""
+    warmup: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the steps that train this model over which the learning rate rises from 0."""
+    decay: Literal["constant", "linear"] = "linear"
+    """What the learning rate does after the rise: stay, or fall linearly and reach 0 just after the last step."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Decoupled weight decay."""
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    """The mean gradient of a minibatch is scaled down to this norm."""
+
+
+class UpdateConfig(Config):
+    """How the responses of one step are used."""
+
+    epochs: int = Field(default=4, ge=1)
+    """Passes over the responses of a step."""
+    minibatch_size: int | None = Field(default=None, ge=1)
+    """Responses per optimiser update; null takes all responses of the step at once."""
+    micro_batch_size: int = Field(default=16, ge=1)
+    """Responses per forward pass at most: sets memory and speed, never the result."""
+    target_kl: float | None = Field(default=None, gt=0)
+    """Skip the rest of a step's updates once the mean KL per token between old and new policy exceeds this."""
+
+
+class EvaluationConfig(Config):
+    """Measuring the policy on held-out prompts."""
+
+    every: int = Field(default=10, ge=1)
+    """Steps between evaluations; one comes before the first step and one after the last in any case."""
+    decoding: Literal["greedy", "sample"] = "greedy"
+    """Greedy responses, or responses sampled as in the rollouts from the same random numbers each time."""
+    max_prompts: int = Field(default=64, ge=1)
+    """At most this many held-out prompts, the first of the file."""
+    logged_samples: int = Field(default=4, ge=0)
+    """Held-out prompts whose responses go to samples.jsonl with their token rewards at every evaluation."""
+
+
+class TrainerConfig(Config):
+    """Everything that decides the numbers of an RL run, apart from models, rewards and prompts."""
+
+    seed: int = 0
+    """The seed from which every random draw of the run follows."""
+    steps: int = Field(default=100, ge=1)
+    """Rollouts, each followed by its updates."""
+    value_warmup_steps: int = Field(default=2, ge=0)
+    """How many of the first steps train the value model only."""
+    rollout: RolloutConfig = RolloutConfig()
+    sampling: Sampling = Sampling()
+    kl: KLConfig = KLConfig()
+    ppo: PPOConfig = PPOConfig()
+    update: UpdateConfig = UpdateConfig()
+    policy_optimizer: OptimizerConfig = OptimizerConfig()
+    value_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=5e-5)
+    evaluation: EvaluationConfig = EvaluationConfig()
+    compat: CompatConfig = CompatConfig()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        responses = self.rollout.responses_per_step()
+        if self.value_warmup_steps >= self.steps:
+            raise ValueError(
+                f"value_warmup_steps={self.value_warmup_steps} leaves no step of {self.steps} to the policy; lower it"
+            )
+        if self.update.minibatch_size is not None and self.update.minibatch_size > responses:
+            raise ValueError(
+                f"update.minibatch_size={self.update.minibatch_size} exceeds the {responses} responses of a step "
+                "(rollout.prompts_per_step x rollout.samples_per_prompt); lower it"
+            )
+        if self.compat.padding_leak and not (self.compat.sqrt_std_whitening and self.ppo.scale_rewards):
+            raise ValueError(
+                "compat.padding_leak shows only together with compat.sqrt_std_whitening and ppo.scale_rewards, "
+                "which put the reward on the padding; set both to true"
+            )
+        return self
+
+
+class RLConfig(TrainerConfig):
+    """`spanwise rl`: PPO with rewards on parts of answers."""
+
+    policy: str
+    """Folder or Hub name of the policy to start from; a frozen copy of it is the reference."""
+    prompts: Path
+    """JSONL file of prompts to train on."""
+    heldout_prompts: Path
+    """JSONL file of prompts to evaluate on; they choose the best checkpoint."""
+    run_dir: Path
+    """Folder for config, metrics, samples and checkpoints; it must not hold a run already."""

@@ -1,0 +1,85 @@
+"""Measures a policy on held-out prompts with the run's own reward, and writes down some of its answers.
+
+Decides nothing: the trainer keeps the best checkpoint by `eval/reward`.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor
+
+from spanwise.feedback.prompts import PromptRecord
+from spanwise.models.policy import Policy
+from spanwise.models.sampling import Sampling
+from spanwise.rl.config import TrainerConfig
+from spanwise.rl.experience import token_logprobs, widened
+from spanwise.rl.kl import token_kl
+from spanwise.rl.metrics import response_metrics, reward_metrics
+from spanwise.rl.rollout import RolloutMaker
+from spanwise.rl.types import ModelInputs, Rollout
+from spanwise.seeding import torch_generator
+
+
+class Evaluator:
+    """Answers the same held-out prompts again and again, with the same random numbers where it samples."""
+
+    def __init__(
+        self, rollouts: RolloutMaker, reference: Policy, heldout: Sequence[PromptRecord], config: TrainerConfig
+    ) -> None:
+        self._rollouts = rollouts
+        self._reference = reference
+        self._records = heldout[: config.evaluation.max_prompts]
+        self._config = config
+        greedy = config.evaluation.decoding == "greedy"
+        # Greedy responses come with log-probabilities at temperature 1 among all tokens.
+        self._sampling = Sampling(max_new_tokens=config.sampling.max_new_tokens) if greedy else config.sampling
+
+    def __call__(self, step: int) -> tuple[dict[str, float], list[dict[str, Any]]]:
+        """Metrics `eval/...` over all held-out prompts, and rows for samples.jsonl of the first few."""
+        rollout = self._answer(step)
+        kl = self._kl(rollout)
+        measured = {**reward_metrics(rollout), **response_metrics(rollout), "kl/response": float(kl.sum(1).mean())}
+        metrics = {f"eval/{name}": value for name, value in measured.items()}
+        return metrics, list(sample_rows(rollout, kl, self._config.evaluation.logged_samples))
+
+    def _answer(self, step: int) -> Rollout:
+        if self._config.evaluation.decoding == "greedy":
+            return self._rollouts.greedy(self._records, max_new_tokens=self._config.sampling.max_new_tokens, step=step)
+        return self._rollouts.sample(
+            self._records,
+            sampling=self._sampling,
+            samples_per_prompt=1,
+            generator=torch_generator(self._config.seed, "evaluation", self._rollouts.policy.device),
+            step=step,
+        )
+
+    def _kl(self, rollout: Rollout) -> Float[Tensor, "b t"]:
+        inputs = ModelInputs.of(rollout.prompts, rollout.responses)
+        ref_logprobs = token_logprobs(
+            self._reference,
+            inputs,
+            sampling=self._sampling,
+            rows_per_pass=self._config.update.micro_batch_size,
+        )
+        return token_kl(rollout.responses.logprobs, ref_logprobs, inputs.response_mask, estimator="k1")
+
+
+def sample_rows(rollout: Rollout, kl: Float[Tensor, "b t"], count: int) -> Iterator[dict[str, Any]]:
+    """The first `count` responses with their rewards token by token: the rows of samples.jsonl."""
+    scores = rollout.scores
+    total = widened(scores.total, kl.shape[1])
+    shares = {name: widened(share, kl.shape[1]) for name, share in scores.shares.items()}
+    for row in range(min(count, len(rollout.samples))):
+        tokens = list(rollout.tokens[row])
+        token_scores = total[row, : len(tokens)].tolist()
+        yield {
+            "prompt": rollout.samples[row].prompt,
+            "response": rollout.samples[row].response,
+            "tokens": tokens,
+            "token_scores": token_scores,
+            "shares": {name: share[row, : len(tokens)].tolist() for name, share in shares.items()},
+            "kl": kl[row, : len(tokens)].tolist(),
+            "total": sum(token_scores),
+            "dropped": bool(scores.dropped[row]),
+        }

@@ -1,0 +1,59 @@
+"""The figures of a step that are logged, from the containers that hold them; `docs/algorithms.md` has every formula.
+
+Means over responses leave out dropped ones; with nothing left they are NaN, which the run folder writes as null.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from spanwise.rl.normalize import masked_mean, masked_variance
+from spanwise.rl.types import Experience, Rollout, TrainingBatch
+
+RESERVED_NAMES = ("total", "dropped", "after_kl")
+"""Keys under `reward/` that are not sources; no source may be named so."""
+
+
+def reward_metrics(rollout: Rollout) -> dict[str, float]:
+    """Mean reward per response: in all, and each source's share of it."""
+    scores = rollout.scores
+    kept = ~scores.dropped
+    shares = {f"reward/{name}": _mean(share[kept].sum(1)) for name, share in scores.shares.items()}
+    return {"reward/total": _mean(scores.total[kept].sum(1)), **shares, "reward/dropped": _mean(scores.dropped.float())}
+
+
+def response_metrics(rollout: Rollout) -> dict[str, float]:
+    """What the responses look like, dropped ones included."""
+    responses = rollout.responses
+    return {
+        "response/length": _mean(responses.lengths.float()),
+        "response/truncated": _mean(responses.truncated.float()),
+        "response/empty": _mean(torch.tensor([not sample.response for sample in rollout.samples]).float()),
+    }
+
+
+def experience_metrics(experience: Experience, *, kl_coef: float) -> dict[str, float]:
+    """KL and reward after it."""
+    mask = experience.response_mask
+    return {
+        "response/entropy": -float(masked_mean(experience.old_logprobs, mask)),
+        "kl/response": _mean(experience.kl.sum(1)),
+        "kl/token": float(masked_mean(experience.kl, mask)),
+        "kl/coef": kl_coef,
+        "reward/after_kl": _mean(experience.token_rewards.sum(1)),
+    }
+
+
+def value_metrics(batch: TrainingBatch) -> dict[str, float]:
+    """How well the value model knew the returns before the updates."""
+    mask = batch.response_mask
+    left = masked_variance(batch.returns - batch.old_values, mask)
+    return {
+        "value/mean": float(masked_mean(batch.old_values, mask)),
+        "value/return": float(masked_mean(batch.returns, mask)),
+        "value/explained_variance": float(1.0 - left / masked_variance(batch.returns, mask)),
+    }
+
+
+def _mean(x: Float[Tensor, " b"]) -> float:
+    return float(x.mean())

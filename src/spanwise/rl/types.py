@@ -1,0 +1,154 @@
+"""What goes from one stage of a step to the next: rollout -> experience -> training batch, and what an algorithm is.
+
+Containers only. Dimensions: B responses, T response tokens; every (B, T) tensor is padded on the right, and
+`response_mask` is True where a token counts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from spanwise.models.batches import PromptBatch, ResponseBatch
+from spanwise.rewards.pipeline import TokenScores
+from spanwise.rl.advantages import Advantages
+from spanwise.rl.losses import LossOutputs
+from spanwise.scores import Sample
+
+
+@dataclass(frozen=True)
+class ModelInputs:
+    """What a forward pass over responses reads, one row per response."""
+
+    prompts: PromptBatch
+    response_ids: Int[Tensor, "b t"]
+    response_mask: Bool[Tensor, "b t"]
+    support: Int[Tensor, "b t k"] | None = None
+
+    @classmethod
+    def of(cls, prompts: PromptBatch, responses: ResponseBatch) -> "ModelInputs":
+        """The inputs that score `responses`; prompts are already repeated to one row per response."""
+        return cls(prompts, responses.ids, responses.mask, responses.support)
+
+    def __len__(self) -> int:
+        return len(self.response_ids)
+
+    def select(self, rows: Int[Tensor, " n"]) -> "ModelInputs":
+        """The given rows, without the prompt columns that only the other rows needed; T stays."""
+        support = None if self.support is None else self.support[rows]
+        return ModelInputs(self.prompts.select(rows), self.response_ids[rows], self.response_mask[rows], support)
+
+    def shorten(self, width: int) -> "ModelInputs":
+        """The first `width` columns of the responses."""
+        support = None if self.support is None else self.support[:, :width]
+        return ModelInputs(self.prompts, self.response_ids[:, :width], self.response_mask[:, :width], support)
+
+    def width(self) -> int:
+        """Columns up to the last token that counts in any row."""
+        used = self.response_mask.any(0).nonzero()
+        return int(used.max()) + 1 if len(used) else 0
+
+    def parts(self, size: int) -> Sequence[Int[Tensor, " n"]]:
+        """Row numbers in groups of at most `size`, rows of like length together, so that little padding is read."""
+        lengths = self.prompts.lengths + self.response_mask.sum(1)
+        return lengths.argsort(stable=True).split(size)
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """Sampled responses and their scores. Row i of every part belongs to the same response."""
+
+    prompts: PromptBatch
+    """One row per response, so a prompt with several samples is repeated."""
+    responses: ResponseBatch
+    samples: Sequence[Sample]
+    """What the reward sources saw."""
+    tokens: Sequence[Sequence[str]]
+    """The text of each sampled token, or its name if it wrote nothing."""
+    scores: TokenScores
+
+
+@dataclass(frozen=True)
+class Experience:
+    """What a rollout teaches before any update: the responses to learn from, with their rewards per token."""
+
+    inputs: ModelInputs
+    old_logprobs: Float[Tensor, "b t"]
+    ref_logprobs: Float[Tensor, "b t"]
+    values: Float[Tensor, "b t"]
+    kl: Float[Tensor, "b t"]
+    token_scores: Float[Tensor, "b t"]
+    """Rewards before the KL penalty."""
+    token_rewards: Float[Tensor, "b t"]
+    """Rewards after it: token_scores - kl_coef * kl."""
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    @property
+    def response_mask(self) -> Bool[Tensor, "b t"]:
+        """True where a response token counts."""
+        return self.inputs.response_mask
+
+
+@dataclass(frozen=True)
+class TrainingBatch:
+    """Responses with their advantages: all that losses need."""
+
+    inputs: ModelInputs
+    old_logprobs: Float[Tensor, "b t"]
+    old_values: Float[Tensor, "b t"]
+    advantages: Float[Tensor, "b t"]
+    returns: Float[Tensor, "b t"]
+
+    @classmethod
+    def of(cls, experience: Experience, credit: Advantages) -> "TrainingBatch":
+        """Joins experience and the advantages that an algorithm gave it."""
+        return cls(experience.inputs, experience.old_logprobs, experience.values, credit.advantages, credit.returns)
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    @property
+    def response_mask(self) -> Bool[Tensor, "b t"]:
+        """True where a response token counts."""
+        return self.inputs.response_mask
+
+    @property
+    def tokens(self) -> int:
+        """How many response tokens count."""
+        return int(self.response_mask.sum())
+
+    def select(self, rows: Int[Tensor, " n"]) -> "TrainingBatch":
+        """The given responses, without the columns that only the other responses needed."""
+        inputs = self.inputs.select(rows)
+        width = inputs.width()
+
+        def cut(x: Float[Tensor, "b t"]) -> Float[Tensor, "n u"]:
+            return x[rows, :width]
+
+        return TrainingBatch(
+            inputs.shorten(width), cut(self.old_logprobs), cut(self.old_values), cut(self.advantages), cut(self.returns)
+        )
+
+
+@runtime_checkable
+class Algorithm(Protocol):
+    """Names an advantage and losses; the trainer knows nothing else of it.
+
+    Losses are given part of a minibatch and divide by `tokens`, the counting tokens of the whole minibatch.
+    """
+
+    def advantages(self, experience: Experience) -> Advantages:
+        """Advantages and returns of all responses of a step."""
+        ...
+
+    def policy_loss(self, logprobs: Float[Tensor, "b t"], batch: TrainingBatch, *, tokens: int) -> LossOutputs:
+        """The loss of the policy."""
+        ...
+
+    def value_loss(self, values: Float[Tensor, "b t"], batch: TrainingBatch, *, tokens: int) -> LossOutputs:
+        """The loss of the value model."""
+        ...
