@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -49,21 +50,23 @@ def project(
     _check(segments, values, token_spans, text)
     scores = [0.0] * len(token_spans)
     for segment, value in zip(segments, values, strict=True):
-        if whole_response and placement == "end":
+        if placement != "end":
+            for token, share in _shares(segment, token_spans, text, even=placement == "every").items():
+                scores[token] += value * share
+        elif whole_response:
             scores[-1] += value
-            continue
-        for token, share in _shares(segment, token_spans, text, placement).items():
-            scores[token] += value * share
-    return torch.tensor(scores, dtype=torch.float32)
+        else:
+            scores[last_token(segment, token_spans, text=text)] += value
+    return torch.from_numpy(np.array(scores, dtype=np.float32))
 
 
-def _shares(segment: Span, token_spans: Sequence[Span], text: str, placement: Placement) -> dict[int, float]:
+def _shares(segment: Span, token_spans: Sequence[Span], text: str, *, even: bool) -> dict[int, float]:
     """The part of a segment's value that each token gets; the parts sum to 1."""
     end = last_token(segment, token_spans, text=text)
-    written = {} if placement == "end" else _written(segment, token_spans, text, end)
+    written = _written(segment, token_spans, text, end)
     if not written:
         return {end: 1.0}
-    if placement == "every":
+    if even:
         return dict.fromkeys(written, 1 / len(written))
     characters = sum(written.values())
     return {token: count / characters for token, count in written.items()}

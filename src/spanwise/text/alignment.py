@@ -7,12 +7,11 @@ its functions are at hand here too.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import starmap
 from typing import Any
 
 from spanwise.errors import DataError
-from spanwise.text.decoding import Extents
 from spanwise.text.spans import Span
 from spanwise.text.tokens import TokenRangeMode, last_token, token_range
 from spanwise.text.vocabulary import PlainVocabulary, RustVocabulary, Vocabulary
@@ -46,7 +45,7 @@ class TokenAligner:
         backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
         rust = hasattr(backend, "get_added_tokens_decoder")
         self._vocabulary: Vocabulary = RustVocabulary(backend) if rust else PlainVocabulary(tokenizer)
-        self._tokens: dict[int, str | None] = {}
+        self._token = cache(self._vocabulary.token)
 
     def align(self, ids: Sequence[int]) -> Alignment:
         """The decoded response and the span of every token.
@@ -54,32 +53,13 @@ class TokenAligner:
         The text is what `tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)`
         gives. Raises DataError for an id that is not in the vocabulary.
         """
-        tokens = [self._token(id_, position) for position, id_ in enumerate(ids)]
-        written = [token for token in tokens if token is not None]
-        kept = [id_ for id_, token in zip(ids, tokens, strict=True) if token is not None]
-        text, extents = self._vocabulary.extents(kept, written)
-        if len(written) < len(tokens):
-            extents = _with_special(tokens, extents, len(text))
+        try:
+            tokens = list(map(self._token, ids))
+        except KeyError as error:
+            (id_,) = error.args
+            raise DataError(
+                f"Token id {id_} at position {ids.index(id_)} is not in the vocabulary; "
+                "align responses with the tokenizer of the policy that sampled them."
+            ) from error
+        text, extents = self._vocabulary.extents(ids, tokens)
         return Alignment(text, tuple(starmap(_span, extents)))
-
-    def _token(self, id_: int, position: int) -> str | None:
-        if id_ not in self._tokens:
-            try:
-                self._tokens[id_] = self._vocabulary.token(id_)
-            except KeyError as error:
-                raise DataError(
-                    f"Token id {id_} at position {position} is not in the vocabulary; "
-                    "align responses with the tokenizer of the policy that sampled them."
-                ) from error
-        return self._tokens[id_]
-
-
-def _with_special(tokens: Sequence[str | None], written: Extents, end: int) -> Extents:
-    """The extents of all tokens: those that were written, and empty ones for special tokens (None)."""
-    last_first: Extents = []
-    remaining, start = reversed(written), end
-    for token in reversed(tokens):
-        extent = (start, start) if token is None else next(remaining)
-        start = extent[0]
-        last_first.append(extent)
-    return last_first[::-1]

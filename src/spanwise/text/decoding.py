@@ -1,15 +1,16 @@
 """How token strings become text, and which characters each token wrote.
 
-Three ways, fastest first: byte-level decoders are followed byte by byte; decoders whose tokens decode the
-same wherever they stand (SentencePiece, WordPiece) piece by piece; anything else by decoding every prefix.
-Knows nothing of ids, special tokens or segments: `alignment.py` takes those away before it asks.
+Three ways: byte-level decoders are followed byte by byte; decoders under which a token always writes the
+same (SentencePiece, WordPiece) piece by piece; anything else by decoding every prefix.
+Special tokens, which write nothing, are None among the token strings. Knows nothing of ids or segments.
 
-An extent is a pair (start, end) of character offsets. Extents follow the order of the tokens. A token
-that wrote nothing has an empty one; tokens that share the bytes of a character all cover that character.
+An extent is a pair (start, end) of character offsets, one per token and in their order. A token that wrote
+nothing has an empty one where the next token starts; tokens that hold bytes of one character all cover it.
 """
 
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import accumulate
 
 Extents = list[tuple[int, int]]
@@ -23,26 +24,20 @@ class ByteLevelDecoding:
     """GPT-2's scheme: each character of a token stands for one byte, and a token may end inside a character."""
 
     def __init__(self) -> None:
-        self._bytes: dict[str, bytes] = {}
+        self._bytes_of = cache(_bytes_of)
+        self._text_of = cache(_text_of)
 
-    def extents(self, tokens: Sequence[str]) -> tuple[str, Extents]:
-        """The text and the extent of every token; bytes that are no UTF-8 become U+FFFD."""
-        pieces = [self._bytes.get(token) or self._remember(token) for token in tokens]
-        data = b"".join(pieces)
-        ends = list(accumulate(map(len, pieces)))
-        if data.isascii():
-            return data.decode("ascii"), list(zip([0, *ends], ends, strict=False))
-        text, owner = _characters_of_bytes(data)
+    def extents(self, tokens: Sequence[str | None]) -> tuple[str, Extents]:
+        """The text and the extents; bytes that are no UTF-8 become U+FFFD."""
+        pieces = list(map(self._text_of, tokens))
+        if _UNFINISHED not in pieces:
+            return "".join(pieces), _consecutive(pieces)
+        byte_pieces = list(map(self._bytes_of, tokens))
+        text, owner = _characters_of_bytes(b"".join(byte_pieces))
         return text, [
             (owner[start], owner[end - 1] + 1 if end > start else owner[start])
-            for start, end in zip([0, *ends], ends, strict=False)
+            for start, end in _consecutive(byte_pieces)
         ]
-
-    def _remember(self, token: str) -> bytes:
-        """A token outside the byte alphabet (one that was added as plain text) stands for itself."""
-        known = all(character in _BYTE_OF for character in token)
-        self._bytes[token] = bytes(_BYTE_OF[character] for character in token) if known else token.encode()
-        return self._bytes[token]
 
 
 class PieceDecoding:
@@ -55,62 +50,93 @@ class PieceDecoding:
     def __init__(self, decode: Decode, *, byte_fallback: bool) -> None:
         self._decode = decode
         self._byte_fallback = byte_fallback
-        self._first: dict[str, str] = {}
-        self._later: dict[str, str] = {}
+        self._first = cache(self._alone)
+        self._later = cache(self._after_itself)
 
-    def extents(self, tokens: Sequence[str]) -> tuple[str, Extents]:
-        """The text and the extent of every token."""
+    def extents(self, tokens: Sequence[str | None]) -> tuple[str, Extents]:
+        """The text and the extents."""
+        written = [token for token in tokens if token is not None]
+        if self._byte_fallback and any(map(_BYTE_TOKEN.fullmatch, written)):
+            text, extents = self._with_runs(written)
+        else:
+            pieces = [*map(self._first, written[:1]), *map(self._later, written[1:])]
+            text, extents = "".join(pieces), _consecutive(pieces)
+        return text, _with_special(tokens, extents, len(text))
+
+    def _with_runs(self, tokens: list[str]) -> tuple[str, Extents]:
         parts: list[str] = []
         extents: Extents = []
-        position = index = 0
-        while index < len(tokens):
+        position = 0
+        while len(extents) < len(tokens):
+            index = len(extents)
             run = self._run_length(tokens, index)
-            text = self._run_text(tokens[index : index + run]) if run else self._piece(tokens[index], first=index == 0)
-            if run and index == 0:
-                text = text[len(text) - len(self._decode(list(tokens[:run]))) :]
-            extents += _byte_extents(text, run, position) if run else [(position, position + len(text))]
+            if run:
+                text = self._run_text(tokens[index : index + run], first=index == 0)
+                extents += _byte_extents(text, run, position)
+            else:
+                text = (self._later if index else self._first)(tokens[index])
+                extents.append((position, position + len(text)))
             parts.append(text)
             position += len(text)
-            index += max(run, 1)
         return "".join(parts), extents
 
-    def _run_length(self, tokens: Sequence[str], start: int) -> int:
+    def _alone(self, token: str) -> str:
+        return self._decode([token])
+
+    def _after_itself(self, token: str) -> str:
+        return self._decode([token, token])[len(self._decode([token])) :]
+
+    def _run_length(self, tokens: list[str], start: int) -> int:
         """How many byte tokens follow one another from `start` on."""
         end = start
-        while self._byte_fallback and end < len(tokens) and _BYTE_TOKEN.fullmatch(tokens[end]):
+        while end < len(tokens) and _BYTE_TOKEN.fullmatch(tokens[end]):
             end += 1
         return end - start
 
-    def _run_text(self, run: Sequence[str]) -> str:
+    def _run_text(self, run: list[str], *, first: bool) -> str:
         try:
-            return bytes(int(token[3:5], 16) for token in run).decode()
+            text = bytes(int(token[3:5], 16) for token in run).decode()
         except UnicodeDecodeError:
             return "\ufffd" * len(run)
-
-    def _piece(self, token: str, *, first: bool) -> str:
-        memory = self._first if first else self._later
-        if token not in memory:
-            alone = self._decode([token])
-            memory[token] = alone if first else self._decode([token, token])[len(alone) :]
-        return memory[token]
+        return text[len(text) - len(self._decode(run)) :] if first else text
 
 
-def prefix_extents(decode: Callable[[int], str], count: int) -> tuple[str, Extents]:
-    """The text and extents of `count` tokens of an unknown decoder, where decode(n) is the text of the first n.
+def prefix_extents(tokens: Sequence[str | None], decode: Callable[[int], str]) -> tuple[str, Extents]:
+    """The text and extents for an unknown decoder, where decode(n) is the text of the first n tokens.
 
     Costs one decoding per token. A token after which the text so far is no prefix of the whole text holds
     a part of the next character, and covers it.
     """
-    text = decode(count)
-    extents: Extents = []
+    text = decode(len(tokens))
+    written: Extents = []
     start = 0
-    for index in range(1, count + 1):
+    for index, token in enumerate(tokens, start=1):
+        if token is None:
+            continue
         so_far = decode(index)
         agreed = _agreement(so_far, text)
         end = max(start, agreed)
-        extents.append((start, end + 1 if agreed < min(len(so_far), len(text)) else end))
+        written.append((start, end + 1 if agreed < min(len(so_far), len(text)) else end))
         start = end
-    return text, extents
+    return text, _with_special(tokens, written, len(text))
+
+
+def _consecutive(pieces: Sequence[str] | Sequence[bytes]) -> Extents:
+    """The extents of pieces that follow one another."""
+    ends = list(accumulate(map(len, pieces)))
+    return list(zip([0, *ends], ends, strict=False))
+
+
+def _with_special(tokens: Sequence[str | None], written: Extents, end: int) -> Extents:
+    """The extents of all tokens, from those of the ones that are not special and the length of the text."""
+    if len(written) == len(tokens):
+        return written
+    last_first: Extents = []
+    remaining, start = reversed(written), end
+    for token in reversed(tokens):
+        last_first.append((start, start) if token is None else next(remaining))
+        start = last_first[-1][0]
+    return last_first[::-1]
 
 
 def _agreement(one: str, other: str) -> int:
@@ -128,6 +154,24 @@ def _byte_alphabet() -> dict[str, int]:
 
 
 _BYTE_OF = _byte_alphabet()
+_UNFINISHED = "\udcff"
+"""Stands for what a token writes that holds a part of a character: a lone surrogate, which is no text."""
+
+
+def _bytes_of(token: str | None) -> bytes:
+    """A token outside the byte alphabet (one that was added as plain text) stands for itself."""
+    if token is None:
+        return b""
+    known = all(character in _BYTE_OF for character in token)
+    return bytes(_BYTE_OF[character] for character in token) if known else token.encode()
+
+
+def _text_of(token: str | None) -> str:
+    """What the token writes by itself; _UNFINISHED where that depends on its neighbours."""
+    try:
+        return _bytes_of(token).decode()
+    except UnicodeDecodeError:
+        return _UNFINISHED
 
 
 def _characters_of_bytes(data: bytes) -> tuple[str, list[int]]:

@@ -17,6 +17,7 @@ from spanwise.text.spans import Span
 from spanwise.text.subsentences import sub_sentence_starts
 
 _WORD = re.compile(r"\S+")
+_CLAUSE_END = re.compile(r"[,;!?]\s+")
 
 
 class Segmenter(Protocol):
@@ -46,9 +47,19 @@ def sub_sentences(text: str) -> tuple[Span, ...]:
     """One segment per sub-sentence: clauses of at least five words, by the rule of Wu et al. 2023."""
     starts: list[int] = []
     for sentence in sentences(text):
-        words = list(_WORD.finditer(text, sentence.start, sentence.end))
-        starts += [words[index].start() for index in sub_sentence_starts([word[0] for word in words])]
+        clauses, words = _clauses(text, sentence)
+        starts += [clauses[index] for index in sub_sentence_starts(clauses, words)]
     return partition(text, starts)
+
+
+def _clauses(text: str, sentence: Span) -> tuple[dict[int, int], int]:
+    """Where the sentence and its clauses start, by the index of their first word, and how many words there are."""
+    starts = {0: sentence.start}
+    words, start = 0, sentence.start
+    for end in _CLAUSE_END.finditer(text, sentence.start, sentence.end):
+        words += len(text[start : end.end()].split())
+        start = starts[words] = end.end()
+    return starts, words + len(text[start : sentence.end].split())
 
 
 def windows(text: str, size: int) -> tuple[Span, ...]:

@@ -6,10 +6,13 @@ are half-open. Knows nothing of tokenizers.
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Literal
 
 from spanwise.errors import DataError, SpanError
 from spanwise.text.spans import Span
+
+_START = attrgetter("start")
 
 TokenRangeMode = Literal["strict", "contract", "expand"]
 """spaCy's words: the edges must fall on token edges; tokens wholly inside; tokens at least partly inside."""
@@ -41,11 +44,14 @@ def last_token(span: Span, token_spans: Sequence[Span], *, text: str) -> int:
     """
     if not token_spans:
         raise DataError("A response without tokens has no last token; leave empty responses out.")
-    before = bisect_left(token_spans, trimmed_end(span, text), key=_start)
-    for index in (*range(before - 1, -1, -1), *range(before, len(token_spans))):
-        if len(token_spans[index]):
-            return index
-    return len(token_spans) - 1
+    before = bisect_left(token_spans, trimmed_end(span, text), key=_START)
+    index = before - 1
+    while index >= 0 and not len(token_spans[index]):
+        index -= 1
+    if index >= 0:
+        return index
+    later = (token for token in range(before, len(token_spans)) if len(token_spans[token]))
+    return next(later, len(token_spans) - 1)
 
 
 def trimmed_end(span: Span, text: str) -> int:
@@ -54,7 +60,3 @@ def trimmed_end(span: Span, text: str) -> int:
     while end > 0 and text[end - 1].isspace():
         end -= 1
     return end
-
-
-def _start(span: Span) -> int:
-    return span.start

@@ -10,6 +10,9 @@ from typing import Any, Protocol
 
 from spanwise.text.decoding import ByteLevelDecoding, Extents, PieceDecoding, prefix_extents
 
+_PIECEWISE = {"Metaspace", "WordPiece", "Replace", "ByteFallback", "Fuse", "StripLeft"}
+"""Decoders, alone or in sequence, under which a token writes the same wherever it stands, but for the first."""
+
 
 class Vocabulary(Protocol):
     """One tokenizer, seen through its ids."""
@@ -18,8 +21,8 @@ class Vocabulary(Protocol):
         """The token string, None for a special token; raises KeyError for an id that is not in the vocabulary."""
         ...
 
-    def extents(self, ids: Sequence[int], tokens: Sequence[str]) -> tuple[str, Extents]:
-        """The text of `ids` (no special one among them; `tokens` are their strings) and the extent of each."""
+    def extents(self, ids: Sequence[int], tokens: Sequence[str | None]) -> tuple[str, Extents]:
+        """The text of `ids`, of which `tokens` are the strings, and the extent of each."""
         ...
 
 
@@ -32,12 +35,11 @@ class RustVocabulary:
         self._special = {id_ for id_, token in added.items() if token.special}
         self._bytes: ByteLevelDecoding | None = None
         self._pieces: PieceDecoding | None = None
-        decoder = backend.decoder
-        state = decoder.__getstate__().decode() if decoder else "{}"
-        if json.loads(state).get("type") == "ByteLevel":
+        kinds = _decoder_kinds(backend.decoder)
+        if kinds == {"ByteLevel"}:
             self._bytes = ByteLevelDecoding()
-        elif decoder:
-            self._pieces = PieceDecoding(decoder.decode, byte_fallback="ByteFallback" in state)
+        elif kinds and kinds <= _PIECEWISE:
+            self._pieces = PieceDecoding(backend.decoder.decode, byte_fallback="ByteFallback" in kinds)
 
     def token(self, id_: int) -> str | None:
         token = self._backend.id_to_token(id_) if id_ >= 0 else None
@@ -45,15 +47,13 @@ class RustVocabulary:
             raise KeyError(id_)
         return None if id_ in self._special else token
 
-    def extents(self, ids: Sequence[int], tokens: Sequence[str]) -> tuple[str, Extents]:
-        """Follows the decoder; where pieces do not add up to what it writes, decodes every prefix instead."""
+    def extents(self, ids: Sequence[int], tokens: Sequence[str | None]) -> tuple[str, Extents]:
+        """Follows the decoder where it is of a known kind, else decodes every prefix."""
         if self._bytes:
             return self._bytes.extents(tokens)
         if self._pieces:
-            text, extents = self._pieces.extents(tokens)
-            if text == self._backend.decode(ids):
-                return text, extents
-        return prefix_extents(lambda count: self._backend.decode(ids[:count]), len(ids))
+            return self._pieces.extents(tokens)
+        return prefix_extents(tokens, lambda count: self._backend.decode(ids[:count]))
 
 
 class PlainVocabulary:
@@ -68,8 +68,18 @@ class PlainVocabulary:
             raise KeyError(id_)
         return None if id_ in self._special else self._tokenizer.convert_ids_to_tokens(id_)
 
-    def extents(self, ids: Sequence[int], tokens: Sequence[str]) -> tuple[str, Extents]:  # noqa: ARG002 -- protocol
+    def extents(self, ids: Sequence[int], tokens: Sequence[str | None]) -> tuple[str, Extents]:
         """Decodes every prefix."""
-        return prefix_extents(
-            lambda count: self._tokenizer.decode(ids[:count], clean_up_tokenization_spaces=False), len(ids)
-        )
+        return prefix_extents(tokens, lambda count: self._decode(ids[:count]))
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        return self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
+
+def _decoder_kinds(decoder: Any) -> set[str]:
+    """What a decoder of the tokenizers library is made of; a Strip of the right edge is no StripLeft."""
+    if decoder is None:
+        return set()
+    state = json.loads(decoder.__getstate__())
+    parts = state["decoders"] if state["type"] == "Sequence" else [state]
+    return {"StripLeft" if part["type"] == "Strip" and not part["stop"] else part["type"] for part in parts}
