@@ -22,6 +22,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.utils import logging
 
 from spanwise.errors import CheckpointError
 
@@ -41,10 +42,11 @@ def load_policy(
     _check_kind(place, config)
     kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     try:
-        model, report = cast(
-            "tuple[PreTrainedModel, dict[str, Any]]",
-            kind.from_pretrained(place, dtype=dtype, output_loading_info=True, **options),
-        )
+        with without_bars():
+            model, report = cast(
+                "tuple[PreTrainedModel, dict[str, Any]]",
+                kind.from_pretrained(place, dtype=dtype, output_loading_info=True, **options),
+            )
         tokenizer = cast("PreTrainedTokenizerBase", AutoTokenizer.from_pretrained(place, **options))
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise CheckpointError(f"{place}: weights or tokenizer cannot be loaded ({_first_line(error)}).") from error
@@ -72,6 +74,18 @@ def whole_folder(path: Path) -> Generator[Path]:
         fresh.rename(path)
     finally:
         shutil.rmtree(beside)
+
+
+@contextlib.contextmanager
+def without_bars() -> Generator[None]:
+    """Keeps transformers from drawing its own progress bars inside the block."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _load_config(place: str, options: dict[str, Any]) -> PreTrainedConfig:

@@ -17,7 +17,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from spanwise.errors import CheckpointError, DataError
 from spanwise.models.backbone import Backbone
 from spanwise.models.batches import Logprobs, PromptBatch, ResponseBatch, pad
-from spanwise.models.checkpoints import load_policy, whole_folder
+from spanwise.models.checkpoints import load_policy, whole_folder, without_bars
 from spanwise.models.logprobs import logits_of, token_logprobs
 from spanwise.models.sampling import Draw, Sampling, continue_until_end, draw, pick_likeliest
 
@@ -45,7 +45,7 @@ class Policy:
 
     def save(self, path: Path) -> None:
         """Writes a plain Hugging Face folder at `path`, whole or not at all."""
-        with whole_folder(path) as folder:
+        with whole_folder(path) as folder, without_bars():
             self.model.save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
 
@@ -60,12 +60,16 @@ class Policy:
         limit = getattr(self.model.config, "max_position_embeddings", None)
         return None if limit is None else int(limit)
 
+    def room_for_prompt(self, max_new_tokens: int) -> int | None:
+        """How many tokens a prompt may have if that many are to follow; None where there is no limit."""
+        return None if self.window is None or self.is_encoder_decoder else self.window - max_new_tokens
+
     def encode_prompts(self, texts: Sequence[str], max_length: int | None = None) -> PromptBatch:
-        """Tokenizes model inputs with the tokenizer's own special tokens (a BOS where it has one).
+        """Tokenizes model inputs into one batch.
 
         Raises DataError that names the prompt which is empty or longer than `max_length` tokens.
         """
-        rows = [self._prompt_ids(text) for text in texts]
+        rows = [self.encode_prompt(text) for text in texts]
         for number, row in enumerate(rows):
             if not row:
                 raise DataError(f"Prompt {number} is empty for this tokenizer; give it some text.")
@@ -74,6 +78,17 @@ class Policy:
                     f"Prompt {number} has {len(row)} tokens, the limit is {max_length}; "
                     "shorten it or raise max_prompt_tokens."
                 )
+        return self.stack_prompts(rows)
+
+    def encode_prompt(self, text: str) -> list[int]:
+        """The ids of one model input, with the tokenizer's own special tokens (a BOS where it has one)."""
+        ids = cast("list[int]", self.tokenizer(text).input_ids)
+        # Some tokenizers end every text; a causal prompt that has ended cannot be continued.
+        closed = not self.is_encoder_decoder and len(ids) > 1 and ids[-1] == self.eos_id
+        return ids[:-1] if closed and not text.endswith(str(self.tokenizer.eos_token)) else ids
+
+    def stack_prompts(self, rows: Sequence[Sequence[int]]) -> PromptBatch:
+        """Pads encoded prompts on the side where this family needs it."""
         ids, mask = pad(rows, value=self.pad_id, side="right" if self.is_encoder_decoder else "left")
         return PromptBatch(ids, mask).to(self.device)
 
@@ -142,12 +157,6 @@ class Policy:
         """The likeliest token at every step; `logprobs` are those at temperature 1 among all tokens."""
         return self._continue(prompts, 1, lambda states: pick_likeliest(self._logits(states, 1.0)), max_new_tokens)
 
-    def _prompt_ids(self, text: str) -> list[int]:
-        ids = cast("list[int]", self.tokenizer(text).input_ids)
-        # Some tokenizers end every text; a causal prompt that has ended cannot be continued.
-        closed = not self.is_encoder_decoder and len(ids) > 1 and ids[-1] == self.eos_id
-        return ids[:-1] if closed and not text.endswith(str(self.tokenizer.eos_token)) else ids
-
     def _logits(self, states: Tensor, temperature: float) -> Tensor:
         return logits_of(states * self._scale, self._head.weight, self._head.bias, temperature)
 
@@ -172,8 +181,9 @@ class Policy:
         )
 
     def _check_room(self, prompts: PromptBatch, max_new_tokens: int) -> None:
-        longest = int(prompts.lengths.max()) if not self.is_encoder_decoder else 0
-        if self.window is not None and longest + max_new_tokens > self.window:
+        room = self.room_for_prompt(max_new_tokens)
+        longest = int(prompts.lengths.max())
+        if room is not None and longest > room:
             raise DataError(
                 f"Prompt {int(prompts.lengths.argmax())} has {longest} tokens and with {max_new_tokens} new ones does "
                 f"not fit the model's window of {self.window}; shorten prompts or lower max_new_tokens."

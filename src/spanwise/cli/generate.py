@@ -1,0 +1,65 @@
+"""`spanwise generate`: a policy's answers to the prompts of a file."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from spanwise.cli.config_help import config_command
+
+app = typer.Typer()
+
+
+@app.command(name="generate", cls=config_command("spanwise.models.answers:GenerateConfig"))
+def generate(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="The settings.", show_default=False)],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings that win over the file.")
+    ] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Answer the prompts of a JSONL file with a language model."""
+    from spanwise.models.answers import GenerateConfig
+
+    settings = GenerateConfig.load(config, overrides or [])
+    summary = _run(settings)
+    if as_json:
+        typer.echo(json.dumps(summary, indent=2))
+    else:
+        typer.echo(f"Wrote {summary['answers']:,} answers to {summary['prompts']:,} prompts into {summary['output']}.")
+        if summary["truncated"]:
+            typer.echo(f"{summary['truncated']:,} of them ran into the limit of max_new_tokens.")
+
+
+def _run(settings: Any) -> dict[str, Any]:
+    from rich.console import Console
+    from rich.progress import track
+
+    from spanwise.feedback.jsonl import load_or_raise
+    from spanwise.feedback.prompts import PromptRecord
+    from spanwise.models.answers import answer_all
+    from spanwise.models.policy import Policy
+    from spanwise.storage import write_jsonl
+
+    records = load_or_raise(settings.prompts, PromptRecord)
+    policy = Policy.load(settings.policy, device=settings.device)
+    console = Console(stderr=True)
+    answers = track(
+        answer_all(policy, records, settings),
+        total=len(records) * settings.samples_per_prompt,
+        description="generate",
+        console=console,
+        disable=not console.is_terminal,
+    )
+    truncated = 0
+
+    def rows() -> Any:
+        nonlocal truncated
+        for answer in answers:
+            truncated += answer.truncated
+            yield answer.model_dump()
+
+    written = write_jsonl(settings.output, rows())
+    return {"output": str(settings.output), "prompts": len(records), "answers": written, "truncated": truncated}

@@ -1,0 +1,104 @@
+"""`spanwise sft`: supervised fine-tuning on demonstrations."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from spanwise.cli.config_help import config_command
+from spanwise.errors import ConfigError
+
+if TYPE_CHECKING:
+    from spanwise.feedback.prompts import DemonstrationRecord
+    from spanwise.models.policy import Policy
+    from spanwise.sft import SFTResult, SFTRunConfig
+
+app = typer.Typer()
+
+
+@app.command(name="sft", cls=config_command("spanwise.sft:SFTRunConfig"))
+def sft(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="The settings.", show_default=False)],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings that win over the file.")
+    ] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Fine-tune a language model on demonstrations and keep the best checkpoint."""
+    from spanwise.sft import SFTRunConfig
+
+    result = _run(SFTRunConfig.load(config, overrides or []))
+    if as_json:
+        summary = {
+            "checkpoint": str(result.checkpoint),
+            "step": result.step,
+            "heldout_loss": result.heldout_loss,
+            "score": result.score,
+        }
+        typer.echo(json.dumps(summary, indent=2))
+    else:
+        score = "" if result.score is None else f", ROUGE-Lsum {result.score:.4f}"
+        typer.echo(f"Best after step {result.step}: held-out loss {result.heldout_loss:.4f}{score}.")
+        typer.echo(f"The checkpoint is {result.checkpoint}.")
+
+
+def _run(settings: "SFTRunConfig") -> "SFTResult":
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from spanwise.feedback.jsonl import load_or_raise
+    from spanwise.feedback.prompts import DemonstrationRecord
+    from spanwise.models.policy import Policy
+    from spanwise.sft import train_sft
+    from spanwise.tracking import RunFolder
+
+    if (settings.run_dir / "metrics.jsonl").exists():
+        raise ConfigError(f"{settings.run_dir}: holds a run already; choose another run_dir or remove it.")
+    demonstrations = load_or_raise(settings.demonstrations, DemonstrationRecord)
+    heldout = load_or_raise(settings.heldout_demonstrations, DemonstrationRecord)
+    policy = Policy.load(settings.policy, device=settings.device)
+    console = Console(stderr=True)
+    with Progress(*Progress.get_default_columns(), console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("sft", total=settings.steps(len(demonstrations)))
+
+        def watch(step: int, metrics: Mapping[str, float]) -> None:
+            bar.update(task, completed=step, description=f"sft  loss {metrics['sft/loss']:.3f}")
+            if "heldout/loss" in metrics:
+                figures = "  ".join(f"{name} {metrics[name]:.4f}" for name in metrics if name.startswith("heldout/"))
+                console.print(f"sft step {step}: {figures}", highlight=False)
+
+        return train_sft(
+            policy,
+            demonstrations,
+            heldout,
+            config=settings,
+            run=RunFolder(settings.run_dir),
+            score=_rouge(heldout[: settings.rouge_prompts], settings) if settings.select_by == "rouge" else None,
+            watch=watch,
+        )
+
+
+def _rouge(records: "list[DemonstrationRecord]", settings: "SFTRunConfig") -> "Callable[[Policy], float]":
+    """Mean ROUGE-Lsum of greedy answers against the demonstrations' completions."""
+    from rouge_score.rouge_scorer import RougeScorer
+
+    from spanwise.models.answers import AnswerConfig, answer_all
+    from spanwise.models.sampling import Sampling
+
+    scorer: Any = RougeScorer(["rougeLsum"], use_stemmer=True)
+    asked = AnswerConfig(
+        sampling=Sampling(max_new_tokens=settings.max_response_tokens), max_prompt_tokens=settings.max_prompt_tokens
+    )
+
+    def score(policy: "Policy") -> float:
+        answers = answer_all(policy, records, asked)
+        values = [
+            scorer.score(record.completion, answer.response)["rougeLsum"].fmeasure
+            for record, answer in zip(records, answers, strict=True)
+        ]
+        return sum(values) / len(values)
+
+    return score

@@ -1,0 +1,112 @@
+"""Answers of a policy to many prompts, as records for a JSONL file.
+
+All prompts are checked before the first answer is made. Knows nothing of files or of how answers are judged.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from spanwise.config import Config
+from spanwise.errors import DataError
+from spanwise.feedback.prompts import PromptRecord
+from spanwise.models.policy import Policy
+from spanwise.models.sampling import Sampling
+from spanwise.seeding import torch_generator
+
+
+class AnswerConfig(Config):
+    """How a policy answers."""
+
+    seed: int = 0
+    """The seed from which sampled answers follow."""
+    decoding: Literal["greedy", "sample"] = "greedy"
+    """The likeliest token at every step, or tokens drawn as `sampling` says."""
+    sampling: Sampling = Sampling()
+    samples_per_prompt: int = Field(default=1, ge=1)
+    """Answers per prompt; more than one needs decoding=sample."""
+    max_prompt_tokens: int = Field(default=1024, ge=1)
+    """Longest prompt; a longer one is refused before the first answer."""
+    batch_size: int = Field(default=32, ge=1)
+    """Prompts answered at a time."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.samples_per_prompt > 1 and self.decoding == "greedy":
+            raise ValueError("samples_per_prompt > 1 with decoding=greedy gives equal answers; set decoding=sample")
+        return self
+
+
+class GenerateConfig(AnswerConfig):
+    """`spanwise generate`: answer the prompts of a file."""
+
+    policy: str
+    """Folder or Hub name of the language model."""
+    prompts: Path
+    """JSONL file of prompts."""
+    output: Path
+    """JSONL file to write, one answer per line; it appears only when all answers are there."""
+    device: str = "cpu"
+    """Where to run: cpu, cuda, cuda:1, ..."""
+
+
+class Answer(BaseModel):
+    """One answer."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    id: str
+    """The prompt's id, or its number in the file, from 0, where it has none."""
+    sample: int
+    """Which of the answers to this prompt, from 0."""
+    prompt: str
+    response: str
+    truncated: bool
+    """Whether the answer ran into the length limit."""
+    tokens: int
+    """Tokens of the answer, its end token included."""
+
+
+def answer_all(policy: Policy, records: Sequence[PromptRecord], config: AnswerConfig) -> Iterator[Answer]:
+    """Yields `samples_per_prompt` answers to each prompt, in the order of `records`.
+
+    Raises DataError that names the first prompt which does not fit, before any answer.
+    """
+    rows = [_encoded(policy, record, number, config) for number, record in enumerate(records)]
+    generator = torch_generator(config.seed, "answers", policy.device)
+    for start in range(0, len(rows), config.batch_size):
+        prompts = policy.stack_prompts(rows[start : start + config.batch_size])
+        if config.decoding == "greedy":
+            answers = policy.greedy(prompts, config.sampling.max_new_tokens)
+        else:
+            answers = policy.generate(
+                prompts, sampling=config.sampling, samples_per_prompt=config.samples_per_prompt, generator=generator
+            )
+        for place, (ids, truncated) in enumerate(zip(answers.token_lists(), answers.truncated.tolist(), strict=True)):
+            number, sample = start + place // config.samples_per_prompt, place % config.samples_per_prompt
+            yield Answer(
+                id=_name(records[number], number),
+                sample=sample,
+                prompt=records[number].prompt,
+                response=policy.decode(ids),
+                truncated=truncated,
+                tokens=len(ids),
+            )
+
+
+def _name(record: PromptRecord, number: int) -> str:
+    return record.id or str(number)
+
+
+def _encoded(policy: Policy, record: PromptRecord, number: int, config: AnswerConfig) -> list[int]:
+    ids = policy.encode_prompt(record.model_input)
+    room = policy.room_for_prompt(config.sampling.max_new_tokens)
+    limit = config.max_prompt_tokens if room is None else min(room, config.max_prompt_tokens)
+    if len(ids) > limit:
+        reason = "max_prompt_tokens" if limit == config.max_prompt_tokens else "the model's window less max_new_tokens"
+        raise DataError(
+            f"Prompt {_name(record, number)} has {len(ids)} tokens, the limit is {limit} ({reason}); shorten it."
+        )
+    return ids
