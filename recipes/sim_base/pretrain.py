@@ -1,0 +1,199 @@
+"""Trains the base checkpoint of the simulated world: a Llama of about a million parameters that reads and copies.
+
+    python recipes/sim_base/pretrain.py --out src/spanwise/sim/base
+
+Documents are prompts of the world, each followed by an answer without slips or by a retelling of everything that
+the passages say, in other words and another order. The loss is on all tokens, with more weight on what follows
+"answer:". Lessons go from one short passage that is retold to full prompts, since a model this small finds the
+copying of values much sooner in short texts. What it learns is to find the asked fact of the asked entity and to
+copy its value; to err, it learns later, from imperfect demonstrations. Writes the checkpoint, its tokenizer and
+`training.json` with what greedy answers score.
+"""
+
+import argparse
+import json
+import math
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+
+from spanwise.feedback.prompts import PromptRecord
+from spanwise.seeding import derive_seed, numpy_generator
+from spanwise.sim.demonstrations import PERFECT, write_answer
+from spanwise.sim.lexicon import relations_of
+from spanwise.sim.model import base_config, train_tokenizer
+from spanwise.sim.oracle import Label, judge
+from spanwise.sim.world import KINDS, draw_entity, make_item, make_items, write_passage, write_question
+
+CONTEXT_WEIGHT = 0.3  # most of the context cannot be foreseen: its loss teaches the words, not the reading
+SCORED: tuple[Label, ...] = ("correct", "Irrelevant", "Redundant", "Wrong-Grounding", "Unverifiable", "Incoherent")
+
+
+def main() -> None:
+    """Tokenizer, lessons, evaluation, checkpoint."""
+    options = _options()
+    started = time.time()
+    writer = numpy_generator(options.seed, "pretrain/tokenizer")
+    tokenizer = train_tokenizer((" ".join(_full(writer)) for _ in range(10_000)), options.vocabulary)
+    tokenizer.save_pretrained(options.out)
+    torch.manual_seed(derive_seed(options.seed, "pretrain/weights"))  # transformers draws first weights globally
+    model = LlamaForCausalLM(base_config(tokenizer, hidden=options.hidden, layers=options.layers))
+    _train(model, tokenizer, options, started)
+    scores = _evaluate(model, tokenizer, options.seed, 512)
+    model.to(torch.bfloat16).save_pretrained(options.out)
+    record = {
+        "options": {key: value for key, value in vars(options).items() if key != "out"},
+        "parameters": model.num_parameters(),
+        "minutes": round((time.time() - started) / 60, 1),
+        "threads": torch.get_num_threads(),
+        "processor": platform.machine(),
+        "greedy": scores,
+    }
+    (options.out / "training.json").write_text(json.dumps(record, indent=2) + "\n")
+    print(json.dumps(record), flush=True)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint")
+    parser.add_argument("--hidden", type=int, default=128, help="width of the model, a multiple of 32")
+    parser.add_argument("--layers", type=int, default=4, help="transformer blocks")
+    parser.add_argument("--vocabulary", type=int, default=1024, help="tokens of the byte-level BPE")
+    parser.add_argument("--steps", type=int, default=8000)
+    parser.add_argument("--tokens", type=int, default=3500, help="tokens per step")
+    parser.add_argument("--lr", type=float, default=2e-3, help="peak learning rate")
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args()
+
+
+def _lesson(generator: np.random.Generator, progress: float) -> tuple[str, str]:
+    """Prompt and continuation; `progress` runs from 0 to 1 and moves from short retellings to full questions."""
+    drill = max(0.1, 0.95 - 2 * progress)
+    if generator.random() < drill:
+        return _drill(generator)
+    return _full(generator) if generator.random() < 0.35 + 0.5 * progress else _retell(generator)
+
+
+def _drill(generator: np.random.Generator) -> tuple[str, str]:
+    """One short passage, retold."""
+    kind = KINDS[generator.integers(3)]
+    entity = draw_entity(generator, kind)
+    names = [relation.name for relation in relations_of(kind)]
+    chosen = [names[int(i)] for i in generator.permutation(len(names))[: int(generator.integers(2, 5))]]
+    passage, _ = write_passage(generator, entity, chosen)
+    asked = chosen[: int(generator.integers(1, 3))]
+    prompt = PromptRecord(prompt=write_question(generator, entity, asked), passages=(passage,))
+    return prompt.model_input, " " + write_passage(generator, entity, chosen)[0].text
+
+
+def _retell(generator: np.random.Generator) -> tuple[str, str]:
+    """A full prompt, followed by everything that both passages say."""
+    truth = (item := make_item(generator, "lesson")).truth
+    told = [write_passage(generator, truth.entity, tuple(truth.stated))[0].text,
+            write_passage(generator, truth.other, truth.other_stated)[0].text]  # fmt: skip
+    first = int(generator.integers(2))
+    return item.record.model_input, f" {told[first]} {told[1 - first]}"
+
+
+def _full(generator: np.random.Generator) -> tuple[str, str]:
+    """A full prompt with an answer that says what was asked, and now and then also what was not."""
+    item = make_item(generator, "lesson")
+    slips = replace(PERFECT, add_own=0.5 * float(generator.random() < 0.3))
+    return item.record.model_input, " " + write_answer(item.truth, generator, slips)
+
+
+def _batches(
+    tokenizer: PreTrainedTokenizerFast, generator: np.random.Generator, options: argparse.Namespace
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yields (ids, weights), both (B, L), of lessons of like length, about `tokens` in each batch."""
+    step = 0
+    while step < options.steps:
+        lessons = [_lesson(generator, step / options.steps) for _ in range(512)]
+        prompts = tokenizer([prompt for prompt, _ in lessons]).input_ids
+        answers = tokenizer([answer for _, answer in lessons]).input_ids
+        rows = [(p, [*a, tokenizer.eos_token_id]) for p, a in zip(prompts, answers, strict=True)]
+        rows.sort(key=lambda row: len(row[0]) + len(row[1]))
+        batches = list(_cut(rows, options.tokens))
+        for index in generator.permutation(len(batches)):
+            yield _pad(batches[int(index)])
+            step += 1
+
+
+def _cut(rows: list[tuple[list[int], list[int]]], tokens: int) -> Iterator[list[tuple[list[int], list[int]]]]:
+    batch: list[tuple[list[int], list[int]]] = []
+    for prompt, answer in rows:
+        if batch and (len(batch) + 1) * (len(prompt) + len(answer)) > tokens:
+            yield batch
+            batch = []
+        batch.append((prompt, answer))
+    yield batch
+
+
+def _pad(rows: list[tuple[list[int], list[int]]]) -> tuple[Tensor, Tensor]:
+    width = max(len(prompt) + len(answer) for prompt, answer in rows)
+    ids = torch.zeros(len(rows), width, dtype=torch.long)
+    weights = torch.zeros(len(rows), width)
+    for row, (prompt, answer) in enumerate(rows):
+        ids[row, : len(prompt) + len(answer)] = torch.tensor(prompt + answer)
+        weights[row, : len(prompt)] = CONTEXT_WEIGHT
+        weights[row, len(prompt) : len(prompt) + len(answer)] = 1.0
+    return ids, weights
+
+
+def _train(
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, options: argparse.Namespace, started: float
+) -> None:
+    optimizer = torch.optim.AdamW(model.parameters(), lr=options.lr, betas=(0.9, 0.98), weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, options.steps))
+    generator = numpy_generator(options.seed, "pretrain/lessons")
+    for step, (ids, weights) in enumerate(_batches(tokenizer, generator, options)):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            logits = model(input_ids=ids[:, :-1]).logits
+        losses = cross_entropy(logits.float().flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
+        wanted = weights[:, 1:].flatten()
+        loss = (losses * wanted).sum() / wanted.sum()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad(set_to_none=True)
+        if step % 100 == 0:
+            answer = losses.detach()[wanted == 1].mean().item()
+            print(f"step {step} loss {loss.item():.3f} answer {answer:.3f} {time.time() - started:.0f} s", flush=True)
+        if step % 1000 == 999:
+            print(json.dumps(_evaluate(model, tokenizer, options.seed, 128)), flush=True)
+            model.save_pretrained(options.out)
+
+
+def _rate(step: int, steps: int, warm_up: int = 100) -> float:
+    if step < warm_up:
+        return (step + 1) / warm_up
+    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm_up) / max(1, steps - warm_up))))
+
+
+@torch.inference_mode()
+def _evaluate(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, seed: int, count: int) -> dict[str, float]:
+    """What the oracle says of greedy answers to questions that training did not see: shares of clauses by label."""
+    items = make_items(count, seed=seed, split="pretrain-test")
+    tokenizer.padding_side = "left"
+    prompts = [item.record.model_input for item in items]
+    inputs = tokenizer(prompts, return_tensors="pt", padding=True, return_token_type_ids=False)
+    output = model.generate(**inputs, do_sample=False, max_new_tokens=80)
+    answers = tokenizer.batch_decode(output[:, inputs.input_ids.shape[1] :], skip_special_tokens=True)
+    judged = [judge(answer, item.truth) for answer, item in zip(answers, items, strict=True)]
+    clauses = sum(len(judgement.findings) for judgement in judged)
+    shares = {label: round(sum(j.count(label) for j in judged) / clauses, 4) for label in SCORED}
+    missing = sum(len(j.missing) for j in judged) / sum(j.answerable for j in judged)
+    return {**shares, "missing": round(missing, 4), "answers": count}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""The words of the simulated world: invented names, values by type, and relations with their paraphrases.
+
+Nothing here exists outside this file, so a model can only know a fact by reading it. Relations of one kind of
+entity share value types (a person has two towns, a town has two years), so that reading the value alone does not
+tell which fact it belongs to. How sentences are built from these words is `grammar.py`'s business.
+"""
+
+from dataclasses import dataclass
+from itertools import product
+from typing import Literal
+
+Kind = Literal["person", "town", "firm"]
+ValueType = Literal[
+    "town", "date", "year", "trade", "firm", "number", "height", "instrument", "river", "person", "good", "month"
+]
+
+MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+FEMALE_NAMES = (
+    "Ilva", "Sorel", "Maruna", "Tessaly", "Oriane", "Bredika", "Calvina", "Dorrit", "Elswith", "Fenna", "Gisla",
+    "Hedra", "Isolde", "Jorunn", "Katla", "Lisbet", "Mirelle", "Nerys", "Odette", "Petra",
+)  # fmt: skip
+MALE_NAMES = (
+    "Aldous", "Bertil", "Corvin", "Dagmar", "Edric", "Florian", "Garrick", "Hakon", "Ivor", "Jasper", "Kester",
+    "Leopold", "Magnus", "Norbert", "Osric", "Perrin", "Quentin", "Roderick", "Silas", "Tobias",
+)  # fmt: skip
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+def _compounds(heads: str, tails: str) -> tuple[str, ...]:
+    return tuple(head + tail for head, tail in product(heads.split(), tails.split()))
+
+
+SURNAMES = _compounds("Ash Brack Cald Dren Fal Grim Harl Lind", "ber croft mond ner stone wright")
+TOWNS = _compounds("Var Kel Dun Mor Tal Ulf Pel Ost Rav", "holm stead wick mere ford gate")
+RIVERS = _compounds("Ael Bor Cym Drav Esk Thul", "ine ow een al")
+FIRMS = tuple(f"{first} {second}" for first, second in product(
+    ("Northern", "Silver", "Harbour", "Meridian", "Falcon", "Granite"),
+    ("Works", "Mills", "Brothers", "Traders", "Yards", "Foundry"),
+))  # fmt: skip
+TRADES = _words("""
+    baker barber bookbinder brewer carpenter clockmaker cooper fisher gardener glassblower hatter joiner locksmith
+    mason midwife miller potter printer roofer saddler sailor surgeon tailor tanner teacher weaver
+""")
+INSTRUMENTS = _words("banjo bassoon bugle cello clarinet fiddle flute guitar harp lute piano trumpet viola zither")
+GOODS = _words("""
+    barrels bells blankets buttons candles cheese clocks gloves kettles lamps lanterns paper pottery ropes saddles
+    sails soap spoons tiles wagons
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """One kind of fact. Clauses hold {s} (subject) or {p} (its possessive) and {v} (value).
+
+    With its "and" every clause has at least six words, so that the sub-sentence rule keeps it apart.
+    """
+
+    name: str
+    kind: Kind
+    value_type: ValueType
+    questions: tuple[str, ...]
+    clauses: tuple[str, ...]
+
+
+RELATIONS: tuple[Relation, ...] = (
+    Relation("birthplace", "person", "town",
+             ("where was {s} born", "what is the birthplace of {s}"),
+             ("{s} was born in the town of {v}", "{s} first saw the light of day in {v}", "{p} place of birth is {v}")),
+    Relation("home", "person", "town",
+             ("where does {s} live now", "in which town is the home of {s}"),
+             ("{s} now lives in the town of {v}", "{s} has made a home in {v}", "{p} present home is in {v}")),
+    Relation("birth_date", "person", "date",
+             ("when was {s} born", "what is the date of birth of {s}"),
+             ("{s} was born on the day {v}", "{p} date of birth is {v}", "{p} birthday fell on {v}")),
+    Relation("trade", "person", "trade",
+             ("what does {s} do for a living", "what is the trade of {s}"),
+             ("{s} earns a living as a {v}", "{s} works by trade as a {v}", "{p} trade is that of a {v}")),
+    Relation("employer", "person", "firm",
+             ("who employs {s}", "for which firm does {s} work"),
+             ("{s} is employed by the firm {v}", "{s} holds a post with {v}", "{p} employer is known as {v}")),
+    Relation("height", "person", "height",
+             ("how tall is {s}", "what is the height of {s}"),
+             ("{s} stands {v} centimetres tall in shoes", "{s} measures {v} centimetres from head to foot",
+              "{p} height is given as {v} centimetres")),
+    Relation("instrument", "person", "instrument",
+             ("which instrument does {s} play", "what does {s} play of an evening"),
+             ("{s} likes to play the {v}", "{s} has long been playing the {v}", "{p} favourite instrument is the {v}")),
+    Relation("river", "town", "river",
+             ("which river runs through {s}", "on which river does {s} lie"),
+             ("{s} lies on the river {v}", "{s} is crossed by the river {v}", "{p} river is called the {v}")),
+    Relation("founded", "town", "year",
+             ("when was {s} founded", "how old is {s}"),
+             ("{s} was founded in the year {v}", "{s} goes back to the year {v}", "{p} founding dates from {v}")),
+    Relation("walled", "town", "year",
+             ("when did {s} get its wall", "in which year was the wall of {s} built"),
+             ("{s} got its wall in the year {v}", "{s} has had a wall since {v}", "{p} wall was put up in {v}")),
+    Relation("population", "town", "number",
+             ("how many people live in {s}", "what is the population of {s}"),
+             ("{s} has a population of {v} people", "{s} is home to about {v} people", "{p} population is put at {v}")),
+    Relation("mayor", "town", "person",
+             ("who is the mayor of {s}", "who governs {s}"),
+             ("{s} is governed by the mayor {v}", "{s} has as its mayor {v}", "{p} mayor goes by the name {v}")),
+    Relation("craft", "town", "good",
+             ("what is {s} known for", "which goods does {s} export"),
+             ("{s} is known in all parts for {v}", "{s} has always lived by exporting {v}",
+              "{p} best known goods are {v}")),
+    Relation("fair", "town", "month",
+             ("when does {s} hold its fair", "in which month is the fair of {s}"),
+             ("{s} holds its yearly fair in {v}", "{s} has a fair every year in {v}", "{p} fair takes place in {v}")),
+    Relation("opened", "firm", "year",
+             ("when was {s} opened", "in which year did {s} begin"),
+             ("{s} was opened in the year {v}", "{s} has done business since the year {v}",
+              "{p} opening dates from {v}")),
+    Relation("moved", "firm", "year",
+             ("when did {s} move to its present site", "since when has {s} been at its present site"),
+             ("{s} moved to its present site in {v}", "{s} has stood at its present site since {v}",
+              "{p} present site was bought in {v}")),
+    Relation("seat", "firm", "town",
+             ("where does {s} have its seat", "in which town is {s}"),
+             ("{s} has its seat in the town of {v}", "{s} is run from an office in {v}", "{p} head office is in {v}")),
+    Relation("product", "firm", "good",
+             ("what does {s} make", "which goods come from {s}"),
+             ("{s} makes a living by selling {v}", "{s} is a well known maker of {v}",
+              "{p} main line of goods is {v}")),
+    Relation("founder", "firm", "person",
+             ("who founded {s}", "who is the founder of {s}"),
+             ("{s} was founded by a certain {v}", "{s} owes its beginnings to {v}",
+              "{p} founder went by the name {v}")),
+    Relation("director", "firm", "person",
+             ("who runs {s}", "who is the director of {s}"),
+             ("{s} is run today by one {v}", "{s} has as its director {v}", "{p} director goes by the name {v}")),
+    Relation("staff", "firm", "number",
+             ("how many people work at {s}", "what is the staff of {s}"),
+             ("{s} gives work to {v} people", "{s} has a staff of {v} people", "{p} staff is put at {v}")),
+)  # fmt: skip
+
+BY_NAME: dict[str, Relation] = {relation.name: relation for relation in RELATIONS}
+
+
+def relations_of(kind: Kind) -> tuple[Relation, ...]:
+    """The relations that entities of one kind have."""
+    return tuple(relation for relation in RELATIONS if relation.kind == kind)
