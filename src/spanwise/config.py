@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import UnionType
-from typing import Any, Self, Union, cast, get_args, get_origin
+from typing import Any, TypeVar, Union, cast, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -18,6 +18,8 @@ from pydantic_core import PydanticUndefined
 from spanwise.errors import ConfigError, DataError
 from spanwise.storage import read_text, write_text
 
+ConfigT = TypeVar("ConfigT", bound="Config")
+
 
 class Config(BaseModel):
     """Base of all configs: frozen, strict about keys, documented by the string under each field."""
@@ -25,7 +27,7 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     @classmethod
-    def load(cls, path: Path, overrides: Sequence[str] = ()) -> Self:
+    def load(cls: type[ConfigT], path: Path, overrides: Sequence[str] = ()) -> ConfigT:
         """Reads a YAML file and applies `key=value` overrides (dots reach into sections)."""
         values = _read_yaml(path)
         for override in overrides:
@@ -33,7 +35,7 @@ class Config(BaseModel):
         return cls.from_values(values, place=str(path))
 
     @classmethod
-    def from_values(cls, values: dict[str, Any], *, place: str) -> Self:
+    def from_values(cls: type[ConfigT], values: dict[str, Any], *, place: str) -> ConfigT:
         """Validates plain values; raises ConfigError that names `place`, the key and the remedy."""
         try:
             return cls.model_validate(values)

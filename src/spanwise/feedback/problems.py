@@ -133,8 +133,9 @@ def _reason(model: type[BaseModel], path: list[str], complaint: dict[str, Any]) 
     if kind in _WANTED:
         return f"must be {_WANTED[kind]} (got {_shown(given)})."
     sentence = complaint["msg"].removeprefix("Value error, ").rstrip(".")
-    sentence = sentence[:1].lower() + sentence[1:]
-    return f"{sentence}." if kind == "value_error" else f"{sentence} (got {_shown(given)})."
+    if kind == "value_error":
+        return f"{sentence}."
+    return f"{sentence[:1].lower()}{sentence[1:]} (got {_shown(given)})."
 
 
 _WANTED = {

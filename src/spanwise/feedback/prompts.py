@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from spanwise.feedback.schema import Json, Passage, Record, Text
+from spanwise.feedback.schema import FilledText, Json, Passage, Record, Text
 
 
 def build_prompt(prompt: str, passages: Sequence[Passage] = ()) -> str:
@@ -21,7 +21,7 @@ class PromptRecord(Record):
     """One prompt of a JSONL file. `prompt` is TRL's column; the others are ours."""
 
     id: Text = ""
-    prompt: Text = Field(min_length=1)
+    prompt: FilledText
     passages: tuple[Passage, ...] = ()
     references: tuple[Text, ...] = ()
     """Gold answers, where there are any."""
@@ -37,4 +37,4 @@ class PromptRecord(Record):
 class DemonstrationRecord(PromptRecord):
     """A prompt with an answer to imitate; `completion` is TRL's column."""
 
-    completion: Text = Field(min_length=1)
+    completion: FilledText

@@ -9,7 +9,7 @@ nothing of files (`jsonl.py`) or of other tools' formats (`importers/`).
 import json
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -37,6 +37,12 @@ def _with_lf_only(text: str) -> str:
     return text
 
 
+def _filled(text: str) -> str:
+    if not text:
+        raise ValueError("is empty; fill it in")
+    return text
+
+
 def _plain_json(value: dict[str, Any]) -> dict[str, Any]:
     try:
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
@@ -49,6 +55,9 @@ def _plain_json(value: dict[str, Any]) -> dict[str, Any]:
 
 Text = Annotated[str, AfterValidator(storable), AfterValidator(_with_lf_only)]
 """Text that survives every file and tokenizer: no NUL, no lone surrogate, line breaks as LF."""
+
+FilledText = Annotated[Text, AfterValidator(_filled)]
+"""The same, and not empty."""
 
 Json = Annotated[dict[str, Any], AfterValidator(_plain_json)]
 """Open values that a JSON file gives back as they were."""
@@ -128,7 +137,7 @@ class Response(Record):
     """What wrote the response."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _consistent(self) -> "Response":
         expected = text_hash(self.text)
         if not self.text_hash:
             object.__setattr__(self, "text_hash", expected)
@@ -154,7 +163,7 @@ class FeedbackRecord(Record):
     """One prompt, its responses, and what one annotator said about them."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
-    id: Text = Field(min_length=1)
+    id: FilledText
     prompt: Text
     passages: tuple[Passage, ...] = ()
     responses: tuple[Response, ...] = Field(min_length=1)
@@ -166,7 +175,7 @@ class FeedbackRecord(Record):
     """Where the record came from; importers keep here what no field of ours holds, so that nothing is lost."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _consistent(self) -> "FeedbackRecord":
         for index, preference in enumerate(self.preferences):
             pair = (preference.first, preference.second)
             if pair[0] == pair[1] or max(pair) >= len(self.responses):

@@ -32,7 +32,7 @@ class Deviations(Record):
 
 
 def deviations(ours: Any, theirs: Any) -> dict[str, Any] | None:
-    """The places where two JSON values differ, as plain JSON, or None when they are equal."""
+    """The places where two JSON values differ, as plain JSON, or None when they are spelled alike."""
     changes = tuple(_changes(ours, theirs, ()))
     if not changes:
         return None
@@ -46,27 +46,28 @@ def restored(value: Any, kept: Any, *, place: str) -> Any:
     """
     if kept is None:
         return value
-    result = copy.deepcopy(value)
+    top: Any = [copy.deepcopy(value)]
     try:
         known = Deviations.model_validate(kept)
         for change in known.changes if known.canonical_sha256 == _digest(value) else ():
-            parent = result
-            for key in change.path[:-1]:
+            *path, last = (0, *change.path)
+            parent = top
+            for key in path:
                 parent = parent[key]
-            parent[change.path[-1]] = change.value
+            parent[last] = change.value
     except (ValidationError, LookupError, TypeError) as error:
         raise DataError(f"{place}: provenance.deviations is damaged; remove it or import the item again.") from error
-    return result
+    return top[0]
 
 
 def _changes(ours: Any, theirs: Any, path: tuple[str | int, ...]) -> Iterator[Change]:
-    if isinstance(ours, dict) and isinstance(theirs, dict) and ours.keys() == theirs.keys():
+    if isinstance(ours, dict) and isinstance(theirs, dict) and list(ours) == list(theirs):
         for key in ours:
             yield from _changes(ours[key], theirs[key], (*path, key))
     elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
         for index, pair in enumerate(zip(ours, theirs, strict=True)):
             yield from _changes(*pair, (*path, index))
-    elif ours != theirs:
+    elif json.dumps(ours) != json.dumps(theirs):  # the order of keys counts as well
         yield Change(path=path, value=theirs)
 
 

@@ -5,7 +5,7 @@ our records. Ids of passages and sentences count from 1 there; sentence 0 is the
 """
 
 import itertools
-from typing import Annotated, Self
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -68,7 +68,7 @@ class WrongGrounding(_Strict):
     sentence_id: list[int]
 
     @classmethod
-    def parse(cls, explanation: str) -> Self | None:
+    def parse(cls, explanation: str) -> "WrongGrounding | None":
         """The sentences that an explanation names, or None where it is free text."""
         try:
             return cls.model_validate_json(explanation)
@@ -110,7 +110,7 @@ class Item(_Strict):
         return (self.prediction_1, self.prediction_2, self.prediction_3, self.prediction_4)
 
     @model_validator(mode="after")
-    def _inside(self) -> Self:
+    def _inside(self) -> "Item":
         for index, error in enumerate(self.feedback.errors):
             self._check_error(error, f"feedback.errors.{index}")
         for index, missing in enumerate(self.feedback.missing):
@@ -163,7 +163,7 @@ class Demonstration(_Strict):
     passages: list[Page] | None = None
 
     @model_validator(mode="after")
-    def _same_question(self) -> Self:
+    def _same_question(self) -> "Demonstration":
         if self.passages is None and not self.text.startswith(self._head()):
             raise FieldError("text", 'does not begin with "question: ... context: "; add passages or mend the text.')
         return self

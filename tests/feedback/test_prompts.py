@@ -1,0 +1,21 @@
+import pytest
+from pydantic import ValidationError
+
+from spanwise.feedback.prompts import DemonstrationRecord, PromptRecord, build_prompt
+from spanwise.feedback.schema import Passage
+
+
+def test_prompt_is_worded_as_in_the_paper():
+    passages = [Passage(title="A", sentences=("One.", "Two.")), Passage(title="B", sentences=("Three.",))]
+    expected = "question: Why? context: wikipage: A text: One. Two. wikipage: B text: Three. answer:"
+    assert build_prompt("Why?", passages) == expected
+    assert build_prompt("Why?") == "question: Why? answer:"
+    assert PromptRecord(prompt="Why?", passages=tuple(passages)).model_input == expected
+
+
+@pytest.mark.parametrize("bad", ["", "a\0", "\ud800"])
+def test_prompts_and_answers_must_be_text_that_a_model_can_read(bad):
+    with pytest.raises(ValidationError):
+        PromptRecord(prompt=bad)
+    with pytest.raises(ValidationError):
+        DemonstrationRecord(prompt="Why?", completion=bad)
