@@ -136,12 +136,12 @@ def _metrics_row(step, steps, drift, sources, generator):
     row = {"step": step, "reward/total": drift * progress + next(noise)}
     for place, source in enumerate(sources):
         row[f"reward/{source}"] = (0.2 + 0.2 * place) * drift * progress + next(noise)
-    row["kl/ref"] = 2 * drift * progress + abs(next(noise))
+    row["kl/response"] = 2 * drift * progress + abs(next(noise))
     row["response/length"] = 30 - 4 * progress + 20 * next(noise)
     row["loss/policy"] = 0.02 * next(noise)
     row["loss/value"] = 0.5 * (1 - progress) + abs(next(noise))
     if step % 10 == 0:
-        row["eval/reward"] = drift * progress + next(noise)
+        row["eval/reward/total"] = drift * progress + next(noise)
     row["optimizer/learning_rate"] = None if step == 1 else 1e-4 * (1 - step / steps)
     return row
 
@@ -228,20 +228,29 @@ def _reward_models():
         "relevance": RewardModelQuality(
             label="Relevance",
             density="sub-sentence",
-            metrics={"accuracy": 0.871, "majority": 0.611, "f1": 0.82, "auroc": 0.93, "ece": 0.031, "n": 512},
+            metrics={
+                "accuracy": 0.871,
+                "majority_accuracy": 0.611,
+                "error_f1": 0.82,
+                "auroc": 0.93,
+                "calibration_error": 0.031,
+                "segments": 512,
+            },
             reliability=bins,
         ),
         "factuality": RewardModelQuality(
             label="Factuality",
             density="sentence",
-            metrics={"accuracy": 0.793, "majority": 0.742, "auroc": 0.81, "n": 301},
+            metrics={"accuracy": 0.793, "majority_accuracy": 0.742, "auroc": 0.81, "segments": 301},
             reliability=bins,
         ),
         "completeness": RewardModelQuality(
-            label="Completeness", density="sequence", metrics={"accuracy": 0.74, "majority": 0.5, "n": 220}
+            label="Completeness", density="sequence", metrics={"pair_accuracy": 0.74, "longer_wins": 0.62, "pairs": 220}
         ),
         "preference": RewardModelQuality(
-            label="Preference", density="sequence", metrics={"accuracy": 0.55, "majority": 0.57, "n": 220}
+            label="Preference",
+            density="sequence",
+            metrics={"pair_accuracy": 0.55, "longer_wins": 0.43, "first_listed_wins": 0.6, "pairs": 220},
         ),
     }
 

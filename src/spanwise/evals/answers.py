@@ -134,7 +134,8 @@ def _at(samples: Sequence[SampleRow], step: int) -> dict[str, SampleRow]:
 
 
 def _of_sample(row: SampleRow) -> AnswerView:
-    scores = _scores(len(row.tokens), row.token_scores, row.shares, row.kl)
+    total = (None,) * len(row.tokens) if row.dropped else row.token_scores
+    scores = _scores(len(row.tokens), total, {} if row.dropped else row.shares, row.kl)
     return AnswerView(f"Step {row.step}", lay_out(row.response, row.tokens), scores)
 
 

@@ -113,7 +113,7 @@ def _curve_panel(key: str, runs: Mapping[str, Sequence[Run]], order: Sequence[st
 def _curve_title(key: str) -> str:
     """`reward/relevance` is "Reward: relevance"; in a group of its own a key needs no prefix."""
     prefix, _, rest = key.partition("/")
-    words = (rest or prefix).replace("_", " ")
+    words = (rest or prefix).replace("_", " ").replace("/", " / ")
     return f"{MAIN_GROUPS[prefix]}: {words}" if rest and prefix in MAIN_GROUPS else words
 
 

@@ -36,6 +36,9 @@ from spanwise.storage import write_text
 MAX_CARDS = 6
 """Prompts shown per gallery; the rest is counted."""
 
+MAIN_CURVES = (("eval/reward/total", "eval/kl/response", "eval/response/length"), ("reward/total", "kl/response"))
+"""What is told of a run without results, in words: the first of these groups that it measured."""
+
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\r\x0e-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
@@ -141,7 +144,7 @@ def _named_runs(found: Sequence[tuple[Path, Study]]) -> dict[str, tuple[Run, ...
 
 def _courses(label: str, run: Run) -> list[str]:
     """First and last value of the main curves, held-out ones if there are any."""
-    keys = [key for key in run.curves if key.startswith("eval/")] or [k for k in run.curves if k.startswith("reward/")]
+    keys = next((found for wanted in MAIN_CURVES if (found := [key for key in wanted if key in run.curves])), ())
     sentences: list[str] = []
     for key in keys:
         known = [(step, value) for step, value in run.curves[key] if value is not None]

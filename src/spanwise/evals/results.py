@@ -82,7 +82,7 @@ class RewardModelQuality(_Part):
     label: str = ""
     density: str = ""
     metrics: dict[str, float | None] = Field(default_factory=dict)
-    """Usual names first in the table: accuracy, majority, precision, recall, f1, auroc, ece, n; None = not run."""
+    """As `spanwise reward evaluate` names them (accuracy, majority_accuracy, pair_accuracy, ...); None = not run."""
     reliability: tuple[ReliabilityBin, ...] = ()
 
 
@@ -149,6 +149,9 @@ class ExperimentResults(_Part):
 
     @model_validator(mode="after")
     def _names_known(self) -> "ExperimentResults":
+        labels = [arm.label for arm in self.arms.values()]
+        if len(set(labels)) < len(labels):
+            raise ValueError("arms: two arms have the same label; tell them apart")
         for name, arm in self.arms.items():
             _require(arm.metrics, self.metrics, f"arms.{name}.metrics")
         for index, comparison in enumerate(self.comparisons):

@@ -35,7 +35,8 @@ class SampleRow(BaseModel):
     token_scores: tuple[float | None, ...] = ()
     shares: dict[str, tuple[float | None, ...]] = {}
     kl: tuple[float | None, ...] = ()
-    total: float | None = None
+    dropped: bool = False
+    """A source could not score the response and training left it out: its scores are no scores."""
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,25 @@ from spanwise.evals.runs import Run
 NOT_RUN = "not run"
 QUALITY_LABELS = {
     "accuracy": "Accuracy",
-    "majority": "Majority class",
-    "precision": "Precision",
-    "recall": "Recall",
-    "f1": "F1",
+    "majority_accuracy": "Majority class",
+    "pair_accuracy": "Pair accuracy",
+    "longer_wins": "Longer wins",
+    "first_listed_wins": "First-listed wins",
+    "error_precision": "Error precision",
+    "error_recall": "Error recall",
+    "error_f1": "Error F1",
     "auroc": "AUROC",
-    "ece": "Calibration error",
-    "n": "Judgements",
+    "calibration_error": "Calibration error",
+    "log_loss": "Log loss",
+    "error_share": "Share with error",
+    "segments": "Segments",
+    "pairs": "Pairs",
+    "equal_scores": "Equal scores",
 }
 """Usual metrics of a reward model in reading order; others follow under their own names."""
+TRIVIAL_RULES = {"accuracy": ("majority_accuracy",), "pair_accuracy": ("longer_wins", "first_listed_wins")}
+"""What a head must beat: the shares of cases that rules without a model get right, or wrong."""
+COUNTS = ("segments", "pairs", "equal_scores")
 
 
 @dataclass(frozen=True)
@@ -95,7 +105,7 @@ def difference_rows(results: ExperimentResults, arm: str, baseline: str) -> list
 
 
 def quality_table(heads: Mapping[str, RewardModelQuality]) -> Table:
-    """Heads down, measures across; a head that is not above the majority class is told."""
+    """Heads down, measures across; a head that is no better than a trivial rule is told."""
     present = dict.fromkeys(metric for quality in heads.values() for metric in quality.metrics)
     metrics = [*(name for name in QUALITY_LABELS if name in present), *(n for n in present if n not in QUALITY_LABELS)]
     rows = tuple(
@@ -145,16 +155,11 @@ def _quality_cell(quality: RewardModelQuality, name: str) -> Cell:
     value = quality.metrics.get(name)
     if value is None:
         return Cell(NOT_RUN)
-    majority = quality.metrics.get("majority")
-    below = name == "accuracy" and majority is not None and value <= majority
-    text = (
-        f"{value:,.0f}"
-        if value.is_integer() and abs(value) > 1
-        else f"{value:.3f}"
-        if abs(value) < 100
-        else plain(value)
-    )
-    return Cell(text, note="not above the majority class" if below else "")
+    shares = [share for rule in TRIVIAL_RULES.get(name, ()) if (share := quality.metrics.get(rule)) is not None]
+    bar = max((max(share, 1 - share) for share in shares), default=0.0)
+    whole = value.is_integer() and name not in TRIVIAL_RULES and (abs(value) > 1 or name in COUNTS)
+    text = f"{value:,.0f}" if whole else f"{value:.3f}" if abs(value) < 100 else plain(value)
+    return Cell(text, note="not above a trivial rule" if value <= bar else "")
 
 
 def _arrow(info: MetricInfo) -> str:

@@ -1,0 +1,82 @@
+"""`spanwise evaluate`: metrics of a file of answers, and whether they are better than another's."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from spanwise.cli.config_help import config_command
+
+if TYPE_CHECKING:
+    from spanwise.evals.results import ExperimentResults
+    from spanwise.evals.tables import Cell
+
+app = typer.Typer()
+
+
+@app.command(name="evaluate", cls=config_command("spanwise.evals.evaluate:EvaluateConfig"))
+def evaluate_command(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="The settings.", show_default=False)],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings that win over the file.")
+    ] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Measure answers: ROUGE-Lsum, length, repetition, rewards, with intervals and paired differences."""
+    from spanwise.evals.evaluate import EvaluateConfig, evaluate
+
+    settings = EvaluateConfig.load(config, overrides or [])
+    words = " ".join(["spanwise evaluate", str(config), *(overrides or [])])
+    results = evaluate(settings, _sources(settings.reward_models), command=words)
+    if as_json:
+        typer.echo(json.dumps(summary(results), indent=2, ensure_ascii=False))
+    else:
+        _print_tables(results)
+
+
+def summary(results: "ExperimentResults") -> dict[str, Any]:
+    """What `--json` prints: estimates by metric of the answers and of the baseline, and the differences."""
+    arms = {
+        arm: {metric: found.model_dump(mode="json") for metric, found in own.metrics.items()}
+        for arm, own in results.arms.items()
+    }
+    differences = {
+        one.metric: {**one.difference.model_dump(mode="json"), "p_value": one.p_value, "verdict": one.verdict}
+        for one in results.comparisons
+    }
+    return {"metrics": arms["responses"], "baseline": arms.get("baseline"), "differences": differences or None}
+
+
+def _sources(paths: tuple[str, ...]) -> list[Any]:
+    if not paths:
+        return []
+    from spanwise.rewards.learned import load_sources
+
+    return [source for path in paths for source in load_sources(path)]
+
+
+def _print_tables(results: "ExperimentResults") -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from spanwise.evals.tables import arm_table
+    from spanwise.evals.words import verdict_sentences
+
+    found = arm_table(results)
+    table = Table("", *(Text(row.title) for row in found.rows), box=box.SIMPLE)
+    for place, column in enumerate(found.columns):
+        cells = [row.cells[place] for row in found.rows]
+        name = f"{column.title} ({column.unit})" if column.unit else column.title
+        table.add_row(name, *(Text(_shown(cell)) for cell in cells))
+    console = Console()
+    console.print(table)
+    for sentence in verdict_sentences(results) if results.comparisons else ():
+        console.print(Text(sentence))
+
+
+def _shown(cell: "Cell") -> str:
+    return " ".join(filter(None, [cell.text, cell.interval, cell.note]))
