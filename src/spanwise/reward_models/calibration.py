@@ -1,7 +1,8 @@
 """Fits the numbers that turn logits into probabilities and standard scores, on held-out data.
 
 Works on plain lists of numbers; knows nothing of models. Platt scaling keeps the order of the logits: its slope is
-positive, and a unit Gaussian prior on its logarithm and on the offset keeps both finite on separable or scant data.
+positive, and a unit Gaussian prior on its logarithm and on the offset, both for logits of unit spread, keeps them
+finite on separable or scant data.
 """
 
 from collections.abc import Sequence
@@ -20,7 +21,9 @@ def fit_platt(logits: Numbers, correct: Numbers) -> tuple[float, float]:
     """Slope and offset that make sigmoid(slope * logit + offset) fit `correct`; (1, 0) where there is no data."""
     if len(logits) == 0:
         return 1.0, 0.0
-    x, y = np.asarray(logits, dtype=np.float64), np.asarray(correct, dtype=np.float64)
+    raw, y = np.asarray(logits, dtype=np.float64), np.asarray(correct, dtype=np.float64)
+    center, spread = raw.mean(), raw.std() or 1.0
+    x = (raw - center) / spread
 
     def objective(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         slope, offset = np.exp(parameters[0]), parameters[1]
@@ -30,7 +33,8 @@ def fit_platt(logits: Numbers, correct: Numbers) -> tuple[float, float]:
         return float(loss), np.array([(error * x).sum() * slope, error.sum()]) + parameters
 
     found = minimize(objective, np.zeros(2), jac=True, method="L-BFGS-B", bounds=[(-10, 10), (-50, 50)])
-    return float(np.exp(found.x[0])), float(found.x[1])
+    slope = float(np.exp(found.x[0]) / spread)
+    return slope, float(found.x[1] - slope * center)
 
 
 def mean_and_deviation(scores: Numbers) -> tuple[float, float]:

@@ -6,7 +6,8 @@ one flat list. Calibration and normalisation travel in the config. Knows nothing
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from functools import cached_property
 from typing import Any, Literal, cast
 
 import torch
@@ -22,40 +23,10 @@ from transformers import (
 )
 
 from spanwise.errors import ConfigError
-from spanwise.reward_models.inputs import EncodedResponse
-from spanwise.scores import Density
+from spanwise.reward_models.heads import HeadSpec
+from spanwise.reward_models.packing import PieceBatch, branch_mask, branch_positions
 
 Pooling = Literal["last", "mean"]
-
-
-@dataclass(frozen=True, slots=True)
-class HeadSpec:
-    """One head: what it judges, how often, and how its logits become scores.
-
-    A segment head's probability that a segment is right is sigmoid(slope * logit + offset); a sequence head's score
-    is (logit - mean) / std. The numbers come from held-out data.
-    """
-
-    name: str
-    density: Density
-    kind: Literal["segment", "sequence"]
-    slope: float = 1.0
-    offset: float = 0.0
-    mean: float = 0.0
-    std: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class PieceBatch:
-    """Padded inputs and the pieces of them to score: columns of `pieces` are row, head, first token, last token."""
-
-    ids: Int[Tensor, "b l"]
-    mask: Bool[Tensor, "b l"]
-    pieces: Int[Tensor, "n 4"]
-
-    def to(self, device: torch.device | str) -> "PieceBatch":
-        """The same batch on `device`."""
-        return PieceBatch(self.ids.to(device), self.mask.to(device), self.pieces.to(device))
 
 
 class SpanRewardConfig(PreTrainedConfig):
@@ -111,20 +82,55 @@ class SpanRewardModel(PreTrainedModel):
         self.post_init()
 
     def forward(
-        self, input_ids: Int[Tensor, "b l"], attention_mask: Bool[Tensor, "b l"], pieces: Int[Tensor, "n 4"]
+        self,
+        input_ids: Int[Tensor, "b l"],
+        attention_mask: Bool[Tensor, "b l"],
+        pieces: Int[Tensor, "n 4"],
+        branches: Int[Tensor, "b l"] | None = None,
     ) -> Float[Tensor, " n"]:
-        """One raw logit per piece, in the order of `pieces` (columns: row, head, first token, last token)."""
-        hidden = self._hidden(input_ids, attention_mask)
+        """One raw logit per piece, in the order of `pieces` (columns: row, head, first token, last token).
+
+        With `branches`, a row holds several responses after one prompt (`packing.py`).
+        """
+        hidden = self._hidden(input_ids, attention_mask, branches)
         rows, head, first, last = pieces.unbind(1)
         states = hidden[rows, last] if self.config.pooling == "last" else _means(hidden, rows, first, last)
         return self.heads(states).gather(1, head[:, None])[:, 0]
 
     def score(self, batch: PieceBatch) -> Float[Tensor, " n"]:
         """`forward` on a batch."""
-        return self(batch.ids, batch.mask, batch.pieces)
+        return self(batch.ids, batch.mask, batch.pieces, batch.branches)
 
-    def _hidden(self, ids: Tensor, mask: Tensor) -> Float[Tensor, "b l d"]:
-        return self.backbone(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+    @cached_property
+    def packs(self) -> bool:
+        """Whether the backbone reads responses that share a prompt in one row as it reads them in separate rows.
+
+        Tried out on a few tokens, because some architectures ignore masks of this kind.
+        """
+        if not is_causal(self.backbone.config):
+            return False
+        ids = torch.tensor([[3, 4, 5, 6, 7, 8, 9]], device=self.device)
+        branches = torch.tensor([[0, 0, 0, 1, 1, 2, 2]], device=self.device)
+        alone = ids[:, [0, 1, 2, 5, 6]]
+        training = self.training
+        self.eval()
+        try:
+            with torch.inference_mode():
+                packed = self._hidden(ids, torch.ones_like(ids, dtype=torch.bool), branches)[:, 5:]
+                single = self._hidden(alone, torch.ones_like(alone, dtype=torch.bool), None)[:, 3:]
+        except (RuntimeError, TypeError, ValueError):
+            return False
+        finally:
+            self.train(training)
+        return torch.allclose(packed, single, rtol=1e-3, atol=1e-4)
+
+    def _hidden(self, ids: Tensor, mask: Tensor, branches: Tensor | None) -> Float[Tensor, "b l d"]:
+        if branches is None:
+            return self.backbone(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+        seen = branch_mask(mask, branches)[:, None]
+        return self.backbone(
+            input_ids=ids, attention_mask=seen, position_ids=branch_positions(branches)
+        ).last_hidden_state
 
 
 def build_reward_model(
@@ -161,20 +167,6 @@ def build_reward_model(
 def is_causal(config: PreTrainedConfig) -> bool:
     """Whether a model of this config reads left to right: it can continue text and cannot fill gaps."""
     return type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and type(config) not in MODEL_FOR_MASKED_LM_MAPPING
-
-
-def collate(encoded: Sequence[EncodedResponse], heads: Sequence[HeadSpec], *, pad_id: int) -> PieceBatch:
-    """Pads responses on the right; pieces go row by row, head by head, segment by segment."""
-    width = max(len(item.ids) for item in encoded)
-    ids = torch.full((len(encoded), width), pad_id, dtype=torch.long)
-    mask = torch.zeros((len(encoded), width), dtype=torch.bool)
-    pieces: list[tuple[int, int, int, int]] = []
-    for row, item in enumerate(encoded):
-        ids[row, : len(item.ids)] = torch.tensor(item.ids)
-        mask[row, : len(item.ids)] = True
-        for number, head in enumerate(heads):
-            pieces += [(row, number, first, last) for first, last in item.pieces[head.density]]
-    return PieceBatch(ids, mask, torch.tensor(pieces, dtype=torch.long).reshape(-1, 4))
 
 
 def _means(hidden: Tensor, rows: Tensor, first: Tensor, last: Tensor) -> Float[Tensor, "n d"]:

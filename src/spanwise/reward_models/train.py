@@ -1,0 +1,188 @@
+"""Trains a reward model: all heads over one backbone at once, on questions apart from those that choose and calibrate.
+
+Puts the parts together: labels, inputs, the loop (`fit.py`), calibration, checkpoint.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+import torch
+from rich.progress import Progress
+from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from spanwise.errors import DataError
+from spanwise.feedback.schema import FeedbackRecord
+from spanwise.reward_models.calibration import fit_platt, mean_and_deviation
+from spanwise.reward_models.checkpoint import load_backbone, save_reward_model, window_of
+from spanwise.reward_models.config import PAIR_HEADS, RewardModelConfig
+from spanwise.reward_models.evaluate import HeadOutputs, collect_outputs, evaluate_outputs
+from spanwise.reward_models.examples import Example, make_examples
+from spanwise.reward_models.fit import Fit
+from spanwise.reward_models.heads import HeadSpec
+from spanwise.reward_models.inputs import InputEncoder
+from spanwise.reward_models.labels import label_records
+from spanwise.reward_models.model import SpanRewardModel, build_reward_model
+from spanwise.seeding import derive_seed, numpy_generator, torch_generator
+from spanwise.tracking import RunFolder
+
+Backbone = tuple[PreTrainedModel, PreTrainedTokenizerBase]
+
+
+@dataclass(frozen=True, slots=True)
+class RewardModelRun:
+    """A trained model with its tokenizer, the held-out metrics by head, and what the data left out."""
+
+    model: SpanRewardModel
+    tokenizer: PreTrainedTokenizerBase
+    metrics: dict[str, dict[str, float]]
+    left_out: dict[str, int]
+
+
+def train_reward_model(
+    config: RewardModelConfig,
+    records: Sequence[FeedbackRecord],
+    heldout: Sequence[FeedbackRecord] = (),
+    *,
+    backbone: Backbone | None = None,
+    folder: RunFolder | None = None,
+    progress: Progress | None = None,
+) -> RewardModelRun:
+    """Trains on `records`, chooses the best epoch and calibrates on `heldout` (else on a share of the questions).
+
+    `backbone` is copied, not changed; without one, config.backbone is loaded. With a `folder`, config, metrics,
+    results and checkpoints/best are written. Raises DataError where a head has nothing to learn from.
+    """
+    body, tokenizer = backbone if backbone is not None else load_backbone(config.backbone)
+    model = _fresh_model(config, copy.deepcopy(body) if backbone is not None else body, tokenizer)
+    if not heldout:
+        records, heldout = split_by_question(records, share=config.heldout_share, seed=config.seed)
+    encoder = encoder_of(model, tokenizer)
+    train, left_out = prepare(config, records, encoder)
+    judge, _ = prepare(config, heldout, encoder)
+    _check_labels(config, train, place="training")
+    _check_labels(config, judge, place="held-out")
+    if folder is not None:
+        folder.save_config(config)
+    with torch.random.fork_rng():  # dropout knows no other generator than the global one
+        torch.manual_seed(derive_seed(config.seed, "reward/dropout"))
+        Fit(config, model, pad_id_of(tokenizer), folder).run(train, judge, progress)
+    outputs = _calibrate(model, judge, config.fitting.batch_size, pad_id_of(tokenizer))
+    metrics = evaluate_outputs(outputs, model.config.head_specs)
+    if folder is not None:
+        save_reward_model(folder.checkpoint("best"), model, tokenizer)
+        folder.save_results({"heldout": metrics, "left_out": left_out})
+    return RewardModelRun(model, tokenizer, metrics, left_out)
+
+
+def evaluate_reward_model(
+    config: RewardModelConfig,
+    model: SpanRewardModel,
+    tokenizer: PreTrainedTokenizerBase,
+    records: Sequence[FeedbackRecord],
+) -> tuple[dict[str, dict[str, float]], dict[str, int]]:
+    """Metrics by head of a trained model on other records, and what they left out."""
+    names = [head.name for head in model.config.head_specs]
+    asked = config.model_copy(update={"heads": tuple(names)})
+    examples, left_out = prepare(asked, records, encoder_of(model, tokenizer))
+    outputs = collect_outputs(model, examples, batch_size=config.fitting.batch_size, pad_id=pad_id_of(tokenizer))
+    return evaluate_outputs(outputs, model.config.head_specs), left_out
+
+
+def split_by_question(
+    records: Sequence[FeedbackRecord], *, share: float, seed: int
+) -> tuple[list[FeedbackRecord], list[FeedbackRecord]]:
+    """(training, held-out) records; all records of one prompt fall on the same side."""
+    prompts = sorted({record.prompt for record in records})
+    if len(prompts) < 2:
+        raise DataError(f"{len(prompts)} question cannot be split into training and held-out; give more records.")
+    order = numpy_generator(seed, "reward/heldout").permutation(len(prompts))
+    count = min(len(prompts) - 1, max(1, round(share * len(prompts))))
+    chosen = {prompts[index] for index in order[:count]}
+    return [r for r in records if r.prompt not in chosen], [r for r in records if r.prompt in chosen]
+
+
+def head_specs(config: RewardModelConfig) -> tuple[HeadSpec, ...]:
+    """The heads that the config asks for, not yet calibrated."""
+    rules = config.span_rules
+    return tuple(
+        HeadSpec(name, "sequence", "sequence") if name in PAIR_HEADS else HeadSpec(name, rules[name].density, "segment")
+        for name in config.heads
+    )
+
+
+def prepare(
+    config: RewardModelConfig, records: Sequence[FeedbackRecord], encoder: InputEncoder
+) -> tuple[list[Example], dict[str, int]]:
+    """Labels and encodes `records`; the counts say what was left out and why."""
+    labelled, unlabelled = label_records(
+        records,
+        spans=config.span_rules,
+        completeness=config.completeness if "completeness" in config.heads else None,
+        preference="preference" in config.heads,
+    )
+    examples, unread = make_examples(labelled, encoder)
+    return examples, {**unlabelled, **unread}
+
+
+def encoder_of(model: SpanRewardModel, tokenizer: PreTrainedTokenizerBase) -> InputEncoder:
+    """The input encoder that belongs to a model: the same in training and in serving."""
+    return InputEncoder(
+        tokenizer,
+        max_length=model.config.window,
+        use_passages=model.config.use_passages,
+        densities=[head.density for head in model.config.head_specs],
+    )
+
+
+def pad_id_of(tokenizer: PreTrainedTokenizerBase) -> int:
+    """Any id serves as padding, because the mask says what counts."""
+    return tokenizer.pad_token_id if isinstance(tokenizer.pad_token_id, int) else 0
+
+
+def _fresh_model(
+    config: RewardModelConfig, body: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> SpanRewardModel:
+    window = window_of(body, tokenizer)
+    model = build_reward_model(
+        body,
+        head_specs(config),
+        pooling=config.pooling,
+        use_passages=config.use_passages,
+        window=min(window, config.max_length or window),
+        generator=torch_generator(config.seed, "reward/heads"),
+    )
+    return cast("SpanRewardModel", nn.Module.to(model, device_of(config.device)))
+
+
+def device_of(name: str) -> torch.device:
+    """The device that a config names; auto takes a GPU where there is one."""
+    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
+
+
+def _check_labels(config: RewardModelConfig, examples: Sequence[Example], *, place: str) -> None:
+    for name in config.heads:
+        known = any(example.labels.segments.get(name) or example.labels.pairs.get(name) for example in examples)
+        if not known:
+            raise DataError(
+                f"The {place} records have no label for the head {name!r}; take it out of heads, give it other data or "
+                "check its categories."
+            )
+
+
+def _calibrate(
+    model: SpanRewardModel, judge: Sequence[Example], batch_size: int, pad_id: int
+) -> dict[str, HeadOutputs]:
+    outputs = collect_outputs(model, judge, batch_size=batch_size, pad_id=pad_id)
+    model.config.set_heads([_calibrated(head, outputs[head.name]) for head in model.config.head_specs])
+    return outputs
+
+
+def _calibrated(head: HeadSpec, found: HeadOutputs) -> HeadSpec:
+    if head.kind == "segment":
+        slope, offset = fit_platt(found.logits, found.correct)
+        return replace(head, slope=slope, offset=offset)
+    mean, std = mean_and_deviation(found.scores)
+    return replace(head, mean=mean, std=std)
