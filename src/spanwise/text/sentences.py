@@ -8,6 +8,7 @@ and beyond 10 kB it loses blank lines, so paragraphs are handed over one by one.
 import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from itertools import pairwise
 from typing import cast
 
 import sentencex
@@ -37,7 +38,7 @@ def sentence_starts(text: str) -> tuple[int, ...]:
     try:
         return tuple(
             sentence
-            for start, end in zip(starts, (*starts[1:], len(text)), strict=True)
+            for start, end in pairwise((*starts, len(text)))
             for sentence in _starts_within(text[start:end], start)
         )
     except UnicodeEncodeError:

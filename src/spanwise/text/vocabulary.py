@@ -42,7 +42,7 @@ class RustVocabulary:
             self._pieces = PieceDecoding(backend.decoder.decode, byte_fallback="ByteFallback" in kinds)
 
     def token(self, id_: int) -> str | None:
-        token = self._backend.id_to_token(id_) if id_ >= 0 else None
+        token = self._backend.id_to_token(id_) if 0 <= id_ < 2**32 else None  # the library counts in 32 bits
         if token is None:
             raise KeyError(id_)
         return None if id_ in self._special else token
