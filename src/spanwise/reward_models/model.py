@@ -20,10 +20,12 @@ from transformers import (
     AutoModel,
     PreTrainedConfig,
     PreTrainedModel,
+    PreTrainedTokenizerBase,
 )
 
 from spanwise.errors import ConfigError
 from spanwise.reward_models.heads import HeadSpec
+from spanwise.reward_models.inputs import InputEncoder
 from spanwise.reward_models.packing import PieceBatch, branch_mask, branch_positions
 
 Pooling = Literal["last", "mean"]
@@ -162,6 +164,26 @@ def build_reward_model(
     nn.init.normal_(model.heads.weight, std=0.02, generator=generator)
     nn.init.zeros_(model.heads.bias)
     return model
+
+
+def encoder_of(model: SpanRewardModel, tokenizer: PreTrainedTokenizerBase) -> InputEncoder:
+    """The input encoder that belongs to a model: the same in training and in serving."""
+    return InputEncoder(
+        tokenizer,
+        max_length=model.config.window,
+        use_passages=model.config.use_passages,
+        densities=[head.density for head in model.config.head_specs],
+    )
+
+
+def pad_id_of(tokenizer: PreTrainedTokenizerBase) -> int:
+    """Any id serves as padding, because the mask says what counts."""
+    return tokenizer.pad_token_id if isinstance(tokenizer.pad_token_id, int) else 0
+
+
+def device_of(name: str) -> torch.device:
+    """The device that a config names; auto takes a GPU where there is one."""
+    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
 
 
 def is_causal(config: PreTrainedConfig) -> bool:

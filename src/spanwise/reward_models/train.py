@@ -24,7 +24,7 @@ from spanwise.reward_models.fit import Fit
 from spanwise.reward_models.heads import HeadSpec
 from spanwise.reward_models.inputs import InputEncoder
 from spanwise.reward_models.labels import label_records
-from spanwise.reward_models.model import SpanRewardModel, build_reward_model
+from spanwise.reward_models.model import SpanRewardModel, build_reward_model, device_of, encoder_of, pad_id_of
 from spanwise.seeding import derive_seed, numpy_generator, torch_generator
 from spanwise.tracking import RunFolder
 
@@ -127,21 +127,6 @@ def prepare(
     return examples, {**unlabelled, **unread}
 
 
-def encoder_of(model: SpanRewardModel, tokenizer: PreTrainedTokenizerBase) -> InputEncoder:
-    """The input encoder that belongs to a model: the same in training and in serving."""
-    return InputEncoder(
-        tokenizer,
-        max_length=model.config.window,
-        use_passages=model.config.use_passages,
-        densities=[head.density for head in model.config.head_specs],
-    )
-
-
-def pad_id_of(tokenizer: PreTrainedTokenizerBase) -> int:
-    """Any id serves as padding, because the mask says what counts."""
-    return tokenizer.pad_token_id if isinstance(tokenizer.pad_token_id, int) else 0
-
-
 def _fresh_model(
     config: RewardModelConfig, body: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ) -> SpanRewardModel:
@@ -155,11 +140,6 @@ def _fresh_model(
         generator=torch_generator(config.seed, "reward/heads"),
     )
     return cast("SpanRewardModel", nn.Module.to(model, device_of(config.device)))
-
-
-def device_of(name: str) -> torch.device:
-    """The device that a config names; auto takes a GPU where there is one."""
-    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
 
 
 def _check_labels(config: RewardModelConfig, examples: Sequence[Example], *, place: str) -> None:

@@ -1,0 +1,158 @@
+"""Reward sources that are learned reward models: one forward pass, one source per head.
+
+Turns calibrated logits into segment scores. Knows nothing of weights, tokens of the policy or RL.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from pydantic import Field
+from scipy.special import expit
+from transformers import PreTrainedTokenizerBase
+
+from spanwise.config import Config
+from spanwise.errors import ConfigError
+from spanwise.feedback.schema import Passage
+from spanwise.reward_models.checkpoint import fingerprint, load_reward_model
+from spanwise.reward_models.heads import HeadSpec
+from spanwise.reward_models.inputs import EncodedResponse
+from spanwise.reward_models.model import SpanRewardModel, device_of, encoder_of, pad_id_of
+from spanwise.reward_models.packing import collate
+from spanwise.scores import Density, Sample, SegmentScore, SegmentScores, Unscored
+
+_Key = tuple[str, str, tuple[Passage, ...]]
+
+
+class LearnedRewardConfig(Config):
+    """One reward model as a group of reward sources, one per head."""
+
+    checkpoint: Path
+    """Reward model to load: the checkpoints/best folder of a `spanwise reward train` run."""
+    heads: tuple[str, ...] = ()
+    """Heads to use; none named = all heads of the checkpoint."""
+    hard: bool = False
+    """Score segments +1 or -1, as the paper does, instead of by probability."""
+    batch_size: int = Field(default=32, ge=1)
+    """Responses per forward pass."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1, ...; auto takes a GPU where there is one."""
+
+
+class LearnedRewards:
+    """A loaded reward model whose heads are reward sources that share each forward pass.
+
+    A segment head scores 2 * P(right) - 1, from -1 to 1, or with `hard` its sign; a sequence head scores
+    (logit - mean) / std, with calibration and statistics from the checkpoint.
+    """
+
+    def __init__(
+        self,
+        model: SpanRewardModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        hard: bool = False,
+        batch_size: int = 32,
+    ) -> None:
+        self.model = model.eval()
+        self.hard = hard
+        self.heads = model.config.head_specs
+        self._batch_size = batch_size
+        self._pad_id = pad_id_of(tokenizer)
+        self._encoder = encoder_of(model, tokenizer)
+        self._remembered: dict[_Key, dict[str, SegmentScores]] = {}
+
+    def sources(self, names: Sequence[str] = ()) -> list["LearnedSource"]:
+        """One source per head, or per named head; ConfigError for a head that the model does not have."""
+        known = {head.name: head for head in self.heads}
+        for name in names:
+            if name not in known:
+                raise ConfigError(f"The reward model has no head {name!r}; it has {', '.join(known)}.")
+        return [LearnedSource(self, known[name]) for name in names or known]
+
+    @cached_property
+    def version(self) -> str:
+        """Changes with any weight, calibration or setting."""
+        return fingerprint(self.model) + ("-hard" if self.hard else "")
+
+    def score_all(self, samples: Sequence[Sample]) -> list[dict[str, SegmentScores]]:
+        """The scores of every head for each sample; those of the last call are remembered."""
+        keys = [(sample.prompt, sample.response, sample.passages) for sample in samples]
+        unknown = {key: sample for key, sample in zip(keys, samples, strict=True) if key not in self._remembered}
+        fresh = dict(zip(unknown, self._compute(list(unknown.values())), strict=True))
+        self._remembered = {key: fresh[key] if key in fresh else self._remembered[key] for key in keys}
+        return [self._remembered[key] for key in keys]
+
+    def _compute(self, samples: Sequence[Sample]) -> list[dict[str, SegmentScores]]:
+        encoded = self._encoder.encode(samples)
+        readable = [(place, item) for place, item in enumerate(encoded) if isinstance(item, EncodedResponse)]
+        results = [
+            {head.name: SegmentScores(missing=item if isinstance(item, Unscored) else None) for head in self.heads}
+            for item in encoded
+        ]
+        # Sorting by ids brings responses to one prompt together, so that they share its reading.
+        readable.sort(key=lambda pair: pair[1].ids)
+        for start in range(0, len(readable), self._batch_size):
+            group = readable[start : start + self._batch_size]
+            for (place, _), scores in zip(group, self._forward([item for _, item in group]), strict=True):
+                results[place] = scores
+        return results
+
+    def _forward(self, encoded: Sequence[EncodedResponse]) -> Iterator[dict[str, SegmentScores]]:
+        limit = self.model.config.window if self.model.packs else 0
+        batch = collate(encoded, self.heads, pad_id=self._pad_id, pack_to=limit)
+        with torch.inference_mode():
+            logits = iter(self.model.score(batch.to(self.model.device)).float().cpu().tolist())
+        for item in encoded:
+            yield {head.name: self._scores(head, item, logits) for head in self.heads}
+
+    def _scores(self, head: HeadSpec, item: EncodedResponse, logits: Iterator[float]) -> SegmentScores:
+        """Takes the next logits, which come in the order of `collate`: response, head, segment."""
+        spans = item.segments[head.density]
+        return SegmentScores(tuple(SegmentScore(span, self._value(head, next(logits))) for span in spans))
+
+    def _value(self, head: HeadSpec, logit: float) -> float:
+        if head.kind == "sequence":
+            return (logit - head.mean) / head.std
+        value = float(2 * expit(head.slope * logit + head.offset) - 1)
+        return value if not self.hard else (1.0 if value >= 0 else -1.0)
+
+
+class LearnedSource:
+    """One head of a reward model as a `RewardSource`."""
+
+    def __init__(self, rewards: LearnedRewards, head: HeadSpec) -> None:
+        self._rewards = rewards
+        self._head = head
+
+    @property
+    def name(self) -> str:
+        """The head's name."""
+        return self._head.name
+
+    @property
+    def category(self) -> str:
+        """What the head was trained on."""
+        return self._head.name
+
+    @property
+    def density(self) -> Density:
+        """How often the head speaks."""
+        return self._head.density
+
+    @property
+    def version(self) -> str:
+        """Changes with the reward model."""
+        return self._rewards.version
+
+    def score(self, samples: Sequence[Sample]) -> list[SegmentScores]:
+        """This head's scores; the other heads' come from the same forward pass."""
+        return [scores[self.name] for scores in self._rewards.score_all(samples)]
+
+
+def load_learned_rewards(config: LearnedRewardConfig) -> list[LearnedSource]:
+    """The reward sources of a checkpoint; CheckpointError where it is no reward model."""
+    model, tokenizer = load_reward_model(config.checkpoint)
+    torch.nn.Module.to(model, device_of(config.device))
+    return LearnedRewards(model, tokenizer, hard=config.hard, batch_size=config.batch_size).sources(config.heads)

@@ -1,0 +1,87 @@
+"""From responses to token scores: sources judge, the mixture weighs, the projection places.
+
+Joins the three and keeps each source's share apart. Knows nothing of how sources judge or of KL and advantages.
+Shapes: b responses, t tokens of the longest.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from spanwise.rewards.mixture import MixedScores, Mixture, MixtureConfig
+from spanwise.rewards.projection import Placement, project
+from spanwise.scores import RewardSource, Sample, SegmentScores
+from spanwise.text.spans import Span
+
+
+@dataclass(frozen=True)
+class TokenScores:
+    """The rewards of a batch of responses, before KL, and where they come from."""
+
+    total: Float[Tensor, "b t"]
+    """Sum of the shares, padded right with 0."""
+    shares: dict[str, Float[Tensor, "b t"]]
+    """By source name: its weighted scores, token by token."""
+    raw: list[dict[str, SegmentScores]]
+    """Per response and source: what the source said, before any weight."""
+    dropped: Bool[Tensor, " b"]
+    """True = leave the response out of the loss: it could not be scored, or it has no tokens."""
+
+
+class RewardPipeline:
+    """Reward sources, their mixture and a placement, applied to batches of responses.
+
+    Raises ConfigError when the mixture and the sources do not name the same sources.
+    """
+
+    def __init__(self, sources: Sequence[RewardSource], mixture: MixtureConfig, placement: Placement = "end") -> None:
+        self.sources = tuple(sources)
+        self.mixture = Mixture(mixture, [source.name for source in sources])
+        self.placement: Placement = placement
+
+    def __call__(
+        self, samples: Sequence[Sample], token_spans: Sequence[Sequence[Span]], *, step: int = 0
+    ) -> TokenScores:
+        """Scores `samples`, whose policy tokens wrote the characters `token_spans`; `step` moves scheduled weights.
+
+        `samples[i].response` must be the text that the tokens decode to. Raises ScoringError for a score that is
+        missing under missing="raise".
+        """
+        scored = {source.name: source.score(samples) for source in self.sources}
+        raw = [{name: scores[place] for name, scores in scored.items()} for place in range(len(samples))]
+        mixed = [self.mixture.mix(scores, step=step) for scores in raw]
+        shares = {source.name: self._share(source, samples, token_spans, mixed) for source in self.sources}
+        dropped = [item.dropped is not None or not spans for item, spans in zip(mixed, token_spans, strict=True)]
+        return TokenScores(
+            total=torch.stack(list(shares.values())).sum(0),
+            shares=shares,
+            raw=raw,
+            dropped=torch.tensor(dropped, dtype=torch.bool),
+        )
+
+    def _share(
+        self,
+        source: RewardSource,
+        samples: Sequence[Sample],
+        token_spans: Sequence[Sequence[Span]],
+        mixed: Sequence[MixedScores],
+    ) -> Float[Tensor, "b t"]:
+        rows: list[Tensor] = []
+        for sample, spans, item in zip(samples, token_spans, mixed, strict=True):
+            share = item.shares[source.name]
+            values = share.values if spans else ()
+            rows.append(
+                project(
+                    share.spans[: len(values)],
+                    values,
+                    spans,
+                    text=sample.response,
+                    placement=self.placement,
+                    whole_response=source.density == "sequence",
+                )
+            )
+        return pad_sequence(rows, batch_first=True)
