@@ -34,6 +34,7 @@ def generate(
 
 
 def _run(settings: Any) -> dict[str, Any]:
+    import torch
     from rich.console import Console
     from rich.progress import track
 
@@ -44,7 +45,7 @@ def _run(settings: Any) -> dict[str, Any]:
     from spanwise.storage import write_jsonl
 
     records = load_or_raise(settings.prompts, PromptRecord)
-    policy = Policy.load(settings.policy, device=settings.device)
+    policy = Policy.load(settings.policy, device=settings.device, dtype=getattr(torch, settings.dtype))
     console = Console(stderr=True)
     answers = track(
         answer_all(policy, records, settings),

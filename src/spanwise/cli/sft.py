@@ -3,12 +3,12 @@
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from spanwise.cli.config_help import config_command
-from spanwise.errors import ConfigError
+from spanwise.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from spanwise.feedback.prompts import DemonstrationRecord
@@ -82,13 +82,12 @@ def _run(settings: "SFTRunConfig") -> "SFTResult":
 
 
 def _rouge(records: "list[DemonstrationRecord]", settings: "SFTRunConfig") -> "Callable[[Policy], float]":
-    """Mean ROUGE-Lsum of greedy answers against the demonstrations' completions."""
-    from rouge_score.rouge_scorer import RougeScorer
-
+    """Mean ROUGE-Lsum of greedy answers against the demonstrations' completions and references."""
+    from spanwise.evals.metrics import RougeLsum
     from spanwise.models.answers import AnswerConfig, answer_all
     from spanwise.models.sampling import Sampling
 
-    scorer: Any = RougeScorer(["rougeLsum"], use_stemmer=True)
+    rouge = RougeLsum()
     asked = AnswerConfig(
         sampling=Sampling(max_new_tokens=settings.max_response_tokens), max_prompt_tokens=settings.max_prompt_tokens
     )
@@ -96,9 +95,12 @@ def _rouge(records: "list[DemonstrationRecord]", settings: "SFTRunConfig") -> "C
     def score(policy: "Policy") -> float:
         answers = answer_all(policy, records, asked)
         values = [
-            scorer.score(record.completion, answer.response)["rougeLsum"].fmeasure
+            rouge(answer.response, (record.completion, *record.references))
             for record, answer in zip(records, answers, strict=True)
         ]
-        return sum(values) / len(values)
+        known = [value for value in values if isinstance(value, float)]
+        if not known:
+            raise DataError("No held-out completion has a word that ROUGE reads; set select_by=loss.")
+        return sum(known) / len(known)
 
     return score

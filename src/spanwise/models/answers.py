@@ -5,7 +5,7 @@ All prompts are checked before the first answer is made. Knows nothing of files 
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -33,7 +33,7 @@ class AnswerConfig(Config):
     """Prompts answered at a time."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _consistent(self) -> "AnswerConfig":
         if self.samples_per_prompt > 1 and self.decoding == "greedy":
             raise ValueError("samples_per_prompt > 1 with decoding=greedy gives equal answers; set decoding=sample")
         return self
@@ -50,6 +50,8 @@ class GenerateConfig(AnswerConfig):
     """JSONL file to write, one answer per line; it appears only when all answers are there."""
     device: str = "cpu"
     """Where to run: cpu, cuda, cuda:1, ..."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Precision of the weights and of the model's arithmetic."""
 
 
 class Answer(BaseModel):

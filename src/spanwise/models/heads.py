@@ -5,7 +5,6 @@ state in which the token was chosen and never of the token itself.
 """
 
 import copy
-from typing import Self
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -27,7 +26,7 @@ class ValueModel(nn.Module):
         self.head = nn.Linear(backbone.hidden_size, 1, device=next(backbone.parameters()).device)
 
     @classmethod
-    def from_policy(cls, policy: Policy, generator: torch.Generator) -> Self:
+    def from_policy(cls, policy: Policy, generator: torch.Generator) -> "ValueModel":
         """A copy of the policy's backbone under a head that says almost 0 everywhere."""
         model = cls(copy.deepcopy(policy.backbone)).eval()
         scale = _INITIAL_SCALE * model.backbone.hidden_size**-0.5

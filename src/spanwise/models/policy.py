@@ -7,7 +7,7 @@ probabilities differ from 1 before any update (wu2023.md 3.4). It knows nothing 
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Self, cast
+from typing import cast
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -38,7 +38,7 @@ class Policy:
     @classmethod
     def load(
         cls, path_or_name: str | Path, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
-    ) -> Self:
+    ) -> "Policy":
         """Loads a checkpoint folder or a Hub model; raises CheckpointError when it is no policy."""
         model, tokenizer = load_policy(path_or_name, device=device, dtype=dtype)
         return cls(model, tokenizer, place=str(path_or_name))

@@ -1,0 +1,60 @@
+import pytest
+import torch
+from pydantic import ValidationError
+
+from spanwise.models.sampling import Sampling, draw, pick_likeliest
+from spanwise.seeding import torch_generator
+
+LOGITS = torch.tensor([2.0, 1.0, 0.0, -1.0, -torch.inf, 1.5])
+
+
+@pytest.mark.parametrize("top_k", [0, 3, 6])
+def test_draws_have_the_frequencies_of_the_restricted_softmax(top_k):
+    count = 20_000
+    drawn = draw(LOGITS.expand(count, -1), top_k, torch_generator(0, "draw"))
+    kept = LOGITS if top_k == 0 else LOGITS.masked_fill(LOGITS.topk(top_k).values[-1] > LOGITS, -torch.inf)
+    expected = kept.softmax(0)
+    found = torch.bincount(drawn.tokens, minlength=6) / count
+    # Five standard deviations of a share.
+    assert ((found - expected).abs() <= 5 * (expected * (1 - expected) / count).sqrt()).all()
+    torch.testing.assert_close(drawn.logprobs, kept.log_softmax(0)[drawn.tokens])
+
+
+def test_support_holds_the_largest_logits_and_the_drawn_token():
+    drawn = draw(LOGITS.expand(200, -1), 3, torch_generator(1, "draw"))
+    assert {tuple(sorted(row)) for row in drawn.support.tolist()} == {(0, 1, 5)}
+    assert (drawn.support == drawn.tokens[:, None]).any(1).all()
+
+
+@pytest.mark.parametrize("top_k", [0, 6, 100])
+def test_no_restriction_means_no_support(top_k):
+    assert draw(LOGITS.expand(3, -1), top_k, torch_generator(1, "draw")).support is None
+
+
+def test_a_certain_token_is_always_drawn_with_logprob_zero():
+    logits = torch.full((500, 4), -torch.inf)
+    logits[:, 2] = 7.0
+    drawn = draw(logits, 0, torch_generator(2, "draw"))
+    assert drawn.tokens.tolist() == [2] * 500
+    assert drawn.logprobs.tolist() == [0.0] * 500
+
+
+def test_drawing_depends_on_its_generator_alone():
+    state = torch.get_rng_state()
+    logits = torch.zeros(64, 50)
+    first, again, other = (draw(logits, 0, torch_generator(seed, "draw")).tokens for seed in (3, 3, 4))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_likeliest_token_comes_with_its_logprob():
+    picked = pick_likeliest(LOGITS[None])
+    assert picked.tokens.tolist() == [0]
+    torch.testing.assert_close(picked.logprobs, LOGITS.log_softmax(0)[:1])
+
+
+@pytest.mark.parametrize("wrong", [{"temperature": 0.0}, {"top_k": -1}, {"max_new_tokens": 0}, {"top_p": 0.9}])
+def test_settings_that_mean_nothing_are_refused(wrong):
+    with pytest.raises(ValidationError):
+        Sampling(**wrong)
