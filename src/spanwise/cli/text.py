@@ -1,0 +1,73 @@
+"""`spanwise text`: look at how a text is cut into the segments that are judged."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from spanwise.errors import DataError
+from spanwise.storage import read_text
+from spanwise.text.segments import SEGMENTERS, get_segmenter
+from spanwise.text.spans import Span, check_text, normalize_newlines
+
+app = typer.Typer(name="text", help="Look at how texts are cut into segments.", no_args_is_help=True)
+
+
+@app.callback()
+def group() -> None:
+    """Look at how texts are cut into segments."""
+
+
+@app.command()
+def segment(
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="FILE", help="A UTF-8 text, .gz as well; standard input without it.", show_default=False
+        ),
+    ] = None,
+    *,
+    segmenter: Annotated[
+        str, typer.Option(help=f"One of {', '.join(SEGMENTERS)} or window:N for N words a segment.")
+    ] = "sentence",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Show the segments of a text with their offsets.
+
+    Offsets count Unicode code points, ends are exclusive, and line ends count as one. Nothing is left out:
+    whitespace between two belongs to the one before.
+    """
+    cut = get_segmenter(segmenter)
+    text = check_text(normalize_newlines(_read(file)), place=str(file or "standard input"))
+    segments = cut(text)
+    if as_json:
+        rows = [{"start": span.start, "end": span.end, "text": span.of(text)} for span in segments]
+        summary = {"segmenter": segmenter, "characters": len(text), "segments": rows}
+        typer.echo(json.dumps(summary, ensure_ascii=False, indent=2))
+    elif segments:
+        Console().print(_table(text, segments))
+    else:
+        typer.echo("The text is empty: it has no segments.", err=True)
+
+
+def _read(file: Path | None) -> str:
+    if file is not None:
+        return read_text(file)
+    try:
+        return typer.get_binary_stream("stdin").read().decode()
+    except UnicodeDecodeError as error:
+        raise DataError(f"standard input: not UTF-8 at byte {error.start}; convert the text to UTF-8.") from error
+
+
+def _table(text: str, segments: tuple[Span, ...]) -> Table:
+    table = Table(box=None)
+    for name in ("start", "end"):
+        table.add_column(name, justify="right")
+    table.add_column("text", overflow="fold")
+    for span in segments:
+        table.add_row(str(span.start), str(span.end), Text(span.of(text).rstrip().replace("\n", "⏎")))
+    return table
