@@ -52,9 +52,18 @@ def negative_log_likelihood(probabilities: Numbers, correct: Numbers) -> float:
     return float(-(y * np.log(p) + (1 - y) * np.log1p(-p)).mean())
 
 
-def expected_calibration_error(probabilities: Numbers, correct: Numbers, *, bins: int = 10) -> float:
-    """Mean distance between probability and frequency over equally wide bins, weighted by their sizes."""
+def reliability_bins(probabilities: Numbers, correct: Numbers, *, bins: int = 10) -> list[dict[str, float]]:
+    """Of each bin that is not empty: mean probability ("confidence"), frequency ("accuracy") and "count"."""
     p, y = np.asarray(probabilities, dtype=np.float64), np.asarray(correct, dtype=np.float64)
     place = np.minimum((p * bins).astype(int), bins - 1)
-    gaps = np.abs(np.bincount(place, weights=p - y, minlength=bins))
-    return float(gaps.sum() / max(1, len(p)))
+    return [
+        {"confidence": float(p[here].mean()), "accuracy": float(y[here].mean()), "count": int(here.sum())}
+        for here in (place == number for number in range(bins))
+        if here.any()
+    ]
+
+
+def expected_calibration_error(probabilities: Numbers, correct: Numbers, *, bins: int = 10) -> float:
+    """Mean distance between probability and frequency over equally wide bins, weighted by their sizes."""
+    found = reliability_bins(probabilities, correct, bins=bins)
+    return sum(abs(one["confidence"] - one["accuracy"]) * one["count"] for one in found) / max(1, len(correct))

@@ -38,12 +38,14 @@ class RewardModelConfig(Config):
     """One reward model: a backbone with one head per category. For separate models, write one config each."""
 
     data: tuple[Path, ...] = ()
-    """Feedback files (Spanwise JSONL) to train on; for evaluate, the files to judge on."""
+    """Feedback files (Spanwise JSONL) to train on."""
     heldout: tuple[Path, ...] = ()
     """Feedback files for choosing the checkpoint and calibrating; none = a share of the training questions."""
     heldout_share: float = Field(default=0.15, gt=0, lt=1)
     """Share of the questions held out when heldout names no file; all records of a question go together."""
-    output: Path = Path("runs/reward")
+    test: tuple[Path, ...] = ()
+    """For evaluate: feedback files to judge on, of questions that training has not seen."""
+    run_dir: Path = Path("runs/reward")
     """Run folder: config.yaml, metrics.jsonl, results.json and checkpoints/best."""
     backbone: str = ""
     """Folder or Hub name of the pretrained model to start from, an encoder (BERT) or a decoder (Llama)."""

@@ -13,7 +13,11 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
-from spanwise.reward_models.calibration import expected_calibration_error, negative_log_likelihood
+from spanwise.reward_models.calibration import (
+    expected_calibration_error,
+    negative_log_likelihood,
+    reliability_bins,
+)
 from spanwise.reward_models.examples import Example, by_length, make_batch
 from spanwise.reward_models.heads import HeadSpec
 from spanwise.reward_models.model import SpanRewardModel
@@ -46,6 +50,21 @@ def collect_outputs(
             _collect(model, group, heads, outputs, pad_id)
     model.train(training)
     return outputs
+
+
+@dataclass(frozen=True, slots=True)
+class HeadQuality:
+    """How good one head is: metrics by name, and for segment heads how probabilities and frequencies agree."""
+
+    density: str
+    metrics: dict[str, float]
+    reliability: list[dict[str, float]]
+
+
+def judge_heads(outputs: dict[str, HeadOutputs], heads: Sequence[HeadSpec]) -> dict[str, HeadQuality]:
+    """The quality of each head with its present calibration."""
+    metrics = evaluate_outputs(outputs, heads)
+    return {head.name: HeadQuality(head.density, metrics[head.name], _bins(outputs[head.name], head)) for head in heads}
 
 
 def evaluate_outputs(outputs: dict[str, HeadOutputs], heads: Sequence[HeadSpec]) -> dict[str, dict[str, float]]:
@@ -92,6 +111,16 @@ def _collect(
         ]
 
 
+def _bins(found: HeadOutputs, head: HeadSpec) -> list[dict[str, float]]:
+    if head.kind != "segment" or not found.logits:
+        return []
+    return reliability_bins(_probabilities(found, head), _numbers(np.asarray(found.correct) == 1.0))
+
+
+def _probabilities(found: HeadOutputs, head: HeadSpec) -> NDArray[np.float64]:
+    return expit(head.slope * np.asarray(found.logits) + head.offset)
+
+
 def _length(group: Sequence[Example], owner: tuple[int, int]) -> int:
     number, position = owner
     return len(group[number].labels.record.responses[position].text)
@@ -101,7 +130,7 @@ def _segment_metrics(found: HeadOutputs, head: HeadSpec) -> dict[str, float]:
     """A segment has an error when any part of it has, also where labels are soft."""
     if not found.logits:
         return {"segments": 0}
-    right = expit(head.slope * np.asarray(found.logits) + head.offset)
+    right = _probabilities(found, head)
     fine = np.asarray(found.correct) == 1.0
     precision, recall, f1, _ = precision_recall_fscore_support(
         ~fine,

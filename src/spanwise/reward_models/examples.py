@@ -132,7 +132,7 @@ def _sample(labels: RecordLabels, position: int) -> Sample:
 def _targets(example: Example, position: int, head: HeadSpec) -> list[float | None]:
     pieces = example.responses[position].pieces[head.density]
     found = example.labels.segments.get(head.name, {}).get(position)
-    if found is None:
+    if not found:
         return [None] * len(pieces)
     return [label.correct for label, _ in zip(found, pieces, strict=True)]
 

@@ -99,7 +99,9 @@ class RecordLabels:
 
 
 def label_segments(response: Response, rule: SpanRule, segmenter: Segmenter) -> tuple[SegmentLabel, ...]:
-    """Labels each segment of a marked response by `rule` (wu2023 2.2)."""
+    """Labels each segment of a marked response by `rule` (wu2023 2.2); a blank response has none."""
+    if not response.text.strip():
+        return ()
     errors = _spans(response, rule.categories, rule.min_span_words)
     ignored = _spans(response, rule.ignore_categories, rule.ignore_min_span_words)
     return tuple(

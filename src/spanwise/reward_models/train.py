@@ -5,7 +5,7 @@ Puts the parts together: labels, inputs, the loop (`fit.py`), calibration, check
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import cast
 
 import torch
@@ -18,7 +18,7 @@ from spanwise.feedback.schema import FeedbackRecord
 from spanwise.reward_models.calibration import fit_platt, mean_and_deviation
 from spanwise.reward_models.checkpoint import load_backbone, save_reward_model, window_of
 from spanwise.reward_models.config import PAIR_HEADS, RewardModelConfig
-from spanwise.reward_models.evaluate import HeadOutputs, collect_outputs, evaluate_outputs
+from spanwise.reward_models.evaluate import HeadOutputs, HeadQuality, collect_outputs, judge_heads
 from spanwise.reward_models.examples import Example, make_examples
 from spanwise.reward_models.fit import Fit
 from spanwise.reward_models.heads import HeadSpec
@@ -33,11 +33,11 @@ Backbone = tuple[PreTrainedModel, PreTrainedTokenizerBase]
 
 @dataclass(frozen=True, slots=True)
 class RewardModelRun:
-    """A trained model with its tokenizer, the held-out metrics by head, and what the data left out."""
+    """A trained model with its tokenizer, the held-out quality by head, and what the data left out."""
 
     model: SpanRewardModel
     tokenizer: PreTrainedTokenizerBase
-    metrics: dict[str, dict[str, float]]
+    heads: dict[str, HeadQuality]
     left_out: dict[str, int]
 
 
@@ -70,11 +70,12 @@ def train_reward_model(
         torch.manual_seed(derive_seed(config.seed, "reward/dropout"))
         Fit(config, model, pad_id_of(tokenizer), folder).run(train, judge, progress)
     outputs = _calibrate(model, judge, config.fitting.batch_size, pad_id_of(tokenizer))
-    metrics = evaluate_outputs(outputs, model.config.head_specs)
+    quality = judge_heads(outputs, model.config.head_specs)
     if folder is not None:
         save_reward_model(folder.checkpoint("best"), model, tokenizer)
-        folder.save_results({"heldout": metrics, "left_out": left_out})
-    return RewardModelRun(model, tokenizer, metrics, left_out)
+        heads = {name: asdict(head) for name, head in quality.items()}
+        folder.save_results({"reward_models": heads, "left_out": left_out})
+    return RewardModelRun(model, tokenizer, quality, left_out)
 
 
 def evaluate_reward_model(
@@ -82,13 +83,13 @@ def evaluate_reward_model(
     model: SpanRewardModel,
     tokenizer: PreTrainedTokenizerBase,
     records: Sequence[FeedbackRecord],
-) -> tuple[dict[str, dict[str, float]], dict[str, int]]:
-    """Metrics by head of a trained model on other records, and what they left out."""
+) -> tuple[dict[str, HeadQuality], dict[str, int]]:
+    """Quality by head of a trained model on other records, and what they left out."""
     names = [head.name for head in model.config.head_specs]
     asked = config.model_copy(update={"heads": tuple(names)})
     examples, left_out = prepare(asked, records, encoder_of(model, tokenizer))
     outputs = collect_outputs(model, examples, batch_size=config.fitting.batch_size, pad_id=pad_id_of(tokenizer))
-    return evaluate_outputs(outputs, model.config.head_specs), left_out
+    return judge_heads(outputs, model.config.head_specs), left_out
 
 
 def split_by_question(

@@ -8,11 +8,9 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from pydantic import Field
 from scipy.special import expit
 from transformers import PreTrainedTokenizerBase
 
-from spanwise.config import Config
 from spanwise.errors import ConfigError
 from spanwise.feedback.schema import Passage
 from spanwise.reward_models.checkpoint import fingerprint, load_reward_model
@@ -23,21 +21,6 @@ from spanwise.reward_models.packing import collate
 from spanwise.scores import Density, Sample, SegmentScore, SegmentScores, Unscored
 
 _Key = tuple[str, str, tuple[Passage, ...]]
-
-
-class LearnedRewardConfig(Config):
-    """One reward model as a group of reward sources, one per head."""
-
-    checkpoint: Path
-    """Reward model to load: the checkpoints/best folder of a `spanwise reward train` run."""
-    heads: tuple[str, ...] = ()
-    """Heads to use; none named = all heads of the checkpoint."""
-    hard: bool = False
-    """Score segments +1 or -1, as the paper does, instead of by probability."""
-    batch_size: int = Field(default=32, ge=1)
-    """Responses per forward pass."""
-    device: str = "auto"
-    """cpu, cuda, cuda:1, ...; auto takes a GPU where there is one."""
 
 
 class LearnedRewards:
@@ -151,8 +134,15 @@ class LearnedSource:
         return [scores[self.name] for scores in self._rewards.score_all(samples)]
 
 
-def load_learned_rewards(config: LearnedRewardConfig) -> list[LearnedSource]:
-    """The reward sources of a checkpoint; CheckpointError where it is no reward model."""
-    model, tokenizer = load_reward_model(config.checkpoint)
-    torch.nn.Module.to(model, device_of(config.device))
-    return LearnedRewards(model, tokenizer, hard=config.hard, batch_size=config.batch_size).sources(config.heads)
+def load_sources(
+    checkpoint: str | Path,
+    *,
+    heads: Sequence[str] = (),
+    hard: bool = False,
+    batch_size: int = 32,
+    device: str = "auto",
+) -> list[LearnedSource]:
+    """The reward sources of a checkpoint, one per (named) head; CheckpointError where it is no reward model."""
+    model, tokenizer = load_reward_model(checkpoint)
+    torch.nn.Module.to(model, device_of(device))
+    return LearnedRewards(model, tokenizer, hard=hard, batch_size=batch_size).sources(heads)

@@ -1,0 +1,102 @@
+"""`spanwise reward train` and `spanwise reward evaluate`: reward models from feedback files."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from spanwise.cli.config_help import config_command
+from spanwise.errors import ConfigError
+
+if TYPE_CHECKING:
+    from spanwise.feedback.schema import FeedbackRecord
+    from spanwise.reward_models.config import RewardModelConfig
+    from spanwise.reward_models.evaluate import HeadQuality
+    from spanwise.reward_models.train import RewardModelRun
+
+app = typer.Typer(help="Train reward models on feedback, and measure them.", no_args_is_help=True)
+
+_CONFIG = "spanwise.reward_models.config:RewardModelConfig"
+_ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="The settings.", show_default=False)]
+_Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings that win over the file.")
+]
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.command(cls=config_command(_CONFIG))
+def train(config: _ConfigPath, overrides: _Overrides = None, *, as_json: _Json = False) -> None:
+    """Train a reward model on marked spans, missing information and preferences, and calibrate it."""
+    from spanwise.reward_models.config import RewardModelConfig
+
+    settings = RewardModelConfig.load(config, overrides or [])
+    if (settings.run_dir / "metrics.jsonl").exists():
+        raise ConfigError(f"{settings.run_dir}: holds a run already; choose another run_dir or remove it.")
+    result = _train(settings)
+    _print(result.heads, result.left_out, settings.run_dir / "checkpoints" / "best", as_json=as_json)
+
+
+@app.command(cls=config_command(_CONFIG))
+def evaluate(config: _ConfigPath, overrides: _Overrides = None, *, as_json: _Json = False) -> None:
+    """Measure a reward model on the feedback files in `test`, beside the trivial answers it must beat."""
+    from spanwise.reward_models.checkpoint import load_reward_model
+    from spanwise.reward_models.config import RewardModelConfig
+    from spanwise.reward_models.train import evaluate_reward_model
+
+    settings = RewardModelConfig.load(config, overrides or [])
+    records = _records(settings.test, field="test")
+    checkpoint = settings.checkpoint or settings.run_dir / "checkpoints" / "best"
+    model, tokenizer = load_reward_model(checkpoint)
+    heads, left_out = evaluate_reward_model(settings, model, tokenizer, records)
+    _print(heads, left_out, checkpoint, as_json=as_json)
+
+
+def _train(settings: "RewardModelConfig") -> "RewardModelRun":
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from spanwise.reward_models.train import train_reward_model
+    from spanwise.tracking import RunFolder
+
+    records = _records(settings.data, field="data")
+    heldout = _records(settings.heldout, field="heldout") if settings.heldout else []
+    console = Console(stderr=True)
+    with Progress(*Progress.get_default_columns(), console=console, disable=not console.is_terminal) as progress:
+        return train_reward_model(settings, records, heldout, folder=RunFolder(settings.run_dir), progress=progress)
+
+
+def _records(paths: tuple[Path, ...], *, field: str) -> "list[FeedbackRecord]":
+    from spanwise.feedback.jsonl import load_or_raise
+    from spanwise.feedback.schema import FeedbackRecord
+
+    if not paths:
+        raise ConfigError(f"{field} names no file; give feedback files, for example {field}=[feedback.jsonl].")
+    return [record for path in paths for record in load_or_raise(path, FeedbackRecord)]
+
+
+def _print(heads: "dict[str, HeadQuality]", left_out: dict[str, int], checkpoint: Path, *, as_json: bool) -> None:
+    if as_json:
+        metrics = {name: head.metrics for name, head in heads.items()}
+        summary = {"checkpoint": str(checkpoint), "heads": metrics, "left_out": left_out}
+        typer.echo(json.dumps(summary, indent=2))
+        return
+    for name, head in heads.items():
+        typer.echo(f"{name} ({head.density}): " + _words(head.metrics))
+    for reason, count in left_out.items():
+        typer.echo(f"left out  {reason}: {count}")
+    typer.echo(f"The reward model is {checkpoint}.")
+
+
+def _words(metrics: dict[str, float]) -> str:
+    """What the head reaches, and what it had to beat."""
+    if not metrics.get("segments") and not metrics.get("pairs"):
+        return "nothing to measure on"
+    if "pairs" in metrics:
+        order = f", first listed {metrics['first_listed_wins']:.3f}" if "first_listed_wins" in metrics else ""
+        return f"pair accuracy {metrics['pair_accuracy']:.3f} (longer {metrics['longer_wins']:.3f}{order})"
+    ranking = f", AUROC {metrics['auroc']:.3f}" if "auroc" in metrics else ""
+    return (
+        f"accuracy {metrics['accuracy']:.3f} (majority {metrics['majority_accuracy']:.3f}){ranking}, "
+        f"error F1 {metrics['error_f1']:.3f}, calibration error {metrics['calibration_error']:.3f}"
+    )
