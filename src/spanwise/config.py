@@ -44,7 +44,8 @@ class Config(BaseModel):
 
     def save(self, path: Path) -> None:
         """Writes the resolved config as YAML, every default included."""
-        write_text(path, yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+        values = self.model_dump(mode="json")
+        write_text(path, yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True))
 
 
 def field_rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
@@ -100,6 +101,17 @@ class _Loader(yaml.SafeLoader):
                 raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
             seen.add(name)
         return super().construct_mapping(node, deep=deep)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes the line breaks of Unicode, which YAML would read back as spaces."""
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        style = '"' if any(mark in data for mark in "\x85\u2028\u2029\ufeff") else None
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
 
 
 def _parse_yaml(text: str) -> Any:

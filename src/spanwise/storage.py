@@ -26,8 +26,9 @@ def atomic_writer(path: Path) -> Generator[IO[str]]:
 
     Raises DataError when there can be no file at `path`, when the disk is full and for text that UTF-8 cannot hold.
     """
-    if path.is_dir():
-        raise DataError(f"{path}: is a folder; name a file to write.")
+    with _unwritable(path):
+        if path.is_dir():
+            raise DataError(f"{path}: is a folder; name a file to write.")
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
         with _unwritable(path):

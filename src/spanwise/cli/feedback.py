@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from spanwise.cli.feedback_tables import print_problems, print_statistics
+from spanwise.cli.feedback_tables import count, print_problems, print_statistics
 from spanwise.feedback.formats import Conversion, Format, convert, read_feedback
 from spanwise.feedback.problems import Problem
 from spanwise.feedback.statistics import describe
@@ -46,7 +46,7 @@ def validate(file: Source, *, form: Form = Format.SPANWISE, as_json: AsJson = Fa
         problems = [problem.as_dict() for problem in result.problems]
         _print_json({"file": str(file), "records": good, "rejected": bad, "problems": problems})
         raise typer.Exit(2 if problems else 0)
-    typer.echo(f"{file}: {good:,} good records, {bad:,} bad.")
+    typer.echo(f"{file}: {count(good, 'good record')}, {bad:,} bad.")
     _leave_if_bad(result.problems)
 
 
@@ -85,11 +85,11 @@ def _summary(done: Conversion, output: Path) -> dict[str, Any]:
 
 
 def _say_what_was_done(done: Conversion, output: Path, to: Format) -> None:
-    typer.echo(f"Wrote {done.written:,} records to {output}.")
+    typer.echo(f"Wrote {count(done.written, 'record')} to {output}.")
     if done.rejected_path:
-        typer.echo(f"Left out {done.rejected:,} bad records; they lie with the reasons in {done.rejected_path}.")
-    for name, count in done.not_kept.items():
-        typer.echo(f"The format {to} has no place for {name}: it was left out of {count:,} records.", err=True)
+        typer.echo(f"Left out {count(done.rejected, 'bad record')}, kept with the reasons in {done.rejected_path}.")
+    for name, number in done.not_kept.items():
+        typer.echo(f"The format {to} has no place for {name}: it was left out of {count(number, 'record')}.", err=True)
 
 
 def _leave_if_bad(problems: list[Problem], hint: str = "") -> None:

@@ -22,7 +22,13 @@ def print_problems(console: Console, problems: Sequence[Problem], hint: str = ""
     if more > 0:
         console.print(f"... and {more:,} more problems; --json lists all of them.", soft_wrap=True)
     records = len({problem.place for problem in problems})
-    console.print(f"{len(problems):,} problems in {records:,} records. {hint}".rstrip(), soft_wrap=True, style="bold")
+    total = f"{count(len(problems), 'problem')} in {count(records, 'record')}. {hint}"
+    console.print(total.rstrip(), soft_wrap=True, style="bold", highlight=False)
+
+
+def count(number: int, noun: str) -> str:
+    """The number with its noun, in the plural where that is due."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def print_statistics(console: Console, title: str, figures: Statistics) -> None:
@@ -34,7 +40,7 @@ def print_statistics(console: Console, title: str, figures: Statistics) -> None:
         if table.row_count:
             console.print(Padding(table, (1, 0, 0, 0)))
     for warning in figures.warnings:
-        console.print(Padding(Text.assemble(("! ", "bold yellow"), warning), (1, 0, 0, 0)))
+        console.print(Padding(Text.assemble(("! ", "bold yellow"), _visible(warning)), (1, 0, 0, 0)))
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -46,7 +52,7 @@ def _table(title: str, *columns: str) -> Table:
 
 
 def _add(table: Table, name: str, *cells: str) -> None:
-    table.add_row(Text(name), *cells)
+    table.add_row(Text(_visible(name)), *cells)
 
 
 def _spans(figures: Statistics) -> Table:
@@ -115,6 +121,11 @@ def _lengths(figures: Statistics) -> Table:
         if spread:
             _add(table, name, _mean(spread), *(_whole(spread, key) for key in ("median", "p90", "max")))
     return table
+
+
+def _visible(text: str) -> str:
+    """Control characters of a hostile file as escapes, so that they cannot steer the terminal."""
+    return "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in text)
 
 
 def _mean(spread: Spread | None) -> str:
