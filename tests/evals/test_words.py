@@ -67,6 +67,11 @@ def test_without_an_interval_nothing_is_claimed():
     assert findings["error"].startswith("Not known: wrong sentences, as no prompt was scored")
 
 
+def test_equal_arms_are_called_equal():
+    found = results({"error": difference(0.0, 0.0, 0.0)}, means={"error": (0.25, 0.25)})
+    assert verdict_sentences(found)[1] == "No clear difference: wrong sentences, the same in both (25.0 % to 25.0 %)."
+
+
 def test_nothing_compared_is_told():
     assert verdict_sentences(results({})) == ["Nothing was compared: no two arms were measured on the same prompts."]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spanwise.cli.config_help import config_command
+from spanwise.errors import ConfigError
 
 if TYPE_CHECKING:
     from spanwise.evals.results import ExperimentResults
@@ -54,7 +55,12 @@ def _sources(paths: tuple[str, ...]) -> list[Any]:
         return []
     from spanwise.rewards.learned import load_sources
 
-    return [source for path in paths for source in load_sources(path)]
+    sources = [source for path in paths for source in load_sources(path)]
+    names = [source.name for source in sources]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"reward_models: two of them have a head {name!r}; evaluate with one at a time.")
+    return sources
 
 
 def _print_tables(results: "ExperimentResults") -> None:
@@ -67,7 +73,9 @@ def _print_tables(results: "ExperimentResults") -> None:
     from spanwise.evals.words import verdict_sentences
 
     found = arm_table(results)
-    table = Table("", *(Text(row.title) for row in found.rows), box=box.SIMPLE)
+    table = Table("", box=box.SIMPLE)
+    for row in found.rows:
+        table.add_column(Text(row.title, overflow="fold"))
     for place, column in enumerate(found.columns):
         cells = [row.cells[place] for row in found.rows]
         name = f"{column.title} ({column.unit})" if column.unit else column.title

@@ -98,6 +98,8 @@ def _sentence(results: ExperimentResults, comparison: Comparison) -> str:
         return f"{info.label}, as no prompt was scored for both."
     if comparison.verdict == "not known":
         return f"{info.label}, {values}; too few prompts for an interval."
+    if difference.low == difference.high == 0:
+        return f"{info.label}, the same in both ({values})."
     if comparison.verdict == "no clear difference":
         return f"{info.label}, {values} ({_around_zero(difference, info)})."
     verb = "rose" if difference.mean > 0 else "fell"
