@@ -4,14 +4,35 @@ import sys
 
 import typer
 
+from spanwise.cli import evaluate, feedback, generate, report, reward, rl, sft, text
+from spanwise.cli.quickstart import quickstart
 from spanwise.errors import SpanwiseError
+
+TRAINING_PACKAGES = {
+    "accelerate",
+    "jaxtyping",
+    "jinja2",
+    "matplotlib",
+    "peft",
+    "scipy",
+    "sklearn",
+    "torch",
+    "transformers",
+}
 
 app = typer.Typer(
     name="spanwise",
     help="Train language models from feedback on parts of their answers.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
 )
+app.command(name="quickstart")(quickstart)
+app.add_typer(text.app, name="text")
+app.add_typer(feedback.app, name="feedback")
+app.add_typer(reward.app, name="reward")
+for group in (sft, rl, generate, evaluate, report):
+    app.add_typer(group.app)
 
 
 def main() -> None:
@@ -19,5 +40,13 @@ def main() -> None:
     try:
         app()
     except SpanwiseError as error:
-        print(f"spanwise: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(_say(str(error)))
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in TRAINING_PACKAGES:
+            raise
+        sys.exit(_say(f"This command needs {error.name}; install it with: pip install 'spanwise[train]'"))
+
+
+def _say(sentence: str) -> int:
+    print(f"spanwise: {sentence}", file=sys.stderr)
+    return 2

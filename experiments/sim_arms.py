@@ -1,0 +1,71 @@
+"""The study on the simulated world over several seeds: arms, ablation, and the page docs/results.md.
+
+    python experiments/sim_arms.py --seeds 0 1 2 3 4 --out runs/sim_arms --docs docs/results.md
+
+Each seed leaves its outcome in `<out>/outcomes/`; a study that was stopped goes on with the seeds that are missing.
+`--only-report` makes the page again from the outcomes at hand.
+"""
+
+import argparse
+import time
+from contextlib import nullcontext
+from pathlib import Path
+
+from rich.console import Console
+
+from spanwise.evals.report import write_report
+from spanwise.evals.results import ExperimentResults
+from spanwise.evals.words import verdict_sentences
+from spanwise.rl.progress import NoProgress
+from spanwise.storage import write_text
+from spanwise.tasks.sim_page import results_page
+from spanwise.tasks.sim_results import outcome_file, save_outcome, summarize
+from spanwise.tasks.sim_study import ABLATIONS, FINE_GRAINED, PREFERENCE, SFT, SFT_MORE, SeedStudy, SimStudyConfig
+
+CONFIG = SimStudyConfig(arms=(SFT, SFT_MORE, PREFERENCE, FINE_GRAINED, *ABLATIONS))
+
+
+def main() -> None:
+    """Runs the seeds that are missing, joins all, writes results.json, report.html and the page."""
+    options = _options()
+    console = Console()
+    for seed in options.seeds:
+        if not options.only_report and not outcome_file(options.out, seed).exists():
+            _run_seed(seed, options.out, console)
+    seeds = [seed for seed in options.seeds if outcome_file(options.out, seed).exists()]
+    command = f"python experiments/sim_arms.py --seeds {' '.join(map(str, seeds))}"
+    results = summarize(options.out, CONFIG, seeds, title="Arms on the simulated world", command=command)
+    _publish(results, options, console)
+
+
+def _run_seed(seed: int, out: Path, console: Console) -> None:
+    start = time.monotonic()
+
+    def say(text: str) -> None:
+        console.print(f"seed {seed} {time.monotonic() - start:6.0f} s  {text}", highlight=False)
+
+    outcome = SeedStudy(CONFIG, seed, out, say=say).run(lambda _label, _steps: nullcontext(NoProgress()))
+    save_outcome(out, seed, CONFIG, outcome)
+    say("done")
+
+
+def _publish(results: ExperimentResults, options: argparse.Namespace, console: Console) -> None:
+    results.save(options.out)
+    write_report([options.out], options.out / "report.html")
+    if options.docs:
+        write_text(options.docs, results_page(results))
+    for sentence in verdict_sentences(results):
+        console.print(sentence, highlight=False)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--out", type=Path, default=Path("runs/sim_arms"))
+    parser.add_argument("--docs", type=Path, default=None, help="Markdown page to write")
+    parser.add_argument("--only-report", action="store_true", help="make the page again from stored outcomes")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""`spanwise quickstart`: the whole loop on the simulated world, offline, with a report at the end."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+COMMAND = "spanwise quickstart"
+
+
+def quickstart(
+    out: Annotated[
+        Path, typer.Option(help="Folder for runs, results.json and report.html; must be new or empty.")
+    ] = Path("runs/quickstart"),
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the results as one JSON object.")] = False,
+) -> None:
+    """Turn marked answers into a better model: SFT, noisy feedback, reward models, PPO, an honest comparison."""
+    from rich.console import Console
+
+    from spanwise.errors import ConfigError
+    from spanwise.evals.report import write_report
+    from spanwise.evals.words import verdict_sentences
+    from spanwise.rl.progress import ConsoleProgress
+    from spanwise.tasks.sim_results import save_outcome, summarize
+    from spanwise.tasks.sim_study import SeedStudy, SimStudyConfig
+
+    if out.exists() and any(out.iterdir()):
+        raise ConfigError(f"{out}: holds files already; give another folder with --out or remove it.")
+    start = time.monotonic()
+    console = Console(stderr=True)
+    config = SimStudyConfig()
+
+    def say(text: str) -> None:
+        console.print(f"[dim]{time.monotonic() - start:5.0f} s[/dim]  {text}", highlight=False)
+
+    study = SeedStudy(config, seed, out, say=say)
+    outcome = study.run(lambda label, steps: ConsoleProgress(steps, label=label, console=console))
+    save_outcome(out, seed, config, outcome)
+    results = summarize(out, config, [seed], title="Quickstart", command=f"{COMMAND} --seed {seed}")
+    results.save(out)
+    write_report([out], out / "report.html")
+    say(f"Report: {out / 'report.html'}")
+    if as_json:
+        typer.echo(results.model_dump_json())
+    for sentence in verdict_sentences(results):
+        typer.echo(sentence, err=as_json)

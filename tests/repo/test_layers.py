@@ -1,0 +1,76 @@
+"""Imports go downwards only, and the light half works without torch: the architecture's rules as tests."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "src" / "spanwise"
+
+LAYERS = {
+    "errors": 0, "storage": 0, "strict_json": 0, "config": 0, "seeding": 0, "tracking": 0,
+    "text": 1,
+    "feedback": 2,
+    "scores": 3,
+    "models": 4,
+    "reward_models": 5,
+    "rewards": 6,
+    "rl": 7, "sft": 7, "evals": 7,
+    "sim": 8,
+    "tasks": 9,
+    "cli": 10,
+}  # fmt: skip
+APART = ("rl", "sft", "evals")
+"""Neighbours that never import each other."""
+LIGHT = (
+    "spanwise.config", "spanwise.text.segments", "spanwise.text.alignment", "spanwise.feedback.jsonl",
+    "spanwise.feedback.statistics", "spanwise.scores", "spanwise.rewards.mixture", "spanwise.sim.oracle",
+    "spanwise.sim.annotator", "spanwise.cli",
+)  # fmt: skip
+
+
+def _part(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def _imports(path: Path) -> set[str]:
+    """Parts of Spanwise that a file imports, those for type checking included."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module]
+        found |= {name.split(".")[1] for name in names if name.startswith("spanwise.")}
+    return found
+
+
+FILES = sorted(SOURCE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_imports_go_downwards_only(path: Path) -> None:
+    part = _part(path)
+    if part == "__init__":
+        assert not _imports(path)
+        return
+    for imported in _imports(path) - {part}:
+        assert LAYERS[imported] <= LAYERS[part], f"{path.name} of {part} imports {imported}, which lies above it"
+        assert not (part in APART and imported in APART), f"{part} and {imported} must not know each other"
+
+
+def test_every_part_has_a_layer() -> None:
+    assert {_part(path) for path in FILES} - {"__init__"} == set(LAYERS)
+
+
+def test_the_light_half_imports_without_torch_and_transformers() -> None:
+    program = (
+        "import sys\n"
+        "class Refuse:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] in {'torch', 'transformers'}: raise ImportError(name)\n"
+        "sys.meta_path.insert(0, Refuse())\n" + "".join(f"import {name}\n" for name in LIGHT)
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
