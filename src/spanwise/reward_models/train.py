@@ -40,6 +40,11 @@ class RewardModelRun:
     heads: dict[str, HeadQuality]
     left_out: dict[str, int]
 
+    @property
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """The held-out metrics by head."""
+        return {name: head.metrics for name, head in self.heads.items()}
+
 
 def train_reward_model(
     config: RewardModelConfig,
