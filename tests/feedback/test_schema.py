@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from feedback_doubles import TEXT, records, small_record, thorough
 from hypothesis import given
@@ -89,3 +91,13 @@ def test_offsets_are_whole_numbers_and_nothing_else(value):
 
 def test_empty_response_is_legal_because_a_model_may_say_nothing():
     assert Response(text="", marked=True, correction="Rome.").spans == ()
+
+
+def test_the_documented_record_is_a_record():
+    page = (Path(__file__).parents[2] / "docs" / "feedback.md").read_text(encoding="utf-8")
+    example = page.partition("```json\n")[2].partition("```")[0]
+    record = FeedbackRecord.model_validate_json(example)
+    assert [mark.span.of(record.responses[0].text) for mark in record.responses[0].spans] == [
+        "Ada was born in Oslo.",
+        "She had a cat.",
+    ]
