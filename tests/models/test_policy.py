@@ -1,7 +1,7 @@
 import doubles
 import pytest
 import torch
-from transformers import Gemma2Config, Gemma2ForCausalLM
+from transformers import Gemma2Config, Gemma2ForCausalLM, MistralConfig, MistralForCausalLM
 
 from spanwise.errors import CheckpointError, DataError
 from spanwise.models import Policy, PromptBatch, Sampling
@@ -10,10 +10,25 @@ from spanwise.models.batches import pad
 from spanwise.seeding import torch_generator
 
 TEXTS = ["question: who? answer:", "Ada Veld was born in Oslo in 1912, and she", "Oslo"]
+
+
+def sliding_window_mistral():
+    """Attention that forgets, and fewer key heads than query heads."""
+    _, tokenizer = doubles.tiny_llama()
+    config = MistralConfig(
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, sliding_window=8, initializer_range=0.3, eos_token_id=1, pad_token_id=2, bos_token_id=0,
+    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return MistralForCausalLM(config), tokenizer
+
+
 FAMILIES = {
     "llama": doubles.tiny_llama,
     "llama_tied": lambda: doubles.tiny_llama(tied=True),
     "gpt2": doubles.tiny_gpt2,
+    "mistral": sliding_window_mistral,
     "t5": doubles.tiny_t5,
     "t5_untied": lambda: doubles.tiny_t5(tied=False),
 }

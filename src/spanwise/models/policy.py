@@ -56,13 +56,13 @@ class Policy:
 
     @property
     def window(self) -> int | None:
-        """How many tokens prompt and response may have together; None when the architecture sets no limit."""
+        """How many tokens prompt and response may have (together if causal); None when the model sets no limit."""
         limit = getattr(self.model.config, "max_position_embeddings", None)
         return None if limit is None else int(limit)
 
     def room_for_prompt(self, max_new_tokens: int) -> int | None:
         """How many tokens a prompt may have if that many are to follow; None where there is no limit."""
-        return None if self.window is None or self.is_encoder_decoder else self.window - max_new_tokens
+        return self.window if self.window is None or self.is_encoder_decoder else self.window - max_new_tokens
 
     def encode_prompts(self, texts: Sequence[str], max_length: int | None = None) -> PromptBatch:
         """Tokenizes model inputs into one batch.

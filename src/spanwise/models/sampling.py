@@ -50,8 +50,10 @@ def draw(logits: Float[Tensor, "b v"], top_k: int, generator: torch.Generator) -
     logprobs = logits.log_softmax(1)
     # Inverting the distribution function takes one random number per row where multinomial takes one per logit.
     cumulative = logprobs.exp().cumsum(1, dtype=torch.float64)
-    level = torch.rand((len(logits), 1), generator=generator, dtype=torch.float64, device=logits.device)
-    choice = torch.searchsorted(cumulative, level * cumulative[:, -1:], right=True).clamp(max=logits.shape[1] - 1)
+    level = torch.rand((len(logits), 1), generator=generator, dtype=torch.float64, device=generator.device)
+    choice = torch.searchsorted(cumulative, level.to(logits.device) * cumulative[:, -1:], right=True).clamp(
+        max=logits.shape[1] - 1
+    )
     tokens = choice if support is None else support.gather(1, choice)
     return Draw(tokens[:, 0], logprobs.gather(1, choice)[:, 0], support)
 
