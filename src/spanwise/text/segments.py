@@ -45,8 +45,13 @@ def sentences(text: str) -> tuple[Span, ...]:
 
 def sub_sentences(text: str) -> tuple[Span, ...]:
     """One segment per sub-sentence: clauses of at least five words, by the rule of Wu et al. 2023."""
+    return sub_sentences_within(text, sentences(text))
+
+
+def sub_sentences_within(text: str, parts: Iterable[Span]) -> tuple[Span, ...]:
+    """The sub-sentences of a text that is cut into sentences already: `parts`, which partition it."""
     starts: list[int] = []
-    for sentence in sentences(text):
+    for sentence in parts:
         clauses, words = _clauses(text, sentence)
         starts += [clauses[index] for index in sub_sentence_starts(clauses, words)]
     return partition(text, starts)
