@@ -49,7 +49,7 @@ def test_text_scores_are_per_prompt_and_leave_out_what_nothing_was_told_of():
     assert set(found) == {"words", "truncated", "empty", "distinct_1", "distinct_2"}
     assert found["words"].totals.tolist() == [[3.0, 0.0]]
     assert found["truncated"].totals.tolist() == [[1.0, 0.0]]
-    assert found["distinct_1"].counts.tolist() == [[1.0, 0.0]]  # an empty answer repeats nothing: no score
+    assert found["distinct_1"].mask.tolist() == [[True, False]]  # an empty answer repeats nothing: no score
 
 
 def test_samples_of_one_prompt_are_averaged():
@@ -83,4 +83,5 @@ def test_rewards_are_micro_averaged_and_an_unscored_segment_unscores_the_answer(
     found = reward_scores([source], ["a", "b", "c", "d"], [Sample("q", "r")] * 4)["reward/facts"]
     assert found.totals.tolist() == [[0.0, 3.0, 0.0, 0.0]]
     assert found.counts.tolist() == [[3.0, 1.0, 0.0, 0.0]]
+    assert found.mask.tolist() == [[True, True, False, False]]
     assert math.isclose(found.totals.sum() / found.counts.sum(), 0.75)

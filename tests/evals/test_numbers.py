@@ -1,7 +1,7 @@
 import pytest
 
 from spanwise.evals.estimate import Estimate
-from spanwise.evals.numbers import duration, interval, number, plain, quantity
+from spanwise.evals.numbers import duration, interval, mean_and_interval, number, plain, quantity
 from spanwise.evals.results import MetricInfo
 
 SHARE = MetricInfo(label="S", unit="%")
@@ -31,6 +31,12 @@ def test_a_missing_quantity_has_no_unit_and_no_interval():
     assert interval(Estimate(mean=1.0), SCORE) == ""
     assert interval(None, SCORE) == ""
     assert interval(Estimate(mean=0.0, low=-0.01, high=0.02), SHARE, signed=True) == "[\u22121.0, +2.0]"
+
+
+def test_mean_and_interval_stand_together_and_a_missing_one_is_a_dash():
+    assert mean_and_interval(Estimate(mean=0.5, low=0.4, high=0.6), SHARE) == "50.0 [40.0, 60.0]"
+    assert mean_and_interval(Estimate(mean=0.5), SCORE) == "0.500"
+    assert mean_and_interval(None, SCORE) == "-"
 
 
 @pytest.mark.parametrize(

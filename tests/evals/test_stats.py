@@ -82,7 +82,9 @@ def test_an_infinite_score_is_refused_by_name():
 
 
 def test_a_seed_without_scores_is_left_out_of_the_seeds():
-    values = ScoreTable(("a", "b"), np.array([[1.0, 2.0], [0.0, 0.0]]), np.array([[1.0, 1.0], [0.0, 0.0]]), (0, 1))
+    values = ScoreTable.stack(
+        {0: ScoreTable.from_values({"a": 1.0, "b": 2.0}), 1: ScoreTable.from_values({"a": None, "b": None})}
+    )
     found = estimate(values, generator=rng())
     assert (found.mean, found.seeds, found.per_seed, found.unscored) == (1.5, 1, (1.5, None), 2)
 
@@ -141,6 +143,16 @@ def test_a_prompt_counts_only_where_both_arms_were_scored():
     assert (found.mean, found.n, found.unscored) == (1.5, 2, 1)
 
 
+def test_nothing_to_count_is_a_score_and_keeps_its_prompt_in_the_pair():
+    arm = ScoreTable.from_ratios({"a": (1, 4), "b": (0, 0), "c": (2, 4)})
+    baseline = ScoreTable.from_ratios({"a": (2, 4), "b": (3, 3), "c": (2, 3)})
+    found = paired_difference(arm, baseline, generator=rng())
+    assert (found.mean, found.n, found.unscored) == (pytest.approx(3 / 8 - 7 / 10), 3, 0)
+    assert estimate(arm, generator=rng()).unscored == 0
+    empty = ScoreTable.from_ratios({"a": (0, 0), "b": (0, 0)})
+    assert (estimate(empty, generator=rng()).mean, estimate(empty, generator=rng()).n) == (None, 2)
+
+
 @pytest.mark.parametrize(
     ("baseline", "words"),
     [
@@ -161,7 +173,7 @@ def test_stack_aligns_seeds_by_id():
     assert joined.seeds == (3, 5)
     assert joined.totals.tolist() == [[1.0, 2.0], [3.0, 4.0]]
     with pytest.raises(DataError, match="seed 5"):
-        ScoreTable.stack({3: joined.where(joined.counts > 0), 5: ScoreTable.from_values({"a": 1.0})})
+        ScoreTable.stack({3: joined.where(joined.mask), 5: ScoreTable.from_values({"a": 1.0})})
 
 
 def test_permutation_p_value_equals_the_exact_enumeration():

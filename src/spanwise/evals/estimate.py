@@ -24,7 +24,7 @@ class Estimate(BaseModel):
     low: float | None = None
     high: float | None = None
     n: int = Field(default=0, ge=0)
-    """Prompts with at least one scored value."""
+    """Prompts that were scored."""
     unscored: int = Field(default=0, ge=0)
     """Values (prompts x seeds) that could not be scored."""
     seeds: int = Field(default=1, ge=1)

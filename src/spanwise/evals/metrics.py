@@ -19,6 +19,7 @@ from spanwise.text.segments import get_segmenter
 
 Score = float | Unscored
 """A number, or why there is none."""
+_Ratio = tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def text_scores(answers: Sequence[AnswerText]) -> dict[str, ScoreTable]:
     tables = {
         name: _table(ids, [_counted(measure(answer)) for answer in answers]) for name, measure in measures.items()
     }
-    return {name: table for name, table in tables.items() if table.counts.any()}
+    return {name: table for name, table in tables.items() if table.mask.any()}
 
 
 class RougeLsum:
@@ -121,20 +122,20 @@ def reward_info(source: RewardSource) -> MetricInfo:
     )
 
 
-def _segment_mean(scores: SegmentScores) -> tuple[float, float]:
+def _segment_mean(scores: SegmentScores) -> _Ratio:
     values = [score.value for score in scores.scores]
     known = [value for value in values if not isinstance(value, Unscored)]
-    return (0.0, 0.0) if scores.missing or len(known) < len(values) else (sum(known), float(len(known)))
+    return None if scores.missing or len(known) < len(values) else (sum(known), float(len(known)))
 
 
-def _counted(score: Score) -> tuple[float, float]:
-    return (0.0, 0.0) if isinstance(score, Unscored) else (score, 1.0)
+def _counted(score: Score) -> _Ratio:
+    return None if isinstance(score, Unscored) else (score, 1.0)
 
 
-def _table(ids: Sequence[str], ratios: Sequence[tuple[float, float]]) -> ScoreTable:
-    """Joins the samples of each prompt; what could not be scored counts for nothing."""
-    joined: dict[str, tuple[float, float]] = {}
-    for key, (total, count) in zip(ids, ratios, strict=True):
-        before = joined.get(key, (0.0, 0.0))
-        joined[key] = (before[0] + total, before[1] + count)
+def _table(ids: Sequence[str], ratios: Sequence[_Ratio]) -> ScoreTable:
+    """Joins the samples of each prompt; one is unscored when none of its samples has a score."""
+    joined: dict[str, _Ratio] = {}
+    for key, ratio in zip(ids, ratios, strict=True):
+        before = joined.get(key)
+        joined[key] = (before[0] + ratio[0], before[1] + ratio[1]) if before and ratio else before or ratio
     return ScoreTable.from_ratios(joined)

@@ -48,6 +48,12 @@ def interval(estimate: Estimate | None, info: MetricInfo, *, signed: bool = Fals
     return f"[{number(estimate.low, info, signed=signed)}, {number(estimate.high, info, signed=signed)}]"
 
 
+def mean_and_interval(estimate: Estimate | None, info: MetricInfo, *, signed: bool = False) -> str:
+    """`mean [low, high]` without the unit; "-" where nothing was measured."""
+    mean = number(estimate.mean if estimate else None, info, signed=signed)
+    return f"{mean} {interval(estimate, info, signed=signed)}".rstrip()
+
+
 def plain(value: float | None) -> str:
     """Three significant digits, for numbers that no MetricInfo describes."""
     if value is None:

@@ -30,7 +30,7 @@ def estimate(
     scores: ScoreTable, *, generator: np.random.Generator, resamples: int = RESAMPLES, level: float = LEVEL
 ) -> Estimate:
     """The mean over prompts and seeds with its interval."""
-    kept = scores.where(scores.counts > 0)
+    kept = scores.where(scores.mask)
     drawn = _replicates(lambda weights: _means(kept, weights), len(kept.ids), resamples, generator)
     return _interval(_means(kept, np.ones((1, len(kept.ids))))[0], drawn, kept, unscored=scores.unscored, level=level)
 
@@ -97,8 +97,8 @@ def _interval(
     per_seed: Float[np.ndarray, " s"], drawn: Float[np.ndarray, " r"], kept: ScoreTable, *, unscored: int, level: float
 ) -> Estimate:
     means, prompts = per_seed[np.isfinite(per_seed)], len(kept.ids)
-    if not prompts:
-        return Estimate(mean=None, unscored=unscored, seeds=len(kept.seeds), level=level)
+    if not len(means):
+        return Estimate(mean=None, n=prompts, unscored=unscored, seeds=len(kept.seeds), level=level)
     low, high, over = _ends(means, drawn[np.isfinite(drawn)], prompts, level)
     named = tuple(float(mean) if np.isfinite(mean) else None for mean in per_seed) if len(per_seed) > 1 else ()
     return Estimate(
