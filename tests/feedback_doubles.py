@@ -83,7 +83,11 @@ texts = joined | st.text(st.characters(exclude_categories=["Cs"], exclude_charac
 """What a stored text may be."""
 foreign_texts = joined | st.lists(st.sampled_from([*HOSTILE, "\r\n", "\r"]), max_size=8).map("".join)
 """The same with carriage returns, as a foreign file may hold it."""
-thorough = settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+patient = settings(deadline=None)
+"""For machines that do other work at the same time."""
+thorough = settings(
+    patient, max_examples=20, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 """For records, which take long to make up."""
 
 

@@ -1,7 +1,7 @@
 import functools
 
 import pytest
-from feedback_doubles import small_record
+from feedback_doubles import patient, small_record
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +22,7 @@ def slow_distance(before, after):
     return rest(0, 0)
 
 
+@patient
 @given(few_words, few_words)
 def test_distance_is_levenshteins(before, after):
     assert word_distance(before, after) == slow_distance(before, after)

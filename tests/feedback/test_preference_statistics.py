@@ -1,7 +1,7 @@
 import itertools
 
 import pytest
-from feedback_doubles import small_record
+from feedback_doubles import patient, small_record
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +17,7 @@ def compared(winners, texts=("a", "a b", "a b c", "a b c d"), pairs=PAIRS, refer
     return small_record(responses=responses, preferences=preferences, references=references)
 
 
+@patient
 @given(st.permutations([0, 1, 1, 2]))
 def test_what_comes_from_a_ranking_is_never_contradictory(ranks):
     outcome = {True: "first", False: "second"}
@@ -25,6 +26,7 @@ def test_what_comes_from_a_ranking_is_never_contradictory(ranks):
     assert (found.cyclic_items, found.intransitive_items) == (0, 0)
 
 
+@patient
 @given(st.lists(st.sampled_from(["first", "second", "tie"]), min_size=6, max_size=6))
 def test_contradictory_is_what_no_ranking_explains(winners):
     def explains(ranks):

@@ -1,12 +1,14 @@
 import statistics
 
 import pytest
+from feedback_doubles import patient
 from hypothesis import given
 from hypothesis import strategies as st
 
 from spanwise.feedback.spread import Spread, share
 
 
+@patient
 @given(st.lists(st.integers(-1000, 1000), min_size=1, max_size=30))
 def test_figures_agree_with_the_standard_library(values):
     spread = Spread.of(values)

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from feedback_doubles import patient
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ def read(path, text):
     return [(place.item, place.line, value) for place, value in read_items(path)]
 
 
+@patient
 @given(st.lists(st.lists(st.text(st.sampled_from('a"]},\\\n\u2028[{:'))), max_size=4), st.sampled_from([None, 1]))
 def test_items_are_those_of_a_json_parser(tmp_path_factory, values, indent):
     path = tmp_path_factory.mktemp("list") / "x.json"
