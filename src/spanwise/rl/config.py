@@ -5,12 +5,14 @@ responses are responses, not prompts. Knows nothing of models or of the rewards 
 """
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
 from pydantic import Field, model_validator
 
 from spanwise.config import Config
 from spanwise.models.sampling import Sampling
+from spanwise.rewards.mixture import MixtureConfig
+from spanwise.rewards.projection import Placement
 from spanwise.rl.kl import KLEstimator
 
 
@@ -131,7 +133,7 @@ class TrainerConfig(Config):
     compat: CompatConfig = CompatConfig()
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _consistent(self) -> "TrainerConfig":
         responses = self.rollout.responses_per_step()
         if self.value_warmup_steps >= self.steps:
             raise ValueError(
@@ -150,6 +152,19 @@ class TrainerConfig(Config):
         return self
 
 
+class RewardModelUse(Config):
+    """A reward model whose heads become reward sources, each named as its head."""
+
+    checkpoint: Path
+    """Folder of the reward model: checkpoints/best of a `spanwise reward train` run."""
+    heads: tuple[str, ...] = ()
+    """Heads to use; none named = all heads of the checkpoint."""
+    hard: bool = False
+    """Score segments +1 or -1, as the paper does, instead of by probability."""
+    batch_size: int = Field(default=32, ge=1)
+    """Responses per forward pass of the reward model."""
+
+
 class RLConfig(TrainerConfig):
     """`spanwise rl`: PPO with rewards on parts of answers."""
 
@@ -161,3 +176,12 @@ class RLConfig(TrainerConfig):
     """JSONL file of prompts to evaluate on; they choose the best checkpoint."""
     run_dir: Path
     """Folder for config, metrics, samples and checkpoints; it must not hold a run already."""
+    reward_models: dict[str, RewardModelUse] = Field(min_length=1)
+    """Reward models by a name of your choice."""
+    mixture: MixtureConfig
+    """How the scores of the sources make the reward."""
+    placement: Placement = "end"
+    """Where on a segment its reward goes: end (its last token, as in the papers), spread (over its tokens by
+    characters) or every (over its tokens in equal shares)."""
+    device: str = "cpu"
+    """Where policy, value model and reward models run: cpu, cuda, cuda:1, ..."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Protocol, Self, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -43,7 +43,7 @@ class ConsoleProgress:
         self._label = label
         self._task = self._bar.add_task(label, total=steps, figures="")
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "ConsoleProgress":
         self._bar.start()
         return self
 

@@ -155,15 +155,15 @@ class Trainer:
 
 def check_parts(config: TrainerConfig, parts: TrainerParts) -> None:
     """Raises ConfigError or DataError for what would stop the run later: names, empty sets, prompts that do not fit."""
-    for source in parts.pipeline.names:
+    for source in parts.pipeline.mixture.names:
         if source in RESERVED_NAMES:
             raise ConfigError(f"A reward source is named {source!r}, which the log uses itself; give it another name.")
+    room = _room(config, parts.policy)
     for label, records in (("prompts", parts.prompts), ("heldout_prompts", parts.heldout)):
         if not records:
             raise DataError(f"{label}: no prompts; give at least one.")
         for number, record in enumerate(records):
             length = int(parts.policy.encode_prompts([record.model_input]).lengths[0])
-            room = _room(config, parts.policy)
             if length > room:
                 raise DataError(
                     f"{label}, record {number + 1} (id {record.id!r}): {length} tokens, there is room for {room}; "
@@ -175,4 +175,10 @@ def _room(config: TrainerConfig, policy: Policy) -> int:
     """Tokens that a prompt may have."""
     if policy.window is None or policy.is_encoder_decoder:
         return config.rollout.max_prompt_tokens
-    return min(config.rollout.max_prompt_tokens, policy.window - config.sampling.max_new_tokens)
+    left = policy.window - config.sampling.max_new_tokens
+    if left < 1:
+        raise ConfigError(
+            f"sampling.max_new_tokens={config.sampling.max_new_tokens} leaves no room for a prompt in the policy's "
+            f"window of {policy.window} tokens; lower it."
+        )
+    return min(config.rollout.max_prompt_tokens, left)

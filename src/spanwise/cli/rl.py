@@ -1,0 +1,96 @@
+"""`spanwise rl`: train a policy with rewards on parts of its answers."""
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from spanwise.cli.config_help import config_command
+from spanwise.errors import ConfigError
+
+if TYPE_CHECKING:
+    from spanwise.rewards.pipeline import RewardPipeline
+    from spanwise.rl.config import RLConfig
+    from spanwise.rl.trainer import TrainingResult
+
+app = typer.Typer()
+
+
+@app.command(name="rl", cls=config_command("spanwise.rl.config:RLConfig"))
+def rl(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="The settings.", show_default=False)],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings that win over the file.")
+    ] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Train a policy by PPO with token-level rewards, and keep the checkpoint with the best held-out reward."""
+    from spanwise.rl.config import RLConfig
+
+    settings = RLConfig.load(config, overrides or [])
+    result = _run(settings)
+    if as_json:
+        typer.echo(json.dumps(_summary(settings, result), indent=2))
+        return
+    typer.echo(
+        f"Held-out reward {result.first_reward:.3f} before, {result.best_reward:.3f} at its best (step "
+        f"{result.best_step}), {result.last_reward:.3f} after step {settings.steps}."
+    )
+    typer.echo(f"The best checkpoint is {settings.run_dir / 'checkpoints' / 'best'}.")
+
+
+def _run(settings: "RLConfig") -> "TrainingResult":
+    from spanwise.feedback.jsonl import load_or_raise
+    from spanwise.feedback.prompts import PromptRecord
+    from spanwise.models.policy import Policy
+    from spanwise.rl.algorithms.ppo import PPO
+    from spanwise.rl.progress import ConsoleProgress
+    from spanwise.rl.trainer import Trainer, TrainerParts
+    from spanwise.tracking import RunFolder
+
+    if (settings.run_dir / "metrics.jsonl").exists():
+        raise ConfigError(f"{settings.run_dir}: holds a run already; choose another run_dir or remove it.")
+    parts = TrainerParts(
+        prompts=load_or_raise(settings.prompts, PromptRecord),
+        heldout=load_or_raise(settings.heldout_prompts, PromptRecord),
+        policy=Policy.load(settings.policy, device=settings.device),
+        pipeline=_pipeline(settings),
+        algorithm=PPO(settings.ppo, settings.compat),
+    )
+    with ConsoleProgress(settings.steps) as progress:
+        return Trainer(settings, parts, RunFolder(settings.run_dir), progress=progress).run()
+
+
+def _pipeline(settings: "RLConfig") -> "RewardPipeline":
+    from spanwise.rewards.learned import load_sources
+    from spanwise.rewards.pipeline import RewardPipeline
+
+    sources = [
+        source
+        for use in settings.reward_models.values()
+        for source in load_sources(
+            use.checkpoint, heads=use.heads, hard=use.hard, batch_size=use.batch_size, device=settings.device
+        )
+    ]
+    return RewardPipeline(sources, settings.mixture, settings.placement)
+
+
+def _summary(settings: "RLConfig", result: "TrainingResult") -> dict[str, object]:
+    checkpoints = settings.run_dir / "checkpoints"
+    return {
+        "run_dir": str(settings.run_dir),
+        "best_checkpoint": str(checkpoints / "best"),
+        "last_checkpoint": str(checkpoints / "last"),
+        "best_step": result.best_step,
+        "first_reward": _finite(result.first_reward),
+        "best_reward": _finite(result.best_reward),
+        "last_reward": _finite(result.last_reward),
+    }
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no NaN, which a mean over no scored response is."""
+    return value if math.isfinite(value) else None
