@@ -1,5 +1,10 @@
 """The paper's rule on words: examples worked out by hand, and a literal reading of the rule as the oracle."""
 
+import gzip
+import json
+from itertools import accumulate
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,3 +72,25 @@ def test_the_published_example_of_qa_feedback():
         "The film is set in Pasadena,",
         "California and takes place in Pasadenadena, California.",
     ]
+
+
+SHARED = Path(__file__).parents[2] / ".." / "shared" / "data" / "qa_feedback"
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the QA-Feedback files are not beside the checkout")
+def test_agreement_with_the_authors_own_segmentation():
+    """Boundary F1 of at least 0.99 on 500 answers; `benchmarks/segmentation_agreement.py` lists what differs."""
+    with gzip.open(SHARED / "dev_feedback.json.gz", "rt", encoding="utf-8") as stream:
+        answers = [item["prediction 1"] for item in json.load(stream)]
+    with gzip.open(SHARED / "authors_subsentences_dev.jsonl.gz", "rt", encoding="utf-8") as stream:
+        theirs = [" ".join(json.loads(line)["text"]).split("</s>")[1:] for line in stream]
+    assert sum(map(len, theirs)) == 2704
+    shared = total = 0
+    for answer, parts in zip(answers, theirs, strict=True):
+        ours = [span.of(answer) for span in get_segmenter("sub-sentence")(answer)]
+        cuts = [
+            set(accumulate(len("".join(part.split())) for part in segmentation[:-1])) for segmentation in (ours, parts)
+        ]
+        shared += len(cuts[0] & cuts[1])
+        total += len(cuts[0]) + len(cuts[1])
+    assert 2 * shared / total > 0.99

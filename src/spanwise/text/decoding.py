@@ -1,8 +1,7 @@
-"""How token strings become text, and which characters each token wrote.
+"""How token strings become text, and which characters each token wrote: by pieces, or by decoding every prefix.
 
-Three ways: byte-level decoders are followed byte by byte; decoders under which a token always writes the
-same (SentencePiece, WordPiece) piece by piece; anything else by decoding every prefix.
-Special tokens, which write nothing, are None among the token strings. Knows nothing of ids or segments.
+Special tokens, which write nothing, are None among the token strings. Knows nothing of ids or segments;
+`bytelevel.py` holds the third way, for GPT-2's bytes.
 
 An extent is a pair (start, end) of character offsets, one per token and in their order. A token that wrote
 nothing has an empty one where the next token starts; tokens that hold bytes of one character all cover it.
@@ -20,24 +19,10 @@ Decode = Callable[[list[str]], str]
 _BYTE_TOKEN = re.compile(r"<0x[0-9A-Fa-f]{2}>")
 
 
-class ByteLevelDecoding:
-    """GPT-2's scheme: each character of a token stands for one byte, and a token may end inside a character."""
-
-    def __init__(self) -> None:
-        self._bytes_of = cache(_bytes_of)
-        self._text_of = cache(_text_of)
-
-    def extents(self, tokens: Sequence[str | None]) -> tuple[str, Extents]:
-        """The text and the extents; bytes that are no UTF-8 become U+FFFD."""
-        pieces = list(map(self._text_of, tokens))
-        if _UNFINISHED not in pieces:
-            return "".join(pieces), _consecutive(pieces)
-        byte_pieces = list(map(self._bytes_of, tokens))
-        text, owner = _characters_of_bytes(b"".join(byte_pieces))
-        return text, [
-            (owner[start], owner[end - 1] + 1 if end > start else owner[start])
-            for start, end in _consecutive(byte_pieces)
-        ]
+def consecutive(pieces: Sequence[str] | Sequence[bytes]) -> Extents:
+    """The extents of pieces that follow one another."""
+    ends = list(accumulate(map(len, pieces)))
+    return list(zip([0, *ends], ends, strict=False))
 
 
 class PieceDecoding:
@@ -60,7 +45,7 @@ class PieceDecoding:
             text, extents = self._with_runs(written)
         else:
             pieces = [*map(self._first, written[:1]), *map(self._later, written[1:])]
-            text, extents = "".join(pieces), _consecutive(pieces)
+            text, extents = "".join(pieces), consecutive(pieces)
         return text, _with_special(tokens, extents, len(text))
 
     def _with_runs(self, tokens: list[str]) -> tuple[str, Extents]:
@@ -121,12 +106,6 @@ def prefix_extents(tokens: Sequence[str | None], decode: Callable[[int], str]) -
     return text, _with_special(tokens, written, len(text))
 
 
-def _consecutive(pieces: Sequence[str] | Sequence[bytes]) -> Extents:
-    """The extents of pieces that follow one another."""
-    ends = list(accumulate(map(len, pieces)))
-    return list(zip([0, *ends], ends, strict=False))
-
-
 def _with_special(tokens: Sequence[str | None], written: Extents, end: int) -> Extents:
     """The extents of all tokens, from those of the ones that are not special and the length of the text."""
     if len(written) == len(tokens):
@@ -144,57 +123,6 @@ def _agreement(one: str, other: str) -> int:
     if other.startswith(one):
         return len(one)
     return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-
-
-def _byte_alphabet() -> dict[str, int]:
-    """The character that stands for each byte: itself where it prints, else the next free one from U+0100 on."""
-    printing = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
-    hidden = [byte for byte in range(256) if byte not in printing]
-    return {chr(byte): byte for byte in printing} | {chr(256 + index): byte for index, byte in enumerate(hidden)}
-
-
-_BYTE_OF = _byte_alphabet()
-_UNFINISHED = "\udcff"
-"""Stands for what a token writes that holds a part of a character: a lone surrogate, which is no text."""
-
-
-def _bytes_of(token: str | None) -> bytes:
-    """A token outside the byte alphabet (one that was added as plain text) stands for itself."""
-    if token is None:
-        return b""
-    known = all(character in _BYTE_OF for character in token)
-    return bytes(_BYTE_OF[character] for character in token) if known else token.encode()
-
-
-def _text_of(token: str | None) -> str:
-    """What the token writes by itself; _UNFINISHED where that depends on its neighbours."""
-    try:
-        return _bytes_of(token).decode()
-    except UnicodeDecodeError:
-        return _UNFINISHED
-
-
-def _characters_of_bytes(data: bytes) -> tuple[str, list[int]]:
-    """UTF-8 text with U+FFFD for each ill-formed sequence, and the character of every byte and of the end."""
-    parts: list[str] = []
-    owner: list[int] = []
-    position = start = 0
-    while start < len(data):
-        try:
-            good, bad = data[start:], b""
-            valid = good.decode()
-        except UnicodeDecodeError as error:
-            good, bad = data[start : start + error.start], data[start + error.start : start + error.end]
-            valid = good.decode()
-        counts = accumulate(byte & 0xC0 != 0x80 for byte in good)
-        owner += [position + count - 1 for count in counts]
-        position += len(valid)
-        if bad:
-            owner += [position] * len(bad)
-            position += 1
-        parts.append(valid + "\ufffd" * bool(bad))
-        start += len(good) + len(bad)
-    return "".join(parts), [*owner, position]
 
 
 def _byte_extents(text: str, run: int, offset: int) -> Extents:

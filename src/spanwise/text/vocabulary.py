@@ -8,10 +8,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from spanwise.text.decoding import ByteLevelDecoding, Extents, PieceDecoding, prefix_extents
+from spanwise.text.bytelevel import ByteLevelDecoding
+from spanwise.text.decoding import Extents, PieceDecoding, prefix_extents
 
-_PIECEWISE = {"Metaspace", "WordPiece", "Replace", "ByteFallback", "Fuse", "StripLeft"}
-"""Decoders, alone or in sequence, under which a token writes the same wherever it stands, but for the first."""
+_PIECEWISE = {"Metaspace", "WordPiece", "Replace", "Fuse", "StripLeft"}
+_WITH_BYTES = {"ByteFallback", "Replace", "Fuse", "StripLeft"}
+"""Decoders, alone or in sequence, under which a token writes the same wherever it stands, but for the first one and
+for runs of byte tokens."""
 
 
 class Vocabulary(Protocol):
@@ -38,7 +41,7 @@ class RustVocabulary:
         kinds = _decoder_kinds(backend.decoder)
         if kinds == {"ByteLevel"}:
             self._bytes = ByteLevelDecoding()
-        elif kinds and kinds <= _PIECEWISE:
+        elif kinds and (kinds <= _PIECEWISE or kinds <= _WITH_BYTES):
             self._pieces = PieceDecoding(backend.decoder.decode, byte_fallback="ByteFallback" in kinds)
 
     def token(self, id_: int) -> str | None:
@@ -77,9 +80,13 @@ class PlainVocabulary:
 
 
 def _decoder_kinds(decoder: Any) -> set[str]:
-    """What a decoder of the tokenizers library is made of; a Strip of the right edge is no StripLeft."""
+    """What a decoder of the tokenizers library is made of; what looks across tokens is told apart by name."""
     if decoder is None:
         return set()
     state = json.loads(decoder.__getstate__())
-    parts = state["decoders"] if state["type"] == "Sequence" else [state]
-    return {"StripLeft" if part["type"] == "Strip" and not part["stop"] else part["type"] for part in parts}
+    kinds: list[str] = []
+    for part in state["decoders"] if state["type"] == "Sequence" else [state]:
+        across = part["type"] == "Replace" and "Fuse" in kinds
+        left = part["type"] == "Strip" and not part["stop"]
+        kinds.append("ReplaceAcross" if across else "StripLeft" if left else part["type"])
+    return set(kinds)

@@ -1,0 +1,82 @@
+"""Byte-level BPE (GPT-2 and its heirs): each character of a token string stands for one byte of the text.
+
+A token may end inside a character; whatever shares the bytes of a character has the whole of it. Special tokens
+are None among the token strings. Knows nothing of ids or segments.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from itertools import accumulate
+
+from spanwise.text.decoding import Extents, consecutive
+
+
+class ByteLevelDecoding:
+    """Follows the bytes of the tokens; each token is looked at once and then remembered."""
+
+    def __init__(self) -> None:
+        self._bytes_of = cache(_bytes_of)
+        self._text_of = cache(_text_of)
+
+    def extents(self, tokens: Sequence[str | None]) -> tuple[str, Extents]:
+        """The text and the extents; bytes that are no UTF-8 become U+FFFD."""
+        pieces = list(map(self._text_of, tokens))
+        if _UNFINISHED not in pieces:
+            return "".join(pieces), consecutive(pieces)
+        byte_pieces = list(map(self._bytes_of, tokens))
+        text, owner = _characters_of_bytes(b"".join(byte_pieces))
+        return text, [
+            (owner[start], owner[end - 1] + 1 if end > start else owner[start])
+            for start, end in consecutive(byte_pieces)
+        ]
+
+
+def _byte_alphabet() -> dict[str, int]:
+    """The character that stands for each byte: itself where it prints, else the next free one from U+0100 on."""
+    printing = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    hidden = [byte for byte in range(256) if byte not in printing]
+    return {chr(byte): byte for byte in printing} | {chr(256 + index): byte for index, byte in enumerate(hidden)}
+
+
+_BYTE_OF = _byte_alphabet()
+_UNFINISHED = "\udcff"
+"""Stands for what a token writes that holds a part of a character: a lone surrogate, which is no text."""
+
+
+def _bytes_of(token: str | None) -> bytes:
+    """A token outside the byte alphabet (one that was added as plain text) stands for itself."""
+    if token is None:
+        return b""
+    known = all(character in _BYTE_OF for character in token)
+    return bytes(_BYTE_OF[character] for character in token) if known else token.encode()
+
+
+def _text_of(token: str | None) -> str:
+    """What the token writes by itself; _UNFINISHED where that depends on its neighbours."""
+    try:
+        return _bytes_of(token).decode()
+    except UnicodeDecodeError:
+        return _UNFINISHED
+
+
+def _characters_of_bytes(data: bytes) -> tuple[str, list[int]]:
+    """UTF-8 text with U+FFFD for each ill-formed sequence, and the character of every byte and of the end."""
+    parts: list[str] = []
+    owner: list[int] = []
+    position = start = 0
+    while start < len(data):
+        try:
+            good, bad = data[start:], b""
+            valid = good.decode()
+        except UnicodeDecodeError as error:
+            good, bad = data[start : start + error.start], data[start + error.start : start + error.end]
+            valid = good.decode()
+        counts = accumulate(byte & 0xC0 != 0x80 for byte in good)
+        owner += [position + count - 1 for count in counts]
+        position += len(valid)
+        if bad:
+            owner += [position] * len(bad)
+            position += 1
+        parts.append(valid + "\ufffd" * bool(bad))
+        start += len(good) + len(bad)
+    return "".join(parts), [*owner, position]
