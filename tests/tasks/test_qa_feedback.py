@@ -52,6 +52,7 @@ def test_shortening_keeps_what_the_question_asks_for():
     )
     prompt = PromptRecord(prompt="When did Bloom come out?", passages=passages)
     assert shortened(prompt, words=6).passages == (Passage(title="Bloom", sentences=passages[0].sentences[:1]),)
+    assert shortened(prompt, words=1) == shortened(prompt, words=6)  # the nearest sentence stays in any case
     assert shortened(prompt, words=100) == prompt
 
 
@@ -69,6 +70,8 @@ def test_the_published_counts_come_out():
     assert sum(len(response.spans) for item in records for response in item.responses) == 1373
     demonstrations = load_demonstrations(DATA)
     assert len(demonstrations) == 1000 == 500 * len(DEMONSTRATION_FILES)
+    per_passage = [len(passage.sentences) for item in demonstrations for passage in item.passages]
+    assert sum(per_passage) / len(per_passage) == pytest.approx(8.8, abs=1.0)  # as in the marked records
     assert not {item.prompt for item in demonstrations} & {item.prompt for item in records}
 
 

@@ -13,9 +13,10 @@ from spanwise.errors import ConfigError, DataError
 from spanwise.feedback.importers.qa_feedback import import_demonstrations, import_records
 from spanwise.feedback.problems import ReadResult
 from spanwise.feedback.prompts import DemonstrationRecord, PromptRecord
-from spanwise.feedback.schema import FeedbackRecord
-from spanwise.reward_models.window import without_least_related
+from spanwise.feedback.schema import FeedbackRecord, Passage
+from spanwise.reward_models.words import content, share
 from spanwise.seeding import numpy_generator
+from spanwise.text.segments import sentences
 
 FEEDBACK_FILE = "dev_feedback.json.gz"
 DEMONSTRATION_FILES = ("train_1k_sft.json.gz", "train_1k_rl.json.gz")
@@ -30,8 +31,12 @@ def load_feedback(folder: Path) -> list[FeedbackRecord]:
 
 
 def load_demonstrations(folder: Path) -> list[DemonstrationRecord]:
-    """The 1,000 questions with their reference answers; DataError when one is damaged."""
-    return [record for name in DEMONSTRATION_FILES for record in _all_of(import_demonstrations(folder / name))]
+    """The 1,000 questions with their reference answers; DataError when one is damaged.
+
+    Their pages come as one text each; they are cut into sentences, as the passages of the marked records are.
+    """
+    read = [record for name in DEMONSTRATION_FILES for record in _all_of(import_demonstrations(folder / name))]
+    return [record.model_copy(update={"passages": tuple(map(_in_sentences, record.passages))}) for record in read]
 
 
 def folds_by_question(records: Sequence[FeedbackRecord], *, count: int, seed: int) -> list[int]:
@@ -45,19 +50,36 @@ def folds_by_question(records: Sequence[FeedbackRecord], *, count: int, seed: in
 
 
 def shortened(record: _Prompt, *, words: int) -> _Prompt:
-    """`record` with the passage sentences that share most words with the question, about `words` words of them.
+    """`record` with the passage sentences nearest its question: the nearest, and further ones within `words` words.
 
-    For policies with a short window; order and titles stay.
+    For policies with a short window; order and titles stay. Near is who shares most of the question's content words.
     """
-    excess = sum(_length(sentence) for passage in record.passages for sentence in passage.sentences) - words
-    if excess <= 0:
-        return record
-    kept = without_least_related(record.passages, record.prompt, excess=excess, count=_length)
-    return record.model_copy(update={"passages": kept})
+    question = sorted(set(content(record.prompt)))
+    places = [(number, index) for number, p in enumerate(record.passages) for index in range(len(p.sentences))]
+    places.sort(key=lambda place: -share(question, set(content(_sentence(record, place)))))
+    kept: set[tuple[int, int]] = set()
+    room = words
+    for place in places:
+        length = len(_sentence(record, place).split())
+        if not kept or length <= room:
+            kept.add(place)
+            room -= length
+    passages = (
+        passage.model_copy(
+            update={"sentences": tuple(s for index, s in enumerate(passage.sentences) if (number, index) in kept)}
+        )
+        for number, passage in enumerate(record.passages)
+    )
+    return record.model_copy(update={"passages": tuple(passage for passage in passages if passage.sentences)})
 
 
-def _length(text: str) -> int:
-    return len(text.split())
+def _in_sentences(passage: Passage) -> Passage:
+    texts = (span.of(passage.text).strip() for span in sentences(passage.text))
+    return passage.model_copy(update={"sentences": tuple(text for text in texts if text)})
+
+
+def _sentence(record: PromptRecord, place: tuple[int, int]) -> str:
+    return record.passages[place[0]].sentences[place[1]]
 
 
 def _all_of(result: ReadResult[_Read]) -> list[_Read]:
