@@ -1,6 +1,7 @@
 """Trains the base checkpoint of the simulated world: a Llama of about a million parameters that reads and copies.
 
-    python recipes/sim_base/pretrain.py --out src/spanwise/sim/base
+    python recipes/sim_base/pretrain.py --out runs/sim_base
+    python recipes/sim_base/pretrain.py --out src/spanwise/sim/base --start runs/sim_base --lr 1e-3 --steps 4000
 
 Documents are prompts of the world, each followed by an answer without slips or by a retelling of everything that
 the passages say, in other words and another order. The loss is on all tokens, with more weight on what follows
@@ -23,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
-from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from spanwise.feedback.prompts import PromptRecord
 from spanwise.seeding import derive_seed, numpy_generator
@@ -41,16 +42,13 @@ def main() -> None:
     """Tokenizer, lessons, evaluation, checkpoint."""
     options = _options()
     started = time.time()
-    writer = numpy_generator(options.seed, "pretrain/tokenizer")
-    tokenizer = train_tokenizer((" ".join(_full(writer)) for _ in range(10_000)), options.vocabulary)
+    model, tokenizer = _continued(options.start) if options.start else _fresh(options)
     tokenizer.save_pretrained(options.out)
-    torch.manual_seed(derive_seed(options.seed, "pretrain/weights"))  # transformers draws first weights globally
-    model = LlamaForCausalLM(base_config(tokenizer, hidden=options.hidden, layers=options.layers))
     _train(model, tokenizer, options, started)
     scores = _evaluate(model, tokenizer, options.seed, 512)
     model.to(torch.bfloat16).save_pretrained(options.out)
     record = {
-        "options": {key: value for key, value in vars(options).items() if key != "out"},
+        "options": {key: value for key, value in vars(options).items() if key not in ("out", "start")},
         "parameters": model.num_parameters(),
         "minutes": round((time.time() - started) / 60, 1),
         "threads": torch.get_num_threads(),
@@ -61,9 +59,21 @@ def main() -> None:
     print(json.dumps(record), flush=True)
 
 
+def _fresh(options: argparse.Namespace) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
+    writer = numpy_generator(options.seed, "pretrain/tokenizer")
+    tokenizer = train_tokenizer((" ".join(_full(writer)) for _ in range(10_000)), options.vocabulary)
+    torch.manual_seed(derive_seed(options.seed, "pretrain/weights"))  # transformers draws first weights globally
+    return LlamaForCausalLM(base_config(tokenizer, hidden=options.hidden, layers=options.layers)), tokenizer
+
+
+def _continued(folder: Path) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
+    return LlamaForCausalLM.from_pretrained(folder).float(), AutoTokenizer.from_pretrained(folder)
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint")
+    parser.add_argument("--start", type=Path, default=None, help="checkpoint to go on from, with the last lessons only")
     parser.add_argument("--hidden", type=int, default=128, help="width of the model, a multiple of 32")
     parser.add_argument("--layers", type=int, default=4, help="transformer blocks")
     parser.add_argument("--vocabulary", type=int, default=1024, help="tokens of the byte-level BPE")
@@ -116,7 +126,8 @@ def _batches(
     """Yields (ids, weights), both (B, L), of lessons of like length, about `tokens` in each batch."""
     step = 0
     while step < options.steps:
-        lessons = [_lesson(generator, step / options.steps) for _ in range(512)]
+        progress = 1.0 if options.start else step / options.steps
+        lessons = [_lesson(generator, progress) for _ in range(512)]
         prompts = tokenizer([prompt for prompt, _ in lessons]).input_ids
         answers = tokenizer([answer for _, answer in lessons]).input_ids
         rows = [(p, [*a, tokenizer.eos_token_id]) for p, a in zip(prompts, answers, strict=True)]
@@ -153,7 +164,7 @@ def _train(
 ) -> None:
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.lr, betas=(0.9, 0.98), weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, options.steps))
-    generator = numpy_generator(options.seed, "pretrain/lessons")
+    generator = numpy_generator(options.seed, "pretrain/lessons/continued" if options.start else "pretrain/lessons")
     for step, (ids, weights) in enumerate(_batches(tokenizer, generator, options)):
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits = model(input_ids=ids[:, :-1]).logits
