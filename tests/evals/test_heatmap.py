@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanwise.evals.heatmap import largest, lay_out, place_tokens
+from spanwise.evals.heatmap import largest, lay_out, place_tokens, tint
 from spanwise.evals.results import ExampleSpan
 from spanwise.text.spans import Span
 
@@ -76,6 +76,20 @@ def test_no_character_is_lost_or_doubled(tokens, ends, broken):
 def test_colour_begins_at_the_visible_text(text, lead, body):
     piece = lay_out(text, [text])[0].pieces[0]
     assert (piece.lead, piece.body) == (lead, body)
+
+
+def test_a_score_colours_its_token_fully_and_the_words_before_it_palely():
+    found = tint((0.0, 0.0, 0.5, 0.0, -1.0, None, 0.001), 1.0)
+    assert [(one.strength, one.sign) for one in found] == [
+        (pytest.approx(0.15), ""),
+        (pytest.approx(0.15), ""),
+        (0.5, "+"),
+        (pytest.approx(-0.3), ""),
+        (-1.0, "\u2212"),
+        (None, "?"),
+        (0.0, ""),
+    ]
+    assert {one.strength for one in tint((0.0, 0.0), 0.0)} == {0.0}
 
 
 def test_full_colour_is_the_largest_score_of_its_source():

@@ -104,8 +104,9 @@ def test_tokens_carry_their_scores_and_signs(page):
     assert {found.get("data-sign") for found in tokens} == {None, "+", "\u2212"}
     assert any("relevance +0.3" in found["title"] for found in tokens)
     answers = page.all("article")
-    scores = [json.loads(found["data-scores"]) for found in answers]
-    assert all({"total", *SOURCES} <= set(found) for found in scores)
+    tints = [json.loads(found["data-tints"]) for found in answers]
+    assert all({"total", *SOURCES} <= set(found) for found in tints)
+    assert all(-1 <= strength <= 1 for found in tints for own in found.values() for strength, _ in own)
     assert {found["value"] for found in page.all("input", type="radio")} == {"total", *SOURCES, "KL"}
 
 
@@ -164,7 +165,7 @@ def test_hostile_text_is_shown_and_never_run(tmp_path):
     assert "{{ 7 * 7 }}" in found.text
     assert not re.search("[\u202a-\u202e\ufeff\x07]", text)
     answer = found.all("article")[0]
-    assert json.loads(answer["data-scores"])["total"] == [0.5, None, 0.0]
+    assert json.loads(answer["data-tints"])["total"] == [[1.0, "+"], [None, "?"], [0.0, ""]]
 
 
 def test_runs_with_holes_say_what_is_missing(tmp_path):

@@ -3,7 +3,7 @@ from experiment_double import write_experiment
 
 from spanwise.evals.results import RewardModelQuality
 from spanwise.evals.runs import Run
-from spanwise.evals.tables import arm_table, config_table, difference_rows, quality_table
+from spanwise.evals.tables import arm_table, config_table, difference_rows, quality_tables
 
 
 @pytest.fixture(scope="module")
@@ -43,21 +43,21 @@ def test_differences_say_their_verdict_and_basis(results):
     ],
 )
 def test_a_head_that_a_trivial_rule_beats_is_told(metrics, name, note):
-    table = quality_table({"head": RewardModelQuality(metrics=metrics)})
+    (table,) = quality_tables({"head": RewardModelQuality(metrics=metrics)})
     place = [column.title for column in table.columns].index(name)
     assert table.rows[0].cells[place].note == note
 
 
 def test_counts_are_whole_and_unknown_measures_come_last():
     quality = RewardModelQuality(metrics={"my_own": 0.25, "segments": 1204, "accuracy": 1.0, "auroc": None})
-    table = quality_table({"head": quality})
+    (table,) = quality_tables({"head": quality})
     assert [column.title for column in table.columns] == ["Accuracy", "AUROC", "Segments", "my own"]
     assert [cell.text for cell in table.rows[0].cells] == ["1.000", "not run", "1,204", "0.250"]
 
 
 def test_only_settings_that_differ_are_compared():
     runs = {
-        "a": (Run("a", "seed: 0\nkl:\n  coef: 0.1\n  target: null\n"),),
+        "a": (Run("a", "seed: 0\nkl:\n  coef: 0.1\n  target: null\nsteps: 4\n"),),
         "b": (Run("b", "seed: 0\nkl:\n  coef: 0.2\nsteps: 5\n"),),
         "c": (Run("c", ""),),
     }
@@ -65,11 +65,18 @@ def test_only_settings_that_differ_are_compared():
     assert [column.title for column in table.columns] == ["a", "b"]
     assert {row.title: [cell.text for cell in row.cells] for row in table.rows} == {
         "kl.coef": ["0.1", "0.2"],
-        "kl.target": ["None", "-"],
-        "steps": ["-", "5"],
+        "steps": ["4", "5"],
     }
     assert config_table({"a": runs["a"]}) is None
 
 
 def test_a_config_that_is_not_yaml_does_not_stop_the_report():
-    assert config_table({"a": (Run("a", "x: [1"),), "b": (Run("b", "x: 1"),)}).rows[0].title == "x"
+    assert config_table({"a": (Run("a", "x: [1"),), "b": (Run("b", "x: 1"),)}).rows == ()
+
+
+def test_heads_of_segments_and_of_pairs_have_tables_of_their_own():
+    heads = {
+        "pairs": RewardModelQuality(metrics={"pair_accuracy": 0.7, "pairs": 9}),
+        "segments": RewardModelQuality(metrics={"accuracy": 0.7}),
+    }
+    assert [table.rows[0].title for table in quality_tables(heads)] == ["segments", "pairs"]

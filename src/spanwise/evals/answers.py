@@ -6,7 +6,7 @@ Chooses from samples.jsonl and from `results.examples`, the same way every time.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from spanwise.evals.heatmap import Stretch, largest, lay_out
+from spanwise.evals.heatmap import Stretch, Tint, largest, lay_out, tint
 from spanwise.evals.numbers import MINUS, MISSING
 from spanwise.evals.results import Example, ExampleAnswer
 from spanwise.evals.runs import Run, SampleRow
@@ -34,6 +34,10 @@ class AnswerView:
         """The sum of the total scores; None when a token could not be scored or none was."""
         values = self.scores.get(TOTAL, ())
         return None if not values or any(value is None for value in values) else sum(value or 0.0 for value in values)
+
+    def tints(self, scales: Mapping[str, float]) -> dict[str, tuple[Tint, ...]]:
+        """The colour of every token by source."""
+        return {source: tint(values, scales[source]) for source, values in self.scores.items()}
 
     def hint(self, token: int) -> str:
         """What a token's tooltip says: its score from every source that spoke there."""

@@ -8,10 +8,13 @@ name but wrote nothing, and a token may hold part of a character.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from spanwise.evals.numbers import MINUS
 from spanwise.evals.results import ExampleSpan
 from spanwise.text.spans import Span
 
 _REACH = 16  # how far ahead a token may resume after tokens that could not be found
+_VISIBLE = 0.02  # scores below this share of the largest are shown as none
+_LEADING = 0.3  # how strong the words before a score are coloured
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,35 @@ def lay_out(response: str, tokens: Sequence[str], marks: Sequence[ExampleSpan] =
         shown = inside and (last or bool(text.strip()))  # a mark may cut a token after its leading space
         _add(stretches, category, Piece(text, current if shown else None, last))
     return tuple(Stretch(category, tuple(pieces)) for category, pieces in stretches)
+
+
+@dataclass(frozen=True)
+class Tint:
+    """The colour of one token: `strength` from -1 to 1, None where it could not be scored."""
+
+    strength: float | None
+    sign: str
+    """What is written at the token, so that colour is not all; empty where the token has no score of its own."""
+
+
+def tint(values: Sequence[float | None], largest_value: float) -> tuple[Tint, ...]:
+    """Full colour for the largest score; tokens without score take a paler shade of the score that they lead up to.
+
+    A score at the end of a segment judges the words before it: the shade shows which.
+    """
+    tints: list[Tint] = []
+    ahead = 0.0
+    for value in reversed(values):
+        strength = None if value is None else value / largest_value if largest_value else 0.0
+        if strength is None:
+            tints.append(Tint(None, "?"))
+            ahead = 0.0
+        elif abs(strength) < _VISIBLE:
+            tints.append(Tint(ahead, ""))
+        else:
+            tints.append(Tint(strength, "+" if strength > 0 else MINUS))
+            ahead = strength * _LEADING
+    return tuple(reversed(tints))
 
 
 def place_tokens(response: str, tokens: Sequence[str]) -> list[Span | None]:

@@ -13,10 +13,26 @@ from spanwise.evals.results import ExperimentResults, MetricInfo, RewardModelQua
 from spanwise.evals.runs import Curve, Run
 from spanwise.evals.svg import inline_svg
 
-MAIN_GROUPS = {"eval": "Held-out", "reward": "Reward", "kl": "KL", "response": "Answer"}
-"""Prefixes of the metrics that everyone looks at, in reading order, and how they begin a panel's title."""
-GROUPS = {"loss": "Losses"}
-"""Titles of other known prefixes; the rest is titled by its prefix."""
+MAIN_CURVES = ("eval/reward/", "eval/kl/response", "eval/response/length")
+"""What everyone looks at: keys, or their beginnings, in reading order; rollouts stand in for what was not held out."""
+HEADS = {"reward": "Reward", "kl": "KL", "response": "Answer"}
+"""How the titles of these curves begin."""
+SIDE_CURVES = ("dropped", "after_kl")
+"""What is logged beside the reward of each source."""
+GROUPS = {
+    "eval": "More on held-out prompts",
+    "reward": "Reward of the training rollouts",
+    "kl": "KL of the training rollouts",
+    "response": "Answers of the training rollouts",
+    "sft": "Supervised fine-tuning",
+    "heldout": "Held-out demonstrations",
+    "policy": "Policy updates",
+    "value": "Value model",
+    "update": "Updates",
+    "loss": "Losses",
+    "time": "Seconds",
+}
+"""Titles of known prefixes in reading order; the rest is titled by its prefix."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +50,7 @@ class PanelGroup:
 
     title: str
     panels: tuple[Panel, ...]
+    note: str = ""
 
 
 def curve_groups(runs: Mapping[str, Sequence[Run]], order: Sequence[str], name: str) -> list[PanelGroup]:
@@ -41,17 +58,29 @@ def curve_groups(runs: Mapping[str, Sequence[Run]], order: Sequence[str], name: 
 
     `order` is the arms' order in the legend.
     """
-    keys = dict.fromkeys(key for own in runs.values() for run in own for key in run.curves)
-    main = [key for prefix in MAIN_GROUPS for key in keys if _prefix(key) == prefix]
-    others = sorted({_prefix(key) for key in keys} - set(MAIN_GROUPS))
-    grouped = {"": main} | {prefix: [key for key in keys if _prefix(key) == prefix] for prefix in others}
-    found = [
-        PanelGroup(
-            GROUPS.get(prefix, prefix), tuple(filter(None, (_curve_panel(key, runs, order, name) for key in own)))
-        )
-        for prefix, own in grouped.items()
-    ]
+    keys = list(dict.fromkeys(key for own in runs.values() for run in own for key in run.curves))
+    main = _main_keys(keys)
+    places = {prefix: place for place, prefix in enumerate(GROUPS)}
+    prefixes = sorted({_prefix(key) for key in keys}, key=lambda prefix: (places.get(prefix, len(places)), prefix))
+    grouped = {"": main} | {p: [key for key in keys if _prefix(key) == p and key not in main] for p in prefixes}
+    found: list[PanelGroup] = []
+    for prefix, own in grouped.items():
+        panels = [_curve_panel(key, runs, order, name) for key in own]
+        shown = tuple(panel for panel in panels if panel is not None)
+        found.append(PanelGroup(GROUPS.get(prefix, prefix), shown, "" if prefix else _main_note(main)))
     return [group for group in found if group.panels]
+
+
+def _main_note(main: Sequence[str]) -> str:
+    return "On held-out prompts." if any(_prefix(key) == "eval" for key in main) else "On the training data."
+
+
+def _main_keys(keys: Sequence[str]) -> list[str]:
+    wanted = MAIN_CURVES
+    if not any(key.startswith(wanted[0]) for key in keys):
+        wanted = tuple(key.removeprefix("eval/") for key in wanted)
+    found = [key for beginning in wanted for key in keys if key.startswith(beginning)]
+    return [key for key in found if key.rpartition("/")[2] not in SIDE_CURVES] or list(keys)
 
 
 def arm_panels(results: ExperimentResults, name: str) -> tuple[Panel, ...]:
@@ -111,10 +140,10 @@ def _curve_panel(key: str, runs: Mapping[str, Sequence[Run]], order: Sequence[st
 
 
 def _curve_title(key: str) -> str:
-    """`reward/relevance` is "Reward: relevance"; in a group of its own a key needs no prefix."""
-    prefix, _, rest = key.partition("/")
-    words = (rest or prefix).replace("_", " ").replace("/", " / ")
-    return f"{MAIN_GROUPS[prefix]}: {words}" if rest and prefix in MAIN_GROUPS else words
+    """`eval/reward/relevance` is "Reward: relevance"; a key of a group with its own heading needs no prefix."""
+    words = key.removeprefix("eval/").replace("_", " ").split("/")
+    name = " / ".join(words[1:] or words)
+    return f"{HEADS[words[0]]}: {name}" if words[0] in HEADS and len(words) > 1 else name
 
 
 def _prefix(key: str) -> str:

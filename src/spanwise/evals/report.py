@@ -7,9 +7,10 @@ text are shown by their code points.
 
 import base64
 import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
@@ -18,6 +19,7 @@ from markupsafe import Markup
 
 from spanwise.errors import DataError
 from spanwise.evals.answers import Gallery, example_gallery, sample_gallery
+from spanwise.evals.heatmap import Tint
 from spanwise.evals.numbers import duration, plain
 from spanwise.evals.panels import (
     Panel,
@@ -29,14 +31,14 @@ from spanwise.evals.panels import (
 )
 from spanwise.evals.results import ExperimentResults
 from spanwise.evals.runs import Run, Study, read_study
-from spanwise.evals.tables import Table, arm_table, config_table, difference_rows, quality_table
+from spanwise.evals.tables import Table, arm_table, config_table, difference_rows, quality_tables
 from spanwise.evals.words import PairFindings, caveats, pair_findings
 from spanwise.storage import write_text
 
 MAX_CARDS = 6
 """Prompts shown per gallery; the rest is counted."""
 
-MAIN_CURVES = (("eval/reward/total", "eval/kl/response", "eval/response/length"), ("reward/total", "kl/response"))
+TOLD_CURVES = (("eval/reward/total", "eval/kl/response", "eval/response/length"), ("reward/total", "kl/response"))
 """What is told of a run without results, in words: the first of these groups that it measured."""
 
 _HIDDEN = re.compile(
@@ -62,12 +64,12 @@ class StudyView:
     arm_panels: tuple[Panel, ...] = ()
     difference_panels: tuple[Panel, ...] = ()
     curves: tuple[PanelGroup, ...] = ()
-    quality: Table | None = None
+    quality: tuple[Table, ...] = ()
     reliability: tuple[Panel, ...] = ()
     galleries: tuple[Gallery, ...] = ()
     configs: tuple[tuple[str, str], ...] = ()
     config_differences: Table | None = None
-    without_curves: tuple[str, ...] = field(default=())
+    without_curves: tuple[str, ...] = ()
 
 
 def write_report(folders: Sequence[Path], output: Path) -> None:
@@ -106,7 +108,7 @@ def _experiment_view(study: Study, results: ExperimentResults, name: str) -> Stu
         arm_panels=arm_panels(results, name),
         difference_panels=difference_panels(results, name),
         curves=tuple(curve_groups(runs, list(labels.values()), name)),
-        quality=quality_table(results.reward_models) if results.reward_models else None,
+        quality=tuple(quality_tables(results.reward_models)),
         reliability=reliability_panels(results.reward_models, name),
         galleries=tuple(gallery for gallery in galleries if gallery is not None),
         configs=_configs(runs),
@@ -144,7 +146,7 @@ def _named_runs(found: Sequence[tuple[Path, Study]]) -> dict[str, tuple[Run, ...
 
 def _courses(label: str, run: Run) -> list[str]:
     """First and last value of the main curves, held-out ones if there are any."""
-    keys = next((found for wanted in MAIN_CURVES if (found := [key for key in wanted if key in run.curves])), ())
+    keys = next((found for wanted in TOLD_CURVES if (found := [key for key in wanted if key in run.curves])), ())
     sentences: list[str] = []
     for key in keys:
         known = [(step, value) for step, value in run.curves[key] if value is not None]
@@ -187,6 +189,7 @@ def _environment() -> Environment:
     environment.filters["plain"] = plain
     environment.filters["sentence"] = _capitalized
     environment.filters["yaml"] = _yaml_text
+    environment.filters["tint_json"] = _tint_json
     environment.globals["difference_rows"] = difference_rows  # pyright: ignore[reportArgumentType]
     return environment
 
@@ -197,6 +200,17 @@ def _capitalized(text: str) -> str:
 
 def _yaml_text(value: object) -> str:
     return yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+
+
+def _tint_json(tints: Mapping[str, Sequence[Tint]]) -> str:
+    """Strengths and signs by source, as report.js reads them."""
+    return json.dumps(
+        {
+            source: [[None if one.strength is None else round(one.strength, 3), one.sign] for one in own]
+            for source, own in tints.items()
+        },
+        separators=(",", ":"),
+    )
 
 
 def _assets() -> dict[str, Markup | str]:

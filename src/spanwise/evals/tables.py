@@ -104,8 +104,14 @@ def difference_rows(results: ExperimentResults, arm: str, baseline: str) -> list
     return [_difference_row(results, one) for one in results.comparisons if (one.arm, one.baseline) == (arm, baseline)]
 
 
-def quality_table(heads: Mapping[str, RewardModelQuality]) -> Table:
-    """Heads down, measures across; a head that is no better than a trivial rule is told."""
+def quality_tables(heads: Mapping[str, RewardModelQuality]) -> list[Table]:
+    """Heads down, measures across, one table for heads that judge segments and one for those that compare pairs."""
+    pairs = {head: quality for head, quality in heads.items() if "pair_accuracy" in quality.metrics}
+    segments = {head: quality for head, quality in heads.items() if head not in pairs}
+    return [_quality_table(group) for group in (segments, pairs) if group]
+
+
+def _quality_table(heads: Mapping[str, RewardModelQuality]) -> Table:
     present = dict.fromkeys(metric for quality in heads.values() for metric in quality.metrics)
     metrics = [*(name for name in QUALITY_LABELS if name in present), *(n for n in present if n not in QUALITY_LABELS)]
     rows = tuple(
@@ -116,12 +122,15 @@ def quality_table(heads: Mapping[str, RewardModelQuality]) -> Table:
 
 
 def config_table(runs: Mapping[str, Sequence[Run]]) -> Table | None:
-    """Settings in which the arms differ (first run of each); None when there are not two configs to compare."""
+    """Settings that two arms have and in which they differ; None when there are not two configs to compare.
+
+    The first run of each arm counts. What only one kind of training has (SFT knows no KL) is no difference.
+    """
     flat = {arm: _flat(own[0].config) for arm, own in runs.items() if own and own[0].config}
     if len(flat) < 2:
         return None
     keys = dict.fromkeys(key for values in flat.values() for key in values)
-    differing = [key for key in keys if len({values.get(key, MISSING) for values in flat.values()}) > 1]
+    differing = [key for key in keys if len({values[key] for values in flat.values() if key in values}) > 1]
     rows = tuple(TableRow(key, tuple(Cell(v.get(key, MISSING)) for v in flat.values())) for key in differing)
     return Table(tuple(Column(arm) for arm in flat), rows)
 

@@ -3,25 +3,22 @@
 for (const gallery of document.querySelectorAll("[data-gallery]")) {
   const scales = JSON.parse(gallery.dataset.scales);
   const readout = gallery.querySelector(".readout");
-  const answers = [...gallery.querySelectorAll("[data-scores]")].map((element) => ({
-    scores: JSON.parse(element.dataset.scores),
+  const answers = [...gallery.querySelectorAll("[data-tints]")].map((element) => ({
+    tints: JSON.parse(element.dataset.tints),
     tokens: [...element.querySelectorAll(".t")],
   }));
   const paint = (source) => {
-    const scale = scales[source] || 0;
-    for (const { scores, tokens } of answers) {
-      const values = scores[source] || [];
+    for (const { tints, tokens } of answers) {
       for (const token of tokens) {
-        const value = values[token.dataset.i];
-        const strength = scale && value ? Math.abs(value) / scale : 0;
-        if (value === null) token.dataset.sign = "?";
-        else if (strength >= 0.02) token.dataset.sign = value > 0 ? "+" : "\u2212";
+        const [strength, sign] = tints[source]?.[token.dataset.i] ?? [0, ""];
+        if (sign) token.dataset.sign = sign;
         else delete token.dataset.sign;
-        token.style.setProperty("--h", strength.toFixed(3));
+        token.style.setProperty("--h", Math.abs(strength).toFixed(3));
+        token.style.setProperty("--hue", strength > 0 ? "var(--pos)" : "var(--neg)");
       }
     }
     for (const element of gallery.querySelectorAll("[data-scale]")) {
-      element.textContent = (element.dataset.scale === "low" ? "\u2212" : "+") + scale.toPrecision(2);
+      element.textContent = element.dataset.scale + (scales[source] || 0).toPrecision(2);
     }
   };
   gallery.addEventListener("change", (event) => { if (event.target.name) paint(event.target.value); });
