@@ -14,6 +14,12 @@ SAMPLE = "".join(
 BYTE_CHARACTER = dict(zip(SAMPLE.encode(), SPELL.pre_tokenize_str(SAMPLE)[0][0], strict=True))
 """The library's character for each byte that UTF-8 can hold."""
 
+
+def extents_of(*tokens):
+    """Of token strings, None for a special one."""
+    return ByteLevelDecoding(dict(enumerate(tokens)).__getitem__).extents(range(len(tokens)))
+
+
 near_utf8 = st.lists(
     st.one_of(
         st.sampled_from(sorted(BYTE_CHARACTER)).map(lambda byte: bytes([byte])),
@@ -28,7 +34,7 @@ near_utf8 = st.lists(
 @settings(deadline=None)
 def test_bytes_decode_as_python_decodes_them_and_every_token_has_its_characters(pieces):
     data = b"".join(pieces)
-    text, extents = ByteLevelDecoding().extents(["".join(BYTE_CHARACTER[byte] for byte in piece) for piece in pieces])
+    text, extents = extents_of(*("".join(BYTE_CHARACTER[byte] for byte in piece) for piece in pieces))
     assert text == data.decode(errors="replace")
     owners = character_of_each_byte(data)
     at = 0
@@ -55,13 +61,13 @@ def character_of_each_byte(data):
 )
 def test_characters_of_parts(pieces, text, expected):
     tokens = ["".join(BYTE_CHARACTER[byte] for byte in piece) for piece in pieces]
-    assert ByteLevelDecoding().extents(tokens) == (text, expected)
+    assert extents_of(*tokens) == (text, expected)
 
 
 def test_none_writes_nothing_where_the_next_token_starts():
-    text, extents = ByteLevelDecoding().extents([None, "a", None, "b", None])
+    text, extents = extents_of(None, "a", None, "b", None)
     assert (text, extents) == ("ab", [(0, 0), (0, 1), (1, 1), (1, 2), (2, 2)])
 
 
 def test_a_token_outside_the_byte_alphabet_stands_for_itself():
-    assert ByteLevelDecoding().extents(["Ġa", "日 本"]) == (" a日 本", [(0, 2), (2, 5)])
+    assert extents_of("Ġa", "日 本") == (" a日 本", [(0, 2), (2, 5)])

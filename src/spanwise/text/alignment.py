@@ -7,7 +7,7 @@ its functions are at hand here too.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import starmap
 from typing import Any
 
@@ -45,7 +45,6 @@ class TokenAligner:
         backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
         rust = hasattr(backend, "get_added_tokens_decoder")
         self._vocabulary: Vocabulary = RustVocabulary(backend) if rust else PlainVocabulary(tokenizer)
-        self._token = cache(self._vocabulary.token)
 
     def align(self, ids: Sequence[int]) -> Alignment:
         """The decoded response and the span of every token.
@@ -54,12 +53,11 @@ class TokenAligner:
         gives. Raises DataError for an id that is not in the vocabulary.
         """
         try:
-            tokens = list(map(self._token, ids))
+            text, extents = self._vocabulary.extents(ids)
         except KeyError as error:
             (id_,) = error.args
             raise DataError(
                 f"Token id {id_} at position {ids.index(id_)} is not in the vocabulary; "
                 "align responses with the tokenizer of the policy that sampled them."
             ) from error
-        text, extents = self._vocabulary.extents(ids, tokens)
         return Alignment(text, tuple(starmap(_span, extents)))

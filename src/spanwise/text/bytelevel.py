@@ -1,34 +1,49 @@
 """Byte-level BPE (GPT-2 and its heirs): each character of a token string stands for one byte of the text.
 
-A token may end inside a character; whatever shares the bytes of a character has the whole of it. Special tokens
-are None among the token strings. Knows nothing of ids or segments.
+A token may end inside a character; whatever shares the bytes of a character has the whole of it. Knows nothing of
+segments.
 """
 
 from collections.abc import Sequence
 from functools import cache
 from itertools import accumulate
 
-from spanwise.text.decoding import Extents, consecutive
+from spanwise.text.decoding import Extents, TokenOf, consecutive
 
 
 class ByteLevelDecoding:
     """Follows the bytes of the tokens; each token is looked at once and then remembered."""
 
-    def __init__(self) -> None:
-        self._bytes_of = cache(_bytes_of)
-        self._text_of = cache(_text_of)
+    def __init__(self, token: TokenOf) -> None:
+        self._token = token
+        self._bytes = cache(self._bytes_of)
+        self._text = cache(self._text_of)
 
-    def extents(self, tokens: Sequence[str | None]) -> tuple[str, Extents]:
+    def extents(self, ids: Sequence[int]) -> tuple[str, Extents]:
         """The text and the extents; bytes that are no UTF-8 become U+FFFD."""
-        pieces = list(map(self._text_of, tokens))
-        if _UNFINISHED not in pieces:
-            return "".join(pieces), consecutive(pieces)
-        byte_pieces = list(map(self._bytes_of, tokens))
+        pieces = list(map(self._text, ids))
+        text = "".join(pieces)
+        if _UNFINISHED not in text:
+            return text, consecutive(pieces)
+        byte_pieces = list(map(self._bytes, ids))
         text, owner = _characters_of_bytes(b"".join(byte_pieces))
         return text, [
             (owner[start], owner[end - 1] + 1 if end > start else owner[start])
             for start, end in consecutive(byte_pieces)
         ]
+
+    def _bytes_of(self, id_: int) -> bytes:
+        """A token outside the byte alphabet (one that was added as plain text) stands for itself."""
+        token = self._token(id_) or ""
+        known = all(character in _BYTE_OF for character in token)
+        return bytes(_BYTE_OF[character] for character in token) if known else token.encode()
+
+    def _text_of(self, id_: int) -> str:
+        """What the token writes by itself; _UNFINISHED where that depends on its neighbours."""
+        try:
+            return self._bytes_of(id_).decode()
+        except UnicodeDecodeError:
+            return _UNFINISHED
 
 
 def _byte_alphabet() -> dict[str, int]:
@@ -41,22 +56,6 @@ def _byte_alphabet() -> dict[str, int]:
 _BYTE_OF = _byte_alphabet()
 _UNFINISHED = "\udcff"
 """Stands for what a token writes that holds a part of a character: a lone surrogate, which is no text."""
-
-
-def _bytes_of(token: str | None) -> bytes:
-    """A token outside the byte alphabet (one that was added as plain text) stands for itself."""
-    if token is None:
-        return b""
-    known = all(character in _BYTE_OF for character in token)
-    return bytes(_BYTE_OF[character] for character in token) if known else token.encode()
-
-
-def _text_of(token: str | None) -> str:
-    """What the token writes by itself; _UNFINISHED where that depends on its neighbours."""
-    try:
-        return _bytes_of(token).decode()
-    except UnicodeDecodeError:
-        return _UNFINISHED
 
 
 def _characters_of_bytes(data: bytes) -> tuple[str, list[int]]:

@@ -1,11 +1,12 @@
-"""What a tokenizer says about sampled ids: the token string of each, and the text of all.
+"""What a tokenizer says about sampled ids: the text of all and the characters of each.
 
 Tokenizers are taken as they quack, so that this layer imports neither tokenizers nor transformers. Knows
-nothing of segments; `decoding.py` holds the rules by which token strings become text.
+nothing of segments; `decoding.py` and `bytelevel.py` hold the rules by which tokens become text.
 """
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Protocol
 
 from spanwise.text.bytelevel import ByteLevelDecoding
@@ -20,43 +21,44 @@ for runs of byte tokens."""
 class Vocabulary(Protocol):
     """One tokenizer, seen through its ids."""
 
-    def token(self, id_: int) -> str | None:
-        """The token string, None for a special token; raises KeyError for an id that is not in the vocabulary."""
-        ...
-
-    def extents(self, ids: Sequence[int], tokens: Sequence[str | None]) -> tuple[str, Extents]:
-        """The text of `ids`, of which `tokens` are the strings, and the extent of each."""
+    def extents(self, ids: Sequence[int]) -> tuple[str, Extents]:
+        """The text of `ids` and the extent of each; raises KeyError for an id that is not in the vocabulary."""
         ...
 
 
 class RustVocabulary:
-    """A `tokenizers.Tokenizer`, whose decoder can be read and followed."""
+    """A `tokenizers.Tokenizer`, whose decoder is followed where it is of a known kind."""
 
     def __init__(self, backend: Any) -> None:
         self._backend = backend
         added: Mapping[int, Any] = backend.get_added_tokens_decoder()
         self._special = {id_ for id_, token in added.items() if token.special}
-        self._bytes: ByteLevelDecoding | None = None
-        self._pieces: PieceDecoding | None = None
-        kinds = _decoder_kinds(backend.decoder)
-        if kinds == {"ByteLevel"}:
-            self._bytes = ByteLevelDecoding()
-        elif kinds and (kinds <= _PIECEWISE or kinds <= _WITH_BYTES):
-            self._pieces = PieceDecoding(backend.decoder.decode, byte_fallback="ByteFallback" in kinds)
+        self._token = cache(self._look_up)
+        self._decoding = self._known_decoding()
 
-    def token(self, id_: int) -> str | None:
+    def extents(self, ids: Sequence[int]) -> tuple[str, Extents]:
+        if self._decoding:
+            return self._decoding.extents(ids)
+        special = [self._token(id_) is None for id_ in ids]
+        return prefix_extents(special, lambda count: self._backend.decode(ids[:count]))
+
+    def _known_decoding(self) -> Vocabulary | None:
+        decoder = self._backend.decoder
+        kinds = _decoder_kinds(decoder)
+        if kinds == {"ByteLevel"}:
+            return ByteLevelDecoding(self._token)
+        if kinds and kinds <= _PIECEWISE:
+            return PieceDecoding(self._token, decoder.decode, {})
+        if kinds and kinds <= _WITH_BYTES:
+            found = {self._backend.token_to_id(f"<0x{byte:02X}>"): byte for byte in range(256)}
+            return PieceDecoding(self._token, decoder.decode, {id_: b for id_, b in found.items() if id_ is not None})
+        return None
+
+    def _look_up(self, id_: int) -> str | None:
         token = self._backend.id_to_token(id_) if 0 <= id_ < 2**32 else None  # the library counts in 32 bits
         if token is None:
             raise KeyError(id_)
         return None if id_ in self._special else token
-
-    def extents(self, ids: Sequence[int], tokens: Sequence[str | None]) -> tuple[str, Extents]:
-        """Follows the decoder where it is of a known kind, else decodes every prefix."""
-        if self._bytes:
-            return self._bytes.extents(tokens)
-        if self._pieces:
-            return self._pieces.extents(tokens)
-        return prefix_extents(tokens, lambda count: self._backend.decode(ids[:count]))
 
 
 class PlainVocabulary:
@@ -66,14 +68,11 @@ class PlainVocabulary:
         self._tokenizer = tokenizer
         self._special: set[int] = set(tokenizer.all_special_ids)
 
-    def token(self, id_: int) -> str | None:
-        if not 0 <= id_ < len(self._tokenizer):
-            raise KeyError(id_)
-        return None if id_ in self._special else self._tokenizer.convert_ids_to_tokens(id_)
-
-    def extents(self, ids: Sequence[int], tokens: Sequence[str | None]) -> tuple[str, Extents]:
-        """Decodes every prefix."""
-        return prefix_extents(tokens, lambda count: self._decode(ids[:count]))
+    def extents(self, ids: Sequence[int]) -> tuple[str, Extents]:
+        for id_ in ids:
+            if not 0 <= id_ < len(self._tokenizer):
+                raise KeyError(id_)
+        return prefix_extents([id_ in self._special for id_ in ids], lambda count: self._decode(ids[:count]))
 
     def _decode(self, ids: Sequence[int]) -> str:
         return self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
