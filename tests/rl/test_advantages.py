@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spanwise.rl.advantages import masked_gae
@@ -31,6 +31,7 @@ def gae_cases(draw):
     return draw(grid), draw(grid), draw(mask), draw(unit), draw(unit)
 
 
+@settings(deadline=None)
 @given(gae_cases())
 def test_equals_the_quadratic_definition_for_every_mask(case):
     rewards, values, mask, gamma, gae_lambda = case

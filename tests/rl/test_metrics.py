@@ -65,7 +65,8 @@ def test_kl_and_values():
 def test_entropy_estimate_agrees_with_the_entropy_of_the_distribution(tmp_path):
     trainer = small_trainer(tmp_path, rollout={"prompts_per_step": 8, "samples_per_prompt": 40})
     drawn = trainer.rollout(1)
-    estimated = trainer.learn(drawn, 1)["response/entropy"]
+    experience = trainer.make_experience(drawn, kl_coef=0.0)
+    estimated = experience_metrics(experience, kl_coef=0.0)["response/entropy"]
     true = trainer.reference.logprobs(
         drawn.prompts, drawn.responses.ids, drawn.responses.mask, sampling=trainer.config.sampling, entropy=True
     ).entropy

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spanwise.rl.normalize import masked_mean, masked_normalize, masked_variance
@@ -19,6 +19,7 @@ def masked_rows(draw):
     return values.reshape(rows, columns).double(), mask.reshape(rows, columns)
 
 
+@settings(deadline=None)
 @given(masked_rows())
 def test_mean_is_zero_and_variance_one_under_the_mask(case):
     values, mask = case
@@ -31,6 +32,7 @@ def test_mean_is_zero_and_variance_one_under_the_mask(case):
     assert (normal[~mask] == 0).all()
 
 
+@settings(deadline=None)
 @given(masked_rows())
 def test_without_centring_the_variance_is_one_and_zeros_stay_zero(case):
     values, mask = case
@@ -43,6 +45,7 @@ def test_without_centring_the_variance_is_one_and_zeros_stay_zero(case):
     assert (scaled[mask].sign() == counted.sign()).all()
 
 
+@settings(deadline=None)
 @given(masked_rows(), st.floats(-1e6, 1e6))
 def test_what_lies_under_the_mask_has_no_influence(case, noise):
     values, mask = case
