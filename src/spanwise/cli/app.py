@@ -8,17 +8,10 @@ from spanwise.cli import evaluate, feedback, generate, report, reward, rl, sft, 
 from spanwise.cli.quickstart import quickstart
 from spanwise.errors import SpanwiseError
 
-TRAINING_PACKAGES = {
-    "accelerate",
-    "jaxtyping",
-    "jinja2",
-    "matplotlib",
-    "peft",
-    "scipy",
-    "sklearn",
-    "torch",
-    "transformers",
-}
+TRAINING_PACKAGES = frozenset(
+    {"jaxtyping", "jinja2", "matplotlib", "rapidfuzz", "rouge_score", "scipy", "sklearn", "torch", "transformers"}
+)
+"""What the extra `train` installs."""
 
 app = typer.Typer(
     name="spanwise",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import cast
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from spanwise.errors import CheckpointError
@@ -44,9 +45,9 @@ def load_reward_model(path: str | Path) -> tuple[SpanRewardModel, PreTrainedToke
             "`spanwise reward train` and give its checkpoints/best folder."
         )
     try:
-        model = SpanRewardModel.from_pretrained(path)
+        model = SpanRewardModel.from_pretrained(path, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(path)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(f"{path}: the reward model is damaged ({_first_line(error)}); train it again.") from error
     return model.eval(), cast("PreTrainedTokenizerBase", tokenizer)
 
@@ -54,9 +55,9 @@ def load_reward_model(path: str | Path) -> tuple[SpanRewardModel, PreTrainedToke
 def load_backbone(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The pretrained model at a folder or Hub name, to put heads on; CheckpointError where there is none."""
     try:
-        model = AutoModel.from_pretrained(name)
+        model = AutoModel.from_pretrained(name, dtype=torch.float32)  # whatever it was saved in, heads learn in float32
         tokenizer = AutoTokenizer.from_pretrained(name)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise CheckpointError(
             f"backbone: {name!r} cannot be loaded ({_first_line(error)}); give a Hugging Face model folder or name."
         ) from error

@@ -20,6 +20,7 @@ from spanwise.sim.annotator import NoiseConfig, annotate
 from spanwise.sim.demonstrations import Slips, write_demonstration
 from spanwise.sim.oracle import FACT_ERRORS, RELEVANCE_ERRORS, judge
 from spanwise.sim.world import SimItem, make_items
+from spanwise.text.spans import normalize_newlines
 
 SIM_METRICS: dict[str, MetricInfo] = {
     "relevance_error": MetricInfo(
@@ -74,7 +75,7 @@ def sample_texts(
         prompts = policy.encode_prompts([item.record.model_input for item in items[start : start + batch]])
         answers = policy.generate(prompts, sampling=sampling, samples_per_prompt=samples, generator=generator)
         pairs = [
-            (policy.decode(ids), cut)
+            (_storable(policy.decode(ids)), cut)
             for ids, cut in zip(answers.token_lists(), answers.truncated.tolist(), strict=True)
         ]
         rows += [pairs[place : place + samples] for place in range(0, len(pairs), samples)]
@@ -130,3 +131,8 @@ def score_answers(items: Sequence[SimItem], answers: Answers, *, seed: int) -> d
         metric: ScoreTable.from_ratios(dict(zip(ids, values, strict=True)), seed=seed)
         for metric, values in ratios.items()
     }
+
+
+def _storable(text: str) -> str:
+    """A byte-level policy can emit any character; records hold neither carriage returns nor NUL."""
+    return normalize_newlines(text).replace("\0", "\ufffd")

@@ -1,0 +1,56 @@
+"""The front door: one sentence and exit code 2 for what the user can mend, no traceback, a helpful list of commands."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMANDS = ("quickstart", "text", "feedback", "sft", "reward", "rl", "generate", "evaluate", "report")
+
+
+def _run(*words: str, cwd: Path | None = None, code: str = "") -> subprocess.CompletedProcess[str]:
+    program = f"{code}\nfrom spanwise.cli import main\nmain()"
+    return subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, check=False, cwd=cwd, timeout=120
+    )
+
+
+def test_help_lists_every_command_without_loading_torch() -> None:
+    done = _run("--help", code="import sys; sys.modules['torch'] = None")
+    assert done.returncode == 0, done.stderr
+    for command in COMMANDS:
+        assert command in done.stdout
+
+
+def test_a_missing_training_package_is_named_with_the_remedy(tmp_path: Path) -> None:
+    done = _run("quickstart", "--out", str(tmp_path / "out"), code="import sys; sys.modules['torch'] = None")
+    assert done.returncode == 2
+    assert "spanwise[train]" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", [("sft",), ("rl",), ("generate",), ("evaluate",), ("reward", "train")])
+def test_a_missing_config_is_one_sentence_and_exit_code_2(command: tuple[str, ...], tmp_path: Path) -> None:
+    done = _run(*command, "no-such.yaml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "no-such.yaml" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == [], "nothing is written"
+
+
+@pytest.mark.parametrize("command", [("sft",), ("rl",), ("generate",), ("evaluate",), ("reward", "train")])
+def test_an_unknown_key_is_named_with_its_neighbour(command: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("sed: 1\n")
+    done = _run(*command, "c.yaml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "sed" in done.stderr
+    assert "c.yaml" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_quickstart_refuses_a_folder_that_holds_something(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("keep me")
+    done = _run("quickstart", "--out", str(tmp_path))
+    assert done.returncode == 2
+    assert (tmp_path / "mine.txt").read_text() == "keep me"

@@ -1,0 +1,58 @@
+"""The README is true: its links lead somewhere, its commands exist, its program binds to the library."""
+
+import ast
+import importlib
+import re
+from pathlib import Path
+
+import click
+import pytest
+import typer
+
+from spanwise.cli import app
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "recipes").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files_of_the_repository(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_in_the_pages_exist(page: Path) -> None:
+    root = typer.main.get_command(app)
+    for line in re.findall(r"^ {4}(?:\$ )?spanwise ([a-z][a-z -]*)", page.read_text(), flags=re.MULTILINE):
+        command: click.Command = root
+        for word in line.split():
+            if not isinstance(command, click.Group):
+                break
+            assert word in command.commands, f"{page.name}: spanwise {line}"
+            command = command.commands[word]
+
+
+def test_make_targets_in_the_readme_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target in set(re.findall(r"`?make ([a-z-]+)", README)) - {"are"}:
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), f"make {target}"
+
+
+def test_names_that_the_program_imports_exist() -> None:
+    (program,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    for node in ast.walk(ast.parse(program)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            module = importlib.import_module(node.module)
+            assert all(hasattr(module, alias.name) for alias in node.names), node.module
+
+
+def test_the_tree_names_every_part_of_the_package() -> None:
+    tree = README[README.index("## The tree") :]
+    parts = {path.stem for path in (ROOT / "src" / "spanwise").iterdir() if not path.name.startswith("__")}
+    assert not [part for part in parts if part not in tree]
+
+
+def test_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 200
