@@ -6,7 +6,7 @@ Sources (models, rules, services, judges) know nothing of tokens, weights or RL.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from spanwise.feedback.schema import Passage
 from spanwise.text.spans import Span
@@ -55,6 +55,7 @@ class SegmentScores:
     missing: Unscored | None = None
 
 
+@runtime_checkable
 class RewardSource(Protocol):
     """Anything that scores spans of responses. Pure but for caches; order and number of samples are kept."""
 

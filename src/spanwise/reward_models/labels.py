@@ -5,7 +5,7 @@ models or torch. Nothing is dropped silently: every label that is not made is co
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,8 +15,10 @@ from spanwise.config import Config
 from spanwise.feedback.schema import FeedbackRecord, Response, SpanMark
 from spanwise.reward_models.coverage import coverages
 from spanwise.scores import Density
-from spanwise.text.segments import Segmenter, get_segmenter
+from spanwise.text.segments import get_segmenter
 from spanwise.text.spans import Span
+
+Segmenter = Callable[[str], tuple[Span, ...]]
 
 
 class SpanRule(Config):

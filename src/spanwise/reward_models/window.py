@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 
 from spanwise.feedback.schema import Passage
 
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"\w{4,}|\d+")
+"""Longer words and numbers: short words are in every sentence."""
 
 
 def without_least_related(

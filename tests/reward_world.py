@@ -51,7 +51,8 @@ def records(count, purpose="world"):
 def tiny_bert():
     """(model, tokenizer) of a fresh tiny BERT with whole words as tokens."""
     text = " ".join(r.text.lower() for item in records(60) for r in item.responses)
-    words = sorted({*text.split(), *"question : context wikipage text answer ? what house others say".split()})
+    extra = ("question", ":", "context", "wikipage", "text", "answer", "?", "what", "house", "others", "say")
+    words = sorted({*text.split(), *extra})
     vocabulary = {word: number for number, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *words])}
     inner = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     inner.normalizer = normalizers.BertNormalizer()
