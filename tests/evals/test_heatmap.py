@@ -80,14 +80,14 @@ def test_colour_begins_at_the_visible_text(text, lead, body):
 
 def test_a_score_colours_its_token_fully_and_the_words_before_it_palely():
     found = tint((0.0, 0.0, 0.5, 0.0, -1.0, None, 0.001), 1.0)
-    assert [(one.strength, one.sign) for one in found] == [
-        (pytest.approx(0.15), ""),
-        (pytest.approx(0.15), ""),
-        (0.5, "+"),
-        (pytest.approx(-0.3), ""),
-        (-1.0, "\u2212"),
-        (None, "?"),
-        (0.0, ""),
+    assert [(one.strength, one.sign, one.gap) for one in found] == [
+        (pytest.approx(0.15), "", 0.0),
+        (pytest.approx(0.15), "", pytest.approx(0.15)),
+        (0.5, "+", pytest.approx(0.15)),
+        (pytest.approx(-0.3), "", 0.0),
+        (-1.0, "\u2212", pytest.approx(-0.3)),
+        (None, "?", 0.0),
+        (0.0, "", 0.0),
     ]
     assert {one.strength for one in tint((0.0, 0.0), 0.0)} == {0.0}
 

@@ -1,3 +1,5 @@
+import base64
+import hashlib
 import json
 import re
 from html.parser import HTMLParser
@@ -65,6 +67,9 @@ def test_the_page_fetches_nothing(report, page):
     assert [tag for tag, _ in page.tags if tag in ("link", "img", "iframe", "object", "base", "form")] == []
     policy = page.all("meta", **{"http-equiv": "Content-Security-Policy"})[0]["content"]
     assert policy.startswith("default-src 'none'")
+    (script,) = re.findall("<script>(.*?)</script>", text, flags=re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    assert f"script-src 'sha256-{digest}'" in policy  # else the page's own script would not run
 
 
 def test_the_headline_is_the_verdict_in_words(report, page):
@@ -106,7 +111,7 @@ def test_tokens_carry_their_scores_and_signs(page):
     answers = page.all("article")
     tints = [json.loads(found["data-tints"]) for found in answers]
     assert all({"total", *SOURCES} <= set(found) for found in tints)
-    assert all(-1 <= strength <= 1 for found in tints for own in found.values() for strength, _ in own)
+    assert all(-1 <= strength <= 1 for found in tints for own in found.values() for strength, _, _ in own)
     assert {found["value"] for found in page.all("input", type="radio")} == {"total", *SOURCES, "KL"}
 
 
@@ -165,7 +170,7 @@ def test_hostile_text_is_shown_and_never_run(tmp_path):
     assert "{{ 7 * 7 }}" in found.text
     assert not re.search("[\u202a-\u202e\ufeff\x07]", text)
     answer = found.all("article")[0]
-    assert json.loads(answer["data-tints"])["total"] == [[1.0, "+"], [None, "?"], [0.0, ""]]
+    assert json.loads(answer["data-tints"])["total"] == [[1.0, "+", 0.0], [None, "?", 0.0], [0.0, "", 0.0]]
 
 
 def test_runs_with_holes_say_what_is_missing(tmp_path):

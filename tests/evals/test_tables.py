@@ -40,6 +40,7 @@ def test_differences_say_their_verdict_and_basis(results):
         ({"pair_accuracy": 0.55, "longer_wins": 0.4}, "Pair accuracy", "not above a trivial rule"),
         ({"pair_accuracy": 0.65, "longer_wins": 0.4, "first_listed_wins": 0.6}, "Pair accuracy", ""),
         ({"accuracy": 0.6}, "Accuracy", ""),
+        ({"accuracy": 0.8, "majority_accuracy": 0.7, "calibration_error": 0.0}, "Calibration error", ""),
     ],
 )
 def test_a_head_that_a_trivial_rule_beats_is_told(metrics, name, note):

@@ -82,6 +82,8 @@ class Tint:
     strength: float | None
     sign: str
     """What is written at the token, so that colour is not all; empty where the token has no score of its own."""
+    gap: float = 0.0
+    """The shade of the space before the token: that of the words which lead up to a score, none where they begin."""
 
 
 def tint(values: Sequence[float | None], largest_value: float) -> tuple[Tint, ...]:
@@ -91,17 +93,26 @@ def tint(values: Sequence[float | None], largest_value: float) -> tuple[Tint, ..
     """
     tints: list[Tint] = []
     ahead = 0.0
-    for value in reversed(values):
-        strength = None if value is None else value / largest_value if largest_value else 0.0
+    for place in reversed(range(len(values))):
+        strength = _strength(values[place], largest_value)
+        begins = place == 0 or _strength(values[place - 1], largest_value) != 0.0
         if strength is None:
             tints.append(Tint(None, "?"))
             ahead = 0.0
-        elif abs(strength) < _VISIBLE:
-            tints.append(Tint(ahead, ""))
-        else:
-            tints.append(Tint(strength, "+" if strength > 0 else MINUS))
-            ahead = strength * _LEADING
+            continue
+        own = strength or ahead
+        ahead = strength * _LEADING or ahead
+        sign = "+" if strength > 0 else MINUS if strength < 0 else ""
+        tints.append(Tint(own, sign, 0.0 if begins else ahead))
     return tuple(reversed(tints))
+
+
+def _strength(value: float | None, largest_value: float) -> float | None:
+    """The share of the largest score, 0 where that is too little to be seen."""
+    if value is None:
+        return None
+    share = value / largest_value if largest_value else 0.0
+    return share if abs(share) >= _VISIBLE else 0.0
 
 
 def place_tokens(response: str, tokens: Sequence[str]) -> list[Span | None]:

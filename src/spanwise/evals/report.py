@@ -203,14 +203,13 @@ def _yaml_text(value: object) -> str:
 
 
 def _tint_json(tints: Mapping[str, Sequence[Tint]]) -> str:
-    """Strengths and signs by source, as report.js reads them."""
-    return json.dumps(
-        {
-            source: [[None if one.strength is None else round(one.strength, 3), one.sign] for one in own]
-            for source, own in tints.items()
-        },
-        separators=(",", ":"),
-    )
+    """Strengths, signs and gaps by source, as report.js reads them."""
+    known = {source: [(one.strength, one.sign, one.gap) for one in own] for source, own in tints.items()}
+    rounded = {
+        source: [[strength and round(strength, 3), sign, round(gap, 3)] for strength, sign, gap in own]
+        for source, own in known.items()
+    }
+    return json.dumps(rounded, separators=(",", ":"))
 
 
 def _assets() -> dict[str, Markup | str]:

@@ -165,10 +165,10 @@ def _quality_cell(quality: RewardModelQuality, name: str) -> Cell:
     if value is None:
         return Cell(NOT_RUN)
     shares = [share for rule in TRIVIAL_RULES.get(name, ()) if (share := quality.metrics.get(rule)) is not None]
-    bar = max((max(share, 1 - share) for share in shares), default=0.0)
+    beaten = not shares or value > max(max(share, 1 - share) for share in shares)
     whole = value.is_integer() and name not in TRIVIAL_RULES and (abs(value) > 1 or name in COUNTS)
     text = f"{value:,.0f}" if whole else f"{value:.3f}" if abs(value) < 100 else plain(value)
-    return Cell(text, note="not above a trivial rule" if value <= bar else "")
+    return Cell(text, note="" if beaten else "not above a trivial rule")
 
 
 def _arrow(info: MetricInfo) -> str:

@@ -5,16 +5,18 @@ for (const gallery of document.querySelectorAll("[data-gallery]")) {
   const readout = gallery.querySelector(".readout");
   const answers = [...gallery.querySelectorAll("[data-tints]")].map((element) => ({
     tints: JSON.parse(element.dataset.tints),
-    tokens: [...element.querySelectorAll(".t")],
+    tokens: [...element.querySelectorAll("[data-i]")],
   }));
   const paint = (source) => {
     for (const { tints, tokens } of answers) {
       for (const token of tokens) {
-        const [strength, sign] = tints[source]?.[token.dataset.i] ?? [0, ""];
-        if (sign) token.dataset.sign = sign;
+        const [strength, sign, gap] = tints[source]?.[token.dataset.i] ?? [0, "", 0];
+        const isGap = token.className === "gap";
+        const shade = isGap ? gap : strength;
+        if (sign && !isGap) token.dataset.sign = sign;
         else delete token.dataset.sign;
-        token.style.setProperty("--h", Math.abs(strength).toFixed(3));
-        token.style.setProperty("--hue", strength > 0 ? "var(--pos)" : "var(--neg)");
+        token.style.setProperty("--h", Math.abs(shade).toFixed(3));
+        token.style.setProperty("--hue", shade > 0 ? "var(--pos)" : "var(--neg)");
       }
     }
     for (const element of gallery.querySelectorAll("[data-scale]")) {
