@@ -3,9 +3,9 @@
     python experiments/qa_feedback_reward_models.py --data ../shared/data/qa_feedback --out runs/qa_feedback
 
 Arms, from trivial to full: the majority class; a logistic regression on 14 surface features; linear heads on all
-serving-time features; linear heads on these and on the frozen states of a pretrained encoder. Strengths of the penalty
-are chosen by cross-validation inside each training fold, never on the fold that is judged. Writes results.json and
-table.md; every interval is a bootstrap over questions.
+serving-time features; with --states, linear heads on these and on the frozen states of a pretrained encoder.
+Strengths of the penalty are chosen by cross-validation inside each training fold, never on the fold that is judged.
+Writes results.json and table.md; every interval is a bootstrap over questions.
 """
 
 import argparse
@@ -46,7 +46,8 @@ RULES = {"relevance": RelevanceRule(), "factuality": FactualityRule()}
 PAPER = {"relevance": 0.696, "factuality": 0.778, "completeness": 0.709, "preference": 0.572}
 SURFACE = len(SURFACE_FEATURES)
 STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03)
-STATE_SCALES = (0.1, 0.2, 0.4)
+STATE_SCALES = (0.1, 0.3)
+STATE_STRENGTHS = (0.001, 0.003, 0.01)
 ARMS = ("surface", "features", "features+states")
 
 
@@ -80,11 +81,12 @@ def main() -> None:
     records = load_feedback(options.data)[: options.limit]
     fold = np.array(folds_by_question(records, count=options.folds, seed=options.seed))
     labelled, left_out = label_records(records, spans=RULES, completeness=CompletenessRule(source="coverage"))
-    heads = _judged(labelled, _states(records, options))
+    heads = _judged(labelled, _states(records, options) if options.states else {})
+    arms = ARMS if options.states else ARMS[:-1]
     result: dict[str, Any] = {"records": len(records), "left_out": left_out, "folds": options.folds, "heads": {}}
-    result["variants_per_fold"] = {arm: len(_grid(arm)) for arm in ARMS}
+    result["variants_per_fold"] = {arm: len(_grid(arm)) for arm in arms}
     for head, data in heads.items():
-        result["heads"][head] = _compare(data, fold, [record.id for record in records], options.seed)
+        result["heads"][head] = _compare(data, arms, fold, [record.id for record in records], options.seed)
     result["minutes"] = round((time.time() - started) / 60, 1)
     write_json(options.out / "results.json", result)
     write_text(options.out / "table.md", _table(result))
@@ -124,7 +126,7 @@ States = dict[tuple[int, int], dict[str, np.ndarray]]
 def _judged(labelled: Sequence[RecordLabels], states: States) -> dict[str, Judged]:
     heads = {head: _segments(labelled, states, head) for head in RULES}
     rows = [
-        (response_features(_sample(labels.record, place)), states[number, place]["sequence"][0])
+        (response_features(_sample(labels.record, place)), _state(states, number, place, "sequence", 1)[0])
         for number, labels in enumerate(labelled)
         for place in range(len(labels.record.responses))
     ]
@@ -152,10 +154,14 @@ def _segments(labelled: Sequence[RecordLabels], states: States, head: str) -> Ju
             known = [index for index, segment in enumerate(segments) if segment.correct is not None]
             spans = [segment.span for segment in segments]
             features.append(segment_features(_sample(labels.record, place), spans)[known])
-            hidden.append(states[number, place][RULES[head].density][known])
+            hidden.append(_state(states, number, place, RULES[head].density, len(spans))[known])
             right += [segments[index].correct == 1 for index in known]
             record += [number] * len(known)
     return Judged(np.concatenate(features), np.concatenate(hidden), np.array(record), np.array(right))
+
+
+def _state(states: States, number: int, place: int, density: str, count: int) -> np.ndarray:
+    return states[number, place][density] if states else np.zeros((count, 0))
 
 
 def _sample(record: FeedbackRecord, place: int) -> Sample:
@@ -165,11 +171,13 @@ def _sample(record: FeedbackRecord, place: int) -> Sample:
 def _grid(arm: str) -> list[tuple[float, float]]:
     if arm == "surface":
         return [(1.0, 1.0)]
-    return list(itertools.product(STRENGTHS, STATE_SCALES if arm == "features+states" else (1.0,)))
+    if arm == "features":
+        return [(strength, 1.0) for strength in STRENGTHS]
+    return list(itertools.product(STATE_STRENGTHS, STATE_SCALES))
 
 
-def _compare(data: Judged, fold: np.ndarray, ids: Sequence[str], seed: int) -> dict[str, Any]:
-    logits = {arm: _out_of_fold(data, arm, fold, seed) for arm in ARMS}
+def _compare(data: Judged, arms: Sequence[str], fold: np.ndarray, ids: Sequence[str], seed: int) -> dict[str, Any]:
+    logits = {arm: _out_of_fold(data, arm, fold, seed) for arm in arms}
     found: dict[str, Any] = {"items": len(data.right), "majority": _majority(data)}
     tables = {arm: _accuracy(data, values, ids) for arm, values in logits.items()}
     for arm, values in logits.items():
@@ -271,7 +279,7 @@ def _table(result: dict[str, Any]) -> str:
     ]
     for head, found in result["heads"].items():
         lines.append(f"| {head} | {found['items']} | majority | {found['majority']:.3f} | | | .500 | |")
-        lines += [_row(arm, found[arm]) for arm in ARMS]
+        lines += [_row(arm, found[arm]) for arm in ARMS if arm in found]
         lines.append(f"| | | paper, 2,853 answers | {PAPER[head]:.3f} | | | | |")
     return "\n".join([*lines, ""])
 
@@ -303,6 +311,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder of dev_feedback.json.gz")
     parser.add_argument("--out", type=Path, required=True, help="folder for results.json and table.md")
     parser.add_argument("--backbone", default="", help="Hugging Face encoder; default: the installed all-MiniLM-L6-v2")
+    parser.add_argument("--states", action="store_true", help="also fit heads on frozen states of the encoder")
     parser.add_argument("--layer", type=int, default=4, help="which layer's states are read")
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
