@@ -1,4 +1,4 @@
-"""A task so small that a reward model learns it in seconds, and a tiny BERT beside the shared tiny Llama.
+"""A task so small that a reward model learns it in seconds, and a tiny BERT and a tiny Llama to learn it.
 
 Answers are two sentences each; a colour is right, a weekday is a wrong fact and an animal is irrelevant. What is
 missing is counted, and the answer with fewer errors is preferred.
@@ -6,13 +6,14 @@ missing is counted, and the answer with fewer errors is preferred.
 
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from spanwise.feedback.schema import Evidence, FeedbackRecord, MissingInfo, Passage, Preference, Response, mark
 from spanwise.seeding import numpy_generator
 
 COLOURS, DAYS, ANIMALS = ("red", "blue", "green"), ("monday", "friday", "sunday"), ("cow", "dog", "hen")
 FRAMES = ("the house was then called {} .", "some people have said {} too .")
+SHAPE = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
 PASSAGE = Passage(title="house", sentences=("the house was called red .", "others say blue ."))
 
 
@@ -50,10 +51,7 @@ def records(count, purpose="world"):
 
 def tiny_bert():
     """(model, tokenizer) of a fresh tiny BERT with whole words as tokens."""
-    text = " ".join(r.text.lower() for item in records(60) for r in item.responses)
-    extra = ("question", ":", "context", "wikipage", "text", "answer", "?", "what", "house", "others", "say")
-    words = sorted({*text.split(), *extra})
-    vocabulary = {word: number for number, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *words])}
+    vocabulary = _vocabulary("[PAD]", "[UNK]", "[CLS]", "[SEP]")
     inner = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     inner.normalizer = normalizers.BertNormalizer()
     inner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -61,17 +59,32 @@ def tiny_bert():
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=inner, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
     )
-    config = BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        max_position_embeddings=256,
+    return _seeded(BertModel, BertConfig(vocab_size=len(vocabulary), max_position_embeddings=256, **SHAPE)), tokenizer
+
+
+def tiny_decoder():
+    """(model, tokenizer) of a fresh tiny Llama with whole words as tokens."""
+    vocabulary = _vocabulary("<pad>", "<unk>", "</s>")
+    inner = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    inner.normalizer = normalizers.Lowercase()
+    inner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, pad_token="<pad>", unk_token="<unk>", eos_token="</s>")
+    config = LlamaConfig(
+        vocab_size=len(vocabulary), max_position_embeddings=256, initializer_range=0.15, pad_token_id=0, **SHAPE
     )
+    return _seeded(LlamaForCausalLM, config), tokenizer
+
+
+def _vocabulary(*special):
+    text = " ".join(r.text.lower() for item in records(60) for r in item.responses)
+    extra = ("question", ":", "context", "wikipage", "text", "answer", "?", "what", "house", "others", "say")
+    return {word: number for number, word in enumerate([*special, *sorted({*text.split(), *extra})])}
+
+
+def _seeded(kind, config):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return BertModel(config), tokenizer
+        return kind(config)
 
 
 def _winner(first, second):

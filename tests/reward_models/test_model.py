@@ -57,6 +57,17 @@ def test_logits_are_the_heads_on_the_pooled_states(name, pooling):
     assert logits == []
 
 
+@pytest.mark.parametrize("name", BACKBONES)
+def test_the_weights_of_the_backbone_arrive_and_no_global_number_is_drawn(name):
+    body, _ = BACKBONES[name]()
+    before = {key: tensor.clone() for key, tensor in body.base_model.state_dict().items()}
+    state = torch.random.get_rng_state()
+    model = build_reward_model(body, HEADS, window=64, generator=torch.Generator())
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert before.keys() == model.backbone.state_dict().keys()
+    assert all(torch.equal(before[key], tensor) for key, tensor in model.backbone.state_dict().items())
+
+
 def test_auto_pooling_follows_the_direction_of_reading():
     assert built("llama")[0].config.pooling == "last"
     assert built("bert")[0].config.pooling == "mean"

@@ -160,7 +160,8 @@ def build_reward_model(
         pad_token_id=inner.pad_token_id,
     )
     config.set_heads(heads)
-    model = SpanRewardModel(config, backbone=body)
+    with torch.random.fork_rng():  # layers draw their first weights from the global generator
+        model = SpanRewardModel(config, backbone=body)
     nn.init.normal_(model.heads.weight, std=0.02, generator=generator)
     nn.init.zeros_(model.heads.bias)
     return model
