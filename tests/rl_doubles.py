@@ -5,13 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from spanwise.rewards.pipeline import RewardPipeline
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from spanwise.feedback.prompts import PromptRecord
 from spanwise.models.policy import Policy
 from spanwise.rewards.mixture import MixtureConfig, SourceWeight
+from spanwise.rewards.pipeline import RewardPipeline
 from spanwise.rl.algorithms.ppo import PPO
 from spanwise.rl.config import TrainerConfig
 from spanwise.rl.trainer import Trainer, TrainerParts

@@ -1,6 +1,6 @@
 """`docs/results.md` as a function of a study's `ExperimentResults`: every number comes from there, none by hand."""
 
-from spanwise.evals.numbers import interval
+from spanwise.evals.numbers import mean_and_interval
 from spanwise.evals.results import Comparison, ExperimentResults
 from spanwise.tasks.sim_study import ABLATIONS, FINE_GRAINED
 
@@ -51,7 +51,7 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 def _arm_table(results: ExperimentResults) -> str:
     head = ["arm", *(info.label for info in results.metrics.values())]
     rows = [
-        [arm.label, *(interval(arm.metrics.get(name), info) for name, info in results.metrics.items())]
+        [arm.label, *(mean_and_interval(arm.metrics.get(name), info) for name, info in results.metrics.items())]
         for arm in results.arms.values()
     ]
     return _table(head, rows)
@@ -62,7 +62,7 @@ def _difference_table(comparisons: list[Comparison], results: ExperimentResults)
         [
             f"{results.arms[c.arm].label} - {results.arms[c.baseline].label}",
             results.metrics[c.metric].label,
-            interval(c.difference, results.metrics[c.metric], signed=True),
+            mean_and_interval(c.difference, results.metrics[c.metric], signed=True),
             c.verdict,
         ]
         for c in comparisons
@@ -90,7 +90,7 @@ def _sign_row(comparison: Comparison, sign: int, results: ExperimentResults) -> 
     holds = "yes" if right and difference.excludes_zero else "in the mean only" if right else "no"
     return [
         ABLATIONS[comparison.arm], info.label, "higher" if sign > 0 else "lower",
-        interval(difference, info, signed=True), holds,
+        mean_and_interval(difference, info, signed=True), holds,
     ]  # fmt: skip
 
 

@@ -27,7 +27,7 @@ from spanwise.reward_models.evaluate import HeadQuality
 from spanwise.reward_models.labels import RelevanceRule
 from spanwise.reward_models.train import RewardModelRun, train_reward_model
 from spanwise.rewards.learned import LearnedRewards
-from spanwise.rewards.mixture import MixtureConfig, SourceWeight
+from spanwise.rewards.mixture import MixtureConfig, SourceWeight, segment_statistics
 from spanwise.rewards.pipeline import RewardPipeline
 from spanwise.rl.algorithms.ppo import PPO
 from spanwise.rl.config import (
@@ -40,6 +40,7 @@ from spanwise.rl.config import (
 )
 from spanwise.rl.progress import ProgressView
 from spanwise.rl.trainer import Trainer, TrainerParts
+from spanwise.scores import Sample
 from spanwise.seeding import derive_seed
 from spanwise.sft import SFTConfig, train_sft
 from spanwise.sim.annotator import NoiseConfig
@@ -68,6 +69,8 @@ LABELS = {
 FINE_GRAINED_HEADS = ("relevance", "factuality", "completeness")
 TEST_SEED = 0
 """All training seeds are tested on the same prompts, so that intervals over both can be had."""
+STATISTICS_PROMPTS = 64
+"""Annotated prompts whose answers give the mean and deviation of each reward."""
 EXAMPLES = 6
 """Test prompts whose answers the report shows."""
 
@@ -84,7 +87,7 @@ class SimStudyConfig(Config):
     """Imperfect demonstrations that the SFT policy learns from."""
     heldout_demonstrations: int = Field(default=64, ge=1)
     """Demonstrations that choose the SFT checkpoint."""
-    feedback_prompts: int = Field(default=400, ge=4)
+    feedback_prompts: int = Field(default=600, ge=4)
     """Prompts whose sampled answers are annotated, for every feedback arm alike; also the number of further
     demonstrations of the arm sft-more."""
     responses_per_prompt: int = Field(default=4, ge=2)
@@ -101,20 +104,23 @@ class SimStudyConfig(Config):
     """How answers are sampled, for feedback, PPO and the test alike."""
     sft: SFTConfig = SFTConfig(epochs=2, learning_rate=5e-4)
     """Supervised fine-tuning."""
-    fitting: FittingConfig = FittingConfig(epochs=3, lr=5e-4)
+    fitting: FittingConfig = FittingConfig(epochs=4, lr=2e-3)
     """Training of the reward models."""
     weights: dict[str, float] = Field(
-        default_factory=lambda: {"relevance": 0.3, "factuality": 0.5, "completeness": 0.3, "preference": 1.0}
+        default_factory=lambda: {"relevance": 0.7, "factuality": 0.6, "completeness": 0.5, "preference": 1.0}
     )
-    """Weight of each reward; the defaults are those of Wu et al."""
+    """Weight of each reward, whose scores are standardised over the SFT policy's answers."""
+    averaged: tuple[str, ...] = ("factuality",)
+    """Rewards that are divided by the number of their segments: the factuality model never saw labels of irrelevant
+    sentences, so that, summed, it pays for each true thing that nobody asked."""
     trainer: TrainerConfig = TrainerConfig(
-        steps=24,
+        steps=10,
         rollout=RolloutConfig(prompts_per_step=16, samples_per_prompt=4),
-        kl=KLConfig(coef=0.1),
+        kl=KLConfig(coef=0.2),
         update=UpdateConfig(epochs=2, minibatch_size=32, micro_batch_size=32),
         policy_optimizer=OptimizerConfig(learning_rate=3e-4),
         value_optimizer=OptimizerConfig(learning_rate=1e-3),
-        evaluation=EvaluationConfig(every=8, decoding="sample"),
+        evaluation=EvaluationConfig(every=5, decoding="sample"),
     )
     """PPO; its sampling is replaced by the study's."""
 
@@ -144,6 +150,7 @@ class SeedStudy:
         self.outcome = SeedOutcome()
         self._test = make_items(config.test_prompts, seed=TEST_SEED, split="test")
         self._policies: dict[str, Policy] = {}
+        self._reference_samples: list[Sample] = []
 
     def run(self, watch: Watch) -> SeedOutcome:
         """All arms, baselines first."""
@@ -179,10 +186,17 @@ class SeedStudy:
         config = self.config
         self.say(f"Annotating {config.responses_per_prompt} answers to each of {config.feedback_prompts} prompts")
         items = make_items(config.feedback_prompts, seed=self.seed, split="feedback")
-        return collect_feedback(
+        feedback = collect_feedback(
             policy, items, samples=config.responses_per_prompt, sampling=config.sampling, noise=config.noise,
             seed=self.seed,
         )  # fmt: skip
+        self._reference_samples = [
+            Sample(record.prompt, response.text, record.passages)
+            for record in feedback[:STATISTICS_PROMPTS]
+            for response in record.responses
+            if response.text
+        ]
+        return feedback
 
     def _reward_model(self, kind: str, feedback: Sequence[FeedbackRecord]) -> LearnedRewards:
         heads = (PREFERENCE,) if kind == PREFERENCE else FINE_GRAINED_HEADS
@@ -221,11 +235,22 @@ class SeedStudy:
         return Policy.load(str(folder.checkpoint("best")))
 
     def _pipeline(self, arm: str, rewards: LearnedRewards) -> RewardPipeline:
+        """The arm's sources, each standardised over the segments of the SFT policy's answers.
+
+        Uncentred, every segment that is right more often than not pays, and answers grow (wu2023.md D4).
+        """
         sources = rewards.sources()
-        weights = {source.name: self.config.weights[source.name] for source in sources}
-        if arm in ABLATIONS:
-            weights[ABLATIONS[arm]] = 0.0
-        rules = {name: SourceWeight(weight=weight, missing="mask") for name, weight in weights.items()}
+        rules: dict[str, SourceWeight] = {}
+        for source in sources:
+            mean, deviation = segment_statistics(source.score(self._reference_samples))
+            weight = 0.0 if ABLATIONS.get(arm) == source.name else self.config.weights[source.name]
+            rules[source.name] = SourceWeight(
+                weight=weight,
+                center=mean,
+                scale=deviation,
+                aggregate="mean" if source.name in self.config.averaged else "sum",
+                missing="mask",
+            )
         return RewardPipeline(sources, MixtureConfig(sources=rules))
 
     def _measure(self, arm: str, policy: Policy, reference: Policy) -> None:
