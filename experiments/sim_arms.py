@@ -18,7 +18,7 @@ from spanwise.evals.results import ExperimentResults
 from spanwise.evals.words import verdict_sentences
 from spanwise.rl.progress import NoProgress
 from spanwise.storage import write_text
-from spanwise.tasks.sim_page import results_page
+from spanwise.tasks.sim_page import between, readme_block, results_page
 from spanwise.tasks.sim_results import outcome_file, save_outcome, summarize
 from spanwise.tasks.sim_study import ABLATIONS, FINE_GRAINED, PREFERENCE, SFT, SFT_MORE, SeedStudy, SimStudyConfig
 
@@ -54,6 +54,8 @@ def _publish(results: ExperimentResults, options: argparse.Namespace, console: C
     write_report([options.out], options.out / "report.html")
     if options.docs:
         write_text(options.docs, results_page(results))
+    if options.readme:
+        write_text(options.readme, between(options.readme.read_text(), "results", readme_block(results)))
     for sentence in verdict_sentences(results):
         console.print(sentence, highlight=False)
 
@@ -63,6 +65,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--out", type=Path, default=Path("runs/sim_arms"))
     parser.add_argument("--docs", type=Path, default=None, help="Markdown page to write")
+    parser.add_argument("--readme", type=Path, default=None, help="README whose table of results to renew")
     parser.add_argument("--only-report", action="store_true", help="make the page again from stored outcomes")
     return parser.parse_args()
 

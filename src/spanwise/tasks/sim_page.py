@@ -1,7 +1,7 @@
 """`docs/results.md` as a function of a study's `ExperimentResults`: every number comes from there, none by hand."""
 
 from spanwise.evals.numbers import mean_and_interval
-from spanwise.evals.results import Comparison, ExperimentResults
+from spanwise.evals.results import Comparison, ExperimentResults, MetricInfo
 from spanwise.tasks.sim_study import ABLATIONS, FINE_GRAINED
 
 SIGNS = {
@@ -43,13 +43,34 @@ def _origin(results: ExperimentResults) -> str:
     )
 
 
+def readme_block(results: ExperimentResults) -> str:
+    """The table of arms for the README, with where it comes from."""
+    seeds = ", ".join(map(str, results.seeds))
+    origin = (
+        f"`make results` on {results.created}, seeds {seeds}, {results.machine}; 95 % intervals over seeds and prompts. "
+        "Everything else, the ablation included: [docs/results.md](docs/results.md)."
+    )
+    return f"{_arm_table(results)}\n\n{origin}"
+
+
+def between(text: str, marker: str, body: str) -> str:
+    """`text` with `body` between the comments `marker:begin` and `marker:end`."""
+    begin, end = f"<!-- {marker}:begin -->", f"<!-- {marker}:end -->"
+    before, rest = text.split(begin)
+    return f"{before}{begin}\n{body}\n{end}{rest.split(end)[1]}"
+
+
+def _titled(info: MetricInfo) -> str:
+    return f"{info.label}, {info.unit}" if info.unit else info.label
+
+
 def _table(head: list[str], rows: list[list[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
 def _arm_table(results: ExperimentResults) -> str:
-    head = ["arm", *(info.label for info in results.metrics.values())]
+    head = ["arm", *(_titled(info) for info in results.metrics.values())]
     rows = [
         [arm.label, *(mean_and_interval(arm.metrics.get(name), info) for name, info in results.metrics.items())]
         for arm in results.arms.values()
@@ -61,7 +82,7 @@ def _difference_table(comparisons: list[Comparison], results: ExperimentResults)
     rows = [
         [
             f"{results.arms[c.arm].label} - {results.arms[c.baseline].label}",
-            results.metrics[c.metric].label,
+            _titled(results.metrics[c.metric]),
             mean_and_interval(c.difference, results.metrics[c.metric], signed=True),
             c.verdict,
         ]
@@ -89,7 +110,7 @@ def _sign_row(comparison: Comparison, sign: int, results: ExperimentResults) -> 
     right = difference.mean is not None and difference.mean * sign > 0
     holds = "yes" if right and difference.excludes_zero else "in the mean only" if right else "no"
     return [
-        ABLATIONS[comparison.arm], info.label, "higher" if sign > 0 else "lower",
+        ABLATIONS[comparison.arm], _titled(info), "higher" if sign > 0 else "lower",
         mean_and_interval(difference, info, signed=True), holds,
     ]  # fmt: skip
 
