@@ -47,7 +47,8 @@ def readme_block(results: ExperimentResults) -> str:
     """The table of arms for the README, with where it comes from."""
     seeds = ", ".join(map(str, results.seeds))
     origin = (
-        f"`make results` on {results.created}, seeds {seeds}, {results.machine}; 95 % intervals over seeds and prompts. "
+        f"`make results` on {results.created}, seeds {seeds}, {results.machine}; "
+        "95 % intervals over seeds and prompts. "
         "Everything else, the ablation included: [docs/results.md](docs/results.md)."
     )
     return f"{_arm_table(results)}\n\n{origin}"
