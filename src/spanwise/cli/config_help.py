@@ -6,14 +6,23 @@ is asked for, so that `spanwise --help` stays quick and works without torch.
 
 import importlib
 from collections.abc import Iterator
-from typing import Any, cast, get_args, get_origin
+from pathlib import Path
+from typing import Annotated, Any, cast, get_args, get_origin
 
+import typer
 from pydantic import BaseModel
 from rich.markup import escape
 from typer.core import TyperCommand
 
 from spanwise.config import field_rows
 from spanwise.errors import ConfigError
+
+ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="The settings.", show_default=False)]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings that win over the file.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+"""The arguments that every command with a config takes."""
 
 
 def describe_config(model: type[BaseModel]) -> str:

@@ -1,12 +1,11 @@
 """`spanwise evaluate`: metrics of a file of answers, and whether they are better than another's."""
 
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from spanwise.cli.config_help import config_command
+from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
 from spanwise.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,14 +16,7 @@ app = typer.Typer()
 
 
 @app.command(name="evaluate", cls=config_command("spanwise.evals.evaluate:EvaluateConfig"))
-def evaluate_command(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="The settings.", show_default=False)],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings that win over the file.")
-    ] = None,
-    *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-) -> None:
+def evaluate_command(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = False) -> None:
     """Measure answers: ROUGE-Lsum, length, repetition, rewards, with intervals and paired differences."""
     from spanwise.evals.evaluate import EvaluateConfig, evaluate
 

@@ -1,25 +1,17 @@
 """`spanwise generate`: a policy's answers to the prompts of a file."""
 
 import json
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
-from spanwise.cli.config_help import config_command
+from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
 
 app = typer.Typer()
 
 
 @app.command(name="generate", cls=config_command("spanwise.models.answers:GenerateConfig"))
-def generate(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="The settings.", show_default=False)],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings that win over the file.")
-    ] = None,
-    *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-) -> None:
+def generate(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = False) -> None:
     """Answer the prompts of a JSONL file with a language model."""
     from spanwise.models.answers import GenerateConfig
 

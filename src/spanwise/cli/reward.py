@@ -2,11 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from spanwise.cli.config_help import config_command
+from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
 from spanwise.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,15 +18,10 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Train reward models on feedback, and measure them.", no_args_is_help=True)
 
 _CONFIG = "spanwise.reward_models.config:RewardModelConfig"
-_ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="The settings.", show_default=False)]
-_Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings that win over the file.")
-]
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @app.command(cls=config_command(_CONFIG))
-def train(config: _ConfigPath, overrides: _Overrides = None, *, as_json: _Json = False) -> None:
+def train(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = False) -> None:
     """Train a reward model on marked spans, missing information and preferences, and calibrate it."""
     from spanwise.reward_models.config import RewardModelConfig
 
@@ -38,7 +33,7 @@ def train(config: _ConfigPath, overrides: _Overrides = None, *, as_json: _Json =
 
 
 @app.command(cls=config_command(_CONFIG))
-def evaluate(config: _ConfigPath, overrides: _Overrides = None, *, as_json: _Json = False) -> None:
+def evaluate(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = False) -> None:
     """Measure a reward model on the feedback files in `test`, beside the trivial answers it must beat."""
     from spanwise.reward_models.checkpoint import load_reward_model
     from spanwise.reward_models.config import RewardModelConfig

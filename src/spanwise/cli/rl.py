@@ -2,12 +2,11 @@
 
 import json
 import math
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from spanwise.cli.config_help import config_command
+from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
 from spanwise.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,14 +18,7 @@ app = typer.Typer()
 
 
 @app.command(name="rl", cls=config_command("spanwise.rl.config:RLConfig"))
-def rl(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="The settings.", show_default=False)],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings that win over the file.")
-    ] = None,
-    *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-) -> None:
+def rl(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = False) -> None:
     """Train a policy by PPO with token-level rewards, and keep the checkpoint with the best held-out reward."""
     from spanwise.rl.config import RLConfig
 

@@ -2,12 +2,11 @@
 
 import json
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from spanwise.cli.config_help import config_command
+from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
 from spanwise.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -19,14 +18,7 @@ app = typer.Typer()
 
 
 @app.command(name="sft", cls=config_command("spanwise.sft:SFTRunConfig"))
-def sft(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="The settings.", show_default=False)],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings that win over the file.")
-    ] = None,
-    *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-) -> None:
+def sft(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = False) -> None:
     """Fine-tune a language model on demonstrations and keep the best checkpoint."""
     from spanwise.sft import SFTRunConfig
 

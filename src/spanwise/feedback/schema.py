@@ -7,27 +7,23 @@ nothing of files (`jsonl.py`) or of other tools' formats (`importers/`).
 """
 
 import json
-import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from spanwise.feedback.problems import FieldError
-from spanwise.text.spans import Span, text_hash
+from spanwise.text.spans import Span, text_hash, unstorable
 
 SCHEMA_VERSION = 1
-
-_FORBIDDEN = re.compile("[\0\ud800-\udfff]")
 
 
 def storable(text: str) -> str:
     """Returns `text`, or raises ValueError for NUL and lone surrogates, which no file or tokenizer keeps."""
-    found = _FORBIDDEN.search(text)
-    if found is None:
-        return text
-    name = "NUL" if found[0] == "\0" else f"lone surrogate U+{ord(found[0]):04X}"
-    raise ValueError(f"{name} at character {found.start()}; remove it from the text")
+    reason = unstorable(text)
+    if reason is not None:
+        raise ValueError(f"{reason}; remove it from the text")
+    return text
 
 
 def _with_lf_only(text: str) -> str:

@@ -5,9 +5,12 @@ of tokens (`alignment.py`) or of where spans come from (`segments.py`, `feedback
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
 
 from spanwise.errors import DataError, SpanError
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -56,11 +59,19 @@ def normalize_newlines(text: str) -> str:
 
 def check_text(text: str, *, place: str) -> str:
     """Returns `text`, or raises DataError for NUL and lone surrogates, which no file or tokenizer keeps."""
-    for index, character in enumerate(text):
-        if character == "\0" or "\ud800" <= character <= "\udfff":
-            name = "NUL" if character == "\0" else f"lone surrogate U+{ord(character):04X}"
-            raise DataError(f"{place}: {name} at character {index}; remove it from the text.")
+    reason = unstorable(text)
+    if reason is not None:
+        raise DataError(f"{place}: {reason}; remove it from the text.")
     return text
+
+
+def unstorable(text: str) -> str | None:
+    """Which character no file or tokenizer keeps, and where; None for a text without NUL and lone surrogates."""
+    found = _UNSTORABLE.search(text)
+    if found is None:
+        return None
+    name = "NUL" if found[0] == "\0" else f"lone surrogate U+{ord(found[0]):04X}"
+    return f"{name} at character {found.start()}"
 
 
 def text_hash(text: str) -> str:
