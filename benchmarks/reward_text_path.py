@@ -27,9 +27,10 @@ from rich.table import Table
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from spanwise.rewards.projection import project
+from spanwise.rewards.projection import place
 from spanwise.text import Span, TokenAligner, get_segmenter
 from spanwise.text.sentences import sentence_starts
+from spanwise.text.token_spans import TokenSpans
 
 DATA = Path(__file__).parents[1] / ".." / "shared" / "data" / "qa_feedback" / "dev_feedback.json.gz"
 DENSITIES = tuple(get_segmenter(name) for name in ("sub-sentence", "sentence"))
@@ -178,20 +179,24 @@ def fastest(rounds: int, *sides: Callable[[], object]) -> list[float]:
     return best
 
 
-def place_ours(aligner: TokenAligner, ids: list[int]) -> list[torch.Tensor]:
+def place_ours(aligner: TokenAligner, ids: list[int]) -> torch.Tensor:
     aligned = aligner.align(ids)
     return project_segments(aligned.text, aligned.spans, [segment(aligned.text) for segment in DENSITIES])
 
 
-def project_all(aligner: TokenAligner, ids: list[int], segments: list[tuple[Span, ...]]) -> list[torch.Tensor]:
+def project_all(aligner: TokenAligner, ids: list[int], segments: list[tuple[Span, ...]]) -> torch.Tensor:
     aligned = aligner.align(ids)
     return project_segments(aligned.text, aligned.spans, segments)
 
 
-def project_segments(text: str, token_spans: tuple[Span, ...], segments: list[tuple[Span, ...]]) -> list[torch.Tensor]:
-    scores = [project(spans, [VALUE] * len(spans), token_spans, text=text) for spans in segments]
-    whole = project([Span(0, len(text))], [VALUE], token_spans, text=text, whole_response=True)
-    return [*scores, whole]
+def project_segments(text: str, token_spans: TokenSpans, segments: list[tuple[Span, ...]]) -> torch.Tensor:
+    """As `RewardPipeline` does it: one array for all sources."""
+    scores = np.zeros((len(segments) + 1, len(token_spans)), dtype=np.float32)
+    for row, spans in zip(scores, segments, strict=False):
+        place(row, spans, [VALUE] * len(spans), token_spans, text=text, placement="end", whole_response=False)
+    whole = [Span(0, len(text))]
+    place(scores[-1], whole, [VALUE], token_spans, text=text, placement="end", whole_response=True)
+    return torch.from_numpy(scores)
 
 
 def place_as_paper(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[torch.Tensor]:

@@ -17,7 +17,8 @@ BYTE_CHARACTER = dict(zip(SAMPLE.encode(), SPELL.pre_tokenize_str(SAMPLE)[0][0],
 
 def extents_of(*tokens):
     """Of token strings, None for a special one."""
-    return ByteLevelDecoding(dict(enumerate(tokens)).__getitem__).extents(range(len(tokens)))
+    text, spans = ByteLevelDecoding(dict(enumerate(tokens)).__getitem__).spans(range(len(tokens)))
+    return text, spans.pairs()
 
 
 near_utf8 = st.lists(

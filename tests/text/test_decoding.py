@@ -1,6 +1,6 @@
 """Pieces and prefixes against decoders written out here."""
 
-from spanwise.text.decoding import PieceDecoding, prefix_extents
+from spanwise.text.decoding import PieceDecoding, prefix_spans
 
 
 def test_pieces_are_learned_from_the_decoder_and_the_first_is_its_own_case():
@@ -11,9 +11,11 @@ def test_pieces_are_learned_from_the_decoder_and_the_first_is_its_own_case():
         return "".join(tokens).replace("_", " ").removeprefix(" ")
 
     decoding = PieceDecoding(["_a", "_b", "c", None].__getitem__, decode, {})
-    assert decoding.extents([0, 1, 2]) == ("a bc", [(0, 1), (1, 3), (3, 4)])
+    text, spans = decoding.spans([0, 1, 2])
+    assert (text, spans.pairs()) == ("a bc", [(0, 1), (1, 3), (3, 4)])
     asked = len(calls)
-    assert decoding.extents([3, 0, 2, 1]) == ("ac b", [(0, 0), (0, 1), (1, 2), (2, 4)])
+    text, spans = decoding.spans([3, 0, 2, 1])
+    assert (text, spans.pairs()) == ("ac b", [(0, 0), (0, 1), (1, 2), (2, 4)])
     assert len(calls) == asked  # every token was known by then
 
 
@@ -23,4 +25,5 @@ def test_prefixes_of_a_decoder_that_looks_back():
     def decode(count):
         return "".join(["a", "?", "é", "b"][:count]).replace("?é", "é")
 
-    assert prefix_extents([False] * 4, decode) == ("aéb", [(0, 1), (1, 2), (1, 2), (2, 3)])
+    text, spans = prefix_spans([False] * 4, decode)
+    assert (text, spans.pairs()) == ("aéb", [(0, 1), (1, 2), (1, 2), (2, 3)])

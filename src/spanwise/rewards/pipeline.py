@@ -7,15 +7,16 @@ Shapes: b responses, t tokens of the longest.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from spanwise.rewards.mixture import MixedScores, Mixture, MixtureConfig
-from spanwise.rewards.projection import Placement, project
+from spanwise.rewards.projection import Placement, place
 from spanwise.scores import RewardSource, Sample, SegmentScores
 from spanwise.text.spans import Span
+from spanwise.text.token_spans import TokenSpans
 
 
 @dataclass(frozen=True)
@@ -54,28 +55,27 @@ class RewardPipeline:
         scored = {source.name: source.score(samples) for source in self.sources}
         raw = [{name: scores[place] for name, scores in scored.items()} for place in range(len(samples))]
         mixed = [self.mixture.mix(scores, step=step) for scores in raw]
-        shares = {source.name: self._share(source, samples, token_spans, mixed) for source in self.sources}
+        shares = self._project(samples, token_spans, mixed)
         dropped = [item.dropped is not None or not spans for item, spans in zip(mixed, token_spans, strict=True)]
         return TokenScores(
-            total=torch.stack(list(shares.values())).sum(0),
-            shares=shares,
+            total=shares.sum(0),
+            shares={source.name: share for source, share in zip(self.sources, shares, strict=True)},
             raw=raw,
             dropped=torch.tensor(dropped, dtype=torch.bool),
         )
 
-    def _share(
-        self,
-        source: RewardSource,
-        samples: Sequence[Sample],
-        token_spans: Sequence[Sequence[Span]],
-        mixed: Sequence[MixedScores],
-    ) -> Float[Tensor, "b t"]:
-        rows: list[Tensor] = []
-        for sample, spans, item in zip(samples, token_spans, mixed, strict=True):
-            share = item.shares[source.name]
-            values = share.values if spans else ()
-            rows.append(
-                project(
+    def _project(
+        self, samples: Sequence[Sample], token_spans: Sequence[Sequence[Span]], mixed: Sequence[MixedScores]
+    ) -> Float[Tensor, "k b t"]:
+        """The weighted scores of each source on the tokens."""
+        tokens = [TokenSpans.of(spans) for spans in token_spans]
+        scores = np.zeros((len(self.sources), len(samples), max(map(len, tokens), default=0)), dtype=np.float32)
+        for source, rows in zip(self.sources, scores, strict=True):
+            for row, sample, spans, item in zip(rows, samples, tokens, mixed, strict=True):
+                share = item.shares[source.name]
+                values = share.values if spans else ()
+                place(
+                    row,
                     share.spans[: len(values)],
                     values,
                     spans,
@@ -83,5 +83,4 @@ class RewardPipeline:
                     placement=self.placement,
                     whole_response=source.density == "sequence",
                 )
-            )
-        return pad_sequence(rows, batch_first=True)
+        return torch.from_numpy(scores)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from spanwise.errors import DataError, SpanError
 from spanwise.text.spans import Span
+from spanwise.text.token_spans import TokenSpans
 from spanwise.text.tokens import last_token, trimmed_end
 
 Placement = Literal["end", "spread", "every"]
@@ -47,20 +48,36 @@ def project(
     Raises DataError when there are values but no tokens, or a value is not finite; SpanError for a segment
     outside the text.
     """
+    tokens = TokenSpans.of(token_spans)
+    scores = np.zeros(len(tokens), dtype=np.float32)
+    place(scores, segments, values, tokens, text=text, placement=placement, whole_response=whole_response)
+    return torch.from_numpy(scores)
+
+
+def place(
+    scores: Float[np.ndarray, " t"],
+    segments: Sequence[Span],
+    values: Sequence[float],
+    token_spans: TokenSpans,
+    *,
+    text: str,
+    placement: Placement,
+    whole_response: bool,
+) -> None:
+    """Adds to `scores` what `project` returns; it may be longer than the response, whose tokens come first."""
     _check(segments, values, token_spans, text)
-    scores = [0.0] * len(token_spans)
-    for segment, value in zip(segments, values, strict=True):
-        if placement != "end":
+    if placement != "end":
+        for segment, value in zip(segments, values, strict=True):
             for token, share in _shares(segment, token_spans, text, even=placement == "every").items():
                 scores[token] += value * share
-        elif whole_response:
-            scores[-1] += value
-        else:
+    elif whole_response and values:
+        scores[len(token_spans) - 1] += sum(values)
+    else:
+        for segment, value in zip(segments, values, strict=True):
             scores[last_token(segment, token_spans, text=text)] += value
-    return torch.from_numpy(np.array(scores, dtype=np.float32))
 
 
-def _shares(segment: Span, token_spans: Sequence[Span], text: str, *, even: bool) -> dict[int, float]:
+def _shares(segment: Span, token_spans: TokenSpans, text: str, *, even: bool) -> dict[int, float]:
     """The part of a segment's value that each token gets; the parts sum to 1."""
     end = last_token(segment, token_spans, text=text)
     written = _written(segment, token_spans, text, end)
@@ -72,7 +89,7 @@ def _shares(segment: Span, token_spans: Sequence[Span], text: str, *, even: bool
     return {token: count / characters for token, count in written.items()}
 
 
-def _written(segment: Span, token_spans: Sequence[Span], text: str, end: int) -> dict[int, int]:
+def _written(segment: Span, token_spans: TokenSpans, text: str, end: int) -> dict[int, int]:
     """How many characters each token up to `end` wrote of the segment, whitespace around the segment left out."""
     body = segment.of(text)
     start = segment.start + len(body) - len(body.lstrip())

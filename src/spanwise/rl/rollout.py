@@ -18,7 +18,7 @@ from spanwise.rl.timing import Clock
 from spanwise.rl.types import Rollout
 from spanwise.scores import Sample
 from spanwise.text.alignment import Alignment, TokenAligner
-from spanwise.text.spans import Span
+from spanwise.text.token_spans import TokenSpans
 
 
 class RolloutMaker:
@@ -87,9 +87,9 @@ class RolloutMaker:
             scores = self.pipeline(samples, spans, step=step)
         return Rollout(prompts, responses, samples, tokens, scores)
 
-    def _token_texts(self, ids: list[int], text: str, spans: Sequence[Span]) -> list[str]:
+    def _token_texts(self, ids: list[int], text: str, spans: TokenSpans) -> list[str]:
         names = self.policy.tokenizer.convert_ids_to_tokens(ids)
-        return [span.of(text) or name for span, name in zip(spans, names, strict=True)]
+        return [text[start:end] or name for (start, end), name in zip(spans.pairs(), names, strict=True)]
 
 
 def stripped(alignment: Alignment) -> Alignment:
@@ -99,8 +99,4 @@ def stripped(alignment: Alignment) -> Alignment:
     """
     text = alignment.text.strip()
     lead = len(alignment.text) - len(alignment.text.lstrip())
-
-    def moved(position: int) -> int:
-        return min(max(position - lead, 0), len(text))
-
-    return Alignment(text, tuple(Span(moved(span.start), moved(span.end)) for span in alignment.spans))
+    return Alignment(text, TokenSpans.of(alignment.spans).within(lead, lead + len(text)))

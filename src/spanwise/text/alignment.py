@@ -7,18 +7,14 @@ its functions are at hand here too.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import starmap
 from typing import Any
 
 from spanwise.errors import DataError
-from spanwise.text.spans import Span
+from spanwise.text.token_spans import TokenSpans
 from spanwise.text.tokens import TokenRangeMode, last_token, token_range
 from spanwise.text.vocabulary import PlainVocabulary, RustVocabulary, Vocabulary
 
 __all__ = ["Alignment", "TokenAligner", "TokenRangeMode", "last_token", "token_range"]
-
-_span = lru_cache(maxsize=1 << 16)(Span)  # the same few spans come again in every response
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +27,7 @@ class Alignment:
     """
 
     text: str
-    spans: tuple[Span, ...]
+    spans: TokenSpans
 
 
 class TokenAligner:
@@ -53,11 +49,11 @@ class TokenAligner:
         gives. Raises DataError for an id that is not in the vocabulary.
         """
         try:
-            text, extents = self._vocabulary.extents(ids)
+            text, spans = self._vocabulary.spans(ids)
         except KeyError as error:
             (id_,) = error.args
             raise DataError(
                 f"Token id {id_} at position {ids.index(id_)} is not in the vocabulary; "
                 "align responses with the tokenizer of the policy that sampled them."
             ) from error
-        return Alignment(text, tuple(starmap(_span, extents)))
+        return Alignment(text, spans)

@@ -5,10 +5,10 @@ segments.
 """
 
 from collections.abc import Sequence
-from functools import cache
 from itertools import accumulate
 
-from spanwise.text.decoding import Extents, TokenOf, consecutive
+from spanwise.text.decoding import Remembered, TokenOf
+from spanwise.text.token_spans import TokenSpans
 
 
 class ByteLevelDecoding:
@@ -16,21 +16,21 @@ class ByteLevelDecoding:
 
     def __init__(self, token: TokenOf) -> None:
         self._token = token
-        self._bytes = cache(self._bytes_of)
-        self._text = cache(self._text_of)
+        self._bytes = Remembered(self._bytes_of)
+        self._text = Remembered(self._text_of)
 
-    def extents(self, ids: Sequence[int]) -> tuple[str, Extents]:
-        """The text and the extents; bytes that are no UTF-8 become U+FFFD."""
-        pieces = list(map(self._text, ids))
+    def spans(self, ids: Sequence[int]) -> tuple[str, TokenSpans]:
+        """The text and the span of each token; bytes that are no UTF-8 become U+FFFD."""
+        pieces = list(map(self._text.__getitem__, ids))
         text = "".join(pieces)
         if _UNFINISHED not in text:
-            return text, consecutive(pieces)
-        byte_pieces = list(map(self._bytes, ids))
+            return text, TokenSpans.of_pieces(pieces)
+        byte_pieces = list(map(self._bytes.__getitem__, ids))
         text, owner = _characters_of_bytes(b"".join(byte_pieces))
-        return text, [
+        return text, TokenSpans.of_pairs(
             (owner[start], owner[end - 1] + 1 if end > start else owner[start])
-            for start, end in consecutive(byte_pieces)
-        ]
+            for start, end in TokenSpans.of_pieces(byte_pieces).pairs()
+        )
 
     def _bytes_of(self, id_: int) -> bytes:
         """A token outside the byte alphabet (one that was added as plain text) stands for itself."""

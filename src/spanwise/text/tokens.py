@@ -6,13 +6,11 @@ are half-open. Knows nothing of tokenizers.
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from operator import attrgetter
 from typing import Literal
 
 from spanwise.errors import DataError, SpanError
 from spanwise.text.spans import Span
-
-_START = attrgetter("start")
+from spanwise.text.token_spans import TokenSpans
 
 TokenRangeMode = Literal["strict", "contract", "expand"]
 """spaCy's words: the edges must fall on token edges; tokens wholly inside; tokens at least partly inside."""
@@ -44,14 +42,15 @@ def last_token(span: Span, token_spans: Sequence[Span], *, text: str) -> int:
     """
     if not token_spans:
         raise DataError("A response without tokens has no last token; leave empty responses out.")
-    before = bisect_left(token_spans, trimmed_end(span, text), key=_START)
+    tokens = TokenSpans.of(token_spans)
+    before = bisect_left(tokens.starts, trimmed_end(span, text))
     index = before - 1
-    while index >= 0 and not len(token_spans[index]):
+    while index >= 0 and tokens.starts[index] == tokens.ends[index]:
         index -= 1
     if index >= 0:
         return index
-    later = (token for token in range(before, len(token_spans)) if len(token_spans[token]))
-    return next(later, len(token_spans) - 1)
+    later = (token for token in range(before, len(tokens)) if tokens.starts[token] < tokens.ends[token])
+    return next(later, len(tokens) - 1)
 
 
 def trimmed_end(span: Span, text: str) -> int:

@@ -10,7 +10,8 @@ from functools import cache
 from typing import Any, Protocol
 
 from spanwise.text.bytelevel import ByteLevelDecoding
-from spanwise.text.decoding import Extents, PieceDecoding, prefix_extents
+from spanwise.text.decoding import PieceDecoding, prefix_spans
+from spanwise.text.token_spans import TokenSpans
 
 _PIECEWISE = {"Metaspace", "WordPiece", "Replace", "Fuse", "StripLeft"}
 _WITH_BYTES = {"ByteFallback", "Replace", "Fuse", "StripLeft"}
@@ -21,8 +22,8 @@ for runs of byte tokens."""
 class Vocabulary(Protocol):
     """One tokenizer, seen through its ids."""
 
-    def extents(self, ids: Sequence[int]) -> tuple[str, Extents]:
-        """The text of `ids` and the extent of each; raises KeyError for an id that is not in the vocabulary."""
+    def spans(self, ids: Sequence[int]) -> tuple[str, TokenSpans]:
+        """The text of `ids` and the span of each; raises KeyError for an id that is not in the vocabulary."""
         ...
 
 
@@ -36,11 +37,11 @@ class RustVocabulary:
         self._token = cache(self._look_up)
         self._decoding = self._known_decoding()
 
-    def extents(self, ids: Sequence[int]) -> tuple[str, Extents]:
+    def spans(self, ids: Sequence[int]) -> tuple[str, TokenSpans]:
         if self._decoding:
-            return self._decoding.extents(ids)
+            return self._decoding.spans(ids)
         special = [self._token(id_) is None for id_ in ids]
-        return prefix_extents(special, lambda count: self._backend.decode(ids[:count]))
+        return prefix_spans(special, lambda count: self._backend.decode(ids[:count]))
 
     def _known_decoding(self) -> Vocabulary | None:
         decoder = self._backend.decoder
@@ -68,11 +69,11 @@ class PlainVocabulary:
         self._tokenizer = tokenizer
         self._special: set[int] = set(tokenizer.all_special_ids)
 
-    def extents(self, ids: Sequence[int]) -> tuple[str, Extents]:
+    def spans(self, ids: Sequence[int]) -> tuple[str, TokenSpans]:
         for id_ in ids:
             if not 0 <= id_ < len(self._tokenizer):
                 raise KeyError(id_)
-        return prefix_extents([id_ in self._special for id_ in ids], lambda count: self._decode(ids[:count]))
+        return prefix_spans([id_ in self._special for id_ in ids], lambda count: self._decode(ids[:count]))
 
     def _decode(self, ids: Sequence[int]) -> str:
         return self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
