@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import Field
 
@@ -98,6 +98,8 @@ class SimStudyConfig(Config):
     """Prompts that choose the best PPO checkpoint by the arm's own reward."""
     test_prompts: int = Field(default=400, ge=2)
     """Prompts on which the oracle judges every arm."""
+    judged_split: Literal["test", "validation"] = "test"
+    """Which prompts these are; settings are chosen on those of "validation"."""
     noise: NoiseConfig = NoiseConfig()
     """How unreliable the annotator is."""
     sampling: Sampling = Sampling(temperature=1.0, max_new_tokens=80)
@@ -148,7 +150,7 @@ class SeedStudy:
         self.root = root
         self.say = say
         self.outcome = SeedOutcome()
-        self._test = make_items(config.test_prompts, seed=TEST_SEED, split="test")
+        self._test = make_items(config.test_prompts, seed=TEST_SEED, split=config.judged_split)
         self._policies: dict[str, Policy] = {}
         self._reference_samples: list[Sample] = []
 
