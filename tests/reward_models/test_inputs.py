@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from doubles import tiny_gpt2, tiny_llama, tiny_t5
 from reward_world import tiny_bert
@@ -9,6 +10,7 @@ from reward_world import tiny_bert
 from spanwise.feedback.prompts import build_prompt
 from spanwise.feedback.schema import FeedbackRecord, Passage, Response
 from spanwise.reward_models.examples import make_examples
+from spanwise.reward_models.features import SEGMENT_FEATURES, segment_features
 from spanwise.reward_models.inputs import EncodedResponse, InputEncoder
 from spanwise.reward_models.labels import RelevanceRule, label_records
 from spanwise.scores import Sample, Unscored
@@ -22,12 +24,13 @@ RESPONSE = "Ada Veld was born in Oslo, and she worked as a mason there. It is no
 TOKENIZERS = {"llama": tiny_llama, "gpt2": tiny_gpt2, "t5": tiny_t5, "bert": tiny_bert}
 
 
-def encoder(tokenizer, *, window=1000, use_passages=True):
+def encoder(tokenizer, *, window=1000, use_passages=True, features=False):
     return InputEncoder(
         tokenizer,
         max_length=window,
         use_passages=use_passages,
         densities=["sub-sentence", "sentence", "sequence", "sentence"],
+        features=features,
     )
 
 
@@ -51,6 +54,31 @@ def test_training_and_serving_read_the_same_tokens_also_where_a_policy_wrote_a_l
     assert served.pieces == example.responses[0].pieces
     text = f"{build_prompt(record.prompt, PASSAGES)} {RESPONSE}"
     assert list(served.ids) == [*tokenizer(text)["input_ids"], tokenizer.eos_token_id]
+
+
+@pytest.mark.parametrize("use_passages", [True, False])
+def test_features_are_the_same_in_training_and_serving_and_see_passages_that_the_model_does_not_read(use_passages):
+    _, tokenizer = tiny_llama()
+    options = {"use_passages": use_passages, "features": True}
+    plain = encode_one(tokenizer, Sample("where was Ada Veld born?", RESPONSE, PASSAGES), **options)
+    blanks = encode_one(tokenizer, Sample("where was Ada Veld born?", f" {RESPONSE}\n", PASSAGES), **options)
+    expected = segment_features(
+        Sample("where was Ada Veld born?", RESPONSE, PASSAGES), get_segmenter("sub-sentence")(RESPONSE)
+    )
+    assert set(plain.features) == {"sub-sentence", "sentence", "sequence"}
+    for density, rows in plain.features.items():
+        assert len(rows) == len(plain.pieces[density])
+        np.testing.assert_array_equal(rows, blanks.features[density])
+    np.testing.assert_array_equal(plain.features["sub-sentence"], expected)
+    assert expected[:, SEGMENT_FEATURES.index("passage_sentences")].tolist() == [4, 4, 4]
+
+
+def test_an_empty_response_has_features_as_a_whole_only():
+    _, tokenizer = tiny_llama()
+    found = encode_one(tokenizer, Sample("where?", " \n", PASSAGES), features=True)
+    assert {density: rows.shape[0] for density, rows in found.features.items()} == {
+        "sub-sentence": 0, "sentence": 0, "sequence": 1
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", TOKENIZERS)

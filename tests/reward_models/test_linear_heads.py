@@ -13,7 +13,7 @@ def world(rows=400, columns=4, seed=0):
 
 def test_the_head_is_the_ridge_optimum_on_standardised_inputs():
     generator, inputs = world()
-    right = generator.random(400) < 1 / (1 + np.exp(-2 * (inputs[:, 0] - 3)))
+    right = 1.0 * (generator.random(400) < 1 / (1 + np.exp(-2 * (inputs[:, 0] - 3))))
     head = fit_segment_head(inputs, right, [Block(3), Block(1, scale=0.5)], strength=0.7)
     standard = (inputs - inputs.mean(0)) / inputs.std(0) * [1, 1, 1, 0.5]
 
@@ -28,7 +28,7 @@ def test_the_head_is_the_ridge_optimum_on_standardised_inputs():
 
 def test_a_block_of_small_scale_is_trusted_less():
     generator, inputs = world(columns=2)
-    right = (inputs[:, 0] - 3) + (inputs[:, 1] - 3) / 10 + generator.normal(size=400) > 0
+    right = 1.0 * ((inputs[:, 0] - 3) + (inputs[:, 1] - 3) / 10 + generator.normal(size=400) > 0)
     trusted = fit_segment_head(inputs, right, [Block(1), Block(1)], strength=0.01)
     doubted = fit_segment_head(inputs, right, [Block(1), Block(1, scale=0.05)], strength=0.01)
     assert abs(doubted.weights[1]) < 0.1 * abs(trusted.weights[1])
@@ -37,8 +37,28 @@ def test_a_block_of_small_scale_is_trusted_less():
 def test_an_input_that_never_varies_gets_no_weight():
     generator, inputs = world(columns=2)
     inputs[:, 1] = 7.0
-    head = fit_segment_head(inputs, generator.random(400) < 0.5, [Block(2)], strength=1.0)
+    head = fit_segment_head(inputs, 1.0 * (generator.random(400) < 0.5), [Block(2)], strength=1.0)
     assert head.weights[1] == 0
+
+
+def test_labels_between_right_and_wrong_pull_in_proportion():
+    generator, inputs = world()
+    right = generator.random(400)
+    head = fit_segment_head(inputs, right, [Block(4)], strength=0.7)
+    standard = (inputs - inputs.mean(0)) / inputs.std(0)
+
+    def objective(parameters):
+        z = standard @ parameters[:-1] + parameters[-1]
+        return 0.7 * (np.logaddexp(0, z) - right * z).sum() + 0.5 * (parameters[:-1] ** 2).sum()
+
+    best = minimize(objective, np.zeros(5), tol=1e-10).x
+    np.testing.assert_allclose(head.logits(inputs), standard @ best[:-1] + best[-1], atol=1e-3)
+
+
+@pytest.mark.parametrize(("label", "sign"), [(1.0, 1), (0.0, -1)])
+def test_one_sided_labels_give_the_odds_of_one_more_than_was_seen(label, sign):
+    head = fit_segment_head(np.arange(8.0)[:, None], np.full(8, label), [Block(1)], strength=1.0)
+    np.testing.assert_allclose(head.logits(np.array([[100.0]])), sign * np.log(9))
 
 
 @pytest.mark.parametrize("advantage", [0.0, 1.5])

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from spanwise.errors import CheckpointError
+from spanwise.reward_models.features import RESPONSE_FEATURES
 from spanwise.reward_models.model import SpanRewardConfig, SpanRewardModel
 
 
@@ -43,6 +44,10 @@ def load_reward_model(path: str | Path) -> tuple[SpanRewardModel, PreTrainedToke
         raise CheckpointError(
             f"{path}: holds a {config.model_type} model, not a reward model; train one on it with "
             "`spanwise reward train` and give its checkpoints/best folder."
+        )
+    if config.features and tuple(config.features) != RESPONSE_FEATURES:
+        raise CheckpointError(
+            f"{path}: the reward model reads other features than this version counts; train it again."
         )
     try:
         model = SpanRewardModel.from_pretrained(path, dtype=torch.float32)

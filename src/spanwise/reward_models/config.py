@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
 from spanwise.config import Config
 from spanwise.reward_models.labels import CompletenessRule, FactualityRule, RelevanceRule, SpanRule
@@ -18,6 +18,14 @@ PAIR_HEADS = ("completeness", "preference")
 class FittingConfig(Config):
     """How the weights are fitted."""
 
+    method: Literal["gradient", "linear"] = "gradient"
+    """gradient trains backbone and heads; linear leaves the backbone as it is and fits the heads exactly, within
+    seconds, which learns more from a few hundred marked answers. The next three fields are of linear, the others of
+    gradient."""
+    strengths: tuple[PositiveFloat, ...] = Field(default=(0.0003, 0.001, 0.003, 0.01, 0.03), min_length=1)
+    """Inverse ridge penalties to choose from, for each head by cross-validation over the training questions."""
+    state_scales: tuple[NonNegativeFloat, ...] = Field(default=(0.0, 0.1, 0.3), min_length=1)
+    """Spreads to choose from likewise that the backbone's states get beside features of spread 1; 0 = no states."""
     epochs: int = Field(default=3, ge=1)
     """Passes over the training records."""
     batch_size: int = Field(default=8, ge=1)
@@ -66,7 +74,11 @@ class RewardModelConfig(Config):
     position_offset: bool = True
     """Let the preference loss learn what the first-listed response gains by its place, and leave that out of scores."""
     use_passages: bool = True
-    """Whether the model reads the passages; the paper's relevance model does not."""
+    """Whether the backbone reads the passages; the paper's relevance model does not."""
+    features: bool = False
+    """Let the heads also read counted features: position, length, overlap with question, passages, what was said."""
+    layers: int | None = Field(default=None, ge=1)
+    """Keep only so many of the backbone's layers, the first ones; empty = all."""
     pooling: Literal["auto", "last", "mean"] = "auto"
     """State of a segment: that of its last token, or the mean; auto = last for decoders, mean for encoders."""
     max_length: int | None = Field(default=None, ge=8)
@@ -89,6 +101,8 @@ class RewardModelConfig(Config):
         clash = sorted(set(HEADS) & set(self.custom))
         if clash:
             raise ValueError(f"custom.{clash[0]} has the name of a built-in head; rename it")
+        if self.fitting.method == "linear" and not self.features and not any(self.fitting.state_scales):
+            raise ValueError("fitting.state_scales leaves out the states; set features, or give a scale above 0")
         return self
 
     @property

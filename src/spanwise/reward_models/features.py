@@ -6,13 +6,15 @@ Words and counts only: knows nothing of labels, models or torch.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
 
+from spanwise.feedback.schema import Passage
 from spanwise.reward_models.words import content, longest_run, ngrams, rarity, share, words
-from spanwise.scores import Sample
+from spanwise.scores import Density, Sample
 from spanwise.text.segments import sub_sentences
 from spanwise.text.spans import Span
 
@@ -55,14 +57,25 @@ _PRONOUNS = frozenset(("he", "she", "it", "they", "his", "her", "its", "their", 
 _CONNECTIVES = frozenset(("and", "but", "or", "which", "who", "with", "while", "as", "by", "in", "on"))
 
 
+def features_by_density(
+    sample: Sample, segments: Mapping[Density, Sequence[Span]]
+) -> dict[Density, Float[np.ndarray, "n f"]]:
+    """Of each density one row per segment: SEGMENT_FEATURES, or RESPONSE_FEATURES for the one of "sequence"."""
+    return {
+        density: response_features(sample)[None] if density == "sequence" else segment_features(sample, spans)
+        for density, spans in segments.items()
+    }
+
+
 def segment_features(sample: Sample, segments: Sequence[Span]) -> Float[np.ndarray, "n f"]:
     """One row of SEGMENT_FEATURES per segment of the response."""
-    return _matrix(_rows(_Sources(sample), sample.response, segments), SEGMENT_FEATURES)
+    sources = _sources(sample.prompt, sample.passages)
+    return _matrix(_rows(sources, sample.response, segments), SEGMENT_FEATURES)
 
 
 def response_features(sample: Sample) -> Float[np.ndarray, " f"]:
     """The RESPONSE_FEATURES of the response."""
-    sources = _Sources(sample)
+    sources = _sources(sample.prompt, sample.passages)
     segments = sub_sentences(sample.response) if sample.response.strip() else ()
     rows = _matrix(_rows(sources, sample.response, segments), SEGMENT_FEATURES)
     coverage = _coverage(sources, [_Piece(sources, segment.of(sample.response)) for segment in segments])
@@ -74,23 +87,28 @@ def response_features(sample: Sample) -> Float[np.ndarray, " f"]:
 
 
 class _Sources:
-    """The question and the passage sentences, taken apart once for all segments."""
+    """The question and the passage sentences, taken apart once for all segments and responses."""
 
-    def __init__(self, sample: Sample) -> None:
-        self.passages = sample.passages
-        self.places = [(number, index) for number, p in enumerate(sample.passages) for index in range(len(p.sentences))]
-        texts = [sample.passages[number].sentences[index] for number, index in self.places]
+    def __init__(self, prompt: str, passages: Sequence[Passage]) -> None:
+        self.passages = passages
+        self.places = [(number, index) for number, p in enumerate(passages) for index in range(len(p.sentences))]
+        texts = [passages[number].sentences[index] for number, index in self.places]
         self.spoken = [words(text) for text in texts]
         self.contents = [set(content(text)) for text in texts]
-        self.titles = [set(content(passage.title)) for passage in sample.passages]
+        self.titles = [set(content(passage.title)) for passage in passages]
         self.all_content = set[str]().union(*self.contents)
         self.all_words = {word for sentence in self.spoken for word in sentence}
         self.grams = {size: {gram for s in self.spoken for gram in ngrams(s, size)} for size in (2, 3, 4)}
-        self.prompt = sample.prompt.lower()
-        self.question = sorted(set(content(sample.prompt)))
+        self.prompt = prompt.lower()
+        self.question = sorted(set(content(prompt)))
         self.rarity = rarity(self.contents)
         self.asked = [share(self.question, sentence) for sentence in self.contents]
         self.asked_rare = [self.rarity.share(self.question, sentence) for sentence in self.contents]
+
+
+@lru_cache(maxsize=16)
+def _sources(prompt: str, passages: tuple[Passage, ...]) -> _Sources:
+    return _Sources(prompt, passages)
 
 
 class _Piece:

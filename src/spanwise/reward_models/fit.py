@@ -91,7 +91,8 @@ class Fit:
 
     def _optimizer(self) -> torch.optim.AdamW:
         fitting = self.config.fitting
-        heads = list(self.model.heads.parameters()) + [self.order_offset] * self.config.position_offset
+        units = [self.model.heads, *([self.model.feature_heads] if self.model.feature_heads is not None else [])]
+        heads = [p for unit in units for p in unit.parameters()] + [self.order_offset] * self.config.position_offset
         body = list(self.model.backbone.parameters())
         groups = [
             {"params": [p for p in body if p.ndim > 1], "lr": fitting.lr, "weight_decay": fitting.weight_decay},

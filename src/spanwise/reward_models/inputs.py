@@ -6,15 +6,18 @@ policy's tokens elsewhere, by characters. Knows nothing of labels or of torch mo
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from jaxtyping import Float
 from transformers import PreTrainedTokenizerBase
 
 from spanwise.errors import CheckpointError
 from spanwise.feedback.prompts import build_prompt
 from spanwise.feedback.schema import Passage
+from spanwise.reward_models.features import features_by_density
 from spanwise.reward_models.window import without_least_related
 from spanwise.scores import Density, Sample, Unscored
 from spanwise.text.segments import get_segmenter
@@ -28,17 +31,22 @@ class EncodedResponse:
 
     `pieces[density]` holds, for each of `segments[density]`, the first and last token of it in `ids`. The one piece of
     density "sequence" runs to the closing token of the text, so that even an empty response has one.
+    `features[density]` holds a row of counted features for each segment, where the model takes any.
     """
 
     ids: tuple[int, ...]
     segments: dict[Density, tuple[Span, ...]]
     pieces: dict[Density, tuple[tuple[int, int], ...]]
     sentences_cut: int = 0
+    features: dict[Density, Float[np.ndarray, "n f"]] = field(
+        default_factory=dict[Density, Float[np.ndarray, "n f"]], compare=False
+    )
 
 
 class InputEncoder:
     """Encodes samples for one reward model.
 
+    Features see all passages, whether or not the backbone reads them.
     Raises CheckpointError for a tokenizer that cannot say which characters a token covers.
     """
 
@@ -49,6 +57,7 @@ class InputEncoder:
         max_length: int,
         use_passages: bool,
         densities: Sequence[Density],
+        features: bool = False,
     ) -> None:
         if not tokenizer.is_fast:
             raise CheckpointError(
@@ -58,6 +67,7 @@ class InputEncoder:
         self.max_length = max_length
         self.use_passages = use_passages
         self.densities = tuple(dict.fromkeys(densities))
+        self.features = features
 
     def encode(self, samples: Sequence[Sample]) -> list[EncodedResponse | Unscored]:
         """Encodes each sample, cutting passages where the window is too short; never the response.
@@ -98,7 +108,8 @@ class InputEncoder:
             else:
                 segments[density] = get_segmenter(density)(response) if response.strip() else ()
                 pieces[density] = tuple(tokens.piece(item.place(span), item.text) for span in segments[density])
-        return EncodedResponse(tokens.ids, segments, pieces, sentences_cut)
+        features = _features(item.sample, segments) if self.features else {}
+        return EncodedResponse(tokens.ids, segments, pieces, sentences_cut, features)
 
     def _tokenize(self, inputs: Sequence["_Input"]) -> list["_Tokens"]:
         if not inputs:
@@ -160,6 +171,20 @@ class _Tokens:
             start += 1
         last = self._places[last_token(span, self._spans, text=text)]
         return min(self.first_after(start), last), last
+
+
+def _features(sample: Sample, segments: Mapping[Density, Sequence[Span]]) -> dict[Density, Float[np.ndarray, "n f"]]:
+    """Counted on the response without the blanks around it, which annotated texts do not have."""
+    text = sample.response.strip()
+    lead = len(sample.response) - len(sample.response.lstrip())
+
+    def moved(span: Span) -> Span:
+        return Span(min(max(0, span.start - lead), len(text)), min(max(0, span.end - lead), len(text)))
+
+    shifted: dict[Density, Sequence[Span]] = {
+        density: [moved(span) for span in spans] for density, spans in segments.items()
+    }
+    return features_by_density(Sample(sample.prompt, text, sample.passages), shifted)
 
 
 def _end(span: Span) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from sklearn.linear_model import LogisticRegression
 
 _ORDER_SCALE = 30.0  # the position offset is one number among hundreds of weights: it stays nearly unpenalised
@@ -38,11 +38,21 @@ class LinearHead:
 
 
 def fit_segment_head(
-    inputs: Float[np.ndarray, "n f"], right: Bool[np.ndarray, " n"], blocks: Sequence[Block], *, strength: float
+    inputs: Float[np.ndarray, "n f"], correct: Float[np.ndarray, " n"], blocks: Sequence[Block], *, strength: float
 ) -> LinearHead:
-    """A head whose positive logit says that a segment is right; `strength` is the inverse of the ridge penalty."""
+    """A head whose positive logit says that a segment is right; `strength` is the inverse of the ridge penalty.
+
+    `correct` may lie between 0 and 1. Where all is right, or all wrong, the head says no more than that.
+    """
     mean, scale = _standard(inputs, blocks)
-    model = LogisticRegression(C=strength, max_iter=2000).fit((inputs - mean) * scale, right)
+    if np.all(correct == correct[0]) and correct[0] in (0.0, 1.0):
+        odds = np.log(len(correct) + 1.0)  # one more than was seen on the one side, one on the other
+        return LinearHead(np.zeros(len(mean)), float(odds if correct[0] else -odds))
+    # A segment that is right to a degree counts to that degree as right and to the rest as wrong.
+    rows, target = np.tile(np.arange(len(correct)), 2), np.repeat([1, 0], len(correct))
+    weight = np.concatenate([correct, 1.0 - correct])
+    rows, target, weight = rows[weight > 0], target[weight > 0], weight[weight > 0]
+    model = _regression(strength).fit(((inputs - mean) * scale)[rows], target, sample_weight=weight)
     weights = model.coef_[0] * scale
     return LinearHead(weights, float(model.intercept_[0] - mean @ weights))
 
@@ -66,9 +76,13 @@ def fit_pair_head(
     gaps = np.column_stack([scaled[better] - scaled[worse], order * _ORDER_SCALE])
     # Each pair once as it is and once turned around: the classes stay balanced whatever was listed first.
     mirrored, target = np.vstack([gaps, -gaps]), np.repeat([1, 0], len(gaps))
-    model = LogisticRegression(C=strength / 2, fit_intercept=False, max_iter=2000).fit(mirrored, target)
+    model = _regression(strength / 2, intercept=False).fit(mirrored, target)
     weights = model.coef_[0, :-1] * scale
     return LinearHead(weights, float(-mean @ weights), float(model.coef_[0, -1] * _ORDER_SCALE))
+
+
+def _regression(strength: float, *, intercept: bool = True) -> LogisticRegression:
+    return LogisticRegression(C=strength, fit_intercept=intercept, max_iter=2000, tol=1e-6)
 
 
 def _standard(

@@ -1,8 +1,9 @@
 """The reward model: any Hugging Face backbone with one linear head per category, loaded by `from_pretrained`.
 
 One forward pass reads responses once and gives the logits of every piece (segment or whole response) asked for, as
-one flat list. Calibration and normalisation travel in the config. Knows nothing of texts (`inputs.py`), of files
-(`checkpoint.py`) or of training. Shapes: b rows, l tokens, n pieces, d hidden units.
+one flat list; counted features of the pieces may have their say beside the backbone's states. Calibration and
+normalisation travel in the checkpoint. Knows nothing of texts (`inputs.py`), of files (`checkpoint.py`) or of training.
+Shapes: b rows, l tokens, n pieces, d hidden units, f features.
 """
 
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ from transformers import (
 )
 
 from spanwise.errors import ConfigError
+from spanwise.reward_models.feature_heads import FeatureHeads
+from spanwise.reward_models.features import RESPONSE_FEATURES
 from spanwise.reward_models.heads import HeadSpec
 from spanwise.reward_models.inputs import InputEncoder
 from spanwise.reward_models.packing import PieceBatch, branch_mask, branch_positions
@@ -41,8 +44,10 @@ class SpanRewardConfig(PreTrainedConfig):
         backbone: dict[str, Any] | None = None,
         heads: list[dict[str, Any]] | None = None,
         pooling: Pooling = "last",
+        *,
         use_passages: bool = True,
         window: int = 512,
+        features: list[str] | None = None,
         **kwargs: Any,
     ) -> None:
         self.backbone = backbone or {}
@@ -50,6 +55,8 @@ class SpanRewardConfig(PreTrainedConfig):
         self.pooling: Pooling = pooling
         self.use_passages = use_passages
         self.window = window
+        self.features = features or []
+        """Names of the counted features beside the states; none = the heads read states alone."""
         super().__init__(**kwargs)
 
     @property
@@ -81,6 +88,7 @@ class SpanRewardModel(PreTrainedModel):
         self.backbone = backbone if backbone is not None else cast("PreTrainedModel", AutoModel.from_config(inner))
         self.backbone.config.use_cache = False
         self.heads = nn.Linear(inner.get_text_config().hidden_size, len(config.heads))
+        self.feature_heads = FeatureHeads(len(config.heads), len(config.features)) if config.features else None
         self.post_init()
 
     def forward(
@@ -89,19 +97,27 @@ class SpanRewardModel(PreTrainedModel):
         attention_mask: Bool[Tensor, "b l"],
         pieces: Int[Tensor, "n 4"],
         branches: Int[Tensor, "b l"] | None = None,
+        features: Float[Tensor, "n f"] | None = None,
     ) -> Float[Tensor, " n"]:
         """One raw logit per piece, in the order of `pieces` (columns: row, head, first token, last token).
 
         With `branches`, a row holds several responses after one prompt (`packing.py`).
         """
-        hidden = self._hidden(input_ids, attention_mask, branches)
-        rows, head, first, last = pieces.unbind(1)
-        states = hidden[rows, last] if self.config.pooling == "last" else _means(hidden, rows, first, last)
-        return self.heads(states).gather(1, head[:, None])[:, 0]
+        head = pieces[:, 1]
+        logits = self.heads(self._pooled(input_ids, attention_mask, pieces, branches)).gather(1, head[:, None])[:, 0]
+        if self.feature_heads is None:
+            return logits
+        if features is None:
+            raise ValueError("this reward model was trained on features beside the states; pass them")
+        return logits + self.feature_heads(features, head)
 
     def score(self, batch: PieceBatch) -> Float[Tensor, " n"]:
         """`forward` on a batch."""
-        return self(batch.ids, batch.mask, batch.pieces, batch.branches)
+        return self(batch.ids, batch.mask, batch.pieces, batch.branches, batch.features)
+
+    def states(self, batch: PieceBatch) -> Float[Tensor, "n d"]:
+        """What the backbone says of each piece, before the heads."""
+        return self._pooled(batch.ids, batch.mask, batch.pieces, batch.branches)
 
     @cached_property
     def packs(self) -> bool:
@@ -126,6 +142,11 @@ class SpanRewardModel(PreTrainedModel):
             self.train(training)
         return torch.allclose(packed, single, rtol=1e-3, atol=1e-4)
 
+    def _pooled(self, ids: Tensor, mask: Tensor, pieces: Tensor, branches: Tensor | None) -> Float[Tensor, "n d"]:
+        hidden = self._hidden(ids, mask, branches)
+        rows, _, first, last = pieces.unbind(1)
+        return hidden[rows, last] if self.config.pooling == "last" else _means(hidden, rows, first, last)
+
     def _hidden(self, ids: Tensor, mask: Tensor, branches: Tensor | None) -> Float[Tensor, "b l d"]:
         if branches is None:
             return self.backbone(input_ids=ids, attention_mask=mask.long()).last_hidden_state
@@ -141,6 +162,7 @@ def build_reward_model(
     *,
     pooling: Literal["auto", "last", "mean"] = "auto",
     use_passages: bool = True,
+    features: bool = False,
     window: int,
     generator: torch.Generator,
 ) -> SpanRewardModel:
@@ -157,6 +179,7 @@ def build_reward_model(
         pooling=pooling if pooling != "auto" else ("last" if is_causal(inner) else "mean"),
         use_passages=use_passages,
         window=window,
+        features=list(RESPONSE_FEATURES) if features else [],
         pad_token_id=inner.pad_token_id,
     )
     config.set_heads(heads)
@@ -174,6 +197,7 @@ def encoder_of(model: SpanRewardModel, tokenizer: PreTrainedTokenizerBase) -> In
         max_length=model.config.window,
         use_passages=model.config.use_passages,
         densities=[head.density for head in model.config.head_specs],
+        features=bool(model.config.features),
     )
 
 

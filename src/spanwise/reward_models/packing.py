@@ -3,16 +3,18 @@
 A packed row holds the tokens that its responses have in common, then what is each one's own. `branches` says which:
 0 = common, k = of the k-th response. A token sees the common ones and those of its own branch before it, which for a
 model that reads left to right gives the states of separate rows. Knows nothing of models. Shapes: b rows, l tokens,
-n pieces.
+n pieces, f features.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from spanwise.reward_models.features import RESPONSE_FEATURES
 from spanwise.reward_models.heads import HeadSpec
 from spanwise.reward_models.inputs import EncodedResponse
 
@@ -27,11 +29,14 @@ class PieceBatch:
     pieces: Int[Tensor, "n 4"]
     branches: Int[Tensor, "b l"] | None = None
     """Which response of its row a token belongs to, 0 = all; None = one response per row."""
+    features: Float[Tensor, "n f"] | None = None
+    """Of each piece its counted features, filled up with 0 to the width of a whole response's; None = not counted."""
 
     def to(self, device: torch.device | str) -> "PieceBatch":
         """The same batch on `device`."""
         branches = None if self.branches is None else self.branches.to(device)
-        return PieceBatch(self.ids.to(device), self.mask.to(device), self.pieces.to(device), branches)
+        features = None if self.features is None else self.features.to(device)
+        return PieceBatch(self.ids.to(device), self.mask.to(device), self.pieces.to(device), branches, features)
 
 
 def collate(
@@ -58,7 +63,13 @@ def collate(
             pieces += _pieces(item, heads, number, shift=start - row.common)
             start += len(own)
     shared = len(rows) < len(encoded)
-    return PieceBatch(ids, mask, torch.tensor(pieces, dtype=torch.long).reshape(-1, 4), branches if shared else None)
+    return PieceBatch(
+        ids,
+        mask,
+        torch.tensor(pieces, dtype=torch.long).reshape(-1, 4),
+        branches if shared else None,
+        _features(encoded, heads),
+    )
 
 
 def branch_mask(mask: Bool[Tensor, "b l"], branches: Int[Tensor, "b l"]) -> Bool[Tensor, "b l l"]:
@@ -127,3 +138,11 @@ def _pieces(
         for number, head in enumerate(heads)
         for first, last in item.pieces[head.density]
     ]
+
+
+def _features(encoded: Sequence[EncodedResponse], heads: Sequence[HeadSpec]) -> Float[Tensor, "n f"] | None:
+    if not any(item.features for item in encoded):
+        return None
+    rows = [item.features[head.density] for item in encoded for head in heads]
+    filled = [np.pad(found, ((0, 0), (0, len(RESPONSE_FEATURES) - found.shape[1]))) for found in rows]
+    return torch.from_numpy(np.concatenate(filled)).float()

@@ -1,6 +1,7 @@
 """Trains a reward model: all heads over one backbone at once, on questions apart from those that choose and calibrate.
 
-Puts the parts together: labels, inputs, the loop (`fit.py`), calibration, checkpoint.
+Puts the parts together: labels, inputs, the loop (`fit.py`) or the exact fit of linear heads (`fit_linear.py`),
+calibration, checkpoint.
 """
 
 import copy
@@ -8,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import cast
 
+import numpy as np
 import torch
 from rich.progress import Progress
 from torch import nn
@@ -21,9 +23,11 @@ from spanwise.reward_models.config import PAIR_HEADS, RewardModelConfig
 from spanwise.reward_models.evaluate import HeadOutputs, HeadQuality, collect_outputs, judge_heads
 from spanwise.reward_models.examples import Example, make_examples
 from spanwise.reward_models.fit import Fit
+from spanwise.reward_models.fit_linear import fit_linear
 from spanwise.reward_models.heads import HeadSpec
 from spanwise.reward_models.inputs import InputEncoder
 from spanwise.reward_models.labels import label_records
+from spanwise.reward_models.layers import first_layers
 from spanwise.reward_models.model import SpanRewardModel, build_reward_model, device_of, encoder_of, pad_id_of
 from spanwise.seeding import derive_seed, numpy_generator, torch_generator
 from spanwise.tracking import RunFolder
@@ -57,24 +61,33 @@ def train_reward_model(
 ) -> RewardModelRun:
     """Trains on `records`, chooses the best epoch and calibrates on `heldout` (else on a share of the questions).
 
+    Linear heads need no held-out records: without any, they are calibrated and measured by cross-validation.
     `backbone` is copied, not changed; without one, config.backbone is loaded. With a `folder`, config, metrics,
     results and checkpoints/best are written. Raises DataError where a head has nothing to learn from.
     """
     body, tokenizer = backbone if backbone is not None else load_backbone(config.backbone)
     model = _fresh_model(config, copy.deepcopy(body) if backbone is not None else body, tokenizer)
-    if not heldout:
+    if not heldout and config.fitting.method == "gradient":
         records, heldout = split_by_question(records, share=config.heldout_share, seed=config.seed)
-    encoder = encoder_of(model, tokenizer)
+    encoder, pad_id = encoder_of(model, tokenizer), pad_id_of(tokenizer)
     train, left_out = prepare(config, records, encoder)
     judge, _ = prepare(config, heldout, encoder)
     _check_labels(config, train, place="training")
-    _check_labels(config, judge, place="held-out")
+    if heldout:
+        _check_labels(config, judge, place="held-out")
     if folder is not None:
         folder.save_config(config)
-    with torch.random.fork_rng():  # dropout knows no other generator than the global one
-        torch.manual_seed(derive_seed(config.seed, "reward/dropout"))
-        Fit(config, model, pad_id_of(tokenizer), folder).run(train, judge, progress)
-    outputs = _calibrate(model, judge, config.fitting.batch_size, pad_id_of(tokenizer))
+    standardize_features(model, train)
+    if config.fitting.method == "linear":
+        outputs = fit_linear(config, model, train, pad_id, folder)
+    else:
+        outputs = {}
+        with torch.random.fork_rng():  # dropout knows no other generator than the global one
+            torch.manual_seed(derive_seed(config.seed, "reward/dropout"))
+            Fit(config, model, pad_id, folder).run(train, judge, progress)
+    if heldout:
+        outputs = collect_outputs(model, judge, batch_size=config.fitting.batch_size, pad_id=pad_id)
+    model.config.set_heads([_calibrated(head, outputs[head.name]) for head in model.config.head_specs])
     quality = judge_heads(outputs, model.config.head_specs)
     if folder is not None:
         save_reward_model(folder.checkpoint("best"), model, tokenizer)
@@ -138,14 +151,24 @@ def _fresh_model(
 ) -> SpanRewardModel:
     window = window_of(body, tokenizer)
     model = build_reward_model(
-        body,
+        body if config.layers is None else first_layers(cast("PreTrainedModel", body.base_model), config.layers),
         head_specs(config),
         pooling=config.pooling,
         use_passages=config.use_passages,
+        features=config.features,
         window=min(window, config.max_length or window),
         generator=torch_generator(config.seed, "reward/heads"),
     )
     return cast("SpanRewardModel", nn.Module.to(model, device_of(config.device)))
+
+
+def standardize_features(model: SpanRewardModel, examples: Sequence[Example]) -> None:
+    """Takes mean and spread of the counted features, where the model reads any, from the responses of `examples`."""
+    if model.feature_heads is None:
+        return
+    for number, head in enumerate(model.config.head_specs):
+        rows = [response.features[head.density] for example in examples for response in example.responses.values()]
+        model.feature_heads.standardize(number, torch.from_numpy(np.concatenate(rows)))
 
 
 def _check_labels(config: RewardModelConfig, examples: Sequence[Example], *, place: str) -> None:
@@ -156,14 +179,6 @@ def _check_labels(config: RewardModelConfig, examples: Sequence[Example], *, pla
                 f"The {place} records have no label for the head {name!r}; take it out of heads, give it other data or "
                 "check its categories."
             )
-
-
-def _calibrate(
-    model: SpanRewardModel, judge: Sequence[Example], batch_size: int, pad_id: int
-) -> dict[str, HeadOutputs]:
-    outputs = collect_outputs(model, judge, batch_size=batch_size, pad_id=pad_id)
-    model.config.set_heads([_calibrated(head, outputs[head.name]) for head in model.config.head_specs])
-    return outputs
 
 
 def _calibrated(head: HeadSpec, found: HeadOutputs) -> HeadSpec:
