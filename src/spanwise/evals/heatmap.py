@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from spanwise.evals.numbers import MINUS
 from spanwise.evals.results import ExampleSpan
+from spanwise.text.placing import place_tokens
 from spanwise.text.spans import Span
 
-_REACH = 16  # how far ahead a token may resume after tokens that could not be found
 _VISIBLE = 0.02  # scores below this share of the largest are shown as none
 _LEADING = 0.3  # how strong the words before a score are coloured
 
@@ -115,25 +115,6 @@ def _strength(value: float | None, largest_value: float) -> float | None:
     return share if abs(share) >= _VISIBLE else 0.0
 
 
-def place_tokens(response: str, tokens: Sequence[str]) -> list[Span | None]:
-    """Where each token stands in the answer; None for a token whose text is not found there."""
-    spans: list[Span | None] = []
-    position, lost = 0, None
-    for index, token in enumerate(tokens):
-        start, text = _find(response, token, position, reach=_REACH if lost is not None else 0)
-        if start < 0:
-            spans.append(None)
-            lost = index if lost is None else lost
-            continue
-        if lost is not None and start > position:
-            spans[lost] = Span(position, start)
-        spans.append(Span(start, start + len(text)))
-        position, lost = start + len(text), None
-    if lost is not None and position < len(response):
-        spans[lost] = Span(position, len(response))
-    return spans
-
-
 def largest(series: Sequence[Mapping[str, Sequence[float | None]]]) -> dict[str, float]:
     """The largest absolute score of each source over several answers: what full colour stands for."""
     found: dict[str, float] = {}
@@ -141,15 +122,6 @@ def largest(series: Sequence[Mapping[str, Sequence[float | None]]]) -> dict[str,
         for source, values in answer.items():
             found[source] = max([found.get(source, 0.0), *(abs(value) for value in values if value is not None)])
     return found
-
-
-def _find(response: str, token: str, position: int, *, reach: int) -> tuple[int, str]:
-    """Start of the token at or shortly after `position`, and the text that stands there; -1 if it is not found."""
-    for text in dict.fromkeys((token, token.lstrip())):
-        start = response.find(text, position, position + len(text) + reach) if text else -1
-        if start >= 0:
-            return start, text
-    return -1, token
 
 
 def _silent_tokens(spans: Sequence[Span | None]) -> dict[int, list[int]]:
