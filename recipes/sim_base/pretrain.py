@@ -1,8 +1,9 @@
-"""Trains the base checkpoint of the simulated world: a Llama of about a million parameters that reads and copies.
+r"""Trains the base checkpoint of the simulated world: a Llama of about a million parameters that reads and copies.
 
     python recipes/sim_base/pretrain.py --out runs/base_1
     python recipes/sim_base/pretrain.py --out runs/base_2 --start runs/base_1 --lr 1e-3 --steps 4000
-    python recipes/sim_base/pretrain.py --out src/spanwise/sim/base --start runs/base_2 --layers 6 --marked 0.4 --lr 1e-3 --steps 5000
+    python recipes/sim_base/pretrain.py --out src/spanwise/sim/base --start runs/base_2 --layers 6 --marked 0.5 \
+        --lr 1.5e-3 --steps 5000
 
 Documents are prompts of the world, each followed by an answer without slips or by a retelling of everything that
 the passages say, in other words and another order. The loss is on all tokens, with more weight on what follows
@@ -159,7 +160,7 @@ def _train(
         if step % 100 == 0:
             answer, mark = (losses.detach()[wanted == weight].mean().item() for weight in (1.0, MARK_WEIGHT))
             print(
-                f"step {step} loss {loss.item():.3f} answer {answer:.3f} marks {mark:.3f} {time.time() - started:.0f} s",
+                f"step {step} loss {loss.item():.3f} answer {answer:.3f} mark {mark:.3f} {time.time() - started:.0f} s",
                 flush=True,
             )
         if step % 1000 == 999:
