@@ -14,6 +14,7 @@ LAYERS = {
     "text": 1,
     "feedback": 2,
     "scores": 3,
+    "annotate": 3,
     "models": 4,
     "reward_models": 5,
     "rewards": 6,
@@ -24,10 +25,12 @@ LAYERS = {
 }  # fmt: skip
 APART = ("rl", "sft", "evals")
 """Neighbours that never import each other."""
+ONLY_BELOW = {"annotate": {name for name, layer in LAYERS.items() if layer < 3} | {"scores"}}
+"""Parts that may import these and nothing else of Spanwise."""
 LIGHT = (
     "spanwise.config", "spanwise.text.segments", "spanwise.text.alignment", "spanwise.feedback.jsonl",
     "spanwise.feedback.statistics", "spanwise.scores", "spanwise.rewards.mixture", "spanwise.sim.oracle",
-    "spanwise.sim.annotator", "spanwise.cli",
+    "spanwise.sim.annotator", "spanwise.cli", "spanwise.annotate.submit",
 )  # fmt: skip
 
 
@@ -57,6 +60,7 @@ def test_imports_go_downwards_only(path: Path) -> None:
         return
     for imported in _imports(path) - {part}:
         assert LAYERS[imported] <= LAYERS[part], f"{path.name} of {part} imports {imported}, which lies above it"
+        assert imported in ONLY_BELOW.get(part, LAYERS), f"{path.name} of {part} may not import {imported}"
         assert not (part in APART and imported in APART), f"{part} and {imported} must not know each other"
 
 

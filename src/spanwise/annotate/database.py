@@ -1,0 +1,143 @@
+"""The annotation database: an engine for SQLite or PostgreSQL, and the two ways to work with it, read and write.
+
+A write on SQLite begins with BEGIN IMMEDIATE, so that it never has to be upgraded and never fails half-way with
+"database is locked"; `synchronous=FULL` means that what was acknowledged survives a power cut. On PostgreSQL a
+write takes an advisory lock on what its caller names, for example a user. This file knows no tables.
+"""
+
+import contextlib
+import secrets
+import sqlite3
+import threading
+import time
+import warnings
+from collections.abc import Callable, Generator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from spanwise.errors import ConfigError
+
+BUSY_SECONDS = 15.0
+OLDEST_SQLITE = (3, 31)
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The time, with its zone."""
+    return datetime.now(UTC)
+
+
+def stamp(moment: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds; such stamps sort as times do."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def new_id() -> str:
+    """A ULID: 26 characters that sort by the time they were made."""
+    number = int(time.time() * 1000) << 80 | secrets.randbits(80)
+    return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+class Database:
+    """An engine with a clock. Safe to share between threads; each process opens its own."""
+
+    def __init__(self, url: str, *, clock: Clock = utc_now) -> None:
+        self.url = _usable(url)
+        self.clock = clock
+        self.dialect: Literal["sqlite", "postgresql"] = "sqlite" if self.url.startswith("sqlite") else "postgresql"
+        self.engine = _sqlite_engine(self.url) if self.dialect == "sqlite" else _postgresql_engine(self.url)
+        self._turn = threading.Lock()
+
+    @property
+    def path(self) -> Path | None:
+        """The SQLite file, or None for PostgreSQL."""
+        name = make_url(self.url).database
+        return Path(name) if self.dialect == "sqlite" and name else None
+
+    @contextlib.contextmanager
+    def read(self) -> Generator[Connection]:
+        """A connection that sees one state of the database throughout."""
+        options = (
+            {} if self.dialect == "sqlite" else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        )
+        with self.engine.connect().execution_options(**options) as connection, connection.begin():
+            yield connection
+
+    @contextlib.contextmanager
+    def write(self, lock: str = "") -> Generator[Connection]:
+        """A connection whose changes all happen or, when the block raises, none. Writers of one `lock` take turns."""
+        turn = self._turn if self.dialect == "sqlite" else contextlib.nullcontext()
+        with turn, self.engine.connect().execution_options(spanwise_write=True) as connection, connection.begin():
+            if lock and self.dialect == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": lock})
+            yield connection
+
+    def now(self) -> str:
+        """The clock's time as a stamp."""
+        return stamp(self.clock())
+
+    def later(self, seconds: float) -> str:
+        """The stamp `seconds` from now; earlier when negative."""
+        return stamp(self.clock() + timedelta(seconds=seconds))
+
+    def close(self) -> None:
+        """Gives all connections back; on SQLite this folds the write-ahead log into the file."""
+        self.engine.dispose()
+
+
+def sqlite_url(path: Path) -> str:
+    """The URL of a SQLite file."""
+    return f"sqlite:///{path}"
+
+
+def _usable(url: str) -> str:
+    try:
+        driver = make_url(url).drivername
+    except ArgumentError as error:
+        raise ConfigError(f"database: {url!r:.80} is no database address; give postgresql://user@host/name.") from error
+    if driver in ("postgresql", "postgres"):
+        return "postgresql+psycopg" + url[url.index("://") :]
+    if driver in ("sqlite", "postgresql+psycopg"):
+        return url
+    raise ConfigError(f"database: {driver} is not supported; use SQLite or PostgreSQL.")
+
+
+def _postgresql_engine(url: str) -> Engine:
+    return create_engine(url, pool_size=20, max_overflow=20, pool_pre_ping=True, isolation_level="READ COMMITTED")
+
+
+def _sqlite_engine(url: str) -> Engine:
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise ConfigError(f"SQLite {sqlite3.sqlite_version} is too old; Spanwise needs 3.31 or later.")
+    engine = create_engine(url, pool_size=20, max_overflow=20, connect_args={"timeout": BUSY_SECONDS})
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = None  # this file says when a transaction begins, not the driver
+    mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+    if mode not in ("wal", "memory"):
+        warnings.warn(
+            f"SQLite refused write-ahead logging here (journal mode {mode}): keep to one server.", stacklevel=2
+        )
+    for pragma in (
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "trusted_schema=OFF",
+        f"busy_timeout={int(BUSY_SECONDS * 1000)}",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    write = connection.get_execution_options().get("spanwise_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

@@ -1,0 +1,117 @@
+"""What an edit changed: the words that stay, go and come, by Myers' algorithm (1986) with fixed tie-breaks.
+
+The page shows a live diff of its own; what is stored is recomputed here, so that one edit has one reading. The
+name of the algorithm is stored beside the operations.
+"""
+
+import re
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Literal, NamedTuple
+
+ALGORITHM = "word-myers/1"
+MOST_EDITS = 1000
+"""Beyond so many, what lies between the common beginning and end counts as replaced: nobody made that word by word."""
+
+_PIECE = re.compile(r"\s+|\S+")
+
+
+class Op(NamedTuple):
+    """One run: `sign` "=" or "-" for `[start, end)` of the old text, "+" for `text` inserted at `start`."""
+
+    sign: Literal["=", "-", "+"]
+    start: int
+    end: int
+    text: str | None = None
+
+
+def diff(old: str, new: str) -> list[Op]:
+    """The operations that turn `old` into `new`; deletions stand before insertions at one place."""
+    before, after = _PIECE.findall(old), _PIECE.findall(new)
+    head = _common(before, after)
+    tail = _common(before[head:][::-1], after[head:][::-1])
+    script = "=" * head + _script(before[head : len(before) - tail], after[head : len(after) - tail]) + "=" * tail
+    ops: list[Op] = []
+    place, read, written = 0, 0, 0
+    for sign, run in groupby(script):
+        count = len(list(run))
+        if sign == "+":
+            ops.append(Op("+", place, place, "".join(after[written : written + count])))
+            written += count
+            continue
+        end = place + len("".join(before[read : read + count]))
+        ops.append(Op("-" if sign == "-" else "=", place, end))
+        place, read = end, read + count
+        written += count if sign == "=" else 0
+    return ops
+
+
+def rebuild(old: str, ops: Sequence[Op]) -> str:
+    """The new text, from the old one and the operations."""
+    return "".join((op.text or "") if op.sign == "+" else old[op.start : op.end] for op in ops if op.sign != "-")
+
+
+def changed_words(old: str, new: str) -> int:
+    """How many words an edit touches: at each place the deleted or the inserted ones, whichever are more."""
+    changed = deleted = inserted = 0
+    for op in diff(old, new):
+        if op.sign == "=":
+            changed += max(deleted, inserted)
+            deleted = inserted = 0
+        elif op.sign == "-":
+            deleted += len(old[op.start : op.end].split())
+        else:
+            inserted += len((op.text or "").split())
+    return changed + max(deleted, inserted)
+
+
+def _common(a: Sequence[str], b: Sequence[str]) -> int:
+    count = 0
+    for x, y in zip(a, b, strict=False):
+        if x != y:
+            break
+        count += 1
+    return count
+
+
+def _script(before: Sequence[str], after: Sequence[str]) -> str:
+    """One sign per step of a shortest edit path, deletions first where both would do."""
+    trace = _furthest(before, after)
+    if trace is None:
+        return "-" * len(before) + "+" * len(after)
+    x, y = len(before), len(after)
+    signs: list[str] = []
+    for depth in range(len(trace) - 1, 0, -1):
+        reached, k = trace[depth - 1], x - y
+        down = k == -depth or (k != depth and reached[k - 1] < reached[k + 1])
+        from_k = k + 1 if down else k - 1
+        from_x = reached[from_k]
+        signs += "=" * (x - from_x - (0 if down else 1))
+        signs.append("+" if down else "-")
+        x, y = from_x, from_x - from_k
+    signs += "=" * x
+    return _sorted_runs("".join(reversed(signs)))
+
+
+def _furthest(before: Sequence[str], after: Sequence[str]) -> list[dict[int, int]] | None:
+    """For each number of edits, how far along `before` each diagonal reaches; None when there are too many."""
+    trace: list[dict[int, int]] = []
+    reached: dict[int, int] = {1: 0}
+    for depth in range(min(len(before) + len(after), MOST_EDITS) + 1):
+        found: dict[int, int] = {}
+        for k in range(-depth, depth + 1, 2):
+            down = k == -depth or (k != depth and reached[k - 1] < reached[k + 1])
+            x = reached[k + 1] if down else reached[k - 1] + 1
+            while x < len(before) and 0 <= x - k < len(after) and before[x] == after[x - k]:
+                x += 1
+            found[k] = x
+            if x >= len(before) and x - k >= len(after):
+                return [*trace, found]
+        trace.append(found)
+        reached = found
+    return None
+
+
+def _sorted_runs(script: str) -> str:
+    """Within each run of changes, deletions before insertions."""
+    return re.sub(r"[-+]+", lambda run: "".join(sorted(run.group(), key="-+".index)), script)

@@ -1,0 +1,1 @@
+"""Steps from one shape of the annotation database to the next, run by Alembic (`upkeep.py`)."""
