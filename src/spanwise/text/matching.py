@@ -1,0 +1,152 @@
+"""Which stretches of two sequences are the same: the longest matching block, then the same on its left and right.
+
+The blocks are those of `difflib.SequenceMatcher(autojunk=False)`: of all longest blocks the first in `a`, of those the
+first in `b`. Many pairs at once go through a compiled kernel where numba is installed, difflib itself does the rest;
+both find the same blocks. Memory grows with the lengths only. Knows nothing of texts, edits or tokenizers.
+"""
+
+import warnings
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from importlib.util import find_spec
+from itertools import chain, count
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spanwise.text.anchors import anchored_blocks
+
+Block = tuple[int, int, int]
+"""Where it starts in `a`, where in `b`, and how long it is."""
+
+MAX_MATCHES = 10_000_000
+"""Pairs of positions with equal items up to which two sequences are aligned exactly; beyond, between anchors only."""
+
+_ALONE = 4_000_000  # below this product of lengths one pair alone is not worth loading the compiled kernel
+_SMALL_ID = 1 << 22  # the kernel keeps two numbers per id
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BlockTable:
+    """The matching blocks of many pairs: pair `k` has the rows from `offsets[k]` to `offsets[k + 1]`."""
+
+    blocks: NDArray[np.int32]
+    """One row per block: start in `a`, start in `b`, length."""
+    offsets: NDArray[np.int64]
+    coarse: frozenset[int] = frozenset()
+    """The pairs that were too large for an exact alignment."""
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, pair: int) -> list[Block]:
+        """The blocks of one pair, in order."""
+        start, end = self.offsets[pair : pair + 2].tolist()
+        return [(a, b, size) for a, b, size in self.blocks[start:end].tolist()]
+
+
+def matching_blocks(a: Sequence[Hashable], b: Sequence[Hashable]) -> tuple[list[Block], bool]:
+    """The matching blocks of one pair, in order, and whether they are coarse; warns where they are."""
+    if too_large(a, b):
+        return _coarse(a, b), True
+    if len(a) * len(b) > _ALONE and kernel_installed():
+        return match_pairs([(a, b)])[0], False
+    return _exact(a, b), False
+
+
+def match_pairs(pairs: Sequence[tuple[Sequence[Hashable], Sequence[Hashable]]]) -> BlockTable:
+    """The matching blocks of every pair; a batch costs a fraction of its pairs one by one."""
+    if not kernel_installed():
+        return _one_by_one(pairs)
+    numbers: defaultdict[Hashable, int] = defaultdict()
+    numbers.default_factory = count().__next__
+    number = numbers.__getitem__
+    return match_id_pairs([(list(map(number, a)), list(map(number, b))) for a, b in pairs])
+
+
+def match_id_pairs(pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> BlockTable:
+    """The same for pairs of token ids, which need no numbering; ids are not negative."""
+    if not kernel_installed():
+        return _one_by_one(pairs)
+    large = {k: (a, b) for k, (a, b) in enumerate(pairs) if len(a) * len(b) > MAX_MATCHES and too_large(a, b)}
+    exact = [((), ()) if k in large else pair for k, pair in enumerate(pairs)] if large else pairs
+    table = _compiled(exact)
+    return _with_coarse(table, large) if large else table
+
+
+def too_large(a: Sequence[Hashable], b: Sequence[Hashable]) -> bool:
+    """Whether more than MAX_MATCHES pairs of positions hold equal items."""
+    if len(a) * len(b) <= MAX_MATCHES:
+        return False
+    left, right = Counter(a), Counter(b)
+    return sum(number * right[item] for item, number in left.items()) > MAX_MATCHES
+
+
+def kernel_installed() -> bool:
+    """Whether the compiled kernel can be used."""
+    return find_spec("numba") is not None
+
+
+def _exact(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[Block]:
+    found = SequenceMatcher(None, a, b, autojunk=False).get_matching_blocks()
+    return [(block.a, block.b, block.size) for block in found[:-1]]
+
+
+def _coarse(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[Block]:
+    warnings.warn(
+        f"Sequences of {len(a):,} and {len(b):,} items have more than {MAX_MATCHES:,} pairs of equal items: they are "
+        "aligned where an item occurs once in both, and exactly only between such places.",
+        stacklevel=3,
+    )
+    blocks: list[Block] = []
+    for i, j, size in anchored_blocks(a, b):
+        done = (blocks[-1][0] + blocks[-1][2], blocks[-1][1] + blocks[-1][2]) if blocks else (0, 0)
+        left, right = a[done[0] : i], b[done[1] : j]
+        if not too_large(left, right):
+            inner, _ = matching_blocks(left, right)
+            blocks += [(done[0] + at, done[1] + to, length) for at, to, length in inner]
+        if size:
+            blocks.append((i, j, size))
+    return blocks
+
+
+def _compiled(pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> BlockTable:
+    from spanwise.text.matching_kernel import find_blocks  # noqa: PLC0415 - it needs numba, which is an extra
+
+    ids = _small_numbers(list(chain.from_iterable(chain.from_iterable(pairs))))
+    edges = np.zeros(2 * len(pairs) + 1, dtype=np.int64)
+    np.cumsum([len(side) for pair in pairs for side in pair], out=edges[1:])
+    blocks = np.empty((len(ids) // 2 + 1, 3), dtype=np.int32)
+    offsets = np.zeros(len(pairs) + 1, dtype=np.int64)
+    find_blocks(ids, edges, blocks, offsets)
+    return BlockTable(blocks[: offsets[-1]], offsets)
+
+
+def _small_numbers(items: list[int]) -> NDArray[np.int32]:
+    """The items themselves, or numbers in their place where they are too large for a table by item."""
+    ids = np.frombuffer(array("q", items), dtype=np.int64) if items else np.empty(0, np.int64)
+    if items and ids.max() >= _SMALL_ID:
+        ids = np.unique(ids, return_inverse=True)[1]
+    return ids.astype(np.int32)
+
+
+def _with_coarse(table: BlockTable, large: dict[int, Any]) -> BlockTable:
+    rows = [_coarse(*large[k]) if k in large else table[k] for k in range(len(table))]
+    return _table(rows, frozenset(large))
+
+
+def _one_by_one(pairs: Sequence[tuple[Sequence[Hashable], Sequence[Hashable]]]) -> BlockTable:
+    found = [matching_blocks(a, b) for a, b in pairs]
+    coarse = frozenset(k for k, (_, is_coarse) in enumerate(found) if is_coarse)
+    return _table([blocks for blocks, _ in found], coarse)
+
+
+def _table(rows: list[list[Block]], coarse: frozenset[int]) -> BlockTable:
+    offsets = np.zeros(len(rows) + 1, dtype=np.int64)
+    np.cumsum([len(row) for row in rows], out=offsets[1:])
+    blocks = np.array([block for row in rows for block in row], dtype=np.int32).reshape(-1, 3)
+    return BlockTable(blocks, offsets, coarse)
