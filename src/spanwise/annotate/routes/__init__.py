@@ -1,0 +1,14 @@
+"""All endpoints, one file per area."""
+
+from spanwise.annotate.routes import adjudication, data, manage, people, runs, session, work
+
+ENDPOINTS = (
+    *session.ENDPOINTS,
+    *work.ENDPOINTS,
+    *manage.ENDPOINTS,
+    *adjudication.ENDPOINTS,
+    *data.ENDPOINTS,
+    *people.ENDPOINTS,
+    *runs.ENDPOINTS,
+)
+"""Everything that the server answers to, but for its static files."""

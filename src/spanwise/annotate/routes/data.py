@@ -1,0 +1,77 @@
+"""Records in and out: uploads with their reports, batches that can be taken back, downloads, the next round."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from spanwise.annotate.exports import EXPORTS, Selection, export_file
+from spanwise.annotate.imports import FORMATS, ImportReport, ImportSettings, import_file, list_batches, roll_back
+from starlette.datastructures import UploadFile
+from starlette.responses import Response, StreamingResponse
+
+from spanwise.annotate.web import Call, Endpoint, Page, Redirect, RequestError
+
+UNITS = ("auto", "code_point", "utf16")
+_CHUNK = 1 << 16
+
+
+def show_data(call: Call, report: ImportReport | None = None) -> Page:
+    """Forms for import and export, and the batches so far; after an import its report."""
+    batches = list_batches(call.database, call.project)
+    shown = {"formats": FORMATS, "exports": EXPORTS, "batches": batches, "units": UNITS, "report": report}
+    return Page("data.html", shown)
+
+
+def upload(call: Call) -> Page:
+    """Imports an uploaded file; what is refused is listed line by line."""
+    sent = call.form.get("file") if call.form is not None else None
+    if not isinstance(sent, UploadFile) or not sent.filename:
+        raise RequestError(400, "Choose a file to import.")
+    settings = ImportSettings.model_validate({"offset_unit": call.field("unit", "auto")})
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "upload"
+        with path.open("wb") as stream:
+            while chunk := sent.file.read(_CHUNK):
+                stream.write(chunk)
+        report = import_file(call.database, call.project, path, call.field("format"), user=call.who, settings=settings)
+    return show_data(call, report)
+
+
+def take_back(call: Call) -> Redirect:
+    """Removes the items of a batch that nobody has worked on."""
+    roll_back(call.database, call.project, call.field("batch_id"), by=call.who)
+    return Redirect("/data")
+
+
+def download(call: Call) -> Response:
+    """All annotations in one of the export formats."""
+    form = call.query("format")
+    if form not in EXPORTS:
+        raise RequestError(400, f"No export is called {form!r:.40}; choose one of {', '.join(EXPORTS)}.")
+    selection = Selection(extra=call.query("extra") == "yes", anonymise=call.query("anonymise") == "yes")
+    folder = tempfile.TemporaryDirectory()
+    path = Path(folder.name) / "export"
+    report = export_file(call.database, call.project, path, form, selection, user=call.who)
+    name = f"{call.project.config.name}-{form}{'.jsonl' if _is_lines(path) else '.json'}"
+    headers = {"content-disposition": f'attachment; filename="{name}"', "x-sha256": report.sha256}
+    return StreamingResponse(_streamed(path, folder), media_type="application/octet-stream", headers=headers)
+
+
+def _is_lines(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(1) == b"{"
+
+
+def _streamed(path: Path, folder: tempfile.TemporaryDirectory[str]) -> Iterator[bytes]:
+    with folder, path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            yield chunk
+
+
+ENDPOINTS = (
+    Endpoint("GET", "/data", show_data, "export"),
+    Endpoint("POST", "/data/import", upload, "import"),
+    Endpoint("POST", "/data/take-back", take_back, "import"),
+    Endpoint("GET", "/data/export", download, "export"),
+    Endpoint("GET", "/api/v1/export", download, "export", scope="export"),
+)

@@ -1,0 +1,155 @@
+/**
+ * What stands in the way of submitting, and what is only worth saying. The server checks everything again and decides;
+ * these checks are for the person who is still writing. Pure.
+ */
+
+import { countWords, wordDiff, wordsChanged } from "../text/diff.js";
+
+/** Which responses are marked and edited. */
+export function examined(project, item) {
+  return item.responses.map((_, index) => index).filter((index) => project.responses === "all" || index === 0);
+}
+
+/** @returns {{place: string, reason: string, response?: number, span?: string}[]} */
+export function problems(doc, project, item, texts) {
+  const found = [];
+  for (const index of examined(project, item)) {
+    if (project.tasks.includes("spans")) found.push(...spanProblems(doc.responses[index], index, project, item));
+    if (project.tasks.includes("edit")) found.push(...editProblems(doc.responses[index], index, project, texts));
+  }
+  if (project.tasks.includes("preference")) found.push(...choiceProblems(doc, project, item));
+  return found;
+}
+
+function spanProblems(answer, response, project, item) {
+  const found = [];
+  const categories = new Map(project.categories.map((category) => [category.name, category]));
+  if (!answer.spans.length && !answer.missing.length && !answer.no_errors) {
+    found.push({ place: "no_errors", reason: "Nothing is marked yet: mark something, or say that there are no errors.", response });
+  }
+  for (const span of answer.spans) {
+    const category = categories.get(span.category);
+    const lacking = category && lacks(span, category, item);
+    if (lacking) found.push({ place: `span ${span.id}`, reason: `${category.label}: ${lacking}`, response, span: span.id });
+  }
+  for (const missing of answer.missing) {
+    const entry = missing.evidence[0];
+    if (!entry || (!entry.sentences.length && !entry.title)) {
+      found.push({ place: "missing", reason: "Missing information: choose the sentence that says it.", response });
+    }
+  }
+  return found;
+}
+
+/** What a span of this category still needs; empty when nothing. */
+export function lacks(span, category, item) {
+  if (category.severities?.length && !span.severity) return "choose how severe it is.";
+  if (category.needs === "evidence" && item.passages.length && !span.evidence.length) return "link the sentence that shows it.";
+  if (category.needs === "antecedent" && !span.antecedent) return "choose the earlier text that it repeats.";
+  if (category.needs === "comment" && !span.note.trim()) return "say why in a comment.";
+  return "";
+}
+
+function editProblems(answer, response, project, texts) {
+  const { text } = texts[response].offsets;
+  if (answer.correction === null) {
+    const wanted = project.require_edit && (answer.spans.length || answer.missing.length);
+    return wanted ? [{ place: "corrections", reason: "Marked, but not corrected yet: mend the text under Edit.", response, tab: "edit" }] : [];
+  }
+  if (answer.correction.trim() || answer.empty_reason.trim() || !text.trim()) return [];
+  return [{ place: "corrections", reason: "The edited text is empty: say why, or restore the text.", response, tab: "edit" }];
+}
+
+function choiceProblems(doc, project, item) {
+  if (item.responses.length < 2) return [];
+  return project.aspects.flatMap((aspect) => {
+    if (project.pairs === "ranking") {
+      return doc.rankings[aspect] ? [] : [{ place: "rankings", reason: `Rank the responses (${aspect}).`, tab: "compare" }];
+    }
+    const open = pairsOf(project, item).filter(([a, b]) => !choice(doc, aspect, a, b));
+    if (!open.length) return [];
+    const count = open.length === 1 ? "One pair is" : `${open.length} pairs are`;
+    return [{ place: "preferences", reason: `${count} not compared yet (${aspect}).`, tab: "compare" }];
+  });
+}
+
+/** The pairs of keys that are asked for; within a pair, and among pairs, in the order of `order`. */
+export function pairsOf(project, item, order = item.responses.map((response) => response.key)) {
+  const pairs = order.flatMap((a, index) => order.slice(index + 1).map((b) => [a, b]));
+  if (project.pairs === "all") return pairs;
+  const place = (key) => item.responses.findIndex((response) => response.key === key);
+  return project.pairs === "adjacent" ? pairs.filter(([a, b]) => Math.abs(place(a) - place(b)) === 1) : [];
+}
+
+export function choice(doc, aspect, a, b) {
+  return doc.preferences.find((one) => one.aspect === aspect && [one.a, one.b].sort().join() === [a, b].sort().join());
+}
+
+/** Triples of preferences that cannot all hold, as sentences. `name` spells a key for the reader. */
+export function contradictions(preferences, name) {
+  const value = new Map();
+  for (const { a, b, choice: chosen } of preferences) {
+    const sign = { a: 1, b: -1, tie: 0, both_bad: 0 }[chosen];
+    value.set(`${a} ${b}`, sign).set(`${b} ${a}`, -sign);
+  }
+  const keys = [...new Set(preferences.flatMap(({ a, b }) => [a, b]))].sort();
+  const better = (x, y) => value.get(`${x} ${y}`);
+  const signed = (x, y) => `${name(x)} ${better(x, y) > 0 ? ">" : "="} ${name(y)}`;
+  const found = [];
+  for (const [i, x] of keys.entries()) {
+    for (const [j, y] of keys.entries()) {
+      for (const [k, z] of keys.entries()) {
+        const first = i < j && i < k;
+        if (!first || j === k || !(better(x, y) >= 0 && better(y, z) >= 0 && better(z, x) >= 0)) continue;
+        const strict = better(x, y) > 0 || better(y, z) > 0 || better(z, x) > 0;
+        if (strict) found.push(`${signed(x, y)}, ${signed(y, z)}, but ${signed(z, x)}`);
+      }
+    }
+  }
+  return [...new Set(found)];
+}
+
+/** Worth saying, allowed all the same. */
+export function cautions(answer, text, project) {
+  const categories = new Map(project.categories.map((category) => [category.name, category]));
+  const found = [];
+  for (const span of answer.spans) {
+    const category = categories.get(span.category);
+    const words = countWords(text.offsets.slice(span.start, span.end));
+    if (category?.min_words && words < category.min_words) {
+      found.push({ span: span.id, reason: `${category.label}: under ${category.min_words} words; too short to train on.` });
+    }
+    const first = text.snapping.snap(span.start, span.start + 1, "sentence");
+    if (first && span.end > first[1]) {
+      found.push({ span: span.id, reason: `${category?.label ?? span.category}: runs over the end of a sentence.` });
+    }
+    const higher = answer.spans.find((other) => other !== span && covers(other, span) && ranks(categories, other, span));
+    if (higher) {
+      const label = categories.get(higher.category)?.label ?? higher.category;
+      found.push({ span: span.id, reason: `${category?.label}: lies in a span marked ${label}, which comes first.` });
+    }
+  }
+  return found;
+}
+
+const covers = (outer, inner) => outer.start <= inner.start && inner.end <= outer.end;
+
+function ranks(categories, one, other) {
+  const order = [...categories.keys()];
+  return order.indexOf(one.category) < order.indexOf(other.category);
+}
+
+/** Why a new span may not stand here; empty when it may. */
+export function forbidden(project, spans, { id, start, end, category }) {
+  const touching = spans.filter((span) => span.id !== id && span.start < end && start < span.end);
+  if (!touching.length || project.overlap_rule === "any") return "";
+  if (project.overlap_rule === "forbid") return "Spans may not overlap in this project.";
+  return touching.some((span) => span.category === category) ? "Spans of one category may not overlap here." : "";
+}
+
+/** How much of a response was rewritten: `{changed, words, share}`. */
+export function editAmount(before, after) {
+  const words = Math.max(countWords(before), 1);
+  const changed = after === null || after === before ? 0 : wordsChanged(wordDiff(before, after));
+  return { changed, words, share: changed / words };
+}

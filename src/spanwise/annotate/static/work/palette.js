@@ -1,0 +1,49 @@
+/** The categories with their keys, counts and guideline card. */
+
+import { html } from "../vendor/preact-htm.js";
+
+export function Palette({ store, commands }) {
+  const { ui, answer } = store;
+  const missingMode = ui.mode?.kind === "missing";
+  const spans = store.categories("span");
+  const missing = store.categories("missing");
+  const named = store.currentSpan?.category ?? ui.card ?? ui.sticky ?? spans[0]?.name;
+  const counted = (name, list) => list.filter((one) => one.category === name).length;
+  return html`<div class="palette" aria-label="Categories" role="group">
+    <h2 class="pane-title">Categories</h2>
+    ${spans.map((category, index) => html`<${Entry} key=${category.name} category=${category} digit=${category.hotkey || index + 1} count=${counted(category.name, answer.spans)}
+      sticky=${ui.sticky === category.name} active=${store.currentSpan?.category === category.name} choose=${() => commands.label(category.name)} look=${() => store.show({ card: category.name })} />`)}
+    ${missing.length > 0 && html`
+      <h2 class="pane-title">Missing <kbd>M</kbd></h2>
+      ${missing.map((category, index) => html`<${Entry} key=${category.name} category=${category} digit=${missingMode ? index + 1 : ""} count=${counted(category.name, answer.missing)}
+        active=${missingMode} choose=${() => commands.addMissing(category.name)} look=${() => store.show({ card: category.name })} />`)}`}
+    <${Card} category=${store.category(named)} />
+    ${asksForReading(store) && html`<label class="check"><input type="checkbox" checked=${store.doc.answers.read_passages === "yes"}
+      onChange=${(event) => store.act({ type: "answer", key: "read_passages", value: event.target.checked ? "yes" : "no" })} /> I have read all passages</label>`}
+  </div>`;
+}
+
+function Entry({ category, digit, count, sticky, active, choose, look }) {
+  return html`<button type="button" class=${["category", sticky && "sticky", active && "active", category.polarity === "positive" && "positive"].filter(Boolean).join(" ")} style=${{ "--colour": category.colour }}
+    aria-pressed=${sticky || active} data-category=${category.name} onClick=${choose} onMouseEnter=${look} onFocus=${look}>
+    <span class="swatch"></span><span class="name">${category.label}</span>
+    ${sticky && html`<span class="tag">kept</span>`}
+    <span class="count">${count || ""}</span>${digit && html`<kbd>${digit}</kbd>`}
+  </button>`;
+}
+
+function Card({ category }) {
+  if (!category?.description) return null;
+  const needs = { evidence: "Link the sentence that shows it.", antecedent: "Choose what it repeats.", comment: "Say why.", reading: "Read all passages first." }[category.needs];
+  return html`<div class="card" style=${{ "--colour": category.colour }}>
+    <strong>${category.label}</strong>
+    <p>${category.description}</p>
+    ${category.examples?.length > 0 && html`<ul>${category.examples.map((example) => html`<li>${example}</li>`)}</ul>`}
+    ${needs && html`<p class="muted">${needs}</p>`}
+  </div>`;
+}
+
+/** Whether a span on screen claims that no passage holds something. */
+export function asksForReading(store) {
+  return store.answer.spans.some((span) => store.category(span.category).needs === "reading");
+}

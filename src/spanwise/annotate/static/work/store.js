@@ -1,0 +1,110 @@
+/**
+ * What the work page knows: the item, what was said about it (with its history), and the state of the page itself.
+ *
+ * Only what is said about the item is undone and saved; the page's state - tab, selection, mode - is not.
+ */
+
+import * as history from "../state/history.js";
+import { emptyDocument, reduce } from "../state/document.js";
+import { fromBody } from "../state/wire.js";
+import { Offsets } from "../text/offsets.js";
+import { Snapping } from "../text/units.js";
+
+export class Store {
+  /** @param {any} project @param {any} item @param {any} claim */
+  constructor(project, item, claim) {
+    Object.assign(this, { project, item, claim });
+    this.texts = item.responses.map((response) => {
+      const offsets = new Offsets(response.text);
+      return { offsets, snapping: new Snapping(offsets, response.segments), key: response.key };
+    });
+    this.history = startOf(claim.draft?.document, item);
+    this.ui = {
+      tab: { spans: "mark", edit: "edit", preference: "compare" }[project.tasks[0]],
+      response: 0, sel: null, current: null, sticky: null, mode: null, save: { kind: "idle" },
+      lease: claim.lease_expires_at, dialog: null, problems: [], cautions: [], seen: [], focus: null, suggested: null,
+    };
+    this.listeners = new Set();
+  }
+
+  get doc() {
+    return this.history.state;
+  }
+
+  /** What was said about the response on screen. */
+  get answer() {
+    return this.doc.responses[this.ui.response];
+  }
+
+  get text() {
+    return this.texts[this.ui.response];
+  }
+
+  get currentSpan() {
+    return this.answer.spans.find((span) => span.id === this.ui.current) ?? null;
+  }
+
+  category(name) {
+    return this.project.categories.find((category) => category.name === name) ?? { name, label: name, needs: "none" };
+  }
+
+  categories(kind) {
+    return this.project.categories.filter((category) => category.kind === kind);
+  }
+
+  /** Changes what is said about the item. */
+  act(action) {
+    this.#set(history.apply(this.history, { response: this.ui.response, ...action }));
+  }
+
+  undo() {
+    this.#set(history.undo(this.history));
+  }
+
+  redo() {
+    this.#set(history.redo(this.history));
+  }
+
+  get canUndo() {
+    return history.canUndo(this.history);
+  }
+
+  get canRedo() {
+    return history.canRedo(this.history);
+  }
+
+  #set(next) {
+    if (next === this.history) return;
+    this.history = next;
+    this.ui = { ...this.ui, problems: [] };
+    this.#tell(true);
+  }
+
+  /** Changes the page's state. */
+  show(patch) {
+    this.ui = { ...this.ui, ...patch };
+    this.#tell(false);
+  }
+
+  /** Replaces what was said, e.g. by the draft of another tab. */
+  replace(document) {
+    this.history = startOf(document, this.item);
+    this.#tell(false);
+  }
+
+  #tell(changed) {
+    for (const listener of this.listeners) listener(changed);
+  }
+
+  /** What goes into the draft. */
+  draft(body) {
+    return { body, log: [history.stored(this.history)] };
+  }
+}
+
+function startOf(document, item) {
+  const kept = document?.log?.[0];
+  if (kept?.base?.responses?.length === item.responses.length) return history.restored(reduce, kept);
+  const base = document?.body ? fromBody(document.body, item) : emptyDocument(item.responses.length);
+  return history.begin(reduce, base);
+}
