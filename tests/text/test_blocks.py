@@ -2,12 +2,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spanwise.errors import ConfigError
 from spanwise.text.blocks import METHODS, aligned_blocks, aligned_tables, merged
 
+patient = settings(deadline=None)
 ids = st.lists(st.integers(0, 4), max_size=20)
 
 
@@ -20,6 +21,7 @@ def distance(a, b):
     return int(row[-1])
 
 
+@patient
 @given(ids, ids, st.sampled_from(METHODS), st.integers(0, 3))
 def test_blocks_are_common_and_ascending_and_merging_only_drops(a, b, method, gap):
     plain, _ = aligned_blocks(a, b, method, merge_gap=0)
@@ -34,6 +36,7 @@ def test_blocks_are_common_and_ascending_and_merging_only_drops(a, b, method, ga
     assert all(size <= gap for *_, size in set(plain) - set(wide))
 
 
+@patient
 @given(ids, ids)
 def test_levenshtein_changes_as_little_as_the_distance(a, b):
     blocks, _ = aligned_blocks(a, b, "levenshtein")
@@ -60,6 +63,7 @@ def test_merging_by_hand(blocks, kept):
     assert merged(blocks, 10, 8, 2) == kept
 
 
+@patient
 @given(st.lists(st.tuples(ids, ids), max_size=4))
 def test_tables_hold_what_single_pairs_give(pairs):
     assert aligned_tables(pairs) == [aligned_blocks(a, b) for a, b in pairs]

@@ -4,7 +4,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spanwise.errors import ConfigError, SpanError
@@ -12,12 +12,14 @@ from spanwise.text.blocks import METHODS
 from spanwise.text.edits import UNITS, Part, align_many, align_texts, apply_edit, touched_words
 from spanwise.text.spans import Span
 
+patient = settings(deadline=None)
 QA_FEEDBACK = Path(__file__).parents[2] / ".." / "shared" / "data" / "qa_feedback" / "dev_feedback.json.gz"
 texts = st.text(st.sampled_from("ab \n😀é"), max_size=30) | st.lists(
     st.sampled_from(["red", "fox", "ran", "off,"]), max_size=14
 ).map(" ".join)
 
 
+@patient
 @given(texts, texts, st.sampled_from(METHODS), st.sampled_from(UNITS))
 def test_parts_partition_both_texts_and_rebuild_the_edited_one(original, edited, method, unit):
     edit = align_texts(original, edited, method=method, unit=unit)
@@ -62,6 +64,7 @@ def test_equal_texts_are_one_part():
     assert align_texts("", "").parts == ()
 
 
+@patient
 @given(st.lists(st.tuples(texts, texts), max_size=4), st.sampled_from(UNITS))
 def test_many_pairs_are_aligned_like_each(pairs, unit):
     assert align_many(pairs, unit=unit) == [align_texts(*pair, unit=unit) for pair in pairs]

@@ -1,16 +1,18 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spanwise.errors import ConfigError, DataError
 from spanwise.text.blocks import METHODS
 from spanwise.text.token_edits import align_token_pairs, align_tokens
 
+patient = settings(deadline=None)
 EOS = 9
 ids = st.lists(st.integers(0, 4), max_size=20)
 
 
+@patient
 @given(ids, ids, st.sampled_from(METHODS), st.booleans())
 def test_what_is_left_after_the_changes_is_the_same_on_both_sides(original, edited, method, with_end):
     edit = align_tokens(original, edited, eos=EOS if with_end else None, method=method, gap_anchor="none")
@@ -23,6 +25,7 @@ def test_what_is_left_after_the_changes_is_the_same_on_both_sides(original, edit
     assert edit.original == (*original, EOS)[: len(original) + with_end]
 
 
+@patient
 @given(ids, st.integers(0, 3), st.integers(0, 3))
 def test_there_is_exactly_one_end_on_each_side_and_it_stays(body, before, after):
     edit = align_tokens([*body, *[EOS] * before], [*body[1:], *[EOS] * after], eos=EOS)
@@ -31,6 +34,7 @@ def test_there_is_exactly_one_end_on_each_side_and_it_stays(body, before, after)
     assert not edit.edited_changed[-1]
 
 
+@patient
 @given(st.lists(st.tuples(ids, ids), max_size=4), st.sampled_from(["end", "all", "none"]))
 def test_many_pairs_are_aligned_like_each(pairs, anchor):
     many = align_token_pairs(pairs, eos=EOS, gap_anchor=anchor)

@@ -1,11 +1,15 @@
-"""A coarse alignment of very long sequences: the places where an item occurs once in both, and what surrounds them.
+"""A coarse alignment of very long sequences: runs that occur equally often in both, and what surrounds them.
 
-Takes time and memory of the order of the lengths. Knows nothing of texts or tokens.
+The first occurrence in the one sequence belongs to the first in the other, and so on; of such pairs the longest chain
+that ascends on both sides is kept. Takes time and memory of the order of the lengths. Knows nothing of texts or tokens.
 """
 
 from bisect import bisect_left
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
+
+RUN = 4
+"""Items per run: most runs of four tokens are rare even where every token is common."""
 
 
 def anchored_blocks(a: Sequence[Hashable], b: Sequence[Hashable]) -> Iterator[tuple[int, int, int]]:
@@ -28,12 +32,19 @@ def anchored_blocks(a: Sequence[Hashable], b: Sequence[Hashable]) -> Iterator[tu
 
 
 def _anchors(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[tuple[int, int]]:
-    """The longest chain of places, ascending on both sides, whose item occurs once in each sequence."""
-    once = Counter(a)
-    where = {item: j for j, item in enumerate(b)}
-    again = Counter(b)
-    places = [(i, where[item]) for i, item in enumerate(a) if once[item] == 1 and again[item] == 1]
-    return [places[k] for k in _ascending([j for _, j in places])]
+    """The longest chain of places, ascending on both sides, at which runs begin that occur equally often in both."""
+    left, right = _runs(a), _runs(b)
+    both = ((places, right[run]) for run, places in left.items() if len(places) == len(right.get(run, ())))
+    pairs = sorted(pair for places in both for pair in zip(*places, strict=True))
+    return [pairs[k] for k in _ascending([j for _, j in pairs])]
+
+
+def _runs(items: Sequence[Hashable]) -> dict[tuple[Hashable, ...], list[int]]:
+    """Where each run of items begins, in order."""
+    places: defaultdict[tuple[Hashable, ...], list[int]] = defaultdict(list)
+    for start, run in enumerate(zip(*(items[shift:] for shift in range(RUN)), strict=False)):
+        places[run].append(start)
+    return places
 
 
 def _ascending(values: Sequence[int]) -> list[int]:

@@ -109,6 +109,11 @@ def apply_edit(original: str, changes: Iterable[tuple[Span, str]]) -> str:
     return "".join([*pieces, original[done:]])
 
 
+def words_of(text: str) -> list[str]:
+    """The words and marks of punctuation that are aligned."""
+    return _WORD.findall(text)
+
+
 def touched_words(text: str, spans: Sequence[Span]) -> list[bool]:
     """For each word of `text`, whether one of the ascending, disjoint `spans` covers a character of it."""
     touched: list[bool] = []

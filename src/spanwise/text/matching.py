@@ -99,7 +99,7 @@ def _exact(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[Block]:
 def _coarse(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[Block]:
     warnings.warn(
         f"Sequences of {len(a):,} and {len(b):,} items have more than {MAX_MATCHES:,} pairs of equal items: they are "
-        "aligned where an item occurs once in both, and exactly only between such places.",
+        "aligned by runs of items that occur equally often in both, and exactly only between them.",
         stacklevel=3,
     )
     blocks: list[Block] = []
@@ -117,19 +117,24 @@ def _coarse(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[Block]:
 def _compiled(pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> BlockTable:
     from spanwise.text.matching_kernel import find_blocks  # noqa: PLC0415 - it needs numba, which is an extra
 
-    ids = _small_numbers(list(chain.from_iterable(chain.from_iterable(pairs))))
+    sides = list(chain.from_iterable(pairs))
+    ids = _small_numbers(sides)
     edges = np.zeros(2 * len(pairs) + 1, dtype=np.int64)
-    np.cumsum([len(side) for pair in pairs for side in pair], out=edges[1:])
+    np.cumsum(list(map(len, sides)), out=edges[1:])
     blocks = np.empty((len(ids) // 2 + 1, 3), dtype=np.int32)
     offsets = np.zeros(len(pairs) + 1, dtype=np.int64)
     find_blocks(ids, edges, blocks, offsets)
     return BlockTable(blocks[: offsets[-1]], offsets)
 
 
-def _small_numbers(items: list[int]) -> NDArray[np.int32]:
-    """The items themselves, or numbers in their place where they are too large for a table by item."""
-    ids = np.frombuffer(array("q", items), dtype=np.int64) if items else np.empty(0, np.int64)
-    if items and ids.max() >= _SMALL_ID:
+def _small_numbers(sides: list[Sequence[int]]) -> NDArray[np.int32]:
+    """All items in one array: themselves, or numbers in their place where they are too large for a table by item."""
+    flat = array("q")
+    add = flat.fromlist  # by far the fastest way from lists of numbers into an array
+    for side in sides:
+        add(side if isinstance(side, list) else list(side))
+    ids = np.array(flat, dtype=np.int64)
+    if len(ids) and ids.max() >= _SMALL_ID:
         ids = np.unique(ids, return_inverse=True)[1]
     return ids.astype(np.int32)
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int32]
 Block = tuple[int, int, int]
 Region = tuple[int, int, int, int]
-Index = tuple[Ints, Ints, Ints]
-"""Where each item's positions begin and end in the third list, and that list."""
+Index = tuple[Ints, Ints]
+"""Per item, where its positions begin in the second list (counted from 1, 0 for none) and where they end."""
 FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
 
 
@@ -29,35 +29,34 @@ def find_blocks(ids: Ints, edges: NDArray[np.int64], blocks: Ints, offsets: NDAr
     """Fills `blocks` and `offsets` with the matching blocks of the pairs that `edges` cuts `ids` into."""
     vocabulary = ids.max() + 1 if len(ids) else 0
     longest = np.diff(edges).max() if len(edges) > 1 else 0
-    first = np.full(vocabulary, -1, np.int32)
-    last = np.zeros(vocabulary, np.int32)
+    rows = np.zeros((vocabulary, 2), np.int32)
     places = np.empty(longest, np.int32)
     stack = np.empty((2 * longest + 8, 4), np.int32)
     found = 0
     for pair in range(len(offsets) - 1):
         a = ids[edges[2 * pair] : edges[2 * pair + 1]]
         b = ids[edges[2 * pair + 1] : edges[2 * pair + 2]]
-        _index(b, first, last, places)
-        found = _of_pair((a, b), (first, last, places), stack, blocks, found)
+        _index(b, rows, places)
+        found = _of_pair((a, b), (rows, places), stack, blocks, found)
         for item in b:
-            first[item], last[item] = -1, 0
+            rows[item, 0], rows[item, 1] = 0, 0
         offsets[pair + 1] = found
 
 
 @_compile
-def _index(b: Ints, first: Ints, last: Ints, places: Ints) -> None:
-    """Sorts the positions of `b` by item: those of an item lie from first[item] to last[item] in `places`."""
+def _index(b: Ints, rows: Ints, places: Ints) -> None:
+    """Sorts the positions of `b` by item; `rows` holds zeros before."""
     for item in b:
-        last[item] += 1
+        rows[item, 1] += 1
     filled = 0
     for j in range(len(b)):
         item = b[j]
-        if first[item] < 0:
-            first[item] = filled
-            filled += last[item]
-            last[item] = first[item]
-        places[last[item]] = j
-        last[item] += 1
+        if not rows[item, 0]:
+            rows[item, 0] = filled + 1
+            filled += rows[item, 1]
+            rows[item, 1] = rows[item, 0] - 1
+        places[rows[item, 1]] = j
+        rows[item, 1] += 1
 
 
 @_compile
@@ -96,10 +95,10 @@ def _write(stack: Ints, row: int, values: Region) -> None:
 def _longest(a: Ints, b: Ints, region: Region, index: Index) -> Block:
     """Length and place of the longest block that both sides of the region hold; the first of equals."""
     i, a_end, b_start, b_end = region
-    first, last, places = index
+    rows, places = index
     size, found_i, found_j = 0, 0, 0
     while i + size < a_end:
-        place, end = first[a[i]], last[a[i]]
+        place, end = rows[a[i], 0] - 1, rows[a[i], 1]
         if place >= 0 and b_start:
             place = _from(places, int(place), int(end), b_start)
         while 0 <= place < end:
