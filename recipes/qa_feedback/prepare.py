@@ -2,8 +2,9 @@
 
     python recipes/qa_feedback/prepare.py --data ../shared/data/qa_feedback --out runs/qa_feedback/data
 
-For policies with a short window, passages can be shortened to the sentences nearest the question, and demonstrations
-left out that are still too long for it; without these options everything is kept. Says how many it left out.
+Policies with a short window can be given an excerpt of the passages, the sentences nearest the question (reward models
+still see whole passages), and be spared demonstrations that are still too long; without these options everything is
+kept. Says how many it left out.
 """
 
 import argparse
@@ -52,7 +53,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of the authors' files")
     parser.add_argument("--out", type=Path, required=True, help="folder for the JSONL files")
-    parser.add_argument("--passage-words", type=int, help="about so many words of passages per prompt")
+    parser.add_argument("--passage-words", type=int, help="excerpts of about so many words for the policy")
     parser.add_argument("--policy", help="leave out demonstrations that do not fit the window by this tokenizer")
     parser.add_argument("--window", type=int, default=512, help="tokens of prompt and answer together")
     parser.add_argument("--heldout", type=int, default=50, help="demonstrations kept apart")

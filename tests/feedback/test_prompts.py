@@ -13,6 +13,14 @@ def test_prompt_is_worded_as_in_the_paper():
     assert PromptRecord(prompt="Why?", passages=tuple(passages)).model_input == expected
 
 
+def test_a_policy_reads_the_excerpt_where_there_is_one_and_an_empty_one_means_no_passage():
+    passage = Passage(title="A", sentences=("One.", "Two."))
+    record = PromptRecord(prompt="Why?", passages=(passage,), excerpt=(Passage(title="A", sentences=("Two.",)),))
+    assert record.model_input == "question: Why? context: wikipage: A text: Two. answer:"
+    assert record.model_copy(update={"excerpt": ()}).model_input == "question: Why? answer:"
+    assert PromptRecord.model_validate_json(record.model_dump_json()) == record
+
+
 @pytest.mark.parametrize("bad", ["", "a\0", "\ud800"])
 def test_prompts_and_answers_must_be_text_that_a_model_can_read(bad):
     with pytest.raises(ValidationError):

@@ -51,9 +51,15 @@ def test_shortening_keeps_what_the_question_asks_for():
         Passage(title="Sivan", sentences=("Sivan was born in South Africa.",)),
     )
     prompt = PromptRecord(prompt="When did Bloom come out?", passages=passages)
-    assert shortened(prompt, words=6).passages == (Passage(title="Bloom", sentences=passages[0].sentences[:1]),)
+    short = shortened(prompt, words=6)
+    assert short.excerpt == (Passage(title="Bloom", sentences=passages[0].sentences[:1]),)
+    assert short.passages == passages
+    expected = (
+        "question: When did Bloom come out? context: wikipage: Bloom text: Bloom came out in August 2018. answer:"
+    )
+    assert short.model_input == expected
     assert shortened(prompt, words=1) == shortened(prompt, words=6)  # the nearest sentence stays in any case
-    assert shortened(prompt, words=100) == prompt
+    assert shortened(prompt, words=100).model_input == prompt.model_input
 
 
 def test_a_damaged_record_stops_the_reading(tmp_path):

@@ -23,6 +23,8 @@ class PromptRecord(Record):
     id: Text = ""
     prompt: FilledText
     passages: tuple[Passage, ...] = ()
+    excerpt: tuple[Passage, ...] | None = None
+    """What a policy with a short window reads instead of the passages; none = the passages. Judges see the passages."""
     references: tuple[Text, ...] = ()
     """Gold answers, where there are any."""
     metadata: Json = Field(default_factory=dict)
@@ -30,8 +32,8 @@ class PromptRecord(Record):
 
     @property
     def model_input(self) -> str:
-        """The text that a model reads."""
-        return build_prompt(self.prompt, self.passages)
+        """The text that a policy reads."""
+        return build_prompt(self.prompt, self.passages if self.excerpt is None else self.excerpt)
 
 
 class DemonstrationRecord(PromptRecord):

@@ -50,9 +50,10 @@ def folds_by_question(records: Sequence[FeedbackRecord], *, count: int, seed: in
 
 
 def shortened(record: _Prompt, *, words: int) -> _Prompt:
-    """`record` with the passage sentences nearest its question: the nearest, and further ones within `words` words.
+    """`record` with an excerpt of the sentences nearest its question: the nearest, and further ones within `words` words.
 
-    For policies with a short window; order and titles stay. Near is who shares most of the question's content words.
+    For policies with a short window; judges still see whole passages. Order and titles stay. Near is who shares most
+    of the question's content words.
     """
     question = sorted(set(content(record.prompt)))
     places = [(number, index) for number, p in enumerate(record.passages) for index in range(len(p.sentences))]
@@ -70,7 +71,7 @@ def shortened(record: _Prompt, *, words: int) -> _Prompt:
         )
         for number, passage in enumerate(record.passages)
     )
-    return record.model_copy(update={"passages": tuple(passage for passage in passages if passage.sentences)})
+    return record.model_copy(update={"excerpt": tuple(passage for passage in passages if passage.sentences)})
 
 
 def _in_sentences(passage: Passage) -> Passage:
