@@ -45,7 +45,7 @@ format: $(VENV)/.ready
 results: $(VENV)/.ready
 	$(BIN)/python experiments/sim_arms.py --seeds $(SEEDS) --out runs/sim_arms --docs docs/results.md --readme README.md
 	@if [ -d $(SHARED)/qa_feedback ]; then \
-	  $(BIN)/python experiments/qa_feedback_reward_models.py --data $(SHARED)/qa_feedback --out runs/qa_feedback/heads --states && \
+	  $(BIN)/python experiments/qa_feedback_reward_models.py --data $(SHARED)/qa_feedback --out runs/qa_feedback/heads && \
 	  $(BIN)/python benchmarks/segmentation_agreement.py && \
 	  $(BIN)/python benchmarks/reward_text_path.py; \
 	else echo "$(SHARED)/qa_feedback is absent: the numbers on real marks were not made again."; fi
