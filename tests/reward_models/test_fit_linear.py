@@ -11,6 +11,7 @@ from spanwise.feedback.schema import FeedbackRecord, Preference, Response
 from spanwise.reward_models.checkpoint import load_reward_model
 from spanwise.reward_models.config import FittingConfig, RewardModelConfig
 from spanwise.reward_models.examples import make_batch
+from spanwise.reward_models.features import response_features, segment_features
 from spanwise.reward_models.fit_linear import question_folds
 from spanwise.reward_models.model import encoder_of
 from spanwise.reward_models.train import evaluate_reward_model, prepare, train_reward_model
@@ -43,6 +44,34 @@ def test_heads_on_a_frozen_backbone_learn_and_come_back_from_disk_bit_by_bit(tmp
     heads, _ = evaluate_reward_model(config(), loaded, tokenizer, records(25, "judge"))
     assert heads["relevance"].metrics["auroc"] > 0.9
     assert heads["completeness"].metrics["pair_accuracy"] > 0.75
+
+
+def test_a_served_score_is_the_heads_on_states_and_features_worked_out_by_hand():
+    run = train_reward_model(config(state_scales=(0.3,)), records(40), backbone=tiny_bert())
+    model = run.model
+    sample = samples(1, "served")[1]
+    item = encoder_of(model, run.tokenizer).encode([sample])[0]
+    hidden = model.backbone(input_ids=torch.tensor([item.ids])).last_hidden_state[0].detach()
+    counted = {
+        "sub-sentence": segment_features(sample, item.segments["sub-sentence"]),
+        "sentence": segment_features(sample, item.segments["sentence"]),
+        "sequence": response_features(sample)[None],
+    }
+    for unit, head in enumerate(model.config.head_specs):
+        scores = LearnedRewards(model, run.tokenizer).score_all([sample])[0][head.name].scores
+        assert len(scores) == len(item.pieces[head.density])
+        for score, (first, last), row in zip(scores, item.pieces[head.density], counted[head.density], strict=True):
+            width = len(row)
+            standard = (row - model.feature_heads.mean[unit, :width].numpy()) * model.feature_heads.scale[
+                unit, :width
+            ].numpy()
+            said = standard @ model.feature_heads.weight[unit, :width].detach().numpy()
+            logit = hidden[first : last + 1].mean(0) @ model.heads.weight[unit] + model.heads.bias[unit] + said
+            if head.kind == "segment":
+                expected = 2 / (1 + np.exp(-(head.slope * logit.item() + head.offset))) - 1
+            else:
+                expected = (logit.item() - head.mean) / head.std
+            assert score.value == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("head", ["relevance", "preference"])
