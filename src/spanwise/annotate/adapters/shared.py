@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from spanwise.errors import DataError
 from spanwise.feedback.importers.json_list import read_items
 from spanwise.feedback.problems import FieldError, Place, Problem
 from spanwise.feedback.schema import FeedbackRecord
@@ -32,7 +31,7 @@ class Written:
 
 
 Writer = Callable[[Path, Iterable[FeedbackRecord]], Written]
-Convert = Callable[[Any, Place], FeedbackRecord]
+Convert = Callable[[Any, Place, Unit], Iterable[FeedbackRecord]]
 
 
 def read_values(path: Path) -> Iterator[tuple[Place, Any]]:
@@ -50,19 +49,19 @@ def read_values(path: Path) -> Iterator[tuple[Place, Any]]:
             yield place, Problem(place, "", str(error))
 
 
-def converted(path: Path, convert: Convert) -> Iterator[Outcome]:
+def converted(path: Path, convert: Convert, unit: Unit) -> Iterator[Outcome]:
     """The records that `convert` makes of the values of a file; what it refuses becomes problems."""
     for place, value in read_values(path):
         if isinstance(value, Problem):
             yield place, [value]
             continue
         try:
-            yield place, convert(value, place)
+            yield from [(place, record) for record in convert(value, place, unit)]
         except FieldError as error:
             yield place, [Problem(place, error.place, error.reason)]
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             yield place, [Problem(place, "", f"is not laid out as this format is ({type(error).__name__}: {error}).")]
-        except (DataError, ValueError) as error:
+        except ValueError as error:
             yield place, [Problem(place, "", " ".join(str(error).split()))]
 
 
