@@ -7,7 +7,10 @@ import pytest
 from spanwise.errors import ConfigError, DataError
 from spanwise.feedback.prompts import PromptRecord
 from spanwise.feedback.schema import FeedbackRecord, Passage, Response
+from spanwise.reward_models.config import RewardModelConfig
 from spanwise.reward_models.labels import FactualityRule, RelevanceRule, label_records
+from spanwise.rl.config import RLConfig
+from spanwise.sft import SFTRunConfig
 from spanwise.tasks.qa_feedback import (
     DEMONSTRATION_FILES,
     FEEDBACK_FILE,
@@ -17,6 +20,7 @@ from spanwise.tasks.qa_feedback import (
     shortened,
 )
 
+RECIPE = Path(__file__).parents[2] / "recipes" / "qa_feedback"
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data" / "qa_feedback"
 needs_data = pytest.mark.skipif(not DATA.exists(), reason="the QA-Feedback files are not beside the checkout")
 
@@ -67,6 +71,12 @@ def test_a_damaged_record_stops_the_reading(tmp_path):
         json.dump([{"question": "?"}], stream)
     with pytest.raises(DataError, match=r"dev_feedback.json.gz:1: item 0: .*more problems"):
         load_feedback(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("sft", SFTRunConfig), ("reward", RewardModelConfig), ("rl", RLConfig)])
+def test_the_recipe_is_made_of_configs_that_are_read(name, kind):
+    config = kind.load(RECIPE / f"{name}.yaml")
+    assert config.run_dir == Path("runs/qa_feedback") / name
 
 
 @needs_data
