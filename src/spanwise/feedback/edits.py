@@ -1,0 +1,122 @@
+"""The edit pair: a response, the same response after an edit, who edited it, and the spans that changed.
+
+One pair is one line of a JSONL file; `prompt`, `original` and `edited` are all that a line needs. Spans are half-open
+code points on both sides; putting the edited pieces in place of the original ones gives the edited text. A pair may
+be useless (identical, empty, a rewrite): `edit_validation.py` says so, the record only says what there is.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from spanwise.feedback.problems import FieldError
+from spanwise.feedback.schema import FeedbackRecord, Index, Json, Passage, Record, Text
+from spanwise.text.edits import TextEdit, align_texts
+from spanwise.text.spans import Span
+
+
+class EditSpan(Record):
+    """One change: `[start, end)` of the original became `[edited_start, edited_end)` of the edited text."""
+
+    start: Index
+    end: Index
+    edited_start: Index
+    edited_end: Index
+    category: Text = ""
+    """The kind of error that was mended, where the editor named one."""
+    reason: Text = ""
+    """Why, in the editor's words."""
+
+    @property
+    def original_span(self) -> Span:
+        return Span(self.start, self.end)
+
+    @property
+    def edited_span(self) -> Span:
+        return Span(self.edited_start, self.edited_end)
+
+
+class Editor(Record):
+    """Who edited: a person, a language model, or the oracle of the simulated world."""
+
+    kind: Literal["human", "model", "oracle", "unknown"] = "unknown"
+    name: Text = ""
+    """Whatever tells this editor from others: a person's code name, a model's name and version."""
+    details: Json = Field(default_factory=dict)
+    """How the edit was made: settings, prompt, request, cost."""
+
+
+class EditPair(Record):
+    """A response and its edit, the edit being the better one."""
+
+    schema_version: Literal[1] = 1
+    id: Text = ""
+    prompt: Text = ""
+    passages: tuple[Passage, ...] = ()
+    original: Text
+    edited: Text
+    editor: Editor = Editor()
+    spans: tuple[EditSpan, ...] | None = None
+    """The changes in order; None where nobody has said them: then the texts are aligned."""
+    provenance: Json = Field(default_factory=dict)
+    """Where the pair came from; importers keep here what no field of ours holds."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "EditPair":
+        if self.spans is not None:
+            _check_spans(self.spans, self.original, self.edited)
+        return self
+
+    def aligned(self) -> TextEdit:
+        """The default alignment of the two texts, by words."""
+        return align_texts(self.original, self.edited)
+
+
+def edit_pair(original: str, edited: str, **fields: object) -> EditPair:
+    """An EditPair with the spans of the default alignment filled in."""
+    spans = spans_of(original, edited)
+    return EditPair.model_validate({"original": original, "edited": edited, **fields, "spans": spans})
+
+
+def spans_of(original: str, edited: str) -> tuple[EditSpan, ...]:
+    """The changes of the default alignment as stored spans."""
+    return tuple(
+        EditSpan(
+            start=part.original.start,
+            end=part.original.end,
+            edited_start=part.edited.start,
+            edited_end=part.edited.end,
+        )
+        for part in align_texts(original, edited).changes
+    )
+
+
+def pairs_of_corrections(records: Iterable[FeedbackRecord]) -> Iterator[EditPair]:
+    """A pair for every response that somebody corrected; unchanged ones are told by their validation."""
+    for record in records:
+        for number, response in enumerate(record.responses):
+            if response.correction is None:
+                continue
+            yield edit_pair(
+                response.text,
+                response.correction,
+                id=f"{record.id}-{number}",
+                prompt=record.prompt,
+                passages=record.passages,
+                editor=Editor(kind="human", name=record.annotator or ""),
+                provenance={"record": record.id, "response": number},
+            )
+
+
+def _check_spans(spans: tuple[EditSpan, ...], original: str, edited: str) -> None:
+    at = to = 0
+    for index, span in enumerate(spans):
+        inside = at <= span.start <= span.end <= len(original)
+        if not (inside and to <= span.edited_start <= span.edited_end <= len(edited)):
+            raise FieldError(f"spans.{index}", "lies outside its text or before the span ahead; correct the offsets.")
+        if original[at : span.start] != edited[to : span.edited_start]:
+            raise FieldError(f"spans.{index}", "has texts before it that differ; a change is missing ahead of it.")
+        at, to = span.end, span.edited_end
+    if original[at:] != edited[to:]:
+        raise FieldError("spans", "leave texts at the end that differ; the last change is missing.")
