@@ -88,7 +88,7 @@ def test_the_fit_is_the_optimum_of_the_penalised_loss(head):
     else:
         pairs = batch.pairs[head]
         losses = -functional.logsigmoid(logits[pairs.better] - logits[pairs.worse]).sum()
-    spread = model.states(batch.inputs).detach().std(0, correction=0)
+    spread = model.read(batch.inputs)[0].detach().std(0, correction=0)
     on_features, on_states = model.feature_heads.weight, model.heads.weight * spread / 0.3
     parameters = [model.feature_heads.weight, model.heads.weight]
     of_losses = torch.autograd.grad(0.05 * losses, parameters, retain_graph=True)

@@ -11,7 +11,14 @@ from typing import cast
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from spanwise.errors import CheckpointError
 from spanwise.reward_models.features import RESPONSE_FEATURES
@@ -57,10 +64,14 @@ def load_reward_model(path: str | Path) -> tuple[SpanRewardModel, PreTrainedToke
     return model.eval(), cast("PreTrainedTokenizerBase", tokenizer)
 
 
-def load_backbone(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """The pretrained model at a folder or Hub name, to put heads on; CheckpointError where there is none."""
+def load_backbone(name: str, *, language_model: bool = False) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The pretrained model at a folder or Hub name, to put heads on; CheckpointError where there is none.
+
+    A `language_model` comes with its vocabulary head.
+    """
+    loader = AutoModelForCausalLM if language_model else AutoModel
     try:
-        model = AutoModel.from_pretrained(name, dtype=torch.float32)  # whatever it was saved in, heads learn in float32
+        model = loader.from_pretrained(name, dtype=torch.float32)  # whatever it was saved in, heads learn in float32
         tokenizer = AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError, SafetensorError) as error:
         raise CheckpointError(

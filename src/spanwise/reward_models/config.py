@@ -77,6 +77,9 @@ class RewardModelConfig(Config):
     """Whether the backbone reads the passages; the paper's relevance model does not."""
     features: bool = False
     """Let the heads also read counted features: position, length, overlap with question, passages, what was said."""
+    likelihoods: bool = False
+    """Let the heads also read how likely the backbone, as a language model, finds a segment's tokens; for decoders,
+    with fitting.method linear."""
     layers: int | None = Field(default=None, ge=1)
     """Keep only so many of the backbone's layers, the first ones; empty = all."""
     pooling: Literal["auto", "last", "mean"] = "auto"
@@ -101,8 +104,12 @@ class RewardModelConfig(Config):
         clash = sorted(set(HEADS) & set(self.custom))
         if clash:
             raise ValueError(f"custom.{clash[0]} has the name of a built-in head; rename it")
-        if self.fitting.method == "linear" and not self.features and not any(self.fitting.state_scales):
+        extra = self.features or self.likelihoods
+        if self.fitting.method == "linear" and not extra and not any(self.fitting.state_scales):
             raise ValueError("fitting.state_scales leaves out the states; set features, or give a scale above 0")
+        if self.likelihoods and (self.fitting.method != "linear" or self.layers is not None):
+            raise ValueError("likelihoods are those of the whole backbone as it was: set fitting.method to linear, "
+                             "and leave layers empty")  # fmt: skip
         return self
 
     @property

@@ -49,6 +49,8 @@ def fit_linear(
     found = read_inputs(model, examples, batch_size=config.fitting.batch_size, pad_id=pad_id)
     fits = {head.name: fit_by_cross_validation(config, head, found[head.name]) for head in model.config.head_specs}
     for number, (name, fit) in enumerate(fits.items()):
+        if model.feature_heads is not None:
+            model.feature_heads.standardize(number, torch.from_numpy(found[name].features))
         _write(model, number, found[name].features.shape[1], fit.head)
     if folder is not None:
         strengths = {f"reward/strength_{name}": fit.strength for name, fit in fits.items()}

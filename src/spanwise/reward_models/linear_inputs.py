@@ -51,15 +51,17 @@ def read_inputs(
     for group in by_length(examples, batch_size=batch_size):
         batch = make_batch(group, heads, pad_id=pad_id, pack_to=model.config.window if model.packs else 0)
         with torch.inference_mode():
-            states = model.states(batch.inputs.to(model.device)).double().cpu().numpy()
+            states, extra = model.read(batch.inputs.to(model.device))
+        features = extra if extra is not None else states[:, :0]
+        rows = (features.double().cpu().numpy(), states.double().cpu().numpy())
         for number, head in enumerate(heads):
-            parts[head.name].append(_rows(batch, states, group, prompts, number=number, head=head))
+            parts[head.name].append(_rows(batch, rows, group, prompts, number=number, head=head))
     return {head.name: _joined(parts[head.name]) for head in heads}
 
 
 def _rows(
     batch: TrainingBatch,
-    states: Float[np.ndarray, "n d"],
+    read: tuple[Float[np.ndarray, "n f"], Float[np.ndarray, "n d"]],
     group: Sequence[Example],
     prompts: dict[str, int],
     *,
@@ -74,11 +76,10 @@ def _rows(
         wanted &= batch.label_mask.numpy()
     else:
         wanted &= np.isin(question, question[pairs.better.numpy()])
-    features = batch.inputs.features
-    counted = features.double().numpy() if features is not None else np.zeros((len(wanted), 0))
+    features, states = read
     place = np.cumsum(wanted) - 1
     return HeadInputs(
-        counted[wanted],
+        features[wanted],
         states[wanted],
         question[wanted],
         np.array([len(record.responses[position].text) for record, position in records], dtype=np.int64)[wanted],

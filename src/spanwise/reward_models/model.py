@@ -1,8 +1,9 @@
 """The reward model: any Hugging Face backbone with one linear head per category, loaded by `from_pretrained`.
 
 One forward pass reads responses once and gives the logits of every piece (segment or whole response) asked for, as
-one flat list; counted features of the pieces may have their say beside the backbone's states. Calibration and
-normalisation travel in the checkpoint. Knows nothing of texts (`inputs.py`), of files (`checkpoint.py`) or of training.
+one flat list; counted features and likelihoods of the pieces may have their say beside the backbone's states.
+Calibration and normalisation travel in the checkpoint. Knows nothing of texts (`inputs.py`), of files
+(`checkpoint.py`) or of training.
 Shapes: b rows, l tokens, n pieces, d hidden units, f features.
 """
 
@@ -29,6 +30,7 @@ from spanwise.reward_models.feature_heads import FeatureHeads
 from spanwise.reward_models.features import RESPONSE_FEATURES
 from spanwise.reward_models.heads import HeadSpec
 from spanwise.reward_models.inputs import InputEncoder
+from spanwise.reward_models.likelihoods import LIKELIHOODS, piece_likelihoods
 from spanwise.reward_models.packing import PieceBatch, branch_mask, branch_positions
 
 Pooling = Literal["last", "mean"]
@@ -48,6 +50,7 @@ class SpanRewardConfig(PreTrainedConfig):
         use_passages: bool = True,
         window: int = 512,
         features: list[str] | None = None,
+        likelihoods: bool = False,
         **kwargs: Any,
     ) -> None:
         self.backbone = backbone or {}
@@ -56,7 +59,9 @@ class SpanRewardConfig(PreTrainedConfig):
         self.use_passages = use_passages
         self.window = window
         self.features = features or []
-        """Names of the counted features beside the states; none = the heads read states alone."""
+        """Names of the counted features beside the states; none = the heads read no such features."""
+        self.likelihoods = likelihoods
+        """Whether the heads also read how likely the backbone, as a language model, finds each piece."""
         super().__init__(**kwargs)
 
     @property
@@ -88,7 +93,9 @@ class SpanRewardModel(PreTrainedModel):
         self.backbone = backbone if backbone is not None else cast("PreTrainedModel", AutoModel.from_config(inner))
         self.backbone.config.use_cache = False
         self.heads = nn.Linear(inner.get_text_config().hidden_size, len(config.heads))
-        self.feature_heads = FeatureHeads(len(config.heads), len(config.features)) if config.features else None
+        width = len(config.features) + len(LIKELIHOODS) * config.likelihoods
+        self.feature_heads = FeatureHeads(len(config.heads), width) if width else None
+        self.vocabulary = _vocabulary_head(inner) if config.likelihoods and not inner.tie_word_embeddings else None
         self.post_init()
 
     def forward(
@@ -103,21 +110,18 @@ class SpanRewardModel(PreTrainedModel):
 
         With `branches`, a row holds several responses after one prompt (`packing.py`).
         """
+        states, extra = self._read(input_ids, attention_mask, pieces, branches, features)
         head = pieces[:, 1]
-        logits = self.heads(self._pooled(input_ids, attention_mask, pieces, branches)).gather(1, head[:, None])[:, 0]
-        if self.feature_heads is None:
-            return logits
-        if features is None:
-            raise ValueError("this reward model was trained on features beside the states; pass them")
-        return logits + self.feature_heads(features, head)
+        logits = self.heads(states).gather(1, head[:, None])[:, 0]
+        return logits if self.feature_heads is None or extra is None else logits + self.feature_heads(extra, head)
 
     def score(self, batch: PieceBatch) -> Float[Tensor, " n"]:
         """`forward` on a batch."""
         return self(batch.ids, batch.mask, batch.pieces, batch.branches, batch.features)
 
-    def states(self, batch: PieceBatch) -> Float[Tensor, "n d"]:
-        """What the backbone says of each piece, before the heads."""
-        return self._pooled(batch.ids, batch.mask, batch.pieces, batch.branches)
+    def read(self, batch: PieceBatch) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n f"] | None]:
+        """What the heads read of each piece: the backbone's state and, where the model takes any, the features."""
+        return self._read(batch.ids, batch.mask, batch.pieces, batch.branches, batch.features)
 
     @cached_property
     def packs(self) -> bool:
@@ -142,10 +146,27 @@ class SpanRewardModel(PreTrainedModel):
             self.train(training)
         return torch.allclose(packed, single, rtol=1e-3, atol=1e-4)
 
-    def _pooled(self, ids: Tensor, mask: Tensor, pieces: Tensor, branches: Tensor | None) -> Float[Tensor, "n d"]:
+    def _read(
+        self, ids: Tensor, mask: Tensor, pieces: Tensor, branches: Tensor | None, features: Tensor | None
+    ) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n f"] | None]:
+        if self.config.features and features is None:
+            raise ValueError("this reward model was trained on features beside the states; pass them")
         hidden = self._hidden(ids, mask, branches)
         rows, _, first, last = pieces.unbind(1)
-        return hidden[rows, last] if self.config.pooling == "last" else _means(hidden, rows, first, last)
+        states = hidden[rows, last] if self.config.pooling == "last" else _means(hidden, rows, first, last)
+        parts = [features] if self.config.features and features is not None else []
+        if self.config.likelihoods:
+            parts.append(piece_likelihoods(hidden, self._output_head(), ids, pieces, branches))
+        return states, torch.cat(parts, 1) if parts else None
+
+    def _output_head(self) -> nn.Linear:
+        """The backbone's vocabulary head: its own where it has one, else its token embeddings."""
+        if self.vocabulary is not None:
+            return self.vocabulary
+        weight = cast("nn.Embedding", self.backbone.get_input_embeddings()).weight
+        head = nn.Linear(weight.shape[1], weight.shape[0], bias=False, device="meta")
+        head.weight = cast("nn.Parameter", weight)
+        return head
 
     def _hidden(self, ids: Tensor, mask: Tensor, branches: Tensor | None) -> Float[Tensor, "b l d"]:
         if branches is None:
@@ -163,15 +184,20 @@ def build_reward_model(
     pooling: Literal["auto", "last", "mean"] = "auto",
     use_passages: bool = True,
     features: bool = False,
+    likelihoods: bool = False,
     window: int,
     generator: torch.Generator,
 ) -> SpanRewardModel:
     """A reward model on the weights of `backbone`, its heads drawn from `generator`.
 
-    A language model gives its body only; the reward model takes it over. Raises ConfigError for an encoder-decoder.
+    A language model gives its body, and its vocabulary head for likelihoods; the reward model takes them over. Raises
+    ConfigError for an encoder-decoder, and where likelihoods are asked of a model that has none.
     """
     body = cast("PreTrainedModel", backbone.base_model)
     inner = body.config
+    output = backbone.get_output_embeddings()
+    if likelihoods and (not is_causal(inner) or (output is None and not inner.tie_word_embeddings)):
+        raise ConfigError(f"likelihoods: {inner.model_type} is no language model that reads left to right; unset it.")
     if inner.is_encoder_decoder:
         raise ConfigError(f"backbone: {inner.model_type} has an encoder and a decoder; take a model with one of them.")
     config = SpanRewardConfig(
@@ -180,11 +206,14 @@ def build_reward_model(
         use_passages=use_passages,
         window=window,
         features=list(RESPONSE_FEATURES) if features else [],
+        likelihoods=likelihoods,
         pad_token_id=inner.pad_token_id,
     )
     config.set_heads(heads)
     with torch.random.fork_rng():  # layers draw their first weights from the global generator
         model = SpanRewardModel(config, backbone=body)
+    if model.vocabulary is not None and isinstance(output, nn.Linear):
+        model.vocabulary.weight.data.copy_(output.weight)
     nn.init.normal_(model.heads.weight, std=0.02, generator=generator)
     nn.init.zeros_(model.heads.bias)
     return model
@@ -214,6 +243,12 @@ def device_of(name: str) -> torch.device:
 def is_causal(config: PreTrainedConfig) -> bool:
     """Whether a model of this config reads left to right: it can continue text and cannot fill gaps."""
     return type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and type(config) not in MODEL_FOR_MASKED_LM_MAPPING
+
+
+def _vocabulary_head(config: PreTrainedConfig) -> nn.Linear:
+    """Room for a language model's own vocabulary head; it is read, never trained."""
+    text = config.get_text_config()
+    return nn.Linear(text.hidden_size, text.vocab_size, bias=False).requires_grad_(False)
 
 
 def _means(hidden: Tensor, rows: Tensor, first: Tensor, last: Tensor) -> Float[Tensor, "n d"]:

@@ -65,7 +65,9 @@ def train_reward_model(
     `backbone` is copied, not changed; without one, config.backbone is loaded. With a `folder`, config, metrics,
     results and checkpoints/best are written. Raises DataError where a head has nothing to learn from.
     """
-    body, tokenizer = backbone if backbone is not None else load_backbone(config.backbone)
+    body, tokenizer = (
+        backbone if backbone is not None else load_backbone(config.backbone, language_model=config.likelihoods)
+    )
     model = _fresh_model(config, copy.deepcopy(body) if backbone is not None else body, tokenizer)
     if not heldout and config.fitting.method == "gradient":
         records, heldout = split_by_question(records, share=config.heldout_share, seed=config.seed)
@@ -77,10 +79,10 @@ def train_reward_model(
         _check_labels(config, judge, place="held-out")
     if folder is not None:
         folder.save_config(config)
-    standardize_features(model, train)
     if config.fitting.method == "linear":
         outputs = fit_linear(config, model, train, pad_id, folder)
     else:
+        standardize_features(model, train)
         outputs = {}
         with torch.random.fork_rng():  # dropout knows no other generator than the global one
             torch.manual_seed(derive_seed(config.seed, "reward/dropout"))
@@ -156,6 +158,7 @@ def _fresh_model(
         pooling=config.pooling,
         use_passages=config.use_passages,
         features=config.features,
+        likelihoods=config.likelihoods,
         window=min(window, config.max_length or window),
         generator=torch_generator(config.seed, "reward/heads"),
     )

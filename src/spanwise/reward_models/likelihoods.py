@@ -1,0 +1,88 @@
+"""How likely a language model finds the pieces of a response, as numbers that a reward head can read.
+
+A small language model often knows what should have been said where its states do not tell whether it was said: the
+log-probability that it gives to a value says more about its truth than the state after it. Knows nothing of heads,
+labels or texts. Shapes: b rows, l tokens, n pieces, h hidden, v vocabulary.
+"""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from spanwise.models.logprobs import token_logprobs
+
+LIKELIHOODS = ("logprob_sum", "logprob_mean", "logprob_lowest", "logprob_opening", "logprob_last")
+"""Sum, mean and minimum over the tokens of a piece, the sum over its first OPENING tokens, and its last token's; a
+whole response ends with the closing token, whose log-probability says whether the model would have gone on."""
+
+OPENING = 4
+
+
+def piece_likelihoods(
+    hidden: Float[Tensor, "b l h"],
+    head: nn.Linear,
+    ids: Int[Tensor, "b l"],
+    pieces: Int[Tensor, "n 4"],
+    branches: Int[Tensor, "b l"] | None,
+) -> Float[Tensor, "n 5"]:
+    """LIKELIHOODS of each piece (columns: row, head, first token, last token) by the vocabulary head.
+
+    `branches` as in `packing.py`: the first token of a branch follows the last common one.
+    """
+    logprobs = _token_logprobs(hidden, head, ids, _covered(pieces, ids), branches)
+    row, _, first, last = pieces.unbind(1)
+    size = last - first + 1
+    offsets = torch.arange(int(size.max()) if len(size) else 0, device=ids.device)
+    inside = offsets < size[:, None]
+    found = logprobs[row[:, None], torch.where(inside, first[:, None] + offsets, 0)]
+    summed = torch.where(inside, found, 0.0)
+    return torch.stack(
+        [
+            summed.sum(1),
+            summed.sum(1) / size,
+            torch.where(inside, found, torch.inf).amin(1),
+            summed[:, :OPENING].sum(1),
+            logprobs[row, last],
+        ],
+        dim=1,
+    )
+
+
+def _token_logprobs(
+    hidden: Float[Tensor, "b l h"],
+    head: nn.Linear,
+    ids: Int[Tensor, "b l"],
+    wanted: Bool[Tensor, "b l"],
+    branches: Int[Tensor, "b l"] | None,
+) -> Float[Tensor, "b l"]:
+    """Log-probability of each wanted token given those that it may see; 0 elsewhere."""
+    rows, places = wanted.nonzero(as_tuple=True)
+    before = _predecessors(ids, branches)[rows, places]
+    found, _ = token_logprobs(hidden[rows, before], head, ids[rows, places])
+    logprobs = torch.zeros(ids.shape, dtype=found.dtype, device=ids.device)
+    logprobs[rows, places] = found
+    return logprobs
+
+
+def _predecessors(ids: Int[Tensor, "b l"], branches: Int[Tensor, "b l"] | None) -> Int[Tensor, "b l"]:
+    """The place of the token before each token in its own response."""
+    place = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
+    before = (place - 1).clamp(min=0)
+    if branches is None:
+        return before
+    first_branch = torch.where(branches > 0, place, ids.shape[1]).amin(1, keepdim=True)
+    opens = torch.zeros_like(branches, dtype=torch.bool)
+    opens[:, 1:] = (branches[:, 1:] > 0) & (branches[:, 1:] != branches[:, :-1])
+    return torch.where(opens, (first_branch - 1).clamp(min=0), before)
+
+
+def _covered(pieces: Int[Tensor, "n 4"], ids: Int[Tensor, "b l"]) -> Bool[Tensor, "b l"]:
+    """True for the tokens of any piece; never for the first token of a row, which follows nothing."""
+    row, _, first, last = pieces.unbind(1)
+    depth = torch.zeros(ids.shape[0], ids.shape[1] + 1, dtype=torch.long, device=ids.device)
+    one = torch.ones_like(row)
+    depth.index_put_((row, first), one, accumulate=True)
+    depth.index_put_((row, last + 1), -one, accumulate=True)
+    covered = depth.cumsum(1)[:, :-1] > 0
+    covered[:, 0] = False
+    return covered
