@@ -106,8 +106,12 @@ class SimStudyConfig(Config):
     """How answers are sampled, for feedback, PPO and the test alike."""
     sft: SFTConfig = SFTConfig(epochs=2, learning_rate=5e-4)
     """Supervised fine-tuning."""
-    fitting: FittingConfig = FittingConfig(epochs=4, lr=2e-3)
+    fitting: FittingConfig = FittingConfig(
+        method="linear", strengths=(0.001, 0.01, 0.1, 1.0), state_scales=(0.0, 0.1, 0.3)
+    )
     """Training of the reward models."""
+    likelihoods: bool = True
+    """Whether the reward models also read how likely their backbone finds the tokens."""
     weights: dict[str, float] = Field(
         default_factory=lambda: {"relevance": 0.7, "factuality": 0.6, "completeness": 0.5, "preference": 1.0}
     )
@@ -207,6 +211,7 @@ class SeedStudy:
             heads=heads,
             relevance=RelevanceRule(min_span_words=3, min_coverage=0.5),  # a jittered mark may touch a neighbour
             fitting=self.config.fitting,
+            likelihoods=self.config.likelihoods,
             seed=derive_seed(self.seed, f"sim/reward/{kind}"),
             device="cpu",
         )
