@@ -211,8 +211,9 @@ def _store(desk: Desk, item: Item, body: Body, verdict: Verdict) -> Receipt:
         raise UnknownError(f"There is no annotation {min(unknown)!r:.60} of this item.")
     in_force = select(said.c.id, said.c.version).where(of_item, said.c.kind == "adjudicated", ~is_superseded())
     previous = desk.connection.execute(in_force).first()
+    annotation_id = new_id()
     row = {
-        "id": new_id(),
+        "id": annotation_id,
         "project_id": desk.project.id,
         "item_id": item.id,
         "round": item.round,
@@ -233,8 +234,8 @@ def _store(desk: Desk, item: Item, body: Body, verdict: Verdict) -> Receipt:
     desk.connection.execute(insert(said).values(**row))
     config = desk.project.config
     marked = annotated_keys(item, config) if "spans" in config.tasks else ()
-    store_body(desk.connection, row["id"], body, marked=marked, texts={r.key: r.text for r in item.responses})
+    store_body(desk.connection, annotation_id, body, marked=marked, texts={r.key: r.text for r in item.responses})
     told = {"source_ids": list(verdict.source_ids), "reasons": verdict.reasons}
-    desk.connection.execute(insert(tables.adjudication).values(annotation_id=row["id"], **told))
-    desk.log("item.adjudicated", item.id, annotation=row["id"], sources=list(verdict.source_ids))
+    desk.connection.execute(insert(tables.adjudication).values(annotation_id=annotation_id, **told))
+    desk.log("item.adjudicated", item.id, annotation=annotation_id, sources=list(verdict.source_ids))
     return _receipt(row, repeated=False)

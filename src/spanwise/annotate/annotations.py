@@ -176,14 +176,15 @@ def _evidence_rows(body: Body) -> list[dict[str, Any]]:
 
 
 def _correction_row(edit: BodyCorrection, original: str) -> dict[str, Any]:
+    ops = diff(original, edit.text)
     return {
         "target": response_position(edit.target),
         "content": edit.text,
         "base_sha256": text_hash(original),
         "reason": edit.reason,
         "diff_algo": ALGORITHM,
-        "ops": [list(op) for op in diff(original, edit.text)],
-        "words_changed": changed_words(original, edit.text),
+        "ops": [list(op) for op in ops],
+        "words_changed": changed_words(original, ops),
     }
 
 

@@ -51,10 +51,10 @@ def rebuild(old: str, ops: Sequence[Op]) -> str:
     return "".join((op.text or "") if op.sign == "+" else old[op.start : op.end] for op in ops if op.sign != "-")
 
 
-def changed_words(old: str, new: str) -> int:
+def changed_words(old: str, ops: Sequence[Op]) -> int:
     """How many words an edit touches: at each place the deleted or the inserted ones, whichever are more."""
     changed = deleted = inserted = 0
-    for op in diff(old, new):
+    for op in ops:
         if op.sign == "=":
             changed += max(deleted, inserted)
             deleted = inserted = 0
@@ -97,15 +97,17 @@ def _furthest(before: Sequence[str], after: Sequence[str]) -> list[dict[int, int
     """For each number of edits, how far along `before` each diagonal reaches; None when there are too many."""
     trace: list[dict[int, int]] = []
     reached: dict[int, int] = {1: 0}
-    for depth in range(min(len(before) + len(after), MOST_EDITS) + 1):
+    width, height = len(before), len(after)
+    for depth in range(min(width + height, MOST_EDITS) + 1):
         found: dict[int, int] = {}
         for k in range(-depth, depth + 1, 2):
             down = k == -depth or (k != depth and reached[k - 1] < reached[k + 1])
             x = reached[k + 1] if down else reached[k - 1] + 1
-            while x < len(before) and 0 <= x - k < len(after) and before[x] == after[x - k]:
-                x += 1
+            y = x - k
+            while x < width and y < height and before[x] == after[y]:
+                x, y = x + 1, y + 1
             found[k] = x
-            if x >= len(before) and x - k >= len(after):
+            if x >= width and y >= height:
                 return [*trace, found]
         trace.append(found)
         reached = found

@@ -81,14 +81,14 @@ def find_draft(connection: Connection, user_id: str, item_id: str, round_number:
 def put_draft(desk: Desk, item_id: str, round_number: int, document: dict[str, Any]) -> Draft:
     """Writes the next revision, whatever stood there."""
     current = find_draft(desk.connection, desk.user.id, item_id, round_number)
-    values = {"rev": current.rev + 1 if current else 1, "document": document, "updated_at": desk.database.now()}
+    draft = Draft(rev=current.rev + 1 if current else 1, document=document, updated_at=desk.database.now())
     if current:
         key = _key(desk.user.id, item_id, round_number)
-        desk.connection.execute(update(tables.draft).where(*key).values(**values))
+        desk.connection.execute(update(tables.draft).where(*key).values(**dict(draft)))
     else:
         key = {"item_id": item_id, "round": round_number, "user_id": desk.user.id}
-        desk.connection.execute(insert(tables.draft).values(**key, **values))
-    return Draft(**values)
+        desk.connection.execute(insert(tables.draft).values(**key, **dict(draft)))
+    return draft
 
 
 def renew_lease(desk: Desk, lease: Lease) -> tuple[LeaseState, str | None]:

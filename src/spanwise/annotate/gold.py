@@ -130,7 +130,7 @@ def gold_report(database: Database, project: Project) -> list[GoldRow]:
     ]
 
 
-def _scores(project: Project, purposes: tuple[str, ...]) -> Select[Any]:
+def _scores(project: Project, purposes: tuple[str, ...]) -> Select[Any, Any, Any]:
     score, annotation = tables.gold_score, tables.annotation
     return (
         select(score.c.user_id, tables.user.c.name, score.c.score)
@@ -183,7 +183,7 @@ def _missing(body: Body, expected: Body) -> tuple[float | None, list[str]]:
     given = [(gap.target, gap.category) for gap in body.missing]
     wanted = [(gap.target, gap.category) for gap in expected.missing]
     matched = sum(min(given.count(kind), wanted.count(kind)) for kind in set(wanted))
-    notes = [f"Left out is also: {category}." for target, category in set(wanted) - set(given)]
+    notes = [f"Left out is also: {category}." for _, category in set(wanted) - set(given)]
     return f1(matched, len(given), len(wanted)), sorted(notes)
 
 

@@ -196,8 +196,14 @@ def _slot_counts(connection: Connection, ids: Sequence[str]) -> dict[str, dict[s
 
 def _row(row: RowMapping, counts: dict[str, int]) -> ItemRow:
     shared = {name: row[name] for name in ("id", "ext_id", "round", "priority", "overlap", "purpose", "batch_id")}
-    states = {state: counts.get(state, 0) for state in ("open", "leased", "submitted", "skipped")}
-    return ItemRow(prompt=row["prompt"][:200], **shared, **states)
+    return ItemRow(
+        prompt=row["prompt"][:200],
+        open=counts.get("open", 0),
+        leased=counts.get("leased", 0),
+        submitted=counts.get("submitted", 0),
+        skipped=counts.get("skipped", 0),
+        **shared,
+    )
 
 
 def _item(row: RowMapping, passages: list[Passage], responses: list[ItemResponse]) -> Item:
@@ -213,12 +219,14 @@ def _response(row: RowMapping) -> ItemResponse:
         text=row["content"],
         sha256=row["text_sha256"],
         model=row["model"],
-        segments=Segments.model_construct(**{name: tuple(map(_pair, row["bounds"][name])) for name in row["bounds"]}),
+        segments=_segments(row["bounds"]),
     )
 
 
-def _pair(bound: Any) -> Any:
-    return tuple(bound) if isinstance(bound, list) else bound
+def _segments(bounds: dict[str, Any]) -> Segments:
+    """The stored boundaries, which need no second validation."""
+    pairs = {name: tuple(map(tuple, bounds[name])) for name in ("words", "sub_sentences", "sentences")}
+    return Segments.model_construct(None, joined=tuple(bounds["joined"]), **pairs)
 
 
 def _item_row(project: Project, new: NewItem, item_id: str, position: int, batch_id: str | None) -> dict[str, Any]:
@@ -260,8 +268,8 @@ def _add_texts(connection: Connection, contents: set[str]) -> None:
     absent = by_hash.keys() - set(connection.execute(known).scalars())
     texts = [{"sha256": key, "content": by_hash[key], "n_cp": len(by_hash[key])} for key in sorted(absent)]
     bounds = [
-        {"sha256": row["sha256"], "version": VERSION, "bounds": segments_of(row["content"]).model_dump(mode="json")}
-        for row in texts
+        {"sha256": key, "version": VERSION, "bounds": segments_of(by_hash[key]).model_dump(mode="json")}
+        for key in sorted(absent)
     ]
     _insert(connection, tables.text, texts)
     _insert(connection, tables.segmentation, bounds)

@@ -85,8 +85,14 @@ def record_of(item: Item, said: Annotation, project: Project, *, anonymise: bool
 def record_of_item(item: Item) -> FeedbackRecord:
     """The record of an item that nobody has annotated."""
     responses = tuple(Response(text=r.text, model=r.model) for r in item.responses)
-    shared = {"prompt": item.prompt, "passages": item.passages, "references": item.references}
-    return FeedbackRecord(id=item.ext_id, responses=responses, provenance=item.meta, **shared)
+    return FeedbackRecord(
+        id=item.ext_id,
+        prompt=item.prompt,
+        passages=item.passages,
+        responses=responses,
+        references=item.references,
+        provenance=item.meta,
+    )
 
 
 def pseudonym(project: Project, said: Annotation) -> str:

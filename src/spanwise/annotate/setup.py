@@ -29,9 +29,15 @@ def open_project(folder: Path, *, preset_name: str | None = None, url: str | Non
     preset was named.
     """
     config = read_description(folder, preset_name=preset_name)
-    database = Database(url or config.database or sqlite_url(folder.absolute() / DATA))
+    database = database_of(folder, url=url)
     upgrade(database)
     return database, register(database, config)
+
+
+def database_of(folder: Path, *, url: str | None = None) -> Database:
+    """The database of the project in `folder`, whatever its shape."""
+    config = read_description(folder)
+    return Database(url or config.database or sqlite_url(folder.absolute() / DATA))
 
 
 def read_description(folder: Path, *, preset_name: str | None = None) -> ProjectConfig:

@@ -47,14 +47,21 @@ def create_token(
     if not 0 < len(check_text(name, place="name")) <= 100:
         raise DataError("A token needs a name of 1 to 100 characters.")
     secret = PREFIX + secrets.token_urlsafe(32)
-    row = {"id": new_id(), "name": name, "created_at": database.now()}
-    expires_at = None if days is None else database.later(days * 86400)
+    made = NewToken(
+        secret=secret,
+        id=new_id(),
+        name=name,
+        scopes=scopes,
+        created_at=database.now(),
+        expires_at=None if days is None else database.later(days * 86400),
+        used_at=None,
+        revoked_at=None,
+    )
     with database.write() as connection:
-        values = row | {"scopes": list(scopes), "expires_at": expires_at, "user_id": user.id, "hash": _digest(secret)}
+        values = made.model_dump(exclude={"secret"}) | {"user_id": user.id, "hash": _digest(secret)}
         connection.execute(insert(tables.api_token).values(**values))
-        audit.record(connection, database, "token.created", user.id, user_id=user.id, token=row["id"], scopes=scopes)
-    shown = {"scopes": scopes, "expires_at": expires_at, "used_at": None, "revoked_at": None}
-    return NewToken(secret=secret, **row, **shown)
+        audit.record(connection, database, "token.created", user.id, user_id=user.id, token=made.id, scopes=scopes)
+    return made
 
 
 def find_token(database: Database, secret: str) -> tuple[User, tuple[Scope, ...]] | None:

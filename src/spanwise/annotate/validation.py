@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pydantic import ValidationError
 
 from spanwise.annotate.body import Body, BodyMissing, BodyProblem, BodySpan
-from spanwise.annotate.diff import changed_words
+from spanwise.annotate.diff import changed_words, diff
 from spanwise.annotate.items import Item
 from spanwise.annotate.project import CategoryConfig, Project, ProjectConfig
 from spanwise.annotate.refusals import SubmissionError
@@ -266,7 +266,7 @@ def _long_edits(body: Body, item: Item, config: ProjectConfig) -> Problems:
     for i, edit in enumerate(body.corrections):
         response = item.response(edit.target)
         words = len(response.text.split()) if response else 0
-        changed = changed_words(response.text, edit.text) if response else 0
+        changed = changed_words(response.text, diff(response.text, edit.text)) if response else 0
         if words and changed / words > config.edit_limit:
             yield _problem(f"corrections.{i}", f"changes {changed} of {words} words; a minimal edit changes fewer.")
 

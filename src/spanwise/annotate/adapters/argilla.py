@@ -85,19 +85,23 @@ def _response_fields(fields: dict[str, Any]) -> list[str]:
 def _answers(said: dict[str, list[dict[str, Any]]], names: list[str], person: str | None) -> dict[int, Answer]:
     answers: dict[int, Answer] = {}
     for position, name in enumerate(names):
-        spans = correction = None
+        spans: tuple[tuple[int, int, str], ...] | None = None
+        correction: str | None = None
         for question, given in said.items():
             own = [a["value"] for a in given if str(a.get("user_id")) == person and a.get("status") != "discarded"]
             if not own or (question.rpartition("_")[2] != name and len(names) > 1):
                 continue
             if isinstance(own[0], str) and "correct" in question:
                 correction = own[0]
-            elif _are_spans(own[0]):
-                spans = tuple((span["start"], span["end"], str(span["label"])) for span in own[0])
+            elif isinstance(own[0], list):
+                found = _spans(own[0])
+                spans = spans if found is None else found
         if spans is not None or correction is not None:
             answers[position] = Answer(spans=spans, correction=correction)
     return answers
 
 
-def _are_spans(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(s, dict) and {"start", "end", "label"} <= s.keys() for s in value)
+def _spans(value: list[Any]) -> tuple[tuple[int, int, str], ...] | None:
+    """The spans of an answer, or None where it answers another kind of question."""
+    found = [(s["start"], s["end"], str(s["label"])) for s in value if isinstance(s, dict) and "start" in s]
+    return tuple(found) if len(found) == len(value) else None

@@ -1,0 +1,300 @@
+"""`spanwise annotate`: the annotation app and everything around it, each command a few calls of the backend."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from spanwise.cli.annotate_serve import serve
+from spanwise.errors import ConfigError
+
+app = typer.Typer(name="annotate", help="Collect feedback: the annotation app and its data.", no_args_is_help=True)
+users = typer.Typer(help="People who may log in.", no_args_is_help=True)
+db = typer.Typer(help="Care of the database.", no_args_is_help=True)
+app.add_typer(users, name="users")
+app.add_typer(db, name="db")
+app.command(name="serve")(serve)
+
+Folder = Annotated[Path, typer.Argument(metavar="PROJECT", help="The project's folder.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Url = Annotated[str | None, typer.Option("--database", help="A PostgreSQL address in place of the project's database.")]
+Preset = Annotated[
+    str | None, typer.Option(help="For a new project: qa-feedback, minimal-edit, toxicity or preference.")
+]
+
+
+@app.command(name="import")
+def import_into(
+    project: Folder,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to import.", show_default=False)],
+    *,
+    form: Annotated[
+        str, typer.Option("--from", help="spanwise, qa-feedback, argilla, label-studio, doccano or thresh.")
+    ] = "spanwise",
+    preset: Preset = None,
+    purpose: Annotated[
+        str, typer.Option(help="normal, or gold or train for items whose feedback is right.")
+    ] = "normal",
+    overlap: Annotated[int | None, typer.Option(help="How many people annotate each item.")] = None,
+    offsets: Annotated[str, typer.Option(help="What foreign offsets count: auto, code_point or utf16.")] = "auto",
+    database: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Import a file; bad records are listed with line and reason and leave the exit code 2."""
+    from pydantic import ValidationError
+
+    from spanwise.annotate.imports import ImportSettings, import_file
+
+    try:
+        settings = ImportSettings.model_validate({"purpose": purpose, "overlap": overlap, "offset_unit": offsets})
+    except ValidationError as error:
+        raise ConfigError(f"{error.errors()[0]['loc'][0]}: {error.errors()[0]['msg']}.") from error
+    base, described = _open(project, database, preset)
+    report = import_file(base, described, file, form, settings=settings)
+    if as_json:
+        _print_json(report.model_dump(mode="json"))
+    else:
+        counts = f"{report.items:,} items, {report.annotations:,} annotations, {report.duplicates:,} known already"
+        typer.echo(f"Imported {counts}, {report.rejected:,} refused (batch {report.batch_id}).")
+        for row in report.problems:
+            typer.echo(f"{row.file}:{row.line}: {row.field + ': ' if row.field else ''}{row.reason}", err=True)
+    base.close()
+    raise typer.Exit(2 if report.rejected else 0)
+
+
+@app.command(name="take-back")
+def take_back(project: Folder, batch: str, *, database: Url = None) -> None:
+    """Take an import back, as long as nobody has worked on its items."""
+    from spanwise.annotate.imports import roll_back
+
+    base, described = _open(project, database)
+    typer.echo(f"Took back {roll_back(base, described, batch):,} items.")
+    base.close()
+
+
+@app.command(name="export")
+def export_from(
+    project: Folder,
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="The file to write.", show_default=False)],
+    *,
+    to: Annotated[
+        str,
+        typer.Option("--to", help="A format of import, or trl-preference, trl-unpaired or trl-stepwise."),
+    ] = "spanwise",
+    anonymise: Annotated[bool, typer.Option("--anonymise", help="Write pseudonyms for names.")] = False,
+    extra: Annotated[bool, typer.Option("--extra", help="Also what came after its slot had passed on.")] = False,
+    database: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Export the annotations, with a manifest beside the file."""
+    from spanwise.annotate.exports import Selection, export_file
+
+    base, described = _open(project, database)
+    report = export_file(base, described, output, to, Selection(anonymise=anonymise, extra=extra))
+    if as_json:
+        _print_json(report.model_dump(mode="json"))
+    else:
+        typer.echo(f"Wrote {report.rows:,} rows to {report.path}.")
+        for reason, count in report.left_out.items():
+            typer.echo(f"left out  {reason}: {count}", err=True)
+    base.close()
+
+
+@app.command()
+def agreement(
+    project: Folder,
+    *,
+    resamples: Annotated[int, typer.Option(help="Bootstrap samples for the intervals.")] = 1000,
+    database: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how far annotators agree, on segments, spans, evidence, edits and preferences."""
+    from rich.console import Console
+
+    from spanwise.annotate.panel import measure_agreement
+    from spanwise.cli.annotate_tables import print_agreement
+
+    base, described = _open(project, database)
+    found = measure_agreement(base, described, resamples=resamples)
+    base.close()
+    if as_json:
+        _print_json(found.as_dict())
+    else:
+        print_agreement(Console(), found)
+
+
+@app.command()
+def progress(project: Folder, *, database: Url = None, as_json: AsJson = False) -> None:
+    """Show how far the project has come."""
+    from spanwise.annotate.progress import progress as count
+
+    base, described = _open(project, database)
+    found = count(base, described)
+    base.close()
+    if as_json:
+        _print_json(found.model_dump(mode="json"))
+        return
+    typer.echo(
+        f"{found.items:,} items; slots: {found.slots_submitted:,} submitted, {found.slots_leased:,} lent out, "
+        f"{found.slots_open:,} open, {found.slots_skipped:,} skipped."
+    )
+    for person in found.people:
+        typer.echo(f"{person.name}: {person.submitted:,} submitted, {person.today:,} of them in the last 24 hours")
+
+
+@app.command(name="suggest")
+def suggest_marks(
+    project: Folder,
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A reward model.", show_default=False)],
+    *,
+    threshold: Annotated[float, typer.Option(help="Segments that score lower are proposed as errors.")] = 0.0,
+    database: Url = None,
+) -> None:
+    """Let a reward model propose marks for all items that it has not judged."""
+    from spanwise.annotate.suggestions import suggest
+    from spanwise.reward_models.config import PAIR_HEADS
+    from spanwise.rewards.learned import load_sources
+
+    base, described = _open(project, database)
+    known = {category.group for category in described.config.span_categories}
+    for source in load_sources(checkpoint):
+        if source.name not in PAIR_HEADS and source.category in known:
+            count = suggest(base, described, source, threshold=threshold)
+            typer.echo(f"{source.name}: judged {count:,} items.")
+    base.close()
+
+
+@app.command(name="round")
+def close_round(
+    project: Folder,
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="How: see RoundConfig.", show_default=False)],
+    *,
+    database: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Export the round, retrain the reward models, let the policy answer, queue its most uncertain answers."""
+    from spanwise.annotate.rounds import RoundConfig, next_round
+    from spanwise.annotate.users import local_user
+    from spanwise.cli.annotate_round import ModelSteps
+
+    settings = RoundConfig.load(config)
+    base, described = _open(project, database)
+    who = local_user(base)
+    folder = project / "rounds"
+    _, report = next_round(base, described, ModelSteps(settings), by=who, folder=folder, config=settings)
+    base.close()
+    if as_json:
+        _print_json(report.model_dump(mode="json"))
+    else:
+        typer.echo(f"Round {report.round}: {report.queued:,} of {report.answered:,} answers, {report.random:,} by lot.")
+
+
+@users.command(name="list")
+def list_people(project: Folder, *, database: Url = None, as_json: AsJson = False) -> None:
+    """List everybody with an account."""
+    from spanwise.annotate.users import list_users
+
+    base, _ = _open(project, database)
+    found = list_users(base)
+    base.close()
+    if as_json:
+        _print_json({"users": [user.model_dump(mode="json") for user in found]})
+    else:
+        for user in found:
+            typer.echo(f"{user.name}  {user.role}" + ("  (disabled)" if user.disabled else ""))
+
+
+@users.command()
+def add(
+    project: Folder,
+    name: str,
+    *,
+    role: Annotated[str, typer.Option(help="admin, manager, annotator or viewer.")] = "annotator",
+    password: Annotated[bool, typer.Option("--password", help="Read a password from standard input.")] = False,
+    database: Url = None,
+) -> None:
+    """Add somebody; without --password, print the secret of an address that logs them in once."""
+    from spanwise.annotate.logins import one_time_login, set_password
+    from spanwise.annotate.users import create_user
+
+    base, _ = _open(project, database)
+    user = create_user(base, name, role=role)
+    if password:
+        set_password(base, name, sys.stdin.readline().rstrip("\n"))
+        typer.echo(f"{user.name} may log in with the password.")
+    else:
+        typer.echo(f"Send {user.name} this once: /login/once?key={one_time_login(base, user)}")
+    base.close()
+
+
+@users.command()
+def password(project: Folder, name: str, *, database: Url = None) -> None:
+    """Set somebody's password, read from standard input; it ends their sessions."""
+    from spanwise.annotate.logins import set_password
+
+    base, _ = _open(project, database)
+    set_password(base, name, sys.stdin.readline().rstrip("\n"))
+    base.close()
+    typer.echo(f"The password of {name} is set.")
+
+
+@users.command()
+def disable(project: Folder, name: str, *, database: Url = None) -> None:
+    """Shut somebody's account; what they said stays."""
+    from spanwise.annotate.users import disable as shut
+
+    base, _ = _open(project, database)
+    shut(base, name)
+    base.close()
+    typer.echo(f"{name} may no longer log in.")
+
+
+@db.command()
+def backup(project: Folder, target: Annotated[Path, typer.Argument(metavar="TARGET")]) -> None:
+    """Copy the database while others work on it."""
+    from spanwise.annotate.upkeep import backup as copy
+
+    base, _ = _open(project, None)
+    typer.echo(f"Wrote {copy(base, target)}.")
+    base.close()
+
+
+@db.command()
+def check(project: Folder, *, database: Url = None, as_json: AsJson = False) -> None:
+    """Look for damage; any leaves the exit code 2."""
+    from spanwise.annotate.upkeep import check as inspect
+
+    base, _ = _open(project, database)
+    report = inspect(base)
+    base.close()
+    if as_json:
+        _print_json(report.model_dump(mode="json"))
+    else:
+        typer.echo("The database is sound." if report.ok else "The database is damaged:")
+        for problem in report.problems:
+            typer.echo(problem)
+    raise typer.Exit(0 if report.ok else 2)
+
+
+@db.command()
+def upgrade(project: Folder, *, database: Url = None) -> None:
+    """Bring the database to the present shape, after a copy."""
+    from spanwise.annotate.setup import database_of
+    from spanwise.annotate.upkeep import upgrade as migrate
+
+    base = database_of(project, url=database)
+    done = migrate(base)
+    base.close()
+    typer.echo(f"The database is at revision {done.after}" + (f"; a copy is {done.backup}." if done.backup else "."))
+
+
+def _open(folder: Path, url: str | None, preset: str | None = None) -> Any:
+    from spanwise.annotate.setup import open_project
+
+    return open_project(folder, preset_name=preset, url=url)
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))

@@ -1,0 +1,119 @@
+"""`spanwise annotate serve`: opens a project in the browser; refuses to be reached from elsewhere unprotected."""
+
+import contextlib
+import ipaddress
+import socket
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from spanwise.errors import ConfigError
+
+if TYPE_CHECKING:
+    from spanwise.annotate.database import Database
+
+
+def serve(
+    project: Annotated[Path, typer.Argument(metavar="PROJECT", help="The project's folder.", show_default=False)],
+    *,
+    preset: Annotated[
+        str, typer.Option(help="What a new project begins as: qa-feedback, minimal-edit, toxicity or preference.")
+    ] = "qa-feedback",
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port; 0 takes a free one.")] = 8000,
+    host_name: Annotated[
+        list[str] | None, typer.Option("--host-name", help="A name that browsers use for this server; repeatable.")
+    ] = None,
+    behind_proxy: Annotated[
+        bool, typer.Option("--behind-proxy", help="A proxy in front of the server speaks https with browsers.")
+    ] = False,
+    runs: Annotated[Path | None, typer.Option(help="A folder with run folders to show.")] = None,
+    database: Annotated[str | None, typer.Option(help="A PostgreSQL address.")] = None,
+) -> None:
+    """Serve a project until Ctrl+C; prints an address that logs in once."""
+    import uvicorn
+
+    from spanwise.annotate.app import create_app
+    from spanwise.annotate.setup import open_project
+
+    base, described = open_project(project, preset_name=preset, url=database)
+    try:
+        _check_exposure(base, host, host_name or [], behind_proxy=behind_proxy)
+        app = create_app(base, described, hosts=host_name or [], https=behind_proxy, runs=runs)
+        with _listening(host, port) as listener, _only_server(project):
+            _say_where(base, host, listener.getsockname()[1])
+            config = uvicorn.Config(app, log_level="warning", server_header=False, proxy_headers=behind_proxy)
+            uvicorn.Server(config).run(sockets=[listener])
+    finally:
+        base.close()
+
+
+def _check_exposure(base: "Database", host: str, names: list[str], *, behind_proxy: bool) -> None:
+    """Raises ConfigError when others could reach the server without a password, or by a name it does not know."""
+    from spanwise.annotate.users import list_users
+
+    if _is_loopback(host):
+        return
+    if not any(user.has_password and not user.disabled for user in list_users(base)):
+        raise ConfigError(
+            f"Others can reach {host}, and nobody has a password; add one with: spanwise annotate users add --password."
+        )
+    if not names or not behind_proxy:
+        raise ConfigError(
+            f"Others can reach {host}; name the server (--host-name) and put a proxy that speaks https in front of it "
+            "(--behind-proxy)."
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _say_where(base: "Database", host: str, port: int) -> None:
+    from spanwise.annotate.logins import one_time_login
+    from spanwise.annotate.users import list_users, local_user
+
+    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    if any(user.has_password for user in list_users(base)):
+        typer.echo(f"Serving on {address} (Ctrl+C ends it).")
+        return
+    key = one_time_login(base, local_user(base), minutes=60)
+    typer.echo(f"Open {address}/login/once?key={key}")
+    typer.echo("The address works once, within an hour. Ctrl+C ends the server.")
+
+
+@contextlib.contextmanager
+def _listening(host: str, port: int) -> Generator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            raise ConfigError(
+                f"{host}:{port} cannot be listened on ({error.strerror}); choose another port."
+            ) from error
+        yield listener
+    finally:
+        listener.close()
+
+
+@contextlib.contextmanager
+def _only_server(project: Path) -> Generator[None]:
+    """Says so when another server works on the same project; both are safe, but one is enough."""
+    import fcntl
+
+    with (project / ".serving").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            typer.echo(f"Another server works on {project} already; nothing breaks, but one is enough.", err=True)
+        yield
