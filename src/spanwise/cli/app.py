@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from spanwise.cli import evaluate, feedback, generate, report, reward, rl, sft, text
+from spanwise.cli import annotate, evaluate, feedback, generate, report, reward, rl, sft, text
 from spanwise.cli.quickstart import quickstart
 from spanwise.errors import SpanwiseError
 
@@ -12,6 +12,8 @@ TRAINING_PACKAGES = frozenset(
     {"jaxtyping", "jinja2", "matplotlib", "rapidfuzz", "rouge_score", "scipy", "sklearn", "torch", "transformers"}
 )
 """What the extra `train` installs."""
+ANNOTATION_PACKAGES = frozenset({"alembic", "argon2", "psycopg", "regex", "sqlalchemy", "starlette", "uvicorn"})
+"""What the extra `annotate` installs."""
 
 app = typer.Typer(
     name="spanwise",
@@ -23,6 +25,7 @@ app = typer.Typer(
 app.command(name="quickstart")(quickstart)
 app.add_typer(text.app, name="text")
 app.add_typer(feedback.app, name="feedback")
+app.add_typer(annotate.app, name="annotate")
 app.add_typer(reward.app, name="reward")
 for group in (sft, rl, generate, evaluate, report):
     app.add_typer(group.app)
@@ -35,9 +38,11 @@ def main() -> None:
     except SpanwiseError as error:
         sys.exit(_say(str(error)))
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] not in TRAINING_PACKAGES:
+        package = (error.name or "").partition(".")[0]
+        if package not in TRAINING_PACKAGES | ANNOTATION_PACKAGES:
             raise
-        sys.exit(_say(f"This command needs {error.name}; install it with: pip install 'spanwise[train]'"))
+        extra = "annotate" if package in ANNOTATION_PACKAGES else "train"
+        sys.exit(_say(f"This command needs {package}; install it with: pip install 'spanwise[{extra}]'"))
 
 
 def _say(sentence: str) -> int:
