@@ -27,7 +27,8 @@ app.add_typer(text.app, name="text")
 app.add_typer(feedback.app, name="feedback")
 app.add_typer(annotate.app, name="annotate")
 app.add_typer(reward.app, name="reward")
-for group in (sft, rl, generate, evaluate, report):
+app.add_typer(evaluate.app, name="evaluate")
+for group in (sft, rl, generate, report):
     app.add_typer(group.app)
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, cast, get_args, get_origin
 import typer
 from pydantic import BaseModel
 from rich.markup import escape
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from spanwise.config import field_rows
 from spanwise.errors import ConfigError
@@ -43,6 +43,24 @@ def config_command(reference: str) -> type[TyperCommand]:
             super().format_help(ctx, formatter)
 
     return ConfigCommand
+
+
+def group_with_default(command: str, reference: str) -> type[TyperGroup]:
+    """A group class that runs `command` where the first word is no command of the group.
+
+    Its --help ends with the fields of the config at `reference`, which is the default command's.
+    """
+
+    class DefaultGroup(TyperGroup):
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+            short = args and args[0] not in self.commands and args[0] not in ctx.help_option_names
+            return super().parse_args(ctx, [command, *args] if short else args)
+
+        def format_help(self, ctx: Any, formatter: Any) -> None:
+            self.epilog = describe_config(_load(reference))
+            super().format_help(ctx, formatter)
+
+    return DefaultGroup
 
 
 def _all_rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:

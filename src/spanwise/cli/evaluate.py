@@ -1,21 +1,33 @@
-"""`spanwise evaluate`: metrics of a file of answers, and whether they are better than another's."""
+"""`spanwise evaluate`: metrics of a file of answers, and whether they are better than another's.
+
+`spanwise evaluate CONFIG.yaml` is short for `spanwise evaluate answers CONFIG.yaml`.
+"""
 
 import json
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
+from spanwise.cli import win_rate
+from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command, group_with_default
 from spanwise.errors import ConfigError
 
 if TYPE_CHECKING:
     from spanwise.evals.results import ExperimentResults
     from spanwise.evals.tables import Cell
 
-app = typer.Typer()
+CONFIG = "spanwise.evals.evaluate:EvaluateConfig"
+
+app = typer.Typer(
+    name="evaluate",
+    cls=group_with_default("answers", CONFIG),
+    help="Measure answers: by metrics, by a judge, or one model against another.",
+    no_args_is_help=True,
+)
+win_rate.add_to(app)
 
 
-@app.command(name="evaluate", cls=config_command("spanwise.evals.evaluate:EvaluateConfig"))
+@app.command(name="answers", cls=config_command(CONFIG))
 def evaluate_command(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = False) -> None:
     """Measure answers: ROUGE-Lsum, length, repetition, rewards, with intervals and paired differences."""
     from spanwise.evals.evaluate import EvaluateConfig, evaluate

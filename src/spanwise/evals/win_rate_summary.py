@@ -1,0 +1,139 @@
+"""Everything a win-rate evaluation says, as one record: the numbers, their intervals, what was left out, warnings.
+
+Joins `win_rate`, `length_control`, `power` and `output_checks`; the command line prints what is made here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from spanwise.evals.alpaca_files import read_annotations
+from spanwise.evals.length_control import LengthControlled, length_controlled
+from spanwise.evals.length_weights import LengthWeights, read_difficulty, read_weights
+from spanwise.evals.output_checks import OutputChecks, check_outputs
+from spanwise.evals.pairwise import Judgements
+from spanwise.evals.power import prompts_needed
+from spanwise.evals.stats import estimate
+from spanwise.evals.win_rate import WinRate, win_rate
+from spanwise.seeding import numpy_generator
+
+POINTS = 2.0
+"""The difference in points of win rate that the power sentence speaks of."""
+
+
+@dataclass(frozen=True)
+class WinRateSummary:
+    """One model against one reference."""
+
+    judged: Judgements
+    rate: WinRate
+    low: float | None
+    high: float | None
+    """Ends of the win rate's bootstrap interval over prompts, in per cent."""
+    length: LengthControlled
+    outputs: OutputChecks
+    notes: tuple[str, ...]
+
+    @property
+    def prompts_needed(self) -> int | None:
+        """Prompts to see a win rate `POINTS` away from a fixed value; None where the shares do not vary."""
+        error = self.rate.standard_error
+        return prompts_needed(error * self.rate.n**0.5, POINTS) if error else None
+
+    @property
+    def average_length(self) -> int:
+        """Mean characters of the model's answers, cut to a whole number as AlpacaEval does."""
+        return int(sum(len(pair.answer) for pair in self.judged.pairs) / len(self.judged.pairs))
+
+    def as_dict(self) -> dict[str, Any]:
+        """What `--json` prints; rates are per cent."""
+        length = asdict(self.length)
+        return {
+            "model": self.judged.model,
+            "reference": self.judged.reference,
+            "judge": self.judged.judge,
+            **asdict(self.rate),
+            "interval": [self.low, self.high],
+            "length_controlled_win_rate": length.pop("win_rate"),
+            "length_controlled_standard_error": length.pop("standard_error"),
+            "length_controlled_interval": [length.pop("low"), length.pop("high")],
+            "length_control": length,
+            "average_length": self.average_length,
+            "unscored": self.judged.unscored,
+            "mismatch": dict(self.judged.mismatch),
+            "outputs": asdict(self.outputs),
+            "prompts_for_2_points": self.prompts_needed,
+            "notes": list(self.notes),
+        }
+
+    def leaderboard_row(self) -> dict[str, Any]:
+        """The model's row with AlpacaEval's columns."""
+        rate = self.rate
+        return {
+            "win_rate": rate.win_rate,
+            "standard_error": rate.standard_error,
+            "n_wins": rate.wins,
+            "n_wins_base": rate.losses,
+            "n_draws": rate.draws,
+            "n_total": rate.n,
+            "discrete_win_rate": rate.discrete_win_rate,
+            "mode": "community",
+            "avg_length": self.average_length,
+            "length_controlled_winrate": self.length.win_rate,
+            "lc_standard_error": self.length.standard_error,
+        }
+
+
+def summarise(
+    judged: Judgements,
+    *,
+    weights: Mapping[str, LengthWeights] | None = None,
+    names: Sequence[str] = (),
+    difficulty: Mapping[str, float] | None = None,
+    seed: int = 0,
+    resamples: int = 500,
+) -> WinRateSummary:
+    """All numbers of `judged`; `names` are what the model may be called in `weights` beside its own name."""
+    rate = win_rate(judged)
+    interval = estimate(judged.table(), generator=numpy_generator(seed, "win rate"), resamples=max(resamples, 1))
+    length = length_controlled(
+        judged,
+        generator=numpy_generator(seed, "length control"),
+        weights=weights,
+        names=[name for name in (judged.model, *names) if name],
+        difficulty=difficulty,
+        resamples=resamples,
+    )
+    outputs = check_outputs([pair.answer for pair in judged.pairs], [pair.reference for pair in judged.pairs])
+    low, high = (None if end is None or not resamples else 100 * end for end in (interval.low, interval.high))
+    return WinRateSummary(judged, rate, low, high, length, outputs, (*length.notes, *outputs.warnings))
+
+
+def summarise_file(
+    annotations: Path,
+    *,
+    weights: Path | None = None,
+    difficulty: Path | None = None,
+    model: str = "",
+    seed: int = 0,
+    resamples: int = 500,
+) -> WinRateSummary:
+    """The same for an annotation file.
+
+    Stored weights go by `model`, else by the file's generator or a folder above the file, as AlpacaEval's results
+    tree names models: whichever fits the judgements.
+    """
+    judged = read_annotations(annotations)
+    stored = None if weights is None else read_weights(weights)
+    names = (model,) if model else tuple(folder.name for folder in annotations.resolve().parents)
+    if model:
+        judged = Judgements(judged.pairs, model, judged.reference, judged.judge, judged.mismatch)
+    return summarise(
+        judged,
+        weights=stored,
+        names=names,
+        difficulty=None if difficulty is None else read_difficulty(difficulty, stored),
+        seed=seed,
+        resamples=resamples,
+    )
