@@ -1,0 +1,106 @@
+"""Many calls at once: as many as allowed under way, no more per minute than allowed, each reply written down at once.
+
+What cannot be had is a failure with a kind and a reason, never an end of the run. Knows nothing of what is asked.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from spanwise.llm.chat import CallError, ChatClient, ChatReply, ChatRequest
+from spanwise.llm.config import EndpointConfig
+from spanwise.llm.replies import ReplyBook
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass
+class Usage:
+    """What a run asked and what it took; tokens and cost count replies from the book as well, `asked` does not."""
+
+    asked: int = 0
+    from_book: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    failures: Counter[str] = field(default_factory=Counter[str])
+
+    def add(self, reply: ChatReply, *, old: bool) -> None:
+        """Counts one reply."""
+        self.from_book += old
+        self.input_tokens += reply.input_tokens
+        self.output_tokens += reply.output_tokens
+
+
+class Caller:
+    """Asks through the book: a request that was answered before costs nothing. Used from several threads at once."""
+
+    def __init__(self, client: ChatClient, book: ReplyBook, config: EndpointConfig) -> None:
+        self._client, self._book = client, book
+        self._lock = threading.Lock()
+        self._pause = 60.0 / config.requests_per_minute if config.requests_per_minute else 0.0
+        self._next = 0.0
+        self.usage = Usage()
+
+    def ask(self, request: ChatRequest) -> ChatReply:
+        """The reply; raises CallError when there is none."""
+        known = self._book.get(request)
+        if known is None:
+            known = self._ask(request)
+            old = False
+        else:
+            old = True
+        reply, refusal = known
+        with self._lock:
+            self.usage.add(reply, old=old)
+            if refusal is not None:
+                self.usage.failures["refused"] += 1
+        if refusal is not None:
+            raise CallError("refused", refusal, paid=reply)
+        return reply
+
+    def _ask(self, request: ChatRequest) -> tuple[ChatReply, str | None]:
+        self._wait_for_turn()
+        with self._lock:
+            self.usage.asked += 1
+        try:
+            reply, refusal = self._client.complete(request), None
+        except CallError as error:
+            if error.paid is None:
+                with self._lock:
+                    self.usage.failures[error.kind] += 1
+                raise
+            reply, refusal = error.paid, error.reason
+        self._book.add(request, reply, refusal)
+        return reply, refusal
+
+    def _wait_for_turn(self) -> None:
+        if not self._pause:
+            return
+        with self._lock:
+            now = time.monotonic()
+            turn = max(now, self._next)
+            self._next = turn + self._pause
+        time.sleep(turn - now)
+
+
+def in_parallel(work: Callable[[T], R], items: Sequence[T], *, workers: int) -> Iterator[tuple[int, R]]:
+    """Yields (position, result) as results come; an exception of `work` stops the run after what is under way."""
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        waiting = iter(enumerate(items))
+        running: dict[Future[R], int] = {}
+        try:
+            while True:
+                while len(running) < workers and (following := next(waiting, None)) is not None:
+                    running[pool.submit(work, following[1])] = following[0]
+                if not running:
+                    return
+                for done in wait(running, return_when=FIRST_COMPLETED).done:
+                    yield running.pop(done), done.result()
+        finally:
+            for future in running:
+                future.cancel()
