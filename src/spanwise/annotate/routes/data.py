@@ -1,18 +1,20 @@
 """Records in and out: uploads with their reports, batches that can be taken back, downloads, the next round."""
 
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from spanwise.annotate.exports import EXPORTS, Selection, export_file
-from spanwise.annotate.imports import FORMATS, ImportReport, ImportSettings, import_file, list_batches, roll_back
 from starlette.datastructures import UploadFile
 from starlette.responses import Response, StreamingResponse
 
+from spanwise.annotate.exports import EXPORTS, Selection, export_file
+from spanwise.annotate.imports import FORMATS, ImportReport, ImportSettings, import_file, list_batches, roll_back
 from spanwise.annotate.web import Call, Endpoint, Page, Redirect, RequestError
 
 UNITS = ("auto", "code_point", "utf16")
 _CHUNK = 1 << 16
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]|^[.]+")
 
 
 def show_data(call: Call, report: ImportReport | None = None) -> Page:
@@ -29,7 +31,7 @@ def upload(call: Call) -> Page:
         raise RequestError(400, "Choose a file to import.")
     settings = ImportSettings.model_validate({"offset_unit": call.field("unit", "auto")})
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "upload"
+        path = Path(folder) / (_UNSAFE.sub("_", sent.filename)[-80:] or "upload")
         with path.open("wb") as stream:
             while chunk := sent.file.read(_CHUNK):
                 stream.write(chunk)

@@ -4,15 +4,15 @@ from typing import Annotated, Any
 
 from pydantic import Field
 from spanwise.annotate.panel import measure_agreement
-from spanwise.annotate.progress import Progress, progress
 
 from spanwise.annotate.annotations import annotations_of
 from spanwise.annotate.audit import EventPage, history
 from spanwise.annotate.desk import SlotKey
 from spanwise.annotate.gold import gold_report
 from spanwise.annotate.items import ItemPage, ItemState, get_item, list_items
-from spanwise.annotate.queue import expire
 from spanwise.annotate.overlap import reopen_skipped, set_overlap
+from spanwise.annotate.progress import Progress, progress
+from spanwise.annotate.queue import expire
 from spanwise.annotate.web import Call, Endpoint, Page, Redirect
 from spanwise.feedback.schema import Record
 
@@ -133,7 +133,11 @@ ENDPOINTS = (
     Endpoint("GET", "/api/v1/progress", api_progress, "view", gives=Progress, scope="read"),
     Endpoint("GET", "/api/v1/agreement", api_agreement, "view", gives=dict[str, Any], scope="read"),
     Endpoint("GET", "/api/v1/items", api_items, "view", gives=ItemPage, scope="read"),
-    Endpoint("POST", "/api/v1/items/{item_id}/expire", api_expire, "manage", takes=ExpireRequest, scope="admin", status=204),
-    Endpoint("PUT", "/api/v1/items/{item_id}/overlap", api_overlap, "manage", takes=OverlapRequest, scope="admin", status=204),
+    Endpoint(
+        "POST", "/api/v1/items/{item_id}/expire", api_expire, "manage", takes=ExpireRequest, scope="admin", status=204
+    ),
+    Endpoint(
+        "PUT", "/api/v1/items/{item_id}/overlap", api_overlap, "manage", takes=OverlapRequest, scope="admin", status=204
+    ),
     Endpoint("GET", "/api/v1/events", api_events, "view", gives=EventPage, scope="read"),
-)  # fmt: skip
+)

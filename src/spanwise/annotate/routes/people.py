@@ -4,7 +4,6 @@ from typing import cast, get_args
 
 from spanwise.annotate.logins import one_time_login
 from spanwise.annotate.tokens import Scope, create_token, list_tokens, revoke_token
-
 from spanwise.annotate.users import ROLES, create_user, disable, get_user, list_users, set_role
 from spanwise.annotate.web import Call, Endpoint, Page, Redirect
 

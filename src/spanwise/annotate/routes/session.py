@@ -1,7 +1,6 @@
 """Logging in and out: by the printed one-time address, by name and password."""
 
 from spanwise.annotate.logins import end_all_sessions, end_session, log_in, redeem_login
-
 from spanwise.annotate.refusals import LoginError
 from spanwise.annotate.security import local_path
 from spanwise.annotate.users import may

@@ -225,7 +225,17 @@ ENDPOINTS = (
     Endpoint("POST", f"{_ITEM}/lease", api_renew, "annotate", takes=LeaseRequest, gives=LeaseAnswer, scope="annotate"),
     Endpoint("DELETE", f"{_ITEM}/lease", api_release, "annotate", takes=LeaseRequest, scope="annotate", status=204),
     Endpoint("POST", f"{_ITEM}/skip", api_skip, "annotate", takes=SkipRequest, scope="annotate", status=204),
-    Endpoint("POST", f"{_ITEM}/submissions", api_submit, "annotate", takes=SubmitRequest, gives=Receipt, scope="annotate"),
-    Endpoint("POST", "/api/v1/annotations/{annotation_id}/reopen", api_reopen, "annotate", takes=ClaimRequest, gives=Work, scope="annotate"),
+    Endpoint(
+        "POST", f"{_ITEM}/submissions", api_submit, "annotate", takes=SubmitRequest, gives=Receipt, scope="annotate"
+    ),
+    Endpoint(
+        "POST",
+        "/api/v1/annotations/{annotation_id}/reopen",
+        api_reopen,
+        "annotate",
+        takes=ClaimRequest,
+        gives=Work,
+        scope="annotate",
+    ),
     Endpoint("GET", "/api/v1/work", api_my_work, "annotate", gives=WorkPage, scope="annotate"),
-)  # fmt: skip
+)

@@ -4,28 +4,30 @@ import { api } from "../api.js";
 import { html, render } from "../vendor/preact-htm.js";
 
 const box = document.getElementById("agreement");
+const number = (value) => (value === null || value === undefined ? "–" : value.toFixed(2));
 
-/** A number with its interval, or why there is none. */
-function Estimate({ value }) {
-  if (value === null || value === undefined) return html`<span class="muted">–</span>`;
-  if (typeof value === "number") return value.toFixed(2);
-  if (value.value === null) return html`<span class="muted" title=${value.reason ?? ""}>${value.reason ?? "–"}</span>`;
-  const { low, high } = value;
-  const place = (x) => `${Math.max(0, Math.min(100, x * 100))}%`;
-  return html`${value.value.toFixed(2)}${low !== null && low !== undefined && html` <small class="muted">[${low.toFixed(2)}, ${high.toFixed(2)}]</small>
-    <span class="interval" aria-hidden="true"><i style=${{ "--from": place(low), "--width": place(high - low) }}></i><b style=${{ "--at": place(value.value) }}></b></span>`}`;
+/** Alpha with its interval, or why there is none. */
+function Alpha({ alpha }) {
+  if (alpha.value === null) return html`<span class="muted">${alpha.reason || "–"}</span>`;
+  const place = (value) => `${Math.max(0, Math.min(100, value * 100))}%`;
+  return html`<span class="interval" aria-hidden="true"><i style=${{ "--from": place(alpha.low), "--width": place(alpha.high - Math.max(alpha.low, 0)) }}></i><b style=${{ "--at": place(alpha.value) }}></b></span>
+    ${" "}${number(alpha.value)} <small class="muted">[${number(alpha.low)}, ${number(alpha.high)}]</small>`;
 }
 
-const title = (name) => name.replaceAll("_", " ").replace(/^./, (first) => first.toUpperCase());
-const isEstimate = (value) => value !== null && typeof value === "object" && "value" in value;
-const isLeaf = (value) => value === null || typeof value !== "object" || isEstimate(value);
-
-/** The panel as the server names it: plain numbers as a table, groups of them as tables of their own. */
 function Panel({ panel }) {
-  const leaves = Object.entries(panel).filter(([, value]) => isLeaf(value));
-  const groups = Object.entries(panel).filter(([, value]) => !isLeaf(value) && Object.keys(value).length);
-  return html`${leaves.length > 0 && html`<div class="scroll"><table><tbody>${leaves.map(([name, value]) => html`<tr><td>${title(name)}</td><td>${typeof value === "string" ? value : html`<${Estimate} value=${value} />`}</td></tr>`)}</tbody></table></div>`}
-    ${groups.map(([name, group]) => html`<h3>${title(name)}</h3><${Panel} panel=${group} />`)}`;
+  if (!panel.items) return html`<p class="muted">No item has annotations of two people yet.</p>`;
+  const rows = [...panel.categories, ...panel.missing];
+  return html`<p class="muted">${panel.items} items with annotations of several people (${panel.annotators.length} people).</p>
+    ${rows.length > 0 && html`<div class="scroll"><table>
+      <thead><tr><th>Category</th><th class="left">Judged per</th><th class="left">Krippendorff's alpha [95 %]</th><th>Units</th><th>Span F1</th><th>Found alike</th><th>Cut alike</th></tr></thead>
+      <tbody>${rows.map((row) => html`<tr><td>${row.category}</td><td class="left muted">${row.level}</td><td class="left nowrap"><${Alpha} alpha=${row.alpha} /></td><td>${row.alpha.units}</td><td>${number(row.spans.f1)}</td><td>${number(row.spans.detection)}</td><td>${number(row.spans.boundary)}</td></tr>`)}
+      <tr><td>All spans</td><td></td><td></td><td>${panel.spans.spans}</td><td>${number(panel.spans.f1)}</td><td>${number(panel.spans.detection)}</td><td>${number(panel.spans.boundary)}</td></tr></tbody></table></div>`}
+    <dl class="plain-list">
+      <div><dt>Comparisons, ordinal alpha</dt><dd><${Alpha} alpha=${panel.preferences.alpha} /></dd></div>
+      <div><dt>Comparisons that are the same</dt><dd>${panel.preferences.same === null ? "–" : `${Math.round(panel.preferences.same * 100)} %`}</dd></div>
+      <div><dt>Evidence shared on matching spans</dt><dd>${number(panel.evidence)}</dd></div>
+      <div><dt>Edits, F1 of changed words</dt><dd>${number(panel.edits)}</dd></div>
+    </dl>`;
 }
 
 async function load() {

@@ -1,7 +1,7 @@
 /** The work page: claims an item, shows its tabs, submits and goes on to the next. */
 
 import { api, pageData } from "../api.js";
-import { KEYS, listen, projectKeys } from "../keys.js";
+import { KEYS, hint, listen, projectKeys } from "../keys.js";
 import { cautions, examined, problems } from "../state/checks.js";
 import { announce } from "../ui/announce.js";
 import { KeySheet } from "../ui/sheet.js";
@@ -219,7 +219,7 @@ function Page({ store, commands, edit, compare, suggest, actions }) {
   const responses = examined(project, item);
   return html`
     <${Notices} store=${store} actions=${actions} openTab=${(tab) => openTab(store, tab)} />
-    <div class="work ${ui.tab}" data-item=${item.id}>
+    <div class="work on-${ui.tab}" data-item=${item.id}>
       <section class="column context scroller" aria-label="Prompt and passages">
         <h2 class="pane-title">Prompt</h2>
         <div class="prompt text" dir="auto">${visible(item.prompt)}</div>
@@ -256,7 +256,7 @@ function Aside({ tab }) {
   const pairs = project.pairs !== "ranking";
   const wanted = KEYS.filter((entry) => entry.group === group && (group === "Edit" || isFor(entry.id, pairs)));
   return html`<h2 class="pane-title">Keys</h2>
-    <dl class="key-list">${wanted.map((entry) => html`<div><dt>${entry.label}</dt><dd><kbd>${entry.show ?? entry.keys.map((key) => key.replace("Arrow", "")).join(", ")}</kbd></dd></div>`)}</dl>`;
+    <dl class="key-list">${wanted.map((entry) => html`<div><dt>${entry.label}</dt><dd><kbd>${hint(entry.id)}</kbd></dd></div>`)}</dl>`;
 }
 
 function isFor(id, pairs) {

@@ -39,13 +39,14 @@ export function revert(runs, index) {
   return runs.map((run, place) => (place === index ? run.before : run.after)).join("");
 }
 
-/** Within a replaced run: what both sides share at the start and at the end. */
+/** Within a replaced run: what both sides share at the start and at the end, where that is most of it. */
 export function refine(before, after) {
   const limit = Math.min(before.length, after.length);
   let head = 0;
   while (head < limit && before[head] === after[head]) head += 1;
   let tail = 0;
   while (tail < limit - head && before.at(-1 - tail) === after.at(-1 - tail)) tail += 1;
+  if (2 * (head + tail) < Math.max(before.length, after.length)) return { head: 0, tail: 0 };
   return { head: whole(before, head), tail: wholeTail(before, tail) };
 }
 

@@ -59,7 +59,6 @@ export function Chart({ name, runs, log, smoothing, open }) {
 }
 
 function options(width, runs, log, open) {
-  const style = getComputedStyle(document.documentElement);
   const colour = (name) => {
     const probe = document.createElement("i");
     probe.style.color = `var(${name})`;
@@ -68,11 +67,11 @@ function options(width, runs, log, open) {
     probe.remove();
     return found;
   };
-  const axis = { stroke: colour("--muted"), grid: { stroke: colour("--rule"), width: 1 }, ticks: { show: false }, font: `11px ${style.fontFamily || "sans-serif"}` };
+  const axis = { stroke: colour("--muted"), grid: { stroke: colour("--rule"), width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
   const series = runs.flatMap((run, index) => [
     { show: true, stroke: "transparent", points: { show: false } },
     { show: true, stroke: "transparent", points: { show: false } },
-    { label: run.name, stroke: colourOf(index), width: 1.6, spanGaps: false, points: { show: runs[0].series && false } },
+    { label: run.name, stroke: colourOf(index), width: 1.6, spanGaps: false, points: { show: false } },
   ]);
   const bands = runs.map((run, index) => ({ series: [2 + 3 * index, 1 + 3 * index], fill: `${colourOf(index)}2e` }));
   return {

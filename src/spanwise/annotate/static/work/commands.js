@@ -30,14 +30,16 @@ export function markCommands(store) {
         const next = (under.findIndex((span) => span.id === store.ui.current) + 1) % under.length;
         return commands.pick(under[next].id);
       }
-      const word = store.text.snapping.snap(point, point + 1, "word");
+      const { words } = store.text.snapping;
+      const word = words.ranges[words.at(point)] ?? null;
       if (store.ui.mode?.kind === "antecedent") return word && commands.setAntecedent(word);
       show({ sel: select(word), current: null, byKeyboard: false });
     },
 
     move(step) {
       const sel = step(store.text.snapping, store.ui.sel ?? fromCurrent(store), 0);
-      show({ sel, current: null, byKeyboard: true, message: "" });
+      const current = store.ui.mode?.kind === "antecedent" ? store.ui.current : null;
+      show({ sel, current, byKeyboard: true, message: "" });
       if (sel) announce(store.text.offsets.slice(sel.start, sel.end).slice(0, 200));
     },
 

@@ -94,12 +94,12 @@ function SpanRow({ span, store, commands, current, note, cautions }) {
       ${span.evidence.map((entry) => html`<button type="button" class="link-chip" onClick=${() => commands.showEvidence(entry)}>${places(entry)}</button>`)}
       ${span.antecedent && html`<span class="link-chip" dir="auto">↩ ${shortened(store.text.offsets.slice(span.antecedent.start, span.antecedent.end), 32)}</span>`}
       ${category.severities?.length ? html`<${Severity} span=${span} category=${category} store=${store} />` : null}
-      ${need && html`<span class="need">${need}</span>`}
       ${["evidence", "antecedent"].includes(category.needs) && html`<button type="button" class="quiet" onClick=${() => commands.link(span.id)}>${span.evidence.length || span.antecedent ? "Change" : "Link"}</button>`}
       <button type="button" class="quiet" onClick=${() => commands.openNote(span.id)}>${span.note ? "Comment ●" : "Comment"}</button>
       <button type="button" class="quiet" aria-label="Remove: ${category.label}, ${shortened(quote, 30)}" onClick=${() => commands.removeSpan(span.id)}>✕</button>
     </span>
     ${(note || span.note) && html`<${Note} span=${span} store=${store} commands=${commands} focus=${note} />`}
+    ${need && html`<p class="caution">${need[0].toUpperCase()}${need.slice(1)}</p>`}
     ${cautions.map((one) => html`<p class="caution">${one.reason}</p>`)}
   </li>`;
 }

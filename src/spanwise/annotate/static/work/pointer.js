@@ -10,6 +10,7 @@ const STILL = 4;
 /** @returns {() => void} stops following */
 export function followPointer(root, store, commands, getPane) {
   let began = null;
+  let dragged = false;
 
   const snapped = (event) => {
     const range = chosenPoints(root, getPane(), store.text.offsets.length);
@@ -17,6 +18,7 @@ export function followPointer(root, store, commands, getPane) {
     return store.text.snapping.snap(...range, event?.altKey || began?.characters ? "character" : store.project.snap);
   };
   const down = (event) => {
+    dragged = false;
     if (event.button === 0) began = { x: event.clientX, y: event.clientY, characters: event.altKey, moved: false };
   };
   const move = (event) => {
@@ -30,6 +32,7 @@ export function followPointer(root, store, commands, getPane) {
   const up = (event) => {
     if (!began) return;
     const range = began.moved ? snapped(event) : null;
+    dragged = began.moved;
     began = null;
     if (!range) return;
     document.getSelection().removeAllRanges();
@@ -37,8 +40,7 @@ export function followPointer(root, store, commands, getPane) {
     commands.selected(range);
   };
   const click = (event) => {
-    const range = document.getSelection();
-    if (!range.isCollapsed && event.detail === 1) return;
+    if (dragged) return;
     const point = getPane().pointUnder(event.clientX, event.clientY);
     document.getSelection().removeAllRanges();
     if (point === null) return;

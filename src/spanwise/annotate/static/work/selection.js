@@ -49,8 +49,8 @@ function stretch(sel, direction, next) {
   return { start: next(start, 0), end, anchor };
 }
 
-/** First (-1) or last (1) word of the text. */
-export function moveToEdge(snapping, direction) {
+/** First (-1) or last (1) word of the text, wherever the selection is. */
+export function moveToEdge(snapping, sel, direction) {
   const { ranges } = snapping.words;
   return select((direction < 0 ? ranges[0] : ranges.at(-1)) ?? null);
 }
