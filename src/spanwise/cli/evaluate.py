@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from spanwise.cli import win_rate
+from spanwise.cli import compare, win_rate
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command, group_with_default
 from spanwise.errors import ConfigError
 
@@ -25,6 +25,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 win_rate.add_to(app)
+compare.add_to(app)
 
 
 @app.command(name="answers", cls=config_command(CONFIG))

@@ -2,11 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spanwise.cli.config_help import AsJson
+from spanwise.cli.config_help import AsJson, config_command
 from spanwise.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ File = Path | None
 
 def add_to(group: typer.Typer) -> None:
     """Adds the command to the group `spanwise evaluate`."""
-    group.command(name="win-rate")(win_rate)
+    group.command(name="win-rate", cls=config_command("spanwise.evals.judges.config:JudgeConfig"))(win_rate)
 
 
 def win_rate(
@@ -25,39 +25,65 @@ def win_rate(
     annotations: Annotated[
         File, typer.Option(help="Judgements in AlpacaEval's annotation format, plain or gzipped.")
     ] = None,
+    outputs: Annotated[File, typer.Option(help="A model's outputs in AlpacaEval's format, to be judged now.")] = None,
+    reference: Annotated[File, typer.Option(help="The reference's outputs, joined by instruction.")] = None,
+    judge: Annotated[File, typer.Option(metavar="CONFIG.yaml", help="Who judges; its fields are below.")] = None,
+    export_pairs: Annotated[
+        File, typer.Option(help="Write the pairs as feedback records for people to compare, and stop.")
+    ] = None,
+    output: Annotated[
+        File, typer.Option(help="Folder for annotations.json and leaderboard.csv of judged outputs.")
+    ] = None,
     weights: Annotated[File, typer.Option(help="AlpacaEval's stored weights of length control (CSV).")] = None,
     difficulty: Annotated[
         File,
         typer.Option(help="Difficulties: annotations with glm_preference (needs --weights), or CSV with instructions."),
     ] = None,
-    model: Annotated[
-        str, typer.Option(help="The model's name in --weights; without it the file's, or a folder's.")
-    ] = "",
+    model: Annotated[str, typer.Option(help="The model's name in --weights; else the file's or a folder's.")] = "",
     resamples: Annotated[int, typer.Option(min=0, help="Draws of the bootstrap; 0 gives no intervals.")] = 500,
     seed: Annotated[int, typer.Option(help="The seed of the bootstrap.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Win rate, standard error and length-controlled win rate against a reference, in per cent."""
-    from spanwise.evals.win_rate_summary import summarise_file
+    """Win rate, standard error and length-controlled win rate against a reference, in per cent.
 
-    if annotations is None:
-        raise ConfigError("win-rate needs --annotations FILE.")
-    summary = summarise_file(
-        annotations, weights=weights, difficulty=difficulty, model=model, seed=seed, resamples=resamples
-    )
-    show(summary, as_json=as_json)
+    Of judgements that exist (--annotations), or of outputs that a judge compares now (--outputs, --reference, --judge).
+    """
+    from spanwise.evals.win_rate_summary import StoredLengths, summarise_file, summarise_stored
 
-
-def show(summary: "WinRateSummary", *, as_json: bool) -> None:
-    """Prints the summary as JSON or in words."""
-    if as_json:
-        typer.echo(json.dumps(summary.as_dict(), indent=2, ensure_ascii=False))
+    if (annotations is None) == (outputs is None):
+        raise ConfigError("win-rate needs either --annotations FILE, or --outputs FILE with --reference and --judge.")
+    stored = StoredLengths(weights, difficulty, model)
+    if annotations is not None:
+        if any((reference, judge, export_pairs, output)):
+            raise ConfigError("--annotations are judged already; leave out --reference, --judge and --output.")
+        show(summarise_file(annotations, stored, seed=seed, resamples=resamples), as_json=as_json)
         return
-    for line in lines(summary):
+    if outputs is None or reference is None:
+        raise ConfigError("--outputs needs --reference, the outputs to compare with.")
+    from spanwise.cli import judged_outputs
+
+    if export_pairs is not None:
+        typer.echo(judged_outputs.export(outputs, reference, export_pairs, as_json=as_json))
+        return
+    if judge is None:
+        raise ConfigError("--outputs needs --judge CONFIG.yaml, who compares them.")
+    judged = judged_outputs.run(outputs, reference, judge)
+    summary = summarise_stored(judged.judgements, stored, seed=seed, resamples=resamples)
+    if output is not None:
+        judged_outputs.write(output, summary)
+    show(summary, judged_outputs.facts(judged), as_json=as_json)
+
+
+def show(summary: "WinRateSummary", more: dict[str, Any] | None = None, *, as_json: bool) -> None:
+    """Prints the summary, and `more` facts beside it, as JSON or in words."""
+    if as_json:
+        typer.echo(json.dumps({**summary.as_dict(), **(more or {})}, indent=2, ensure_ascii=False))
+        return
+    for line in lines(summary, more or {}):
         typer.echo(line)
 
 
-def lines(summary: "WinRateSummary") -> list[str]:
+def lines(summary: "WinRateSummary", more: dict[str, Any]) -> list[str]:
     """What a reader must know, most important first."""
     rate, length, judged = summary.rate, summary.length, summary.judged
     error = "" if rate.standard_error is None else f" ± {rate.standard_error:.2f}"
@@ -74,7 +100,23 @@ def lines(summary: "WinRateSummary") -> list[str]:
         found.append(f"Without difficulty and outside length control: {length.left_out:,} pairs.")
     if summary.prompts_needed:
         found.append(f"To see a win rate 2 points off a fixed value takes about {summary.prompts_needed:,} prompts.")
-    return [*found, *summary.notes]
+    return [*found, *_judge_lines(more), *summary.notes]
+
+
+def _judge_lines(more: dict[str, Any]) -> list[str]:
+    found: list[str] = []
+    if bias := more.get("position_bias"):
+        ends = _interval(*(None if end is None else 100 * end for end in (bias["low"], bias["high"])))
+        found.append(
+            f"Position bias: the answer shown first is preferred {100 * bias['first_preferred']:.1f} % of the time"
+            f"{ends}; both orders agree on {100 * bias['consistent']:.1f} % of {bias['n']:,} pairs."
+        )
+    if usage := more.get("usage"):
+        found.append(
+            f"Asked {usage['calls']:,} times: {usage['prompt_tokens']:,} tokens read, "
+            f"{usage['completion_tokens']:,} written, cost {usage['cost']:.4f}."
+        )
+    return found
 
 
 def _interval(low: float | None, high: float | None) -> str:

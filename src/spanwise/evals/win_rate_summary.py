@@ -4,9 +4,9 @@ Joins `win_rate`, `length_control`, `power` and `output_checks`; the command lin
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from spanwise.evals.alpaca_files import read_annotations
 from spanwise.evals.length_control import LengthControlled, length_controlled
@@ -20,6 +20,14 @@ from spanwise.seeding import numpy_generator
 
 POINTS = 2.0
 """The difference in points of win rate that the power sentence speaks of."""
+
+
+class StoredLengths(NamedTuple):
+    """Files of stored length control, and the model's name in the weights; empty where its own name will do."""
+
+    weights: Path | None = None
+    difficulty: Path | None = None
+    model: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,33 +115,33 @@ def summarise(
     )
     outputs = check_outputs([pair.answer for pair in judged.pairs], [pair.reference for pair in judged.pairs])
     low, high = (None if end is None or not resamples else 100 * end for end in (interval.low, interval.high))
-    return WinRateSummary(judged, rate, low, high, length, outputs, (*length.notes, *outputs.warnings))
+    notes = [*length.notes, *outputs.warnings]
+    if weights is not None and difficulty is None:
+        notes.append("Weights without difficulties say nothing here: length control was fitted without both.")
+    return WinRateSummary(judged, rate, low, high, length, outputs, tuple(notes))
 
 
-def summarise_file(
-    annotations: Path,
+def summarise_file(annotations: Path, stored: StoredLengths, *, seed: int = 0, resamples: int = 500) -> WinRateSummary:
+    """The numbers of an annotation file.
+
+    Where `stored` names no model, the weights may go by the file's generator or by a folder above the file, as
+    AlpacaEval's results tree names models: whichever fits the judgements.
+    """
+    folders = tuple(folder.name for folder in annotations.resolve().parents)
+    return summarise_stored(read_annotations(annotations), stored, folders=folders, seed=seed, resamples=resamples)
+
+
+def summarise_stored(
+    judged: Judgements,
+    stored: StoredLengths,
     *,
-    weights: Path | None = None,
-    difficulty: Path | None = None,
-    model: str = "",
+    folders: Sequence[str] = (),
     seed: int = 0,
     resamples: int = 500,
 ) -> WinRateSummary:
-    """The same for an annotation file.
-
-    Stored weights go by `model`, else by the file's generator or a folder above the file, as AlpacaEval's results
-    tree names models: whichever fits the judgements.
-    """
-    judged = read_annotations(annotations)
-    stored = None if weights is None else read_weights(weights)
-    names = (model,) if model else tuple(folder.name for folder in annotations.resolve().parents)
-    if model:
-        judged = Judgements(judged.pairs, model, judged.reference, judged.judge, judged.mismatch)
-    return summarise(
-        judged,
-        weights=stored,
-        names=names,
-        difficulty=None if difficulty is None else read_difficulty(difficulty, stored),
-        seed=seed,
-        resamples=resamples,
-    )
+    """The numbers of `judged`, with length control from the files in `stored`."""
+    weights = None if stored.weights is None else read_weights(stored.weights)
+    difficulty = None if stored.difficulty is None else read_difficulty(stored.difficulty, weights)
+    named = replace(judged, model=stored.model) if stored.model else judged
+    names = () if stored.model else folders
+    return summarise(named, weights=weights, names=names, difficulty=difficulty, seed=seed, resamples=resamples)

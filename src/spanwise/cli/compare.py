@@ -1,0 +1,131 @@
+"""`spanwise evaluate compare`: models or runs side by side, with what their differences are worth."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from spanwise.cli.config_help import AsJson
+from spanwise.errors import DataError
+
+if TYPE_CHECKING:
+    from spanwise.evals.judged_comparison import JudgedComparison
+    from spanwise.evals.pairwise import Judgements
+
+ANNOTATIONS = ("annotations.json", "annotations.json.gz")
+"""What a folder of judged answers holds one of."""
+
+
+def add_to(group: typer.Typer) -> None:
+    """Adds the command to the group `spanwise evaluate`."""
+    group.command(name="compare")(compare)
+
+
+def compare(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN...",
+            help="Annotation files, folders that hold one, or experiment folders; the first is compared with.",
+            show_default=False,
+        ),
+    ],
+    *,
+    resamples: Annotated[int, typer.Option(min=100, help="Draws of bootstrap and permutation test.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Their seed.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Compare runs: judged answers pair by pair on the same prompts, experiments by their estimates.
+
+    Every run is compared with the first. Judged answers are joined by instruction.
+    """
+    if len(runs) < 2:
+        raise DataError("compare needs two runs or more.")
+    found = {run: _annotations(run) for run in runs}
+    if all(path is None for path in found.values()):
+        _print_experiments(runs, as_json=as_json)
+        return
+    missing = [run for run, path in found.items() if path is None]
+    if missing:
+        raise DataError(f"{missing[0]}: holds no {ANNOTATIONS[0]}, the other runs do; compare runs of one kind.")
+    _print_judged({run: path for run, path in found.items() if path is not None}, seed, resamples, as_json=as_json)
+
+
+def _annotations(run: Path) -> Path | None:
+    if run.is_file():
+        return run
+    return next((run / name for name in ANNOTATIONS if (run / name).is_file()), None)
+
+
+def _print_judged(paths: dict[Path, Path], seed: int, resamples: int, *, as_json: bool) -> None:
+    from spanwise.evals.alpaca_files import read_annotations
+    from spanwise.evals.judged_comparison import compare_judged
+    from spanwise.evals.win_rate import win_rate
+
+    judged = {run: read_annotations(path) for run, path in paths.items()}
+    names = _names(judged)
+    first, *others = judged
+    pairs = [
+        compare_judged(judged[run], judged[first], names=(names[run], names[first]), seed=seed, resamples=resamples)
+        for run in others
+    ]
+    rates = {names[run]: win_rate(own) for run, own in judged.items()}
+    if as_json:
+        models = {
+            name: {"n": rate.n, "win_rate": rate.win_rate, "standard_error": rate.standard_error}
+            for name, rate in rates.items()
+        }
+        _echo({"models": models, "comparisons": [pair.as_dict() for pair in pairs]})
+        return
+    for name, rate in rates.items():
+        error = "" if rate.standard_error is None else f" ± {rate.standard_error:.2f}"
+        typer.echo(f"{name}: win rate {rate.win_rate:.2f} %{error} over {rate.n:,} pairs.")
+    for pair in pairs:
+        typer.echo(_sentence(pair))
+        for note in pair.notes:
+            typer.echo(note)
+
+
+def _names(judged: "dict[Path, Judgements]") -> dict[Path, str]:
+    """The models' names, or the paths where two have one name."""
+    models = [own.model for own in judged.values()]
+    return {run: own.model if own.model and models.count(own.model) == 1 else str(run) for run, own in judged.items()}
+
+
+def _sentence(pair: "JudgedComparison") -> str:
+    interval = "" if pair.low is None or pair.high is None else f" (95 % interval {pair.low:+.2f} to {pair.high:+.2f})"
+    chance = "" if pair.p_value is None else f", p {pair.p_value:.3g}"
+    more = f"{pair.prompts_for_2_points:,}" if pair.prompts_for_2_points else "no more"
+    alone = pair.only_in_arm + pair.only_in_baseline
+    left = f" {alone:,} prompts were judged for one of them only and do not count." if alone else ""
+    return (
+        f"{pair.arm} less {pair.baseline}: {pair.difference:+.2f} points{interval}{chance}, {pair.verdict}, "
+        f"over {pair.prompts:,} shared prompts.{left} To see 2 points takes about {more} prompts."
+    )
+
+
+def _print_experiments(runs: list[Path], *, as_json: bool) -> None:
+    from spanwise.evals.runs import read_study
+
+    table: dict[str, dict[str, Any]] = {}
+    for run in runs:
+        study = read_study(run)
+        if study.results is None:
+            raise DataError(f"{run}: a run without results.json has no estimates; evaluate its answers first.")
+        for arm in study.results.arms.values():
+            metrics = {metric: own.model_dump(mode="json") for metric, own in arm.metrics.items()}
+            table[f"{study.name}: {arm.label}"] = {"seeds": len(study.results.seeds), "metrics": metrics}
+    if as_json:
+        _echo({"arms": table})
+        return
+    for name, row in table.items():
+        typer.echo(f"{name} ({row['seeds']} seed{'s' if row['seeds'] > 1 else ''})")
+        for metric, own in row["metrics"].items():
+            ends = "" if own["low"] is None else f"  [{own['low']:.4g}, {own['high']:.4g}]"
+            mean = "-" if own["mean"] is None else f"{own['mean']:.4g}"
+            typer.echo(f"  {metric}  {mean}{ends}  n {own['n']}, unscored {own['unscored']}")
+
+
+def _echo(value: dict[str, Any]) -> None:
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))

@@ -1,0 +1,66 @@
+"""Outputs before a judge, for `spanwise evaluate win-rate`: files in, judgements out, a bar while it lasts."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spanwise.cli.judges import build_judge
+from spanwise.evals.alpaca_files import read_leaderboard, read_outputs, write_annotations, write_leaderboard
+from spanwise.evals.judges.config import JudgeConfig
+from spanwise.evals.judges.people import write_pairs
+from spanwise.evals.judging import JudgedOutputs, Outputs, cases_of, judge_outputs
+from spanwise.seeding import numpy_generator
+
+if TYPE_CHECKING:
+    from spanwise.evals.win_rate_summary import WinRateSummary
+
+
+def run(outputs: Path, reference: Path, judge: Path) -> JudgedOutputs:
+    """Judges the pairs of both files as the config at `judge` says."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    config = JudgeConfig.load(judge)
+    own, other = _load(outputs), _load(reference)
+    console = Console(stderr=True)
+    with Progress(*Progress.get_default_columns(), console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("judge")
+        return judge_outputs(
+            own,
+            other,
+            build_judge(config),
+            generator=numpy_generator(config.seed, "position bias"),
+            order=config.order,
+            seed=config.seed,
+            watch=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+
+
+def export(outputs: Path, reference: Path, path: Path, *, as_json: bool) -> str:
+    """Writes the pairs as records for people to compare; returns what to print."""
+    written = write_pairs(path, cases_of(_load(outputs), _load(reference)))
+    if as_json:
+        return json.dumps({"output": str(path), "pairs": written}, indent=2)
+    return (
+        f"Wrote {written:,} pairs to {path}. Compare them, then name the marked file in a judge's config: kind=people."
+    )
+
+
+def write(folder: Path, summary: "WinRateSummary") -> None:
+    """Writes annotations.json, and the model's row into leaderboard.csv, in AlpacaEval's formats."""
+    write_annotations(folder / "annotations.json", summary.judged)
+    board = folder / "leaderboard.csv"
+    rows = dict(read_leaderboard(board)) if board.exists() else {}
+    write_leaderboard(board, {**rows, summary.judged.model: summary.leaderboard_row()})
+
+
+def facts(judged: JudgedOutputs) -> dict[str, Any]:
+    """What is known of the judging itself."""
+    bias = None if judged.position is None or not judged.position.n else asdict(judged.position)
+    return {"position_bias": bias, "usage": asdict(judged.usage)}
+
+
+def _load(path: Path) -> Outputs:
+    texts, model, doubled = read_outputs(path)
+    return Outputs(model, texts, doubled)

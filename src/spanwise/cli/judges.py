@@ -1,0 +1,62 @@
+"""From a judge's settings to the judge: clients and models are imported only for the kind that needs them."""
+
+from spanwise.errors import ConfigError
+from spanwise.evals.judges.base import Judge
+from spanwise.evals.judges.cache import CachedJudge
+from spanwise.evals.judges.config import JudgeConfig
+
+CLIENTS = ("openai", "anthropic")
+"""What the extra `judges` installs."""
+
+
+def build_judge(config: JudgeConfig) -> Judge:
+    """The judge, behind its cache where one is named."""
+    try:
+        judge = _bare(config)
+    except ModuleNotFoundError as error:
+        if error.name not in CLIENTS:
+            raise
+        raise ConfigError(f"This judge needs {error.name}; install it with: pip install 'spanwise[judges]'") from error
+    return judge if config.cache is None else CachedJudge(judge, config.cache)
+
+
+def _bare(config: JudgeConfig) -> Judge:
+    if config.kind == "openai":
+        from spanwise.evals.judges.openai_api import OpenAIJudge
+
+        return OpenAIJudge(config)
+    if config.kind == "anthropic":
+        from spanwise.evals.judges.anthropic_api import AnthropicJudge
+
+        return AnthropicJudge(config)
+    if config.kind == "local":
+        from spanwise.evals.judges.local import load_local
+
+        return load_local(config)
+    if config.kind == "reward":
+        return _reward(config)
+    if config.kind == "oracle":
+        return _oracle(config)
+    if config.pairs is None:
+        raise ConfigError("kind=people needs pairs, a file of feedback records.")
+    from spanwise.evals.judges.people import PeopleJudge
+
+    return PeopleJudge(config.pairs)
+
+
+def _reward(config: JudgeConfig) -> Judge:
+    from spanwise.evals.judges.reward import RewardJudge
+    from spanwise.rewards.learned import load_sources
+
+    sources = load_sources(config.model, heads=[config.head] if config.head else [], device=config.device)
+    if len(sources) > 1:
+        names = ", ".join(source.name for source in sources)
+        raise ConfigError(f"{config.model}: has the heads {names}; name one with head.")
+    return RewardJudge(sources[0])
+
+
+def _oracle(config: JudgeConfig) -> Judge:
+    from spanwise.sim.world import make_items
+    from spanwise.tasks.sim_judge import OracleJudge
+
+    return OracleJudge(make_items(config.items, seed=config.seed, split=config.split))

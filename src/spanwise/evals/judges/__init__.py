@@ -1,0 +1,1 @@
+"""Judges that say which of two answers is better, behind one interface (`base.Judge`)."""

@@ -1,0 +1,62 @@
+"""People as the judge: pairs go out as feedback records for the annotation app, preferences come back from them."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from spanwise.evals.judges.base import Case, Reply, fingerprint
+from spanwise.feedback.jsonl import load_or_raise, write_records
+from spanwise.feedback.schema import FeedbackRecord, Response
+from spanwise.scores import Unscored
+from spanwise.text.spans import normalize_newlines
+
+_SHARES = {"first": 0.0, "second": 1.0, "tie": 0.5}
+
+
+def write_pairs(path: Path, cases: Sequence[Case]) -> int:
+    """Writes one unmarked record per case, in the order in which people shall see the answers; returns how many."""
+    records = {_key(case): case for case in cases}
+    return write_records(path, (_record(key, case) for key, case in records.items()))
+
+
+class PeopleJudge:
+    """Reads the preferences in a file of feedback records; several people's count as their mean."""
+
+    sees_order = False
+
+    def __init__(self, path: Path) -> None:
+        self.name = "people"
+        self._shares = _preferences(load_or_raise(path, FeedbackRecord))
+        self.version = fingerprint("people", sorted((list(key), shares) for key, shares in self._shares.items()))
+
+    def judge(self, cases: Sequence[Case]) -> Iterator[tuple[int, Reply]]:
+        """Looks each case up, in either order."""
+        for place, case in enumerate(cases):
+            prompt, first, second = (_storable(text) for text in (case.instruction, case.first, case.second))
+            found = [*self._shares.get((prompt, first, second), ())]
+            found += [1 - share for share in self._shares.get((prompt, second, first), ())]
+            yield place, Reply(sum(found) / len(found) if found else Unscored("nobody compared these answers"))
+
+
+def _preferences(records: Sequence[FeedbackRecord]) -> Mapping[tuple[str, str, str], list[float]]:
+    shares: dict[tuple[str, str, str], list[float]] = {}
+    for record in records:
+        for one in record.preferences:
+            first, second = record.responses[one.first].text, record.responses[one.second].text
+            shares.setdefault((record.prompt, first, second), []).append(_SHARES[one.winner])
+    return shares
+
+
+def _record(key: str, case: Case) -> FeedbackRecord:
+    texts = (Response(text=_storable(text)) for text in (case.first, case.second))
+    return FeedbackRecord(id=key, prompt=_storable(case.instruction), responses=tuple(texts))
+
+
+def _key(case: Case) -> str:
+    joined = "\x1f".join((case.instruction, case.first, case.second))
+    return hashlib.sha256(joined.encode("utf-8", "backslashreplace")).hexdigest()[:16]
+
+
+def _storable(text: str) -> str:
+    """What records can hold: LF line breaks and neither NUL nor lone surrogates."""
+    return normalize_newlines(text).replace("\0", "\ufffd").encode("utf-8", "replace").decode()

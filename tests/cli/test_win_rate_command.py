@@ -1,0 +1,155 @@
+import json
+
+import pytest
+from experiment_double import write_experiment
+from judge_server import completion, serving
+from typer.testing import CliRunner
+
+from spanwise.cli.evaluate import app
+from spanwise.errors import ConfigError, DataError
+from spanwise.feedback.jsonl import load_or_raise
+from spanwise.feedback.schema import FeedbackRecord
+
+
+def run(*words):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def error(*words):
+    found = run(*words).exception
+    assert isinstance(found, (ConfigError, DataError))
+    assert "\n" not in str(found)
+    return str(found)
+
+
+def annotations(path, shares, model="ours"):
+    rows = [
+        {
+            "instruction": f"q{place}",
+            "output_1": "r" * (place + 1),
+            "generator_1": "ref",
+            "output_2": f"{model} {place}",
+            "generator_2": model,
+            "annotator": "judge",
+            "preference": None if share is None else share + 1,
+        }
+        for place, share in enumerate(shares)
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(rows), "utf-8")
+    return path
+
+
+def outputs(path, texts, model):
+    rows = [{"instruction": key, "output": text, "generator": model} for key, text in texts.items()]
+    path.write_text(json.dumps(rows), "utf-8")
+    return path
+
+
+@pytest.fixture
+def files(tmp_path):
+    pytest.importorskip("openai")
+    own = outputs(tmp_path / "own.json", {f"q{i}": f"longer answer {i}" for i in range(6)}, "own")
+    reference = outputs(tmp_path / "ref.json", {f"q{i}": f"short {i}" for i in range(1, 7)}, "ref")
+    return tmp_path, own, reference
+
+
+def test_annotations_give_the_four_numbers(tmp_path):
+    path = annotations(tmp_path / "a.json", [1.0, 0.0, 0.5, 1.0, None])
+    found = json.loads(run("win-rate", "--annotations", path, "--resamples", 50, "--json").stdout)
+    assert (found["n"], found["win_rate"]) == (4, 62.5)
+    assert found["standard_error"] == pytest.approx(23.935677693908453)
+    assert 0 < found["length_controlled_win_rate"] < 100
+    assert found["unscored"] == {"no preference": 1}
+
+
+def test_in_words_everything_left_out_is_said(tmp_path):
+    path = annotations(tmp_path / "a.json", [1.0, 0.0, None])
+    shown = run("win-rate", "--annotations", path, "--resamples", 0).stdout
+    assert "Win rate 50.00 % ± 50.00." in shown
+    assert "Unscored: 1 pairs, no preference." in shown
+
+
+def test_a_judge_is_asked_and_everything_is_counted(files):
+    folder, own, reference = files
+
+    def answer(prompt, _):
+        if "longer answer 3" in prompt:
+            return completion("What a question!")
+        first_is_longer = prompt.index("longer") < prompt.index("short")
+        return completion(f"Verdict: {'A' if first_is_longer else 'B'}")
+
+    with serving(answer) as server:
+        settings = f"kind: openai\nmodel: m\nbase_url: {server.url}/v1\ncache: {folder}/replies.jsonl\n"
+        (folder / "judge.yaml").write_text(settings, "utf-8")
+        words = ["win-rate", "--outputs", own, "--reference", reference, "--judge", folder / "judge.yaml"]
+        first = json.loads(run(*words, "--output", folder / "out", "--json", "--resamples", 0).stdout)
+        again = json.loads(run(*words, "--json", "--resamples", 0).stdout)
+    assert (first["n"], first["win_rate"], first["wins"]) == (4, 100.0, 4)
+    assert first["unscored"] == {"the judge gave no verdict": 1}
+    assert first["mismatch"] == {"in the reference only": 1, "in the outputs only": 1}
+    assert first["usage"] == {"calls": 10, "prompt_tokens": 1000, "completion_tokens": 100, "cost": 0.0}
+    assert first["position_bias"]["consistent"] == 1.0
+    assert (again["win_rate"], again["usage"]["calls"]) == (100.0, 0)
+    assert len(server.prompts) == 10
+    kept = run("win-rate", "--annotations", folder / "out" / "annotations.json", "--resamples", 0, "--json").stdout
+    assert json.loads(kept)["win_rate"] == 100.0
+    assert (folder / "out" / "leaderboard.csv").read_text("utf-8").splitlines()[1].startswith("own,100.0,0.0,4,0,0,4")
+
+
+def test_pairs_are_exported_for_people(files):
+    folder, own, reference = files
+    words = ["win-rate", "--outputs", own, "--reference", reference, "--export-pairs", folder / "pairs.jsonl", "--json"]
+    assert json.loads(run(*words).stdout)["pairs"] == 5
+    assert len(load_or_raise(folder / "pairs.jsonl", FeedbackRecord)) == 5
+
+
+def test_what_does_not_go_together_is_told(files):
+    folder, own, reference = files
+    assert "either --annotations" in error("win-rate")
+    assert "--reference" in error("win-rate", "--outputs", own)
+    assert "--judge" in error("win-rate", "--outputs", own, "--reference", reference)
+    assert "judged already" in error("win-rate", "--annotations", own, "--reference", reference)
+    assert "cannot be read" in error("win-rate", "--annotations", folder / "absent.json")
+    (folder / "judge.yaml").write_text("kind: oracle\nmodle: x\n", "utf-8")
+    words = ["win-rate", "--outputs", own, "--reference", reference, "--judge", folder / "judge.yaml"]
+    assert "did you mean model" in error(*words)
+
+
+def test_a_judge_that_says_nothing_usable_is_an_error_that_counts(files):
+    folder, own, reference = files
+    with serving(lambda *_: completion("Hm.")) as server:
+        (folder / "judge.yaml").write_text(f"kind: openai\nmodel: m\nbase_url: {server.url}/v1\n", "utf-8")
+        told = error("win-rate", "--outputs", own, "--reference", reference, "--judge", folder / "judge.yaml")
+    assert "the judge gave no verdict (5)" in told
+
+
+def test_runs_are_compared_with_the_first(tmp_path):
+    first = annotations(tmp_path / "base" / "annotations.json", [0.0, 0.5, 0.0, 0.0], "base").parent
+    second = annotations(tmp_path / "new.json", [1.0, 0.5, 1.0, 1.0], "new")
+    found = json.loads(run("compare", first, second, "--json").stdout)
+    assert found["models"]["new"]["win_rate"] == 87.5
+    assert found["comparisons"][0]["difference"] == pytest.approx(75)
+    shown = run("compare", first, second).stdout
+    assert "new less base: +75.00 points" in shown
+
+
+def test_experiments_are_laid_side_by_side(tmp_path):
+    for name in ("one", "two"):
+        write_experiment(tmp_path / name, seeds=(0, 1), prompts=6, steps=2)
+    found = json.loads(run("compare", tmp_path / "one", tmp_path / "two", "--json").stdout)["arms"]
+    assert {name.partition(":")[0] for name in found} == {"one", "two"}
+    assert all(row["seeds"] == 2 and row["metrics"] for row in found.values())
+
+
+def test_runs_of_two_kinds_and_single_runs_are_refused(tmp_path):
+    first = annotations(tmp_path / "a.json", [1.0])
+    assert "two runs or more" in error("compare", first)
+    (tmp_path / "run").mkdir()
+    assert "one kind" in error("compare", first, tmp_path / "run")
+
+
+def test_help_of_the_group_names_its_commands():
+    shown = run("--help").stdout
+    assert all(word in shown for word in ("answers", "win-rate", "compare", "responses"))
+    assert "requests_per_minute" in run("win-rate", "--help").stdout
