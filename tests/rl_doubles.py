@@ -12,7 +12,7 @@ from spanwise.feedback.prompts import PromptRecord
 from spanwise.models.policy import Policy
 from spanwise.rewards.mixture import MixtureConfig, SourceWeight
 from spanwise.rewards.pipeline import RewardPipeline
-from spanwise.rl.algorithms.ppo import PPO
+from spanwise.rl.algorithms import make_algorithm
 from spanwise.rl.config import TrainerConfig
 from spanwise.rl.trainer import Trainer, TrainerParts
 from spanwise.rl.types import TrainingBatch
@@ -106,7 +106,7 @@ def small_trainer(folder, *, pipeline=None, policy=None, prompts=PROMPTS, progre
         pipeline=pipeline or pipeline_of(ScriptedSource(pay_each)),
         prompts=prompts,
         heldout=PROMPTS[:3],
-        algorithm=PPO(config.ppo, config.compat),
+        algorithm=make_algorithm(config),
     )
     return Trainer(config, parts, RunFolder(folder), progress=progress)
 

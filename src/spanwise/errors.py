@@ -26,5 +26,9 @@ class CheckpointError(SpanwiseError, ValueError):
     """A checkpoint is missing, damaged or of another kind than the command needs."""
 
 
+class TrainingError(SpanwiseError, RuntimeError):
+    """Training cannot go on: a gradient is not finite, or there is too little memory."""
+
+
 class ScoringError(SpanwiseError, RuntimeError):
     """A reward source could not score a response, and the mixture was told to stop there."""

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from spanwise.config import Config
 from spanwise.errors import DataError
-from spanwise.storage import write_json
+from spanwise.storage import read_lines, write_json, write_text
 
 
 class RunFolder:
@@ -46,6 +46,15 @@ class RunFolder:
         """Writes results.json beside-then-rename."""
         write_json(self.path / "results.json", dict(results))
 
+    def rewind(self, step: int) -> None:
+        """Drops the metrics and samples of later steps than `step`: the run goes on from there."""
+        for name in ("metrics.jsonl", "samples.jsonl"):
+            path = self.path / name
+            if path.exists():
+                _drop_half_line(path)
+                kept = [line for _, line in read_lines(path) if _step_of(line, path) <= step]
+                write_text(path, b"".join(kept).decode("utf-8"))
+
     def checkpoint(self, name: str) -> Path:
         """The folder of checkpoint `name`."""
         return self.path / "checkpoints" / name
@@ -59,8 +68,19 @@ class RunFolder:
             _drop_half_line(path)
             self._mended.add(name)
         # What UTF-8 cannot hold is written as the escape \\udXXX, which is how JSON spells it.
-        with path.open("a", encoding="utf-8", errors="backslashreplace") as stream:
-            stream.write(line + "\n")
+        try:
+            with path.open("a", encoding="utf-8", errors="backslashreplace") as stream:
+                stream.write(line + "\n")
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise DataError(f"{path}: cannot be written ({reason}); make room or choose another path.") from error
+
+
+def _step_of(line: bytes, path: Path) -> int:
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: holds a line that is no record of a step; the run cannot go on from it.") from error
 
 
 def _plain(value: Any) -> Any:

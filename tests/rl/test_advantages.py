@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spanwise.rl.advantages import masked_gae
+from spanwise.rl.advantages import length_adaptive_lambda, masked_gae, rewards_to_go
 
 
 def by_definition(rewards, values, mask, gamma, gae_lambda):
@@ -73,3 +73,25 @@ def test_padding_has_no_influence_whatever_lies_there(rubbish):
 def test_a_batch_without_columns_has_no_advantages():
     empty = torch.zeros(2, 0)
     assert masked_gae(empty, empty, empty.bool(), gamma=1.0, gae_lambda=0.95).advantages.shape == (2, 0)
+
+
+def test_one_lambda_per_row_is_that_lambda_for_that_row():
+    rewards, values = torch.randn(2, 4, generator=torch.Generator().manual_seed(0)), torch.ones(2, 4)
+    mask = torch.tensor([[True] * 4, [True, True, False, False]])
+    both = masked_gae(rewards, values, mask, gamma=0.9, gae_lambda=torch.tensor([0.3, 0.8]))
+    for row, gae_lambda in enumerate((0.3, 0.8)):
+        alone = masked_gae(rewards, values, mask, gamma=0.9, gae_lambda=gae_lambda)
+        torch.testing.assert_close(both.advantages[row], alone.advantages[row])
+
+
+def test_length_adaptive_lambda_by_hand():
+    mask = torch.tensor([[True] * 8, [True] * 4 + [False] * 4, [False] * 8])
+    # 1 - 1 / (0.5 * 8) = 0.75, 1 - 1 / (0.5 * 4) = 0.5, and never below 0
+    assert length_adaptive_lambda(mask, alpha=0.5).tolist() == [0.75, 0.5, 0.0]
+
+
+def test_rewards_to_go_by_hand():
+    rewards = torch.tensor([[1.0, 99.0, 2.0, 4.0]])
+    mask = torch.tensor([[True, False, True, True]])
+    assert rewards_to_go(rewards, mask, gamma=0.5).tolist() == [[3.0, 0.0, 4.0, 4.0]]
+    assert rewards_to_go(rewards, mask, gamma=1.0).tolist() == [[7.0, 0.0, 6.0, 4.0]]

@@ -4,6 +4,7 @@ import pytest
 import torch
 from rl_doubles import PROMPTS, ScriptedSource, pay_each, pipeline_of, small_trainer
 
+from spanwise.rl.budget import Budget
 from spanwise.rl.experience import in_passes, token_logprobs, widened
 from spanwise.rl.types import ModelInputs
 from spanwise.scores import SegmentScores, Unscored
@@ -14,7 +15,7 @@ def test_log_probabilities_from_sampling_are_those_of_a_forward_pass(tmp_path, s
     trainer = small_trainer(tmp_path, sampling=sampling)
     rollout = trainer.rollout(1)
     inputs = ModelInputs.of(rollout.prompts, rollout.responses)
-    again = token_logprobs(trainer.parts.policy, inputs, sampling=trainer.config.sampling, rows_per_pass=3)
+    again = token_logprobs(trainer.parts.policy, inputs, sampling=trainer.config.sampling, budget=Budget(3))
     torch.testing.assert_close(again, rollout.responses.logprobs, rtol=1e-4, atol=1e-5)
 
 
@@ -56,7 +57,7 @@ def test_passes_of_any_size_give_the_same_rows(tmp_path):
     trainer = small_trainer(tmp_path)
     rollout = trainer.rollout(1)
     inputs = ModelInputs.of(rollout.prompts, rollout.responses)
-    sums = [in_passes(lambda part: part.response_ids.float(), inputs, size) for size in (1, 3, 8, 100)]
+    sums = [in_passes(lambda part: part.response_ids.float(), inputs, Budget(size)) for size in (1, 3, 8, 100)]
     expected = torch.where(inputs.response_mask, inputs.response_ids.float(), 0.0)
     assert all(torch.equal(found, expected) for found in sums)
 

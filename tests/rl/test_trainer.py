@@ -172,8 +172,10 @@ def documented_keys():
 
 
 def test_documented_metrics_are_the_logged_ones(tmp_path):
-    small_trainer(tmp_path, steps=2).run()
-    logged = {key for row in rows(tmp_path, "metrics.jsonl") for key in row} - {"step"}
+    small_trainer(tmp_path / "reward", steps=2).run()
+    small_trainer(tmp_path / "loss", steps=1, kl={"where": "loss"}).run()
+    both = [*rows(tmp_path / "reward", "metrics.jsonl"), *rows(tmp_path / "loss", "metrics.jsonl")]
+    logged = {key for row in both for key in row} - {"step"}
     plain = {key.removeprefix("eval/").replace("reward/script", "reward/<source>") for key in logged}
     assert plain == documented_keys()
 

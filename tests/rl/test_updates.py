@@ -7,7 +7,7 @@ import torch
 from rl_doubles import batch_of, gradients, small_trainer
 
 from spanwise.rl.config import OptimizerConfig
-from spanwise.rl.updates import learning_rate
+from spanwise.rl.optimizers import learning_rate
 
 
 def test_the_policy_is_frozen_while_the_value_model_warms_up(tmp_path):

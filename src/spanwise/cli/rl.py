@@ -38,22 +38,25 @@ def _run(settings: "RLConfig") -> "TrainingResult":
     from spanwise.feedback.jsonl import load_or_raise
     from spanwise.feedback.prompts import PromptRecord
     from spanwise.models.policy import Policy
-    from spanwise.rl.algorithms.ppo import PPO
+    from spanwise.rl.algorithms import make_algorithm
     from spanwise.rl.progress import ConsoleProgress
+    from spanwise.rl.resume import check_same_settings, holds_run
     from spanwise.rl.trainer import Trainer, TrainerParts
     from spanwise.tracking import RunFolder
 
-    if (settings.run_dir / "metrics.jsonl").exists():
-        raise ConfigError(f"{settings.run_dir}: holds a run already; choose another run_dir or remove it.")
+    if holds_run(settings.run_dir):
+        if settings.resume == "never":
+            raise ConfigError(f"{settings.run_dir}: holds a run already; set resume=auto, or choose another run_dir.")
+        check_same_settings(settings.run_dir, settings)
     parts = TrainerParts(
         prompts=load_or_raise(settings.prompts, PromptRecord),
         heldout=load_or_raise(settings.heldout_prompts, PromptRecord),
         policy=Policy.load(settings.policy, device=settings.device),
         pipeline=_pipeline(settings),
-        algorithm=PPO(settings.ppo, settings.compat),
+        algorithm=make_algorithm(settings),
     )
     with ConsoleProgress(settings.steps) as progress:
-        return Trainer(settings, parts, RunFolder(settings.run_dir), progress=progress).run()
+        return Trainer(settings, parts, RunFolder(settings.run_dir), progress=progress).run(resume=True)
 
 
 def _pipeline(settings: "RLConfig") -> "RewardPipeline":

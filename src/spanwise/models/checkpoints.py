@@ -5,6 +5,7 @@ or is one of another kind, is refused in one sentence before any work starts.
 """
 
 import contextlib
+import os
 import shutil
 import tempfile
 from collections.abc import Generator
@@ -24,7 +25,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from spanwise.errors import CheckpointError
+from spanwise.errors import CheckpointError, DataError
 
 _LANGUAGE_MODELS = ("CausalLM", "LMHead", "ConditionalGeneration")
 
@@ -62,16 +63,22 @@ def load_policy(
 
 @contextlib.contextmanager
 def whole_folder(path: Path) -> Generator[Path]:
-    """A fresh folder to write into, which takes the place of `path` when the block ends without an exception."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    """A fresh folder to write into, which takes the place of `path` when the block ends without an exception.
+
+    Raises CheckpointError when the disk is full or the place cannot be written; what was at `path` is then untouched.
+    """
+    with _unwritable(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     try:
-        fresh = beside / "new"
-        fresh.mkdir()
-        yield fresh
-        if path.exists():
-            path.rename(beside / "old")
-        fresh.rename(path)
+        with _unwritable(path):
+            fresh = beside / "new"
+            fresh.mkdir()
+            yield fresh
+            _sync(fresh)
+            if path.exists():
+                path.rename(beside / "old")
+            fresh.rename(path)
     finally:
         shutil.rmtree(beside)
 
@@ -86,6 +93,26 @@ def without_bars() -> Generator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()
+
+
+@contextlib.contextmanager
+def _unwritable(path: Path) -> Generator[None]:
+    try:
+        yield
+    except (OSError, SafetensorError, DataError) as error:
+        raise CheckpointError(
+            f"{path}: cannot be written ({_first_line(error)}); make room or choose another place."
+        ) from error
+
+
+def _sync(folder: Path) -> None:
+    """Has the system put the files of `folder` on disk, so that not even a power cut leaves a half-written one."""
+    for path in [*folder.rglob("*"), folder]:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _load_config(place: str, options: dict[str, Any]) -> PreTrainedConfig:

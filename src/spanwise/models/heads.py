@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from spanwise.models.adapters import Role, active
 from spanwise.models.backbone import Backbone
 from spanwise.models.batches import PromptBatch
 from spanwise.models.policy import Policy
@@ -18,28 +19,43 @@ _INITIAL_SCALE = 0.01
 
 
 class ValueModel(nn.Module):
-    """A backbone of its own with a linear head in float32."""
+    """A linear head in float32 on a backbone of its own, or on one that is shared and has an adapter for this role."""
 
-    def __init__(self, backbone: Backbone) -> None:
+    def __init__(self, backbone: Backbone, *, role: Role | None = None) -> None:
         super().__init__()
         self.backbone = backbone
+        self.role = role
         self.head = nn.Linear(backbone.hidden_size, 1, device=next(backbone.parameters()).device)
 
     @classmethod
     def from_policy(cls, policy: Policy, generator: torch.Generator) -> "ValueModel":
         """A copy of the policy's backbone under a head that says almost 0 everywhere."""
-        model = cls(copy.deepcopy(policy.backbone)).eval()
-        scale = _INITIAL_SCALE * model.backbone.hidden_size**-0.5
-        weight = torch.randn(model.head.weight.shape, generator=generator, device=generator.device) * scale
-        with torch.no_grad():
-            model.head.weight.copy_(weight)
-            model.head.bias.zero_()
-        return model
+        return cls(copy.deepcopy(policy.backbone))._begun(generator)
+
+    @classmethod
+    def sharing(cls, policy: Policy, role: Role, generator: torch.Generator) -> "ValueModel":
+        """The policy's own backbone, with `role`'s adapter on, under such a head."""
+        return cls(policy.backbone, role=role)._begun(generator)
+
+    def trained_parameters(self) -> dict[str, nn.Parameter]:
+        """What training this model changes, by name."""
+        if self.role is None:
+            return {name: p for name, p in self.named_parameters() if p.requires_grad}
+        return self.role.parameters() | {f"head.{name}": p for name, p in self.head.named_parameters()}
 
     def values(
         self, prompts: PromptBatch, response_ids: Int[Tensor, "b t"], response_mask: Bool[Tensor, "b t"]
     ) -> Float[Tensor, "b t"]:
         """The value of the state before each response token; 0 where masked."""
-        states = self.backbone(prompts, response_ids, response_mask)
+        with active(self.role):
+            states = self.backbone(prompts, response_ids, response_mask)
         values = self.head(states.to(self.head.weight.dtype))[..., 0]
         return values.masked_fill(~response_mask, 0.0)
+
+    def _begun(self, generator: torch.Generator) -> "ValueModel":
+        scale = _INITIAL_SCALE * self.backbone.hidden_size**-0.5
+        weight = torch.randn(self.head.weight.shape, generator=generator, device=generator.device) * scale
+        with torch.no_grad():
+            self.head.weight.copy_(weight)
+            self.head.bias.zero_()
+        return self.eval()

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from spanwise.errors import CheckpointError, DataError
+from spanwise.models.adapters import Role, active
 from spanwise.models.backbone import Backbone
 from spanwise.models.batches import Logprobs, PromptBatch, ResponseBatch, pad
 from spanwise.models.checkpoints import load_policy, whole_folder, without_bars
@@ -23,11 +24,22 @@ from spanwise.models.sampling import Draw, Sampling, continue_until_end, draw, p
 
 
 class Policy:
-    """A language model with its tokenizer; `model` and `tokenizer` stay plain Hugging Face objects."""
+    """A language model with its tokenizer; `model` and `tokenizer` stay plain Hugging Face objects.
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, place: str = "the model") -> None:
+    With a `role` the model's weights are shared with others, and this policy is the model with its role's adapter on.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        place: str = "the model",
+        role: Role | None = None,
+    ) -> None:
         self.model = model.eval()
         self.tokenizer = tokenizer
+        self.role = role
         self.backbone = Backbone(model)
         self.is_encoder_decoder = self.backbone.is_encoder_decoder
         self.eos_id, self._eos_ids = _end_ids(model, tokenizer, place)
@@ -44,10 +56,16 @@ class Policy:
         return cls(model, tokenizer, place=str(path_or_name))
 
     def save(self, path: Path) -> None:
-        """Writes a plain Hugging Face folder at `path`, whole or not at all."""
+        """Writes a plain Hugging Face folder at `path`, whole or not at all; an adapter is merged into the weights."""
         with whole_folder(path) as folder, without_bars():
-            self.model.save_pretrained(folder)
+            self.model.save_pretrained(folder, state_dict=None if self.role is None else self.role.merged())
             self.tokenizer.save_pretrained(folder)
+
+    def trained_parameters(self) -> dict[str, nn.Parameter]:
+        """What training this policy changes, by name."""
+        if self.role is not None:
+            return self.role.parameters()
+        return {name: p for name, p in cast("nn.Module", self.model).named_parameters() if p.requires_grad}
 
     @property
     def device(self) -> torch.device:
@@ -111,7 +129,8 @@ class Policy:
         self, prompts: PromptBatch, response_ids: Int[Tensor, "b t"], response_mask: Bool[Tensor, "b t"]
     ) -> Float[Tensor, "b t h"]:
         """The last hidden state before each response token: the one that predicts it."""
-        return self.backbone(prompts, response_ids, response_mask)
+        with active(self.role):
+            return self.backbone(prompts, response_ids, response_mask)
 
     def logprobs(
         self,
@@ -164,7 +183,7 @@ class Policy:
         self, prompts: PromptBatch, samples: int, choose: Callable[[Tensor], Draw], max_new_tokens: int
     ) -> ResponseBatch:
         self._check_room(prompts, max_new_tokens)
-        with torch.inference_mode():
+        with torch.inference_mode(), active(self.role):
             decoding = self.backbone.start(prompts)
             decoding.repeat(samples)
             batch = continue_until_end(

@@ -1,4 +1,4 @@
-"""From token rewards to advantages: generalised advantage estimation over the tokens that count.
+"""From token rewards to advantages over the tokens that count: with a value model (GAE) or without (rewards to go).
 
 Pure functions; knows nothing of models, losses or where rewards come from. Dimensions: B batch, T response tokens.
 """
@@ -23,7 +23,7 @@ def masked_gae(
     response_mask: Bool[Tensor, "b t"],
     *,
     gamma: float,
-    gae_lambda: float,
+    gae_lambda: float | Float[Tensor, " b"],
 ) -> Advantages:
     """Generalised advantage estimation (Schulman et al. 2016, equation 16) along the True positions of each row.
 
@@ -40,3 +40,19 @@ def masked_gae(
         next_value = torch.where(counts, values[:, t], next_value)
         advantages[:, t] = torch.where(counts, advantage, 0.0)
     return Advantages(advantages, (advantages + values).masked_fill(~response_mask, 0.0))
+
+
+def length_adaptive_lambda(response_mask: Bool[Tensor, "b t"], *, alpha: float) -> Float[Tensor, " b"]:
+    """1 - 1 / (alpha * length) of each response, at least 0: longer responses hand rewards further back.
+
+    Yue et al. 2025 (VAPO).
+    """
+    return (1.0 - 1.0 / (alpha * response_mask.sum(1).clamp(min=1).float())).clamp(min=0.0)
+
+
+def rewards_to_go(
+    token_rewards: Float[Tensor, "b t"], response_mask: Bool[Tensor, "b t"], *, gamma: float
+) -> Float[Tensor, "b t"]:
+    """G_t = r_t + gamma * G_{t+1} along the True positions of each row: GAE with lambda 1 and no value model."""
+    silent = torch.zeros_like(token_rewards)
+    return masked_gae(token_rewards, silent, response_mask, gamma=gamma, gae_lambda=1.0).returns

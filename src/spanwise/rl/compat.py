@@ -37,7 +37,7 @@ def unmasked_gae(
     response_mask: Bool[Tensor, "b t"],
     *,
     gamma: float,
-    gae_lambda: float,
+    gae_lambda: float | Float[Tensor, " b"],
 ) -> Advantages:
     """W4: the recursion of `advantages.masked_gae` over all columns, so that rewards on padding flow into the answer.
 

@@ -10,10 +10,15 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from spanwise.config import Config
+from spanwise.models.adapters import LoraConfig
 from spanwise.models.sampling import Sampling
 from spanwise.rewards.mixture import MixtureConfig
 from spanwise.rewards.projection import Placement
+from spanwise.rl.groups import Match
 from spanwise.rl.kl import KLEstimator
+from spanwise.rl.losses import LossAggregation
+
+AlgorithmName = Literal["ppo", "grpo", "rloo", "reinforce++", "expert-iteration"]
 
 
 class RolloutConfig(Config):
@@ -32,7 +37,11 @@ class RolloutConfig(Config):
 
 
 class KLConfig(Config):
-    """The penalty for leaving the reference policy, subtracted from the reward of every token."""
+    """The penalty for leaving the reference policy."""
+
+    where: Literal["reward", "loss"] = "reward"
+    """reward: subtracted from the reward of every token. loss: added to the policy loss, where k2 has the gradient of
+    KL(policy || reference), k3 that of KL(reference || policy), and k1 none on average."""
 
     coef: float = Field(default=0.1, ge=0)
     """Weight of the KL penalty (kl_coef), or its first value when `target` is set."""
@@ -45,20 +54,42 @@ class KLConfig(Config):
 
 
 class PPOConfig(Config):
-    """Advantage and losses of PPO."""
+    """Advantage and losses of PPO; gamma, clipping and loss_aggregation hold for the other algorithms too."""
 
     gamma: float = Field(default=1.0, ge=0, le=1)
     """Discount per token."""
     gae_lambda: float = Field(default=0.95, ge=0, le=1)
     """Decay of generalised advantage estimation: 1 trusts the sampled rewards, 0 the value model."""
+    gae_lambda_value: float | None = Field(default=None, ge=0, le=1)
+    """Decay for the returns that the value model learns, where it differs (decoupled GAE); null = gae_lambda."""
+    length_adaptive_alpha: float | None = Field(default=None, gt=0)
+    """With a number, gae_lambda is 1 - 1 / (alpha * length) of each response instead (VAPO takes 0.05)."""
     clip_range: float = Field(default=0.2, gt=0)
     """How far the probability ratio may move before its gradient stops."""
+    clip_range_high: float | None = Field(default=None, gt=0)
+    """How far it may rise, where that differs from how far it may fall; null = clip_range."""
+    dual_clip: float | None = Field(default=None, gt=1)
+    """With a number, the loss of a token with a negative advantage grows no further once its ratio reaches this."""
+    loss_aggregation: LossAggregation = "token-mean"
+    """How token losses make the policy loss of a minibatch: token-mean, or the mean over responses of their sum
+    (seq-mean-token-sum), of their mean (seq-mean-token-mean) or of their sum over sampling.max_new_tokens
+    (seq-mean-token-sum-norm)."""
     clip_range_value: float = Field(default=0.2, gt=0)
     """How far a value may move from the value at sampling before its gradient stops."""
     normalize_advantages: bool = True
     """Give the advantages of a step mean 0 and variance 1 over its tokens."""
     scale_rewards: bool = False
     """Divide the token rewards of a step by their standard deviation."""
+
+
+class GroupConfig(Config):
+    """How grpo and rloo compare the responses to one prompt."""
+
+    match: Match = "position"
+    """Which token of another response a token is compared with: position (the same place from the start; unbiased) or
+    relative (the same share of the length; biased, because the length depends on what follows)."""
+    divide_by_std: bool = True
+    """grpo: divide by the deviation within the group; false gives the advantages of Dr. GRPO."""
 
 
 class CompatConfig(Config):
@@ -96,6 +127,9 @@ class UpdateConfig(Config):
     """Responses per optimiser update; null takes all responses of the step at once."""
     micro_batch_size: int = Field(default=16, ge=1)
     """Responses per forward pass at most: sets memory and speed, never the result."""
+    micro_batch_tokens: int | None = Field(default=None, ge=1)
+    """Tokens per forward pass at most, padding included; responses of like length are read together. null sets no
+    limit. Like micro_batch_size it is halved once in a run if memory runs out."""
     target_kl: float | None = Field(default=None, gt=0)
     """Skip the rest of a step's updates once the mean KL per token between old and new policy exceeds this."""
 
@@ -107,10 +141,21 @@ class EvaluationConfig(Config):
     """Steps between evaluations; one comes before the first step and one after the last in any case."""
     decoding: Literal["greedy", "sample"] = "greedy"
     """Greedy responses, or responses sampled as in the rollouts from the same random numbers each time."""
+    best_of: int = Field(default=1, ge=1)
+    """With decoding=sample: sample this many responses per prompt and judge the one with the highest reward."""
     max_prompts: int = Field(default=64, ge=1)
     """At most this many held-out prompts, the first of the file."""
     logged_samples: int = Field(default=4, ge=0)
     """Held-out prompts whose responses go to samples.jsonl with their token rewards at every evaluation."""
+
+
+class CheckpointConfig(Config):
+    """Training states, from which a killed run goes on."""
+
+    every: int = Field(default=10, ge=1)
+    """Steps between training states; one is written after the last step in any case."""
+    keep: int = Field(default=2, ge=1)
+    """How many of the newest training states stay on disk; the best policy is kept besides."""
 
 
 class TrainerConfig(Config):
@@ -120,20 +165,44 @@ class TrainerConfig(Config):
     """The seed from which every random draw of the run follows."""
     steps: int = Field(default=100, ge=1)
     """Rollouts, each followed by its updates."""
+    algorithm: AlgorithmName = "ppo"
+    """ppo (with a value model), grpo or rloo (the responses to a prompt are compared), reinforce++ (neither), or
+    expert-iteration (the best response to each prompt is learned)."""
     value_warmup_steps: int = Field(default=2, ge=0)
-    """How many of the first steps train the value model only."""
+    """How many of the first steps train the value model only; without effect where there is none."""
     rollout: RolloutConfig = RolloutConfig()
     sampling: Sampling = Sampling()
     kl: KLConfig = KLConfig()
     ppo: PPOConfig = PPOConfig()
+    group: GroupConfig = GroupConfig()
+    lora: LoraConfig | None = None
+    """Train adapters on frozen weights that policy, reference and value model share; null trains all weights."""
     update: UpdateConfig = UpdateConfig()
     policy_optimizer: OptimizerConfig = OptimizerConfig()
     value_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=5e-5)
     evaluation: EvaluationConfig = EvaluationConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
     compat: CompatConfig = CompatConfig()
 
     @model_validator(mode="after")
     def _consistent(self) -> "TrainerConfig":
+        self._check_sizes()
+        if self.algorithm != "ppo" and (self.compat.sqrt_std_whitening or self.compat.padding_leak):
+            raise ValueError(f"compat.sqrt_std_whitening and compat.padding_leak are of ppo, not of {self.algorithm}")
+        if self.algorithm in ("grpo", "rloo", "expert-iteration") and self.rollout.samples_per_prompt < 2:
+            raise ValueError(
+                f"algorithm={self.algorithm} compares responses to one prompt; set rollout.samples_per_prompt above 1"
+            )
+        if self.evaluation.best_of > 1 and self.evaluation.decoding == "greedy":
+            raise ValueError("evaluation.best_of needs several responses; set evaluation.decoding=sample")
+        if self.compat.padding_leak and not (self.compat.sqrt_std_whitening and self.ppo.scale_rewards):
+            raise ValueError(
+                "compat.padding_leak shows only together with compat.sqrt_std_whitening and ppo.scale_rewards, "
+                "which put the reward on the padding; set both to true"
+            )
+        return self
+
+    def _check_sizes(self) -> None:
         responses = self.rollout.responses_per_step()
         if self.value_warmup_steps >= self.steps:
             raise ValueError(
@@ -144,12 +213,6 @@ class TrainerConfig(Config):
                 f"update.minibatch_size={self.update.minibatch_size} exceeds the {responses} responses of a step "
                 "(rollout.prompts_per_step x rollout.samples_per_prompt); lower it"
             )
-        if self.compat.padding_leak and not (self.compat.sqrt_std_whitening and self.ppo.scale_rewards):
-            raise ValueError(
-                "compat.padding_leak shows only together with compat.sqrt_std_whitening and ppo.scale_rewards, "
-                "which put the reward on the padding; set both to true"
-            )
-        return self
 
 
 class RewardModelUse(Config):
@@ -175,7 +238,10 @@ class RLConfig(TrainerConfig):
     heldout_prompts: Path
     """JSONL file of prompts to evaluate on; they choose the best checkpoint."""
     run_dir: Path
-    """Folder for config, metrics, samples and checkpoints; it must not hold a run already."""
+    """Folder for config, metrics, samples and checkpoints."""
+    resume: Literal["auto", "never"] = "auto"
+    """auto: go on from the newest training state in run_dir when it holds this very run. never: refuse a run_dir that
+    holds a run."""
     reward_models: dict[str, RewardModelUse] = Field(min_length=1)
     """Reward models by a name of your choice."""
     mixture: MixtureConfig

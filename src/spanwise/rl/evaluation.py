@@ -12,6 +12,8 @@ from torch import Tensor
 from spanwise.feedback.prompts import PromptRecord
 from spanwise.models.policy import Policy
 from spanwise.models.sampling import Sampling
+from spanwise.rl.best_of_n import best_of
+from spanwise.rl.budget import Budget
 from spanwise.rl.config import TrainerConfig
 from spanwise.rl.experience import token_logprobs, widened
 from spanwise.rl.kl import token_kl
@@ -25,8 +27,15 @@ class Evaluator:
     """Answers the same held-out prompts again and again, with the same random numbers where it samples."""
 
     def __init__(
-        self, rollouts: RolloutMaker, reference: Policy, heldout: Sequence[PromptRecord], config: TrainerConfig
+        self,
+        rollouts: RolloutMaker,
+        reference: Policy,
+        heldout: Sequence[PromptRecord],
+        config: TrainerConfig,
+        *,
+        budget: Budget,
     ) -> None:
+        self._budget = budget
         self._rollouts = rollouts
         self._reference = reference
         self._records = heldout[: config.evaluation.max_prompts]
@@ -46,22 +55,19 @@ class Evaluator:
     def _answer(self, step: int) -> Rollout:
         if self._config.evaluation.decoding == "greedy":
             return self._rollouts.greedy(self._records, max_new_tokens=self._config.sampling.max_new_tokens, step=step)
-        return self._rollouts.sample(
+        count = self._config.evaluation.best_of
+        rollout = self._rollouts.sample(
             self._records,
             sampling=self._sampling,
-            samples_per_prompt=1,
+            samples_per_prompt=count,
             generator=torch_generator(self._config.seed, "evaluation", self._rollouts.policy.device),
             step=step,
         )
+        return rollout if count == 1 else best_of(rollout, count)
 
     def _kl(self, rollout: Rollout) -> Float[Tensor, "b t"]:
         inputs = ModelInputs.of(rollout.prompts, rollout.responses)
-        ref_logprobs = token_logprobs(
-            self._reference,
-            inputs,
-            sampling=self._sampling,
-            rows_per_pass=self._config.update.micro_batch_size,
-        )
+        ref_logprobs = token_logprobs(self._reference, inputs, sampling=self._sampling, budget=self._budget)
         return token_kl(rollout.responses.logprobs, ref_logprobs, inputs.response_mask, estimator="k1")
 
 

@@ -20,6 +20,10 @@ class ProgressView(Protocol):
         """An evaluation is done."""
         ...
 
+    def noted(self, sentence: str) -> None:
+        """Something happened that whoever watches should know."""
+        ...
+
 
 class NoProgress:
     """Shows nothing."""
@@ -28,6 +32,9 @@ class NoProgress:
         """Shows nothing."""
 
     def evaluated(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Shows nothing."""
+
+    def noted(self, sentence: str) -> None:
         """Shows nothing."""
 
 
@@ -59,6 +66,10 @@ class ConsoleProgress:
     def evaluated(self, step: int, metrics: Mapping[str, float]) -> None:
         """Prints one line with the held-out figures."""
         self._console.print(f"{self._label} step {step}: held-out {_figures(metrics, 'eval/')}", highlight=False)
+
+    def noted(self, sentence: str) -> None:
+        """Prints the sentence."""
+        self._console.print(f"{self._label}: {sentence}", highlight=False, markup=False)
 
 
 def _figures(metrics: Mapping[str, float], prefix: str) -> str:

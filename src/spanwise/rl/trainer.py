@@ -4,17 +4,17 @@ All randomness of step n follows from the seed and n. The loop knows nothing of 
 files that it calls.
 """
 
-import copy
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from spanwise.errors import ConfigError, DataError
 from spanwise.feedback.prompts import PromptRecord
-from spanwise.models.heads import ValueModel
 from spanwise.models.policy import Policy
 from spanwise.rewards.pipeline import RewardPipeline
+from spanwise.rl.budget import Budget
 from spanwise.rl.config import TrainerConfig
 from spanwise.rl.evaluation import Evaluator
 from spanwise.rl.experience import ExperienceMaker
@@ -22,9 +22,12 @@ from spanwise.rl.kl import KLController
 from spanwise.rl.metrics import RESERVED_NAMES, experience_metrics, response_metrics, reward_metrics, value_metrics
 from spanwise.rl.progress import NoProgress, ProgressView
 from spanwise.rl.prompt_order import prompts_of_step
+from spanwise.rl.resume import check_same_settings, check_same_start, fingerprints, holds_run
+from spanwise.rl.roles import make_roles
 from spanwise.rl.rollout import RolloutMaker
+from spanwise.rl.states import StateStore, TrainingState
 from spanwise.rl.timing import Clock
-from spanwise.rl.types import Algorithm, Rollout, TrainingBatch
+from spanwise.rl.types import Algorithm, LearnsValues, Rollout, TrainingBatch
 from spanwise.rl.updates import Updater
 from spanwise.seeding import torch_generator
 from spanwise.tracking import RunFolder
@@ -66,10 +69,14 @@ class Trainer:
         self.folder = folder
         self.progress = progress or NoProgress()
         self.kl = KLController(config.kl.coef, config.kl.target, config.kl.horizon)
-        self.reference = Policy(copy.deepcopy(parts.policy.model), parts.policy.tokenizer)
-        self.reference.model.requires_grad_(False)
-        self.value_model = ValueModel.from_policy(parts.policy, torch_generator(config.seed, "value head"))
-        self.updater = Updater(parts.policy, self.value_model, parts.algorithm, config)
+        self._start = fingerprints(
+            parts.policy, parts.pipeline, {"prompts": parts.prompts, "heldout_prompts": parts.heldout}
+        )
+        roles = make_roles(parts.policy, config, learns_values=isinstance(parts.algorithm, LearnsValues))
+        self.reference, self.value_model = roles.reference, roles.value_model
+        update = config.update
+        self.budget = Budget(update.micro_batch_size, update.micro_batch_tokens, say=self.progress.noted)
+        self.updater = Updater(parts.policy, self.value_model, parts.algorithm, config, budget=self.budget)
         self._clock = Clock()
         self._rollouts = RolloutMaker(
             parts.policy,
@@ -79,34 +86,70 @@ class Trainer:
             clock=self._clock,
         )
         self.make_experience = ExperienceMaker(
-            self.reference,
-            self.value_model,
-            sampling=config.sampling,
-            kl=config.kl,
-            rows_per_pass=config.update.micro_batch_size,
+            self.reference, self.value_model, sampling=config.sampling, kl=config.kl, budget=self.budget
         )
-        self._evaluate = Evaluator(self._rollouts, self.reference, parts.heldout, config)
+        self._evaluate = Evaluator(self._rollouts, self.reference, parts.heldout, config, budget=self.budget)
+        self._states = StateStore(folder.checkpoint(""), keep=config.checkpoint.keep, say=self.progress.noted)
 
-    def run(self) -> TrainingResult:
-        """The whole run: steps are numbered from 1, and 0 is the policy as it came."""
-        self.folder.save_config(self.config)
-        metrics = self._evaluated(0)
-        self.folder.log_metrics(0, metrics)
-        first = best = last = metrics["eval/reward/total"]
-        best_step = 0
-        self.parts.policy.save(self.folder.checkpoint("best"))
-        for step in range(1, self.config.steps + 1):
+    def run(self, *, resume: bool = False) -> TrainingResult:
+        """The whole run: steps are numbered from 1, and 0 is the policy as it came.
+
+        With `resume` the run goes on from the newest intact training state of its folder, where there is one, and ends
+        with the numbers of a run that was never stopped. Raises ConfigError or CheckpointError when the folder holds
+        another run.
+        """
+        done, result = self._resumed() if resume and holds_run(self.folder.path) else self._begun()
+        for step in range(done + 1, self.config.steps + 1):
             metrics = self.step(step)
             self.progress.stepped(step, metrics)
             if step % self.config.evaluation.every == 0 or step == self.config.steps:
                 metrics |= self._evaluated(step)
-                last = metrics["eval/reward/total"]
-                if last > best or math.isnan(best):
-                    best, best_step = last, step
-                    self.parts.policy.save(self.folder.checkpoint("best"))
+                result = self._judged(result, step, metrics["eval/reward/total"])
             self.folder.log_metrics(step, metrics)
-        self.parts.policy.save(self.folder.checkpoint("last"))
-        return TrainingResult(first, best, best_step, last)
+            if step == self.config.steps:
+                self.parts.policy.save(self.folder.checkpoint("last"))
+            if step % self.config.checkpoint.every == 0 or step == self.config.steps:
+                self._states.save(self._state(step, result))
+        return result
+
+    def _begun(self) -> tuple[int, TrainingResult]:
+        self._states.clear()
+        self.folder.save_config(self.config)
+        metrics = self._evaluated(0)
+        self.parts.policy.save(self.folder.checkpoint("best"))
+        self.folder.log_metrics(0, metrics)
+        reward = metrics["eval/reward/total"]
+        return 0, TrainingResult(reward, reward, 0, reward)
+
+    def _resumed(self) -> tuple[int, TrainingResult]:
+        check_same_settings(self.folder.path, self.config)
+        state = self._states.newest()
+        if state is None:
+            self.folder.rewind(-1)
+            return self._begun()
+        check_same_start(state.numbers["start"], self._start, str(self.folder.path))
+        self.updater.restore(state.tensors)
+        self.kl.coef = state.numbers["kl_coef"]
+        if state.numbers["halved"]:
+            self.budget.halve()
+        self.folder.rewind(state.step)
+        self.progress.noted(f"goes on after step {state.step} of {self.config.steps}.")
+        return state.step, _result_from_json(state.numbers["result"])
+
+    def _state(self, step: int, result: TrainingResult) -> TrainingState:
+        numbers: dict[str, Any] = {k: None if math.isnan(v) else v for k, v in asdict(result).items()}
+        return TrainingState(
+            step,
+            self.updater.tensors(),
+            {"kl_coef": self.kl.coef, "halved": self.budget.halved, "result": numbers, "start": self._start},
+        )
+
+    def _judged(self, result: TrainingResult, step: int, reward: float) -> TrainingResult:
+        """The result with the reward of an evaluation, whose policy is saved if it is the best yet."""
+        if reward > result.best_reward or math.isnan(result.best_reward):
+            self.parts.policy.save(self.folder.checkpoint("best"))
+            result = replace(result, best_reward=reward, best_step=step)
+        return replace(result, last_reward=reward)
 
     def step(self, step: int) -> dict[str, float]:
         """One rollout and its updates; `step` counts from 1."""
@@ -136,10 +179,12 @@ class Trainer:
             experience = self.make_experience(rollout, kl_coef=self.kl.coef)
         metrics |= experience_metrics(experience, kl_coef=self.kl.coef)
         batch = TrainingBatch.of(experience, self.parts.algorithm.advantages(experience))
-        metrics |= value_metrics(batch)
+        if self.value_model is not None:
+            metrics |= value_metrics(batch)
+        kl_coef = self.kl.coef if self.config.kl.where == "loss" else 0.0
         with self._clock("update"):
             shuffle = torch_generator(self.config.seed, f"minibatches/{step}")
-            metrics |= self.updater.run(batch, step=step - 1, generator=shuffle)
+            metrics |= self.updater.run(batch, step=step - 1, generator=shuffle, kl_coef=kl_coef)
         self.kl.update(metrics["kl/response"], len(batch))
         return metrics
 
@@ -151,6 +196,11 @@ class Trainer:
             self.folder.log_sample(step, row)
         self.progress.evaluated(step, metrics)
         return metrics | {"time/evaluation_s": time.perf_counter() - start}
+
+
+def _result_from_json(numbers: dict[str, Any]) -> TrainingResult:
+    """JSON has no NaN; rewards that were none are null there."""
+    return TrainingResult(**{name: math.nan if value is None else value for name, value in numbers.items()})
 
 
 def check_parts(config: TrainerConfig, parts: TrainerParts) -> None:

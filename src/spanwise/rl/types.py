@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -50,10 +51,27 @@ class ModelInputs:
         used = self.response_mask.any(0).nonzero()
         return int(used.max()) + 1 if len(used) else 0
 
-    def parts(self, size: int) -> Sequence[Int[Tensor, " n"]]:
-        """Row numbers in groups of at most `size`, rows of like length together, so that little padding is read."""
+    def groups(self) -> Int[Tensor, " b"]:
+        """A number for each row, the same for rows with the same prompt."""
+        marked = self.prompts.ids.masked_fill(~self.prompts.mask, -1)
+        return marked.unique(dim=0, return_inverse=True)[1]
+
+    def parts(self, size: int, tokens: int | None = None) -> Sequence[Int[Tensor, " n"]]:
+        """Row numbers in groups of at most `size` rows and `tokens` tokens, padding included.
+
+        Rows of like length are together, so that little padding is read; a longer row than `tokens` is by itself.
+        """
         lengths = self.prompts.lengths + self.response_mask.sum(1)
-        return lengths.argsort(stable=True).split(size)
+        order = lengths.argsort(stable=True)
+        if tokens is None:
+            return order.split(size)
+        found: list[list[int]] = [[]]
+        for row, length in zip(order.tolist(), lengths[order].tolist(), strict=True):
+            # Lengths rise, so the row that is added is the widest of its group.
+            if found[-1] and (len(found[-1]) == size or (len(found[-1]) + 1) * length > tokens):
+                found.append([])
+            found[-1].append(row)
+        return [torch.tensor(rows, device=order.device) for rows in found]
 
 
 @dataclass(frozen=True)
@@ -102,11 +120,21 @@ class TrainingBatch:
     old_values: Float[Tensor, "b t"]
     advantages: Float[Tensor, "b t"]
     returns: Float[Tensor, "b t"]
+    ref_logprobs: Float[Tensor, "b t"] | None = None
+    weights: Float[Tensor, " b"] | None = None
+    """What the policy's losses of each response are multiplied by; None = all by 1."""
 
     @classmethod
     def of(cls, experience: Experience, credit: Advantages) -> "TrainingBatch":
         """Joins experience and the advantages that an algorithm gave it."""
-        return cls(experience.inputs, experience.old_logprobs, experience.values, credit.advantages, credit.returns)
+        return cls(
+            experience.inputs,
+            experience.old_logprobs,
+            experience.values,
+            credit.advantages,
+            credit.returns,
+            experience.ref_logprobs,
+        )
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -130,13 +158,19 @@ class TrainingBatch:
             return x[rows, :width]
 
         return TrainingBatch(
-            inputs.shorten(width), cut(self.old_logprobs), cut(self.old_values), cut(self.advantages), cut(self.returns)
+            inputs.shorten(width),
+            cut(self.old_logprobs),
+            cut(self.old_values),
+            cut(self.advantages),
+            cut(self.returns),
+            None if self.ref_logprobs is None else cut(self.ref_logprobs),
+            None if self.weights is None else self.weights[rows],
         )
 
 
 @runtime_checkable
 class Algorithm(Protocol):
-    """Names an advantage and losses; the trainer knows nothing else of it.
+    """Names an advantage and a loss; the trainer knows nothing else of it.
 
     Losses are given part of a minibatch and divide by `tokens`, the counting tokens of the whole minibatch.
     """
@@ -148,6 +182,11 @@ class Algorithm(Protocol):
     def policy_loss(self, logprobs: Float[Tensor, "b t"], batch: TrainingBatch, *, tokens: int) -> LossOutputs:
         """The loss of the policy."""
         ...
+
+
+@runtime_checkable
+class LearnsValues(Protocol):
+    """What an algorithm with a value model has besides; without it there is no value model in the run."""
 
     def value_loss(self, values: Float[Tensor, "b t"], batch: TrainingBatch, *, tokens: int) -> LossOutputs:
         """The loss of the value model."""

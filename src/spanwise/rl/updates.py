@@ -7,109 +7,94 @@ gradients that add up are those of one big pass. Dropout is off: the models stay
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from jaxtyping import Int
-from torch import Tensor, nn
+from torch import Tensor
 
+from spanwise.errors import TrainingError
 from spanwise.models.heads import ValueModel
 from spanwise.models.policy import Policy
-from spanwise.rl.config import OptimizerConfig, TrainerConfig
-from spanwise.rl.losses import LossOutputs
-from spanwise.rl.types import Algorithm, TrainingBatch
-
-
-def learning_rate(config: OptimizerConfig, *, step: int, steps: int) -> float:
-    """The learning rate of training step `step`, counted from 0, out of `steps`."""
-    warmup = math.ceil(config.warmup * steps)
-    if step < warmup:
-        return config.learning_rate * (step + 1) / (warmup + 1)
-    if config.decay == "constant":
-        return config.learning_rate
-    return config.learning_rate * (steps - step) / (steps - warmup)
-
-
-class Optimizer:
-    """AdamW over one model: a learning rate per step, gradients clipped to a norm before each update."""
-
-    def __init__(self, model: nn.Module, config: OptimizerConfig) -> None:
-        self._config = config
-        self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self._adamw = torch.optim.AdamW(
-            self._parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
-        )
-
-    def set_learning_rate(self, *, step: int, steps: int) -> float:
-        """Sets and returns the learning rate of a step."""
-        rate = learning_rate(self._config, step=step, steps=steps)
-        for group in self._adamw.param_groups:
-            group["lr"] = rate
-        return rate
-
-    def update(self) -> float:
-        """Clips, updates, clears the gradients, and returns the gradient's norm before clipping."""
-        norm = nn.utils.clip_grad_norm_(self._parameters, self._config.max_grad_norm, error_if_nonfinite=True)
-        self._adamw.step()
-        self.clear()
-        return float(norm)
-
-    def clear(self) -> None:
-        """Forgets the gradients that were gathered."""
-        self._adamw.zero_grad(set_to_none=True)
+from spanwise.rl.budget import Budget
+from spanwise.rl.config import TrainerConfig
+from spanwise.rl.losses import LossOutputs, kl_loss, response_weights
+from spanwise.rl.optimizers import Optimizer
+from spanwise.rl.types import Algorithm, LearnsValues, TrainingBatch
 
 
 class Updater:
     """Owns the optimisers of policy and value model and spends a step's training batch on them."""
 
-    def __init__(self, policy: Policy, value_model: ValueModel, algorithm: Algorithm, config: TrainerConfig) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        value_model: ValueModel | None,
+        algorithm: Algorithm,
+        config: TrainerConfig,
+        *,
+        budget: Budget,
+    ) -> None:
         self._policy = policy
         self._value_model = value_model
         self._algorithm = algorithm
         self._config = config
-        self._policy_optimizer = Optimizer(policy.model, config.policy_optimizer)
-        self._value_optimizer = Optimizer(value_model, config.value_optimizer)
+        self._budget = budget
+        self._warmup = 0 if value_model is None else config.value_warmup_steps
+        self._policy_optimizer = Optimizer(policy.trained_parameters(), config.policy_optimizer)
+        self._value_optimizer = (
+            None if value_model is None else Optimizer(value_model.trained_parameters(), config.value_optimizer)
+        )
+        self._optimizers = {"policy": self._policy_optimizer}
+        if self._value_optimizer is not None:
+            self._optimizers["value"] = self._value_optimizer
 
-    def run(self, batch: TrainingBatch, *, step: int, generator: torch.Generator) -> dict[str, float]:
+    def tensors(self) -> dict[str, Tensor]:
+        """All that training changes."""
+        found = ((role, optimizer.tensors()) for role, optimizer in self._optimizers.items())
+        return {f"{role}/{name}": tensor for role, tensors in found for name, tensor in tensors.items()}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Puts back what `tensors` gave; raises KeyError where it is of other models."""
+        for role, optimizer in self._optimizers.items():
+            optimizer.restore({k.partition("/")[2]: v for k, v in tensors.items() if k.startswith(f"{role}/")})
+
+    def run(
+        self, batch: TrainingBatch, *, step: int, generator: torch.Generator, kl_coef: float = 0.0
+    ) -> dict[str, float]:
         """All updates of training step `step`, counted from 0; returns means over the minibatches that were used.
 
         During the first `value_warmup_steps` only the value model learns. When the policy has moved further than
-        `target_kl`, the minibatch that showed it and the rest are skipped.
+        `target_kl`, the minibatch that showed it and the rest are skipped. `kl_coef` is the weight of the KL loss.
+        Raises TrainingError, before anything is updated by it, for a gradient that is not finite.
         """
-        settings, warmup = self._config.update, self._config.value_warmup_steps
-        train_policy = step >= warmup
-        rates = {"value/learning_rate": self._value_optimizer.set_learning_rate(step=step, steps=self._config.steps)}
-        if train_policy:
-            rates["policy/learning_rate"] = self._policy_optimizer.set_learning_rate(
-                step=step - warmup, steps=self._config.steps - warmup
-            )
+        settings = self._config.update
+        train_policy = step >= self._warmup
+        rates = self._set_learning_rates(step, train_policy=train_policy)
         used: list[dict[str, float]] = []
         stopped = False
         for rows in _minibatches(len(batch), settings.minibatch_size, settings.epochs, generator):
-            metrics = self.accumulate(batch.select(rows), train_policy=train_policy)
+            metrics = self.accumulate(batch.select(rows), train_policy=train_policy, kl_coef=kl_coef)
             stopped = settings.target_kl is not None and metrics.get("policy/approx_kl", 0.0) > settings.target_kl
             if stopped:
-                self._policy_optimizer.clear()
-                self._value_optimizer.clear()
+                self._clear()
                 break
-            if train_policy:
-                metrics["policy/grad_norm"] = self._policy_optimizer.update()
-            metrics["value/grad_norm"] = self._value_optimizer.update()
-            used.append(metrics)
+            used.append(metrics | self._update(step, train_policy=train_policy))
         return _means(used) | rates | {"update/count": float(len(used)), "update/stopped": float(stopped)}
 
-    def accumulate(self, minibatch: TrainingBatch, *, train_policy: bool = True) -> dict[str, float]:
+    def accumulate(
+        self, minibatch: TrainingBatch, *, train_policy: bool = True, kl_coef: float = 0.0
+    ) -> dict[str, float]:
         """Adds the gradients of one minibatch, micro-batch by micro-batch, and returns its exact metrics."""
-        tokens = minibatch.tokens
-        totals: defaultdict[str, float] = defaultdict(float)
-        for rows in minibatch.inputs.parts(self._config.update.micro_batch_size):
-            part = minibatch.select(rows)
-            for outputs in self.losses(part, tokens=tokens, train_policy=train_policy):
-                outputs.loss.backward()
-                for name, value in outputs.metrics.items():
-                    totals[name] += float(value)
-        return dict(totals)
+        weights = response_weights(
+            minibatch.response_mask, self._config.ppo.loss_aggregation, longest=self._config.sampling.max_new_tokens
+        )
+        weighted = replace(minibatch, weights=weights)
+        return self._budget.spend(lambda: self._accumulated(weighted, train_policy, kl_coef))
 
-    def losses(self, part: TrainingBatch, *, tokens: int, train_policy: bool) -> Iterator[LossOutputs]:
+    def losses(
+        self, part: TrainingBatch, *, tokens: int, train_policy: bool, kl_coef: float = 0.0
+    ) -> Iterator[LossOutputs]:
         """One loss at a time, so that the graph of the first is freed before the second is built."""
         inputs = part.inputs
         if train_policy:
@@ -120,9 +105,66 @@ class Updater:
                 sampling=self._config.sampling,
                 support=inputs.support,
             ).logprobs
-            yield self._algorithm.policy_loss(logprobs, part, tokens=tokens)
-        values = self._value_model.values(inputs.prompts, inputs.response_ids, inputs.response_mask)
-        yield self._algorithm.value_loss(values, part, tokens=tokens)
+            outputs = self._algorithm.policy_loss(logprobs, part, tokens=tokens)
+            yield outputs if kl_coef == 0 else self._with_kl(outputs, logprobs, part, tokens=tokens, kl_coef=kl_coef)
+        if self._value_model is not None and isinstance(self._algorithm, LearnsValues):
+            values = self._value_model.values(inputs.prompts, inputs.response_ids, inputs.response_mask)
+            yield self._algorithm.value_loss(values, part, tokens=tokens)
+
+    def _accumulated(self, minibatch: TrainingBatch, train_policy: bool, kl_coef: float) -> dict[str, float]:
+        self._clear()
+        tokens = minibatch.tokens
+        totals: defaultdict[str, float] = defaultdict(float)
+        for rows in self._budget.parts(minibatch.inputs):
+            part = minibatch.select(rows)
+            for outputs in self.losses(part, tokens=tokens, train_policy=train_policy, kl_coef=kl_coef):
+                outputs.loss.backward()
+                for name, value in outputs.metrics.items():
+                    totals[name] += float(value)
+        return dict(totals)
+
+    def _with_kl(
+        self, outputs: LossOutputs, logprobs: Tensor, part: TrainingBatch, *, tokens: int, kl_coef: float
+    ) -> LossOutputs:
+        if part.ref_logprobs is None:
+            raise TypeError("a KL loss needs the reference's log-probabilities")
+        kl = kl_loss(
+            logprobs,
+            part.ref_logprobs,
+            part.response_mask,
+            estimator=self._config.kl.estimator,
+            tokens=tokens,
+            weights=part.weights,
+        )
+        return LossOutputs(outputs.loss + kl_coef * kl.loss, outputs.metrics | kl.metrics)
+
+    def _set_learning_rates(self, step: int, *, train_policy: bool) -> dict[str, float]:
+        steps, rates = self._config.steps, dict[str, float]()
+        if self._value_optimizer is not None:
+            rates["value/learning_rate"] = self._value_optimizer.set_learning_rate(step=step, steps=steps)
+        if train_policy:
+            rates["policy/learning_rate"] = self._policy_optimizer.set_learning_rate(
+                step=step - self._warmup, steps=steps - self._warmup
+            )
+        return rates
+
+    def _update(self, step: int, *, train_policy: bool) -> dict[str, float]:
+        norms: dict[str, float] = {}
+        for role, optimizer in self._optimizers.items():
+            if role == "policy" and not train_policy:
+                continue
+            norms[f"{role}/grad_norm"] = norm = optimizer.update()
+            if not math.isfinite(norm):
+                self._clear()
+                raise TrainingError(
+                    f"Step {step + 1}: the gradient of the {role} is {norm}, so it was not updated. The training "
+                    f"states before this step are intact; lower {role}_optimizer.learning_rate and start again."
+                )
+        return norms
+
+    def _clear(self) -> None:
+        for optimizer in self._optimizers.values():
+            optimizer.clear()
 
 
 def _minibatches(rows: int, size: int | None, epochs: int, generator: torch.Generator) -> Iterator[Int[Tensor, " n"]]:

@@ -7,10 +7,11 @@ code of Wu et al. 2023 in `compat.py`.
 from jaxtyping import Float
 from torch import Tensor
 
-from spanwise.rl.advantages import Advantages, masked_gae
+from spanwise.rl.advantages import Advantages, length_adaptive_lambda, masked_gae
+from spanwise.rl.algorithms.clipped import clipped_loss
 from spanwise.rl.compat import unmasked_gae, whiten_by_sqrt_std
 from spanwise.rl.config import CompatConfig, PPOConfig
-from spanwise.rl.losses import LossOutputs, clipped_policy_loss, clipped_value_loss
+from spanwise.rl.losses import LossOutputs, clipped_value_loss
 from spanwise.rl.normalize import masked_normalize
 from spanwise.rl.types import Experience, TrainingBatch
 
@@ -28,21 +29,19 @@ class PPO:
         config, mask, rewards = self.config, experience.response_mask, experience.token_rewards
         if config.scale_rewards:
             rewards = self._normalize(rewards, mask, center=False)
-        credit = self._gae(rewards, experience.values, mask, gamma=config.gamma, gae_lambda=config.gae_lambda)
+        alpha = config.length_adaptive_alpha
+        gae_lambda = config.gae_lambda if alpha is None else length_adaptive_lambda(mask, alpha=alpha)
+        credit = self._gae(rewards, experience.values, mask, gamma=config.gamma, gae_lambda=gae_lambda)
+        if config.gae_lambda_value is not None:
+            target = self._gae(rewards, experience.values, mask, gamma=config.gamma, gae_lambda=config.gae_lambda_value)
+            credit = credit._replace(returns=target.returns)
         if not config.normalize_advantages:
             return credit
         return credit._replace(advantages=self._normalize(credit.advantages, mask))
 
     def policy_loss(self, logprobs: Float[Tensor, "b t"], batch: TrainingBatch, *, tokens: int) -> LossOutputs:
         """`losses.clipped_policy_loss`."""
-        return clipped_policy_loss(
-            logprobs,
-            batch.old_logprobs,
-            batch.advantages,
-            batch.response_mask,
-            clip_range=self.config.clip_range,
-            tokens=tokens,
-        )
+        return clipped_loss(self.config, logprobs, batch, tokens=tokens)
 
     def value_loss(self, values: Float[Tensor, "b t"], batch: TrainingBatch, *, tokens: int) -> LossOutputs:
         """`losses.clipped_value_loss`."""

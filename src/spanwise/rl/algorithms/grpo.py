@@ -1,0 +1,39 @@
+"""Dense GRPO: rewards to go compared with the mean of the group, in units of the group's deviation.
+
+With all reward on the last token and gamma 1 this is A = (R - mean R) / (std R + 1e-6) on every token (Shao et al.
+2024, outcome supervision). Without `divide_by_std` it is Dr. GRPO's advantage. The group's mean holds the response
+itself, which makes the expected gradient (N - 1) / N of the unbiased one.
+"""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from spanwise.rl.advantages import Advantages, rewards_to_go
+from spanwise.rl.algorithms.clipped import clipped_loss
+from spanwise.rl.config import GroupConfig, PPOConfig
+from spanwise.rl.groups import group_deviation, group_mean
+from spanwise.rl.losses import LossOutputs
+from spanwise.rl.types import Experience, TrainingBatch
+
+DEVIATION_FLOOR = 1e-6
+
+
+class GRPO:
+    """Group-relative policy optimisation with a reward on every token."""
+
+    def __init__(self, config: PPOConfig, group: GroupConfig) -> None:
+        self.config = config
+        self.group = group
+
+    def advantages(self, experience: Experience) -> Advantages:
+        """Reward to go minus the group's mean at the same place, over the group's deviation if the config says so."""
+        mask, groups = experience.response_mask, experience.inputs.groups()
+        returns = rewards_to_go(experience.token_rewards, mask, gamma=self.config.gamma)
+        advantages = returns - group_mean(returns, mask, groups, match=self.group.match)
+        if self.group.divide_by_std:
+            advantages = advantages / (group_deviation(returns, mask, groups)[:, None] + DEVIATION_FLOOR)
+        return Advantages(advantages, returns)
+
+    def policy_loss(self, logprobs: Float[Tensor, "b t"], batch: TrainingBatch, *, tokens: int) -> LossOutputs:
+        """The clipped policy loss."""
+        return clipped_loss(self.config, logprobs, batch, tokens=tokens)

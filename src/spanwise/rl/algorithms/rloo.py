@@ -1,0 +1,34 @@
+"""Dense RLOO: rewards to go compared with the mean of the other responses to the same prompt.
+
+With all reward on the last token and gamma 1 this is A_i = R_i - mean of R_j over j != i on every token (Kool et al.
+2019; Ahmadian et al. 2024).
+"""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from spanwise.rl.advantages import Advantages, rewards_to_go
+from spanwise.rl.algorithms.clipped import clipped_loss
+from spanwise.rl.config import GroupConfig, PPOConfig
+from spanwise.rl.groups import leave_one_out
+from spanwise.rl.losses import LossOutputs
+from spanwise.rl.types import Experience, TrainingBatch
+
+
+class RLOO:
+    """REINFORCE with a leave-one-out baseline and a reward on every token."""
+
+    def __init__(self, config: PPOConfig, group: GroupConfig) -> None:
+        self.config = config
+        self.group = group
+
+    def advantages(self, experience: Experience) -> Advantages:
+        """Reward to go minus that of the other responses at the same place."""
+        mask = experience.response_mask
+        returns = rewards_to_go(experience.token_rewards, mask, gamma=self.config.gamma)
+        baseline = leave_one_out(returns, mask, experience.inputs.groups(), match=self.group.match)
+        return Advantages(returns - baseline, returns)
+
+    def policy_loss(self, logprobs: Float[Tensor, "b t"], batch: TrainingBatch, *, tokens: int) -> LossOutputs:
+        """The clipped policy loss; before the first update its gradient is REINFORCE's."""
+        return clipped_loss(self.config, logprobs, batch, tokens=tokens)

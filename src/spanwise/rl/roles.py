@@ -1,0 +1,38 @@
+"""Who plays which role in a run: a policy, a reference that stays what the policy was, and perhaps a value model.
+
+Full fine-tuning copies the policy's weights for the other two. With LoRA all three share one set of frozen weights: the
+reference is the model without adapters, policy and value model each have their own.
+"""
+
+import copy
+from dataclasses import dataclass
+
+from spanwise.models.adapters import Adapters
+from spanwise.models.heads import ValueModel
+from spanwise.models.policy import Policy
+from spanwise.rl.config import TrainerConfig
+from spanwise.seeding import torch_generator
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The models of a run."""
+
+    policy: Policy
+    reference: Policy
+    value_model: ValueModel | None
+
+
+def make_roles(policy: Policy, config: TrainerConfig, *, learns_values: bool) -> Roles:
+    """Gives `policy` its company; with LoRA, adapters are put on its model."""
+    head = torch_generator(config.seed, "value head")
+    if config.lora is None:
+        reference = Policy(copy.deepcopy(policy.model), policy.tokenizer)
+        reference.model.requires_grad_(False)
+        return Roles(policy, reference, ValueModel.from_policy(policy, head) if learns_values else None)
+    names = ["policy", "value"] if learns_values else ["policy"]
+    adapters = Adapters(policy.model, names, config.lora, torch_generator(config.seed, "adapters"))
+    policy.role = adapters.role("policy")
+    reference = Policy(policy.model, policy.tokenizer, role=adapters.role(None))
+    value_model = ValueModel.sharing(policy, adapters.role("value"), head) if learns_values else None
+    return Roles(policy, reference, value_model)
