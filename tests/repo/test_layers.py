@@ -14,7 +14,7 @@ LAYERS = {
     "text": 1,
     "feedback": 2,
     "scores": 3,
-    "annotate": 3,
+    "annotate": 3, "editors": 3,
     "models": 4,
     "reward_models": 5,
     "rewards": 6,
@@ -25,12 +25,12 @@ LAYERS = {
 }  # fmt: skip
 APART = ("rl", "sft", "evals")
 """Neighbours that never import each other."""
-ONLY_BELOW = {"annotate": {name for name, layer in LAYERS.items() if layer < 3} | {"scores"}}
+ONLY_BELOW = dict.fromkeys(("annotate", "editors"), {name for name, layer in LAYERS.items() if layer < 3} | {"scores"})
 """Parts that may import these and nothing else of Spanwise."""
 LIGHT = (
     "spanwise.config", "spanwise.text.segments", "spanwise.text.alignment", "spanwise.feedback.jsonl",
     "spanwise.feedback.statistics", "spanwise.scores", "spanwise.rewards.mixture", "spanwise.sim.oracle",
-    "spanwise.sim.annotator", "spanwise.cli", "spanwise.annotate.submit",
+    "spanwise.sim.annotator", "spanwise.cli", "spanwise.annotate.submit", "spanwise.editors.generate",
 )  # fmt: skip
 
 

@@ -4,16 +4,19 @@ import sys
 
 import typer
 
-from spanwise.cli import annotate, evaluate, feedback, generate, report, reward, rl, sft, text
+from spanwise.cli import annotate, edits, evaluate, feedback, generate, report, reward, rl, sft, text
 from spanwise.cli.quickstart import quickstart
 from spanwise.errors import SpanwiseError
 
 TRAINING_PACKAGES = frozenset(
-    {"jaxtyping", "jinja2", "matplotlib", "rapidfuzz", "rouge_score", "scipy", "sklearn", "torch", "transformers"}
+    {"jaxtyping", "jinja2", "matplotlib", "rapidfuzz", "rouge_score", "scipy", "sklearn", "tokenizers", "torch"}
+    | {"transformers"}
 )
 """What the extra `train` installs."""
 ANNOTATION_PACKAGES = frozenset({"alembic", "argon2", "psycopg", "regex", "sqlalchemy", "starlette", "uvicorn"})
 """What the extra `annotate` installs."""
+EDITOR_PACKAGES = frozenset({"anthropic", "openai"})
+"""What the extra `editors` installs."""
 
 app = typer.Typer(
     name="spanwise",
@@ -25,6 +28,7 @@ app = typer.Typer(
 app.command(name="quickstart")(quickstart)
 app.add_typer(text.app, name="text")
 app.add_typer(feedback.app, name="feedback")
+app.add_typer(edits.app, name="edits")
 app.add_typer(annotate.app, name="annotate")
 app.add_typer(reward.app, name="reward")
 app.add_typer(evaluate.app, name="evaluate")
@@ -40,9 +44,10 @@ def main() -> None:
         sys.exit(_say(str(error)))
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        if package not in TRAINING_PACKAGES | ANNOTATION_PACKAGES:
+        extras = {"train": TRAINING_PACKAGES, "annotate": ANNOTATION_PACKAGES, "editors": EDITOR_PACKAGES}
+        extra = next((name for name, packages in extras.items() if package in packages), None)
+        if extra is None:
             raise
-        extra = "annotate" if package in ANNOTATION_PACKAGES else "train"
         sys.exit(_say(f"This command needs {package}; install it with: pip install 'spanwise[{extra}]'"))
 
 

@@ -8,7 +8,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from spanwise.llm.chat import CallError, ChatClient, ChatReply, ChatRequest
@@ -75,6 +76,7 @@ class Caller:
                     self.usage.failures[error.kind] += 1
                 raise
             reply, refusal = error.paid, error.reason
+        reply = replace(reply, received=datetime.now(UTC).isoformat(timespec="seconds"))
         self._book.add(request, reply, refusal)
         return reply, refusal
 

@@ -43,6 +43,8 @@ class ChatReply:
     input_tokens: int = 0
     output_tokens: int = 0
     reply_id: str = ""
+    received: str = ""
+    """When it came, as ISO 8601 in UTC."""
 
 
 class CallError(Exception):
