@@ -1,12 +1,13 @@
 """The mixture weighs segment scores by hand-computable rules and never turns a missing score into 0."""
 
+import statistics
 import subprocess
 import sys
 
 import pytest
 
 from spanwise.errors import ConfigError, ScoringError
-from spanwise.rewards.mixture import Mixture, MixtureConfig, SourceWeight, segment_statistics
+from spanwise.rewards.mixture import Mixture, MixtureConfig, SourceWeight, segment_statistics, total_deviation
 from spanwise.scores import SegmentScore, SegmentScores, Unscored
 from spanwise.text.spans import Span
 
@@ -106,3 +107,15 @@ def test_statistics_are_over_segments():
 def test_the_mixture_imports_without_torch():
     code = "import sys, spanwise.rewards.mixture; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_deviation_of_totals_is_that_of_the_weighted_sums():
+    config = MixtureConfig(sources={"a": SourceWeight(weight=2.0, aggregate="mean"), "b": SourceWeight(weight=-1.0)})
+    said = {
+        "a": [scores(1.0, 3.0), scores(0.0), scores(5.0)],
+        "b": [scores(1.0), scores(2.0, 2.0), scores(0.0)],
+    }
+    totals = [2 * 2.0 - 1.0, 0.0 - 4.0, 2 * 5.0]
+    assert total_deviation(config, said) == pytest.approx(statistics.stdev(totals))
+    with pytest.raises(ScoringError, match="no spread"):
+        total_deviation(config, {"a": said["a"][:1], "b": said["b"][:1]})

@@ -144,6 +144,21 @@ def segment_statistics(scores: Iterable[SegmentScores]) -> tuple[float, float]:
     return statistics.fmean(values), statistics.stdev(values)
 
 
+def total_deviation(config: MixtureConfig, scores: Mapping[str, Sequence[SegmentScores]]) -> float:
+    """Standard deviation of a response's total reward, over responses whose scores are given source by source.
+
+    Raises ScoringError when fewer than two responses were scored, or all earn the same.
+    """
+    mixture = Mixture(config, list(scores))
+    rows = [dict(zip(scores, row, strict=True)) for row in zip(*scores.values(), strict=True)]
+    mixed = [mixed for mixed in map(mixture.mix, rows) if mixed.dropped is None]
+    totals = [sum(sum(share.values) for share in item.shares.values()) for item in mixed]
+    deviation = statistics.stdev(totals) if len(totals) > 1 else 0.0
+    if deviation == 0:
+        raise ScoringError(f"The totals of {len(totals)} scored responses have no spread; score more responses.")
+    return deviation
+
+
 def _gap(scores: SegmentScores) -> Unscored | None:
     if scores.missing is not None:
         return scores.missing

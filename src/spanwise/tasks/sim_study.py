@@ -27,7 +27,7 @@ from spanwise.reward_models.evaluate import HeadQuality
 from spanwise.reward_models.labels import RelevanceRule
 from spanwise.reward_models.train import RewardModelRun, train_reward_model
 from spanwise.rewards.learned import LearnedRewards
-from spanwise.rewards.mixture import MixtureConfig, SourceWeight, segment_statistics
+from spanwise.rewards.mixture import MixtureConfig, SourceWeight, segment_statistics, total_deviation
 from spanwise.rewards.pipeline import RewardPipeline
 from spanwise.rl.algorithms.ppo import PPO
 from spanwise.rl.config import (
@@ -244,21 +244,26 @@ class SeedStudy:
     def _pipeline(self, arm: str, rewards: LearnedRewards) -> RewardPipeline:
         """The arm's sources, each standardised over the segments of the SFT policy's answers.
 
-        Uncentred, every segment that is right more often than not pays, and answers grow (wu2023.md D4).
+        Uncentred, every segment that is right more often than not pays, and answers grow (wu2023.md D4). The sum of all
+        is scaled to unit deviation over those answers, so that the KL coefficient weighs the same in every arm; an
+        ablation keeps the scale of the full mixture.
         """
         sources = rewards.sources()
+        said = {source.name: source.score(self._reference_samples) for source in sources}
         rules: dict[str, SourceWeight] = {}
-        for source in sources:
-            mean, deviation = segment_statistics(source.score(self._reference_samples))
-            weight = 0.0 if ABLATIONS.get(arm) == source.name else self.config.weights[source.name]
-            rules[source.name] = SourceWeight(
-                weight=weight,
+        for name, scores in said.items():
+            mean, deviation = segment_statistics(scores)
+            rules[name] = SourceWeight(
+                weight=self.config.weights[name],
                 center=mean,
                 scale=deviation,
-                aggregate="mean" if source.name in self.config.averaged else "sum",
+                aggregate="mean" if name in self.config.averaged else "sum",
                 missing="mask",
             )
-        return RewardPipeline(sources, MixtureConfig(sources=rules))
+        deviation = total_deviation(MixtureConfig(sources=rules), said)
+        weights = {name: 0.0 if ABLATIONS.get(arm) == name else rule.weight / deviation for name, rule in rules.items()}
+        mixed = {name: rule.model_copy(update={"weight": weights[name]}) for name, rule in rules.items()}
+        return RewardPipeline(sources, MixtureConfig(sources=mixed))
 
     def _measure(self, arm: str, policy: Policy, reference: Policy) -> None:
         answers = answer_items(policy, reference, self._test, sampling=self.config.sampling, seed=self.seed)
