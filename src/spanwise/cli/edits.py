@@ -13,7 +13,7 @@ from spanwise.cli.feedback_tables import print_problems
 from spanwise.errors import ConfigError, DataError
 from spanwise.feedback.edit_figures import describe_pairs
 from spanwise.feedback.edit_formats import EditFormat, read_edits
-from spanwise.feedback.edit_validation import EditRules, Tokenize, validate_edits
+from spanwise.feedback.edit_validation import EditRules, Refusal, Tokenize, validate_edits
 from spanwise.feedback.edits import EditPair
 from spanwise.feedback.fingerprint import fingerprint
 from spanwise.feedback.jsonl import write_records
@@ -102,8 +102,7 @@ def validate(
     if output is not None:
         write_records(output, found.kept)
     if html is not None:
-        reasons = {refusal.position: f"refused: {refusal.reason} {refusal.detail}" for refusal in found.refused}
-        write_text(html, edit_page(str(file), _shown(result.records, reasons)))
+        write_text(html, edit_page(file.name, _shown(result.records, found.refused)))
     if as_json:
         refused = [refusal.as_dict() for refusal in found.refused]
         summary = {"file": str(file), "rules": settings.model_dump(), "fit": len(found.kept), "counts": found.counts}
@@ -173,7 +172,11 @@ def _quoted(text: str, span: Span) -> dict[str, Any]:
     return {"start": span.start, "end": span.end, "text": span.of(text)}
 
 
-def _shown(pairs: list[EditPair], reasons: dict[int, str], limit: int = 200) -> list[ShownEdit]:
+def _shown(pairs: list[EditPair], refused: list[Refusal], limit: int = 200) -> list[ShownEdit]:
+    reasons = {
+        refusal.position: f"refused: {refusal.reason}{f' ({refusal.detail})' if refusal.detail else ''}"
+        for refusal in refused
+    }
     return [
         ShownEdit(pair.aligned(), pair.id or f"Pair {position + 1}", reasons.get(position, "fit"))
         for position, pair in enumerate(pairs[:limit])

@@ -12,9 +12,10 @@ from html import escape
 from spanwise.text.edits import TextEdit
 
 _STYLE = """
-:root { color-scheme: light dark; --paper: #fdfdfc; --ink: #1d2126; --muted: #5d6670; --rule: #dcdfe3;
+:root { color-scheme: light dark; --paper: #fdfdfc; --ink: #1d2126; --muted: #5d6670; --mark: #8a5a00; --rule: #dcdfe3;
   --gone: #fbe0dc; --gone-ink: #8c1d10; --new: #d9f0dd; --new-ink: #0d5723; }
-@media (prefers-color-scheme: dark) { :root { --paper: #16191d; --ink: #e6e8ea; --muted: #9aa4ae; --rule: #343a41;
+@media (prefers-color-scheme: dark) { :root { --paper: #16191d; --ink: #e6e8ea; --muted: #9aa4ae; --mark: #e3b341;
+  --rule: #343a41;
   --gone: #4d211c; --gone-ink: #ffb9ad; --new: #17402a; --new-ink: #9fe3b4; } }
 body { margin: 0 auto; max-width: 76rem; padding: 2rem 1.25rem 4rem; background: var(--paper); color: var(--ink);
   font: 16px/1.6 system-ui, sans-serif; }
@@ -27,7 +28,7 @@ figcaption { color: var(--muted); font-size: .8rem; margin-bottom: .35rem; }
 del { background: var(--gone); color: var(--gone-ink); border-radius: .2rem; padding: .05rem .1rem; }
 ins { background: var(--new); color: var(--new-ink); border-radius: .2rem; padding: .05rem .1rem;
   text-underline-offset: .18em; }
-.gap { color: var(--muted); font-size: .85em; user-select: none; }
+.gap { color: var(--mark); font-size: .8em; vertical-align: -.35em; user-select: none; }
 """
 
 
@@ -47,7 +48,7 @@ def edit_page(title: str, shown: Iterable[ShownEdit]) -> str:
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n<body><main><h1>{escape(title)}</h1>\n"
         f"<p>Struck out: not in the edited text. Underlined: not in the original. "
-        f'<span class="gap">‸</span>: the other side has more here.</p>\n'
+        f'<span class="gap">▴</span>: the other side has more here.</p>\n'
         + "\n".join(map(_pair, shown))
         + "\n</main></body></html>\n"
     )
@@ -76,5 +77,5 @@ def _side(edit: TextEdit, *, edited: bool) -> str:
         elif text:
             pieces.append(f"<{tag}>{text}</{tag}>")
         else:
-            pieces.append('<span class="gap" aria-label="the other side has more here">‸</span>')
+            pieces.append('<span class="gap" aria-label="the other side has more here">▴</span>')
     return "".join(pieces) or '<span class="gap">(empty)</span>'
