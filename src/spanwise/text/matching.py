@@ -72,9 +72,11 @@ def match_id_pairs(pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> Bloc
     """The same for pairs of token ids, which need no numbering; ids are not negative."""
     if not kernel_installed():
         return _one_by_one(pairs)
-    large = {k: (a, b) for k, (a, b) in enumerate(pairs) if len(a) * len(b) > MAX_MATCHES and too_large(a, b)}
-    exact = [((), ()) if k in large else pair for k, pair in enumerate(pairs)] if large else pairs
-    table = _compiled(exact)
+    longest = max(map(len, chain.from_iterable(pairs)), default=0)
+    if longest * longest <= MAX_MATCHES:
+        return _compiled(pairs)
+    large = {k: (a, b) for k, (a, b) in enumerate(pairs) if too_large(a, b)}
+    table = _compiled([((), ()) if k in large else pair for k, pair in enumerate(pairs)])
     return _with_coarse(table, large) if large else table
 
 
@@ -133,7 +135,7 @@ def _small_numbers(sides: list[Sequence[int]]) -> NDArray[np.int32]:
     add = flat.fromlist  # by far the fastest way from lists of numbers into an array
     for side in sides:
         add(side if isinstance(side, list) else list(side))
-    ids = np.array(flat, dtype=np.int64)
+    ids = np.frombuffer(flat, dtype=np.int64) if flat else np.empty(0, np.int64)
     if len(ids) and ids.max() >= _SMALL_ID:
         ids = np.unique(ids, return_inverse=True)[1]
     return ids.astype(np.int32)
