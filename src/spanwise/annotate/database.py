@@ -14,13 +14,18 @@ import warnings
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from spanwise.errors import ConfigError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 BUSY_SECONDS = 15.0
 OLDEST_SQLITE = (3, 31)
@@ -53,7 +58,7 @@ class Database:
         self.clock = clock
         self.dialect: Literal["sqlite", "postgresql"] = "sqlite" if self.url.startswith("sqlite") else "postgresql"
         self.engine = _sqlite_engine(self.url) if self.dialect == "sqlite" else _postgresql_engine(self.url)
-        self._turn = threading.Lock()
+        self._turn = _Turn(self.path) if self.dialect == "sqlite" else contextlib.nullcontext()
 
     @property
     def path(self) -> Path | None:
@@ -73,8 +78,11 @@ class Database:
     @contextlib.contextmanager
     def write(self, lock: str = "") -> Generator[Connection]:
         """A connection whose changes all happen or, when the block raises, none. Writers of one `lock` take turns."""
-        turn = self._turn if self.dialect == "sqlite" else contextlib.nullcontext()
-        with turn, self.engine.connect().execution_options(spanwise_write=True) as connection, connection.begin():
+        with (
+            self.engine.connect().execution_options(spanwise_write=True) as connection,
+            self._turn,
+            connection.begin(),
+        ):
             if lock and self.dialect == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": lock})
             yield connection
@@ -90,6 +98,42 @@ class Database:
     def close(self) -> None:
         """Gives all connections back; on SQLite this folds the write-ahead log into the file."""
         self.engine.dispose()
+        if isinstance(self._turn, _Turn):
+            self._turn.close()
+
+
+class _Turn:
+    """Writers of a SQLite file queue here, threads and processes alike.
+
+    SQLite itself lets waiting writers ask again and again, and an unlucky one may ask in vain until its time is up;
+    a file lock wakes them in turn, and ends with its process. Where there are none (Windows) SQLite's way remains.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._thread = threading.Lock()
+        self._path = path.with_name(f"{path.name}-turn") if path is not None and fcntl is not None else None
+        self._file: IO[bytes] | None = None
+
+    def __enter__(self) -> None:
+        self._thread.acquire()
+        try:
+            if self._path is not None and fcntl is not None:
+                self._file = self._file or self._path.open("ab")
+                fcntl.flock(self._file, fcntl.LOCK_EX)
+        except BaseException:
+            self._thread.release()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None and fcntl is not None:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+        self._thread.release()
+
+    def close(self) -> None:
+        """Closes the lock file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
 
 def sqlite_url(path: Path) -> str:

@@ -1,0 +1,31 @@
+"""What must never happen to people's work, however many race and whenever the server dies."""
+
+import pytest
+from annotation_doubles import POSTGRES, place
+from annotation_load import calm, kill_and_check, race
+
+from spanwise.annotate.database import sqlite_url
+
+__all__ = ["place"]
+
+pytestmark = pytest.mark.slow
+
+
+def test_twelve_processes_race_for_four_hundred_items(place):
+    result = race(place, people=12, items=400, overlap=3)
+    assert (result.annotations, result.over_quota, result.repeats, result.errors) == (1200, 0, 0, [])
+
+
+def test_every_acknowledged_revision_survives_fifty_kills(place):
+    acknowledged, lost, report = kill_and_check(place, times=50, writers=4)
+    assert acknowledged > 50
+    assert lost == 0
+    assert report.ok, report.problems
+
+
+@pytest.mark.skipif(bool(POSTGRES), reason="the figure is SQLite's")
+def test_twenty_annotators_on_sqlite_wait_for_less_than_fifty_milliseconds(tmp_path):
+    result = calm(sqlite_url(tmp_path / "a.db"), people=20, items=40, overlap=3, pause=0.5, saves=3)
+    assert result.errors == []
+    assert result.percentile("claim", 0.95) < 50
+    assert result.percentile("save", 0.95) < 50
