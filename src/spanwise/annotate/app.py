@@ -97,7 +97,7 @@ def _templates(build: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.globals["static"] = lambda name: f"/static/{build}/{name}"
+    templates.globals.update(static=lambda name: f"/static/{build}/{name}")  # type: ignore[reportUnknownLambdaType]
     templates.filters["page_json"] = lambda value: Markup(page_json(to_script(value)))
     templates.filters["visible"] = visible
     return templates

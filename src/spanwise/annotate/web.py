@@ -9,11 +9,11 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar, cast
+from functools import partial
+from typing import Any, Literal, TypeVar
 
 from jinja2 import Environment
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from spanwise.annotate.tokens import Scope
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.requests import Request
@@ -32,6 +32,7 @@ from spanwise.annotate.refusals import (
     UnknownError,
 )
 from spanwise.annotate.security import SessionCookie, TooLargeError, local_path, problem
+from spanwise.annotate.tokens import Scope
 from spanwise.annotate.users import Action, User, may, require
 from spanwise.errors import SpanwiseError
 
@@ -204,9 +205,13 @@ async def _json(request: Request) -> Any:
     if kind != "application/json":
         raise RequestError(415, "Send JSON, with the content type application/json.")
     try:
-        return strict_json.parse((await request.body()).decode())
-    except UnicodeDecodeError as error:
-        raise RequestError(400, "The body is not UTF-8; send JSON as UTF-8.") from error
+        text = (await request.body()).decode()
+        value = strict_json.parse(text)
+        if "\\u" in text:  # only escapes can hold half a character
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
+    except UnicodeError as error:
+        raise RequestError(400, "The body is not UTF-8, or holds a lone surrogate; send whole characters.") from error
     except strict_json.BadJSONError as error:
         raise RequestError(400, f"The body is {error}") from error
 
@@ -238,13 +243,17 @@ def render(site: Site, request: Request, user: User | None, page: Page) -> HTMLR
     shared = {
         "project": site.project,
         "user": user,
-        "may": lambda action: user is not None and may(user.role, cast("Action", action)),
+        "may": partial(_allowed, user),
         "here": request.url.path,
         "build": site.build,
         "page_data": page.data,
     }
     html = site.templates.get_template(page.template).render(shared | page.context)
     return HTMLResponse(html, status_code=page.status)
+
+
+def _allowed(user: User | None, action: Action) -> bool:
+    return user is not None and may(user.role, action)
 
 
 def refusal(endpoint: Endpoint | None, site: Site, request: Request, status: int, detail: str, **more: Any) -> Response:
@@ -292,7 +301,7 @@ def _refused(endpoint: Endpoint, site: Site, request: Request, error: Exception)
 def _first(error: ValidationError) -> str:
     first = error.errors()[0]
     place = ".".join(map(str, first["loc"])) or "the body"
-    return f"{place}: {first['msg'].removeprefix('Value error, ')}"
+    return f"{place}: {first['msg'].removeprefix('Value error, ').rstrip('.')}."
 
 
 def to_script(value: Any) -> str:

@@ -1,0 +1,74 @@
+"""Lost connections, closed pages, two tabs: nothing that a person typed is lost."""
+
+import pytest
+from browser_server import FAIR
+from gestures import eventually, press, ready, saved
+
+from spanwise.annotate.drafts import load_draft
+from spanwise.annotate.users import local_user
+
+pytestmark = pytest.mark.browser
+OFFLINE = ("net::ERR_INTERNET_DISCONNECTED", "409 (Conflict)")
+
+
+def test_a_lost_connection_is_said_and_made_up_for(serve, visit) -> None:
+    server = serve()
+    (item_id,) = server.add(FAIR)
+    page = visit(server, "/work", allow=OFFLINE)
+    ready(page)
+    press(page, "1")
+    saved(page)
+    page.context.set_offline(True)
+    press(page, "Escape", "2*ArrowRight", "5")
+    page.wait_for_selector('[data-save="offline"]')
+    assert "kept on this device" in page.inner_text(".bar")
+    page.context.set_offline(False)
+    saved(page)
+    draft = load_draft(server.database, local_user(server.database), item_id, 1)
+    assert draft is not None
+    assert len(draft.document["body"]["spans"]) == 2
+
+
+def test_a_page_closed_while_offline_brings_its_draft_back(serve, visit) -> None:
+    server = serve()
+    (item_id,) = server.add(FAIR)
+    page = visit(server, "/work", allow=OFFLINE)
+    ready(page)
+    page.context.set_offline(True)
+    press(page, "1")
+    page.wait_for_selector('[data-save="offline"]')
+    context = page.context
+    page.close()
+    context.set_offline(False)
+    again = context.new_page()
+    again.goto(server.url + "/work")
+    ready(again)
+    again.wait_for_selector(".span")
+    saved(again)
+    draft = load_draft(server.database, local_user(server.database), item_id, 1)
+    assert draft is not None
+    assert len(draft.document["body"]["spans"]) == 1
+
+
+@pytest.mark.parametrize("choice", ["Keep mine", "Take the other"])
+def test_two_tabs_meet_a_question_not_a_loss(serve, visit, choice) -> None:
+    server = serve()
+    server.add(FAIR)
+    first = visit(server, "/work", allow=OFFLINE)
+    ready(first)
+    second = first.context.new_page()
+    second.goto(server.url + "/work")
+    ready(second)
+    first.wait_for_selector("text=open in another tab")
+    press(second, "1")
+    saved(second)
+    first.bring_to_front()
+    press(first, "3*ArrowRight", "5", "Escape", "ArrowRight", "4")
+    first.wait_for_selector("dialog[open]")
+    first.click(f"dialog button:has-text('{choice}')")
+    saved(first)
+    wanted = 2 if choice == "Keep mine" else 1
+    eventually(lambda: first.locator(".span").count() == wanted)
+    first.reload()
+    ready(first)
+    assert first.locator(".span").count() == wanted
