@@ -72,12 +72,13 @@ def match_id_pairs(pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> Bloc
     """The same for pairs of token ids, which need no numbering; ids are not negative."""
     if not kernel_installed():
         return _one_by_one(pairs)
-    longest = max(map(len, chain.from_iterable(pairs)), default=0)
-    if longest * longest <= MAX_MATCHES:
-        return _compiled(pairs)
+    sides = list(chain.from_iterable(pairs))
+    lengths = list(map(len, sides))
+    if max(lengths, default=0) ** 2 <= MAX_MATCHES:
+        return _compiled(sides, lengths)
     large = {k: (a, b) for k, (a, b) in enumerate(pairs) if too_large(a, b)}
-    table = _compiled([((), ()) if k in large else pair for k, pair in enumerate(pairs)])
-    return _with_coarse(table, large) if large else table
+    sides = [() if k // 2 in large else side for k, side in enumerate(sides)]
+    return _with_coarse(_compiled(sides, list(map(len, sides))), large)
 
 
 def too_large(a: Sequence[Hashable], b: Sequence[Hashable]) -> bool:
@@ -116,15 +117,14 @@ def _coarse(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[Block]:
     return blocks
 
 
-def _compiled(pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> BlockTable:
+def _compiled(sides: list[Sequence[int]], lengths: list[int]) -> BlockTable:
     from spanwise.text.matching_kernel import find_blocks  # noqa: PLC0415 - it needs numba, which is an extra
 
-    sides = list(chain.from_iterable(pairs))
     ids = _small_numbers(sides)
-    edges = np.zeros(2 * len(pairs) + 1, dtype=np.int64)
-    np.cumsum(list(map(len, sides)), out=edges[1:])
+    edges = np.zeros(len(sides) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=edges[1:])
     blocks = np.empty((len(ids) // 2 + 1, 3), dtype=np.int32)
-    offsets = np.zeros(len(pairs) + 1, dtype=np.int64)
+    offsets = np.zeros(len(sides) // 2 + 1, dtype=np.int64)
     find_blocks(ids, edges, blocks, offsets)
     return BlockTable(blocks[: offsets[-1]], offsets)
 

@@ -21,7 +21,7 @@ FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
 
 
 def _compile(function: FunctionT) -> FunctionT:
-    return cast("FunctionT", numba.njit(cache=True, nogil=True)(function))
+    return cast("FunctionT", numba.njit(cache=True, nogil=True, forceinline=True)(function))
 
 
 @_compile
