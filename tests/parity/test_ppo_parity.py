@@ -7,6 +7,9 @@ import pytest
 import torch
 from rl_doubles import ScriptedSource, batch_of, gradients, pipeline_of, small_trainer, words_of
 
+from spanwise.feedback.prompts import PromptRecord
+from spanwise.models import backbone
+from spanwise.rl import types
 from spanwise.rl.types import TrainingBatch
 from spanwise.scores import SegmentScore, SegmentScores
 from spanwise.text.spans import Span
@@ -129,3 +132,30 @@ def test_more_padding_changes_neither_advantages_nor_losses_nor_gradients(tmp_pa
     expected, metrics = gradients(trainer, bare)
     assert trimmed_metrics == metrics
     assert all(torch.equal(trimmed[name], expected[name]) for name in expected)
+
+
+def test_losses_and_gradients_do_not_depend_on_how_responses_are_packed(tmp_path, monkeypatch):
+    """Samples of one prompt together or apart, prompts read once or every time, any number of tokens at a time."""
+    long = [PromptRecord(id=str(i), prompt=f"{word} sun sea " * 8) for i, word in enumerate(("red", "blue", "two"))]
+    sizes = {"prompts_per_step": 3, "samples_per_prompt": 4}
+    trainer = small_trainer(tmp_path, prompts=long, rollout=sizes, update={"micro_batch_size": 12})
+    trainer.step(1)
+    batch = batch_of(trainer)
+    results = []
+    for share_below, rows, tokens in (
+        (0.0, 12, None),
+        (0.75, 12, None),
+        (0.75, 4, None),
+        (0.75, 12, 150),
+        (0.0, 5, 70),
+    ):
+        for module in (backbone, types):
+            monkeypatch.setattr(module, "SHARE_BELOW", share_below)
+        trainer.budget.rows, trainer.budget.tokens = rows, tokens
+        results.append(gradients(trainer, batch))
+    (whole, metrics), *others = results
+    assert max(float(g.abs().max()) for g in whole.values()) > 1e-3
+    for found, measured in others:
+        assert measured == pytest.approx(metrics, rel=1e-4, abs=1e-6)
+        for name, gradient in found.items():
+            torch.testing.assert_close(gradient, whole[name], rtol=1e-4, atol=1e-6, msg=name)

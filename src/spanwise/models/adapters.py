@@ -48,7 +48,9 @@ class Adapters:
             # peft draws from the global generator (the draws are replaced below), and warns of a second adapter and
             # of GPT-2's transposed weights, both of which are meant.
             with torch.random.fork_rng(), warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message="Already found a `peft_config`|fan_in_fan_out is set to False")
+                warnings.filterwarnings(
+                    "ignore", message="Already found a `peft_config`|fan_in_fan_out is set to False"
+                )
                 peft.inject_adapter_in_model(settings, module, adapter_name=name)
         self._layers = {name: layer for name, layer in module.named_modules() if isinstance(layer, Linear)}
         for layer in self._layers.values():

@@ -7,6 +7,7 @@ knows of vocabularies, sampling or rewards.
 
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -16,6 +17,9 @@ from torch.nn import functional
 from transformers import DynamicCache, EncoderDecoderCache, PreTrainedModel
 
 from spanwise.models.batches import PromptBatch
+
+SHARE_BELOW = 0.75
+"""Responses to one prompt share its reading when that leaves less than this share of the tokens to be read."""
 
 
 class Backbone(nn.Module):
@@ -39,8 +43,13 @@ class Backbone(nn.Module):
         if used == 0:
             weight = next(self.parameters())
             return weight.new_zeros((*response_ids.shape, self.hidden_size))
-        read = self._read_after_prompts if self.is_encoder_decoder else self._read_with_prompts
-        states = read(prompts, response_ids[:, :used], ends)
+        shared = _SharedPrompts.of(prompts)
+        if self.is_encoder_decoder:
+            states = self._read_after_encoding(shared, response_ids[:, :used])
+        elif shared.saves(used):
+            states = self._read_after_prompts(shared, response_ids[:, :used])
+        else:
+            states = self._read_with_prompts(prompts, response_ids[:, :used], ends)
         return functional.pad(states, (0, 0, 0, response_ids.shape[1] - used))
 
     def start(self, prompts: PromptBatch) -> "Decoding":
@@ -74,21 +83,28 @@ class Backbone(nn.Module):
         places = places.clamp(max=width - 1)
         return states.gather(1, places[..., None].expand(-1, -1, states.shape[-1]))
 
-    def _read_after_prompts(
-        self, prompts: PromptBatch, response_ids: Int[Tensor, "b t"], ends: Int[Tensor, " b"]
+    def _read_after_prompts(self, shared: "_SharedPrompts", response_ids: Int[Tensor, "b t"]) -> Float[Tensor, "b t h"]:
+        # Every prompt is read once; its responses go on from its cache, through which gradients flow back into it.
+        decoding = self.start(shared.prompts)
+        decoding.keep(shared.owner)
+        first = decoding.hidden[:, None]
+        return first if response_ids.shape[1] == 1 else torch.cat([first, decoding.read(response_ids[:, :-1])], 1)
+
+    def _read_after_encoding(
+        self, shared: "_SharedPrompts", response_ids: Int[Tensor, "b t"]
     ) -> Float[Tensor, "b t h"]:
-        del ends  # the decoder reads nothing but responses, and causality hides what follows them
+        # The decoder reads nothing but responses, and causality hides what follows them.
         return self.decoder(
-            input_ids=torch.cat([self.start_ids(len(prompts)), response_ids[:, :-1]], 1),
-            encoder_hidden_states=self.encode(prompts),
-            encoder_attention_mask=prompts.mask,
+            input_ids=torch.cat([self.start_ids(len(response_ids)), response_ids[:, :-1]], 1),
+            encoder_hidden_states=self.encode(shared.prompts)[shared.owner],
+            encoder_attention_mask=shared.prompts.mask[shared.owner],
             use_cache=False,
         ).last_hidden_state
 
     def read_next(
         self, ids: Int[Tensor, "b n"], state: "Decoding", positions: Int[Tensor, "b n"] | None = None
-    ) -> Float[Tensor, "b h"]:
-        """Reads n more tokens per row into the cache of `state`; returns the last hidden states."""
+    ) -> Float[Tensor, "b n h"]:
+        """Reads n more tokens per row into the cache of `state`; returns their hidden states."""
         extra: dict[str, Tensor | None] = {}
         if self.is_encoder_decoder:
             extra = {"encoder_hidden_states": state.memory, "encoder_attention_mask": state.mask}
@@ -97,7 +113,7 @@ class Backbone(nn.Module):
             if self._takes_positions:
                 extra["position_ids"] = positions
         output = self.decoder(input_ids=ids, past_key_values=state.cache, use_cache=True, **extra)
-        return output.last_hidden_state[:, -1]
+        return output.last_hidden_state
 
 
 class Decoding:
@@ -114,18 +130,24 @@ class Decoding:
             self.cache: DynamicCache | EncoderDecoderCache = EncoderDecoderCache(
                 DynamicCache(config=config), DynamicCache(config=config)
             )
-            self.hidden: Tensor = backbone.read_next(backbone.start_ids(len(prompts)), self)
+            self.hidden: Tensor = backbone.read_next(backbone.start_ids(len(prompts)), self)[:, -1]
         else:
             self.cache = DynamicCache(config=config)
             positions = (prompts.mask.cumsum(1) - 1).clamp(min=0)
-            self.hidden = backbone.read_next(prompts.ids, self, positions)
+            self.hidden = backbone.read_next(prompts.ids, self, positions)[:, -1]
 
     def step(self, tokens: Int[Tensor, " b"]) -> None:
         """Reads one more token per row; `hidden` then predicts the token after it."""
+        self.read(tokens[:, None])
+
+    def read(self, tokens: Int[Tensor, "b n"]) -> Float[Tensor, "b n h"]:
+        """Reads n more tokens per row; returns the state after each, of which `hidden` is the last."""
         if self.mask is not None and not self._backbone.is_encoder_decoder:
-            self.mask = torch.cat([self.mask, self.mask.new_ones(len(tokens), 1)], 1)
-        self.hidden = self._backbone.read_next(tokens[:, None], self, self._positions[:, None])
-        self._positions = self._positions + 1
+            self.mask = torch.cat([self.mask, self.mask.new_ones(tokens.shape)], 1)
+        places = self._positions[:, None] + torch.arange(tokens.shape[1], device=tokens.device)
+        states = self._backbone.read_next(tokens, self, places)
+        self.hidden, self._positions = states[:, -1], self._positions + tokens.shape[1]
+        return states
 
     def repeat(self, times: int) -> None:
         """Every row `times` times in a row, so that several responses share the reading of their prompt."""
@@ -142,6 +164,26 @@ class Decoding:
         self.hidden, self._positions = change(self.hidden), change(self._positions)
         self.mask = None if self.mask is None else change(self.mask)
         self.memory = None if self.memory is None else change(self.memory)
+
+
+@dataclass(frozen=True)
+class _SharedPrompts:
+    """The different prompts of a batch, and which of them each row has."""
+
+    prompts: PromptBatch
+    owner: Int[Tensor, " b"]
+
+    @classmethod
+    def of(cls, prompts: PromptBatch) -> "_SharedPrompts":
+        marked = prompts.ids.masked_fill(~prompts.mask, -1)
+        different, owner = marked.unique(dim=0, return_inverse=True)
+        return cls(PromptBatch(different.clamp(min=0), different >= 0), owner)
+
+    def saves(self, response_width: int) -> bool:
+        """Whether reading each prompt once spares enough to be worth a cache and an attention mask."""
+        prompt_width, rows = self.prompts.ids.shape[1], len(self.owner)
+        together = len(self.prompts) * prompt_width + rows * response_width
+        return together < SHARE_BELOW * rows * (prompt_width + response_width)
 
 
 def _ends(mask: Bool[Tensor, "b t"]) -> Int[Tensor, " b"]:

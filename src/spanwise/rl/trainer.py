@@ -200,7 +200,8 @@ class Trainer:
 
 def _result_from_json(numbers: dict[str, Any]) -> TrainingResult:
     """JSON has no NaN; rewards that were none are null there."""
-    return TrainingResult(**{name: math.nan if value is None else value for name, value in numbers.items()})
+    rewards = {name: math.nan if value is None else float(value) for name, value in numbers.items()}
+    return TrainingResult(**{**rewards, "best_step": int(numbers["best_step"])})
 
 
 def check_parts(config: TrainerConfig, parts: TrainerParts) -> None:

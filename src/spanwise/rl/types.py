@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from spanwise.models.backbone import SHARE_BELOW
 from spanwise.models.batches import PromptBatch, ResponseBatch
 from spanwise.rewards.pipeline import TokenScores
 from spanwise.rl.advantages import Advantages
@@ -59,19 +60,32 @@ class ModelInputs:
     def parts(self, size: int, tokens: int | None = None) -> Sequence[Int[Tensor, " n"]]:
         """Row numbers in groups of at most `size` rows and `tokens` tokens, padding included.
 
-        Rows of like length are together, so that little padding is read; a longer row than `tokens` is by itself.
+        Rows of like length are together, so that little padding is read, or rows with the same prompt, where that
+        spares more; a longer row than `tokens` is by itself.
         """
         lengths = self.prompts.lengths + self.response_mask.sum(1)
-        order = lengths.argsort(stable=True)
+        order = self._order(lengths)
         if tokens is None:
             return order.split(size)
         found: list[list[int]] = [[]]
+        widest = 0
         for row, length in zip(order.tolist(), lengths[order].tolist(), strict=True):
-            # Lengths rise, so the row that is added is the widest of its group.
-            if found[-1] and (len(found[-1]) == size or (len(found[-1]) + 1) * length > tokens):
+            widest = max(widest, length)
+            if found[-1] and (len(found[-1]) == size or (len(found[-1]) + 1) * widest > tokens):
                 found.append([])
+                widest = length
             found[-1].append(row)
         return [torch.tensor(rows, device=order.device) for rows in found]
+
+    def _order(self, lengths: Int[Tensor, " b"]) -> Int[Tensor, " b"]:
+        """By length; by prompt first where reading every prompt once spares a good part of all tokens."""
+        order = lengths.argsort(stable=True)
+        groups, prompt_lengths = self.groups(), self.prompts.lengths
+        read_once = torch.zeros_like(lengths).scatter_(0, groups, prompt_lengths).sum()
+        if prompt_lengths.sum() - read_once < (1.0 - SHARE_BELOW) * lengths.sum():
+            return order
+        by_prompt = prompt_lengths * len(self) + groups
+        return order[by_prompt[order].argsort(stable=True)]
 
 
 @dataclass(frozen=True)
