@@ -24,7 +24,7 @@ from spanwise.models.sampling import Sampling
 from spanwise.reward_models.checkpoint import load_backbone
 from spanwise.reward_models.config import FittingConfig, RewardModelConfig
 from spanwise.reward_models.evaluate import HeadQuality
-from spanwise.reward_models.labels import RelevanceRule
+from spanwise.reward_models.labels import FactualityRule, RelevanceRule
 from spanwise.reward_models.train import RewardModelRun, train_reward_model
 from spanwise.rewards.learned import LearnedRewards
 from spanwise.rewards.mixture import MixtureConfig, SourceWeight, segment_statistics, total_deviation
@@ -113,14 +113,14 @@ class SimStudyConfig(Config):
     likelihoods: bool = True
     """Whether the reward models also read how likely their backbone finds the tokens."""
     weights: dict[str, float] = Field(
-        default_factory=lambda: {"relevance": 0.7, "factuality": 0.6, "completeness": 0.5, "preference": 1.0}
+        default_factory=lambda: {"relevance": 1.5, "factuality": 2.0, "completeness": 0.1, "preference": 1.0}
     )
-    """Weight of each reward, whose scores are standardised over the SFT policy's answers."""
+    """Weight of each reward beside the others, whose scores are standardised over the SFT policy's answers."""
     averaged: tuple[str, ...] = ("factuality",)
     """Rewards that are divided by the number of their segments: the factuality model never saw labels of irrelevant
     sentences, so that, summed, it pays for each true thing that nobody asked."""
     trainer: TrainerConfig = TrainerConfig(
-        steps=10,
+        steps=16,
         rollout=RolloutConfig(prompts_per_step=16, samples_per_prompt=4),
         kl=KLConfig(coef=0.2),
         update=UpdateConfig(epochs=2, minibatch_size=32, micro_batch_size=32),
@@ -210,6 +210,7 @@ class SeedStudy:
         settings = RewardModelConfig(
             heads=heads,
             relevance=RelevanceRule(min_span_words=3, min_coverage=0.5),  # a jittered mark may touch a neighbour
+            factuality=FactualityRule(density="sub-sentence"),  # a clause of this world states one fact
             fitting=self.config.fitting,
             likelihoods=self.config.likelihoods,
             seed=derive_seed(self.seed, f"sim/reward/{kind}"),
