@@ -50,7 +50,7 @@ def folds_by_question(records: Sequence[FeedbackRecord], *, count: int, seed: in
 
 
 def shortened(record: _Prompt, *, words: int) -> _Prompt:
-    """`record` with an excerpt of the sentences nearest its question: the nearest, and further ones within `words` words.
+    """`record` with an excerpt: the sentences nearest its question, the first and further ones within `words` words.
 
     For policies with a short window; judges still see whole passages. Order and titles stay. Near is who shares most
     of the question's content words.
