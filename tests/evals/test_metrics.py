@@ -3,7 +3,7 @@ import math
 import pytest
 
 from spanwise.errors import DataError
-from spanwise.evals.metrics import AnswerText, RougeLsum, distinct_n, reward_scores, text_scores
+from spanwise.evals.metrics import AnswerText, RougeLsum, distinct_n, reward_scores, self_bleu, text_scores
 from spanwise.scores import Sample, SegmentScore, SegmentScores, Unscored
 from spanwise.text.spans import Span
 
@@ -85,3 +85,21 @@ def test_rewards_are_micro_averaged_and_an_unscored_segment_unscores_the_answer(
     assert found.counts.tolist() == [[3.0, 1.0, 0.0, 0.0]]
     assert found.mask.tolist() == [[True, True, False, False]]
     assert math.isclose(found.totals.sum() / found.counts.sum(), 0.75)
+
+
+def test_self_bleu_is_one_for_equal_samples_and_near_zero_for_different_ones():
+    texts = ["a b c d e", "a b c d e", "v w x y z"]
+    found = self_bleu([AnswerText("q", text) for text in texts])
+    assert found[0] == found[1] == pytest.approx(1.0)
+    assert found[2] < 0.1
+
+
+def test_self_bleu_agrees_with_a_worked_example():
+    # Of "a b c" against "a b d": two of three words, one of two pairs, no triple (counted as a tenth).
+    found = self_bleu([AnswerText("q", "a b c"), AnswerText("q", "A b d")])
+    assert found[0] == pytest.approx((2 / 3 * 1 / 2 * 0.1) ** (1 / 3))
+
+
+def test_self_bleu_needs_another_sample_of_the_same_prompt():
+    found = self_bleu([AnswerText("q", "a b"), AnswerText("p", "a b"), AnswerText("q", " ")])
+    assert [isinstance(one, Unscored) for one in found] == [False, True, True]

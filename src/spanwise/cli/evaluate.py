@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from spanwise.cli import compare, win_rate
+from spanwise.cli import compare, reward_bench, win_rate
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command, group_with_default
 from spanwise.errors import ConfigError
 
@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 win_rate.add_to(app)
 compare.add_to(app)
+reward_bench.add_to(app)
 
 
 @app.command(name="answers", cls=config_command(CONFIG))
@@ -35,7 +36,8 @@ def evaluate_command(config: ConfigPath, overrides: Overrides = None, *, as_json
 
     settings = EvaluateConfig.load(config, overrides or [])
     words = " ".join(["spanwise evaluate", str(config), *(overrides or [])])
-    results = evaluate(settings, _sources(settings.reward_models), command=words)
+    models = _models(settings.perplexity_model)
+    results = evaluate(settings, _sources(settings.reward_models), models=models, command=words)
     if as_json:
         typer.echo(json.dumps(summary(results), indent=2, ensure_ascii=False))
     else:
@@ -66,6 +68,15 @@ def _sources(paths: tuple[str, ...]) -> list[Any]:
         if names.count(name) > 1:
             raise ConfigError(f"reward_models: two of them have a head {name!r}; evaluate with one at a time.")
     return sources
+
+
+def _models(path: str | None) -> list[Any]:
+    if path is None:
+        return []
+    from spanwise.evals.perplexity import PerplexityMetric
+    from spanwise.models.policy import Policy
+
+    return [PerplexityMetric(Policy.load(path))]
 
 
 def _print_tables(results: "ExperimentResults") -> None:

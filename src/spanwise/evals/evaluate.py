@@ -6,6 +6,7 @@ It knows nothing of the command line; which reward models score the answers is t
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 from pydantic import Field
 
@@ -32,6 +33,8 @@ class EvaluateConfig(Config):
     """A second file of responses to the same prompts to compare with."""
     reward_models: tuple[str, ...] = ()
     """Folders or Hub names of reward models that score the answers as well."""
+    perplexity_model: str | None = None
+    """Folder or Hub name of a language model, another than the one that answered, for the answers' perplexity."""
     resamples: int = Field(default=2000, ge=100)
     """Draws of the bootstrap and of the permutation test."""
     level: float = Field(default=0.95, gt=0, lt=1)
@@ -42,13 +45,33 @@ class EvaluateConfig(Config):
     """Folder for results.json, which `spanwise report` reads; null prints only."""
 
 
-def evaluate(config: EvaluateConfig, sources: Sequence[RewardSource] = (), *, command: str = "") -> ExperimentResults:
+class ModelMetric(Protocol):
+    """What a model measures on answers: metrics by name, and their tables for ids, model inputs and responses."""
+
+    @property
+    def infos(self) -> Mapping[str, MetricInfo]:
+        """What the metrics are called."""
+        ...
+
+    def tables(self, ids: Sequence[str], prompts: Sequence[str], responses: Sequence[str]) -> dict[str, ScoreTable]:
+        """One table per metric."""
+        ...
+
+
+def evaluate(
+    config: EvaluateConfig,
+    sources: Sequence[RewardSource] = (),
+    *,
+    models: Sequence[ModelMetric] = (),
+    command: str = "",
+) -> ExperimentResults:
     """Measures the responses, and with a baseline the paired differences; writes results.json if told to."""
     prompts = load_prompts(config.prompts)
     files = {"baseline": config.baseline, "responses": config.responses}
     responses = {arm: load_responses(path, prompts, config.prompts) for arm, path in files.items() if path is not None}
-    tables = {arm: _tables(prompts, own, sources) for arm, own in responses.items()}
+    tables = {arm: _tables(prompts, own, sources, models) for arm, own in responses.items()}
     infos = TEXT_METRICS | {f"reward/{source.name}": reward_info(source) for source in sources}
+    infos |= {name: info for model in models for name, info in model.infos.items()}
     metrics = {name: info for name, info in infos.items() if any(name in own for own in tables.values())}
     results = ExperimentResults(
         title=f"Answers of {config.responses.name}",
@@ -80,7 +103,10 @@ def _comparisons(
 
 
 def _tables(
-    prompts: Mapping[str, PromptRecord], responses: Sequence[ResponseRecord], sources: Sequence[RewardSource]
+    prompts: Mapping[str, PromptRecord],
+    responses: Sequence[ResponseRecord],
+    sources: Sequence[RewardSource],
+    models: Sequence[ModelMetric],
 ) -> dict[str, ScoreTable]:
     """Score tables in the order of the prompts, whatever the order of the responses."""
     place = {key: number for number, key in enumerate(prompts)}
@@ -95,7 +121,12 @@ def _tables(
         )
         for one in ordered
     ]
-    return text_scores(answers) | reward_scores(sources, [one.prompt_id for one in ordered], samples)
+    ids = [one.prompt_id for one in ordered]
+    tables = text_scores(answers) | reward_scores(sources, ids, samples)
+    for model in models:
+        inputs = [prompts[one.prompt_id].model_input for one in ordered]
+        tables |= model.tables(ids, inputs, [one.response for one in ordered])
+    return tables
 
 
 def _examples(

@@ -1,4 +1,4 @@
-"""What can be measured on answers as text: ROUGE-Lsum, length, repetition, truncation. No model, no torch.
+"""What can be measured on answers as text: ROUGE-Lsum, length, repetition, self-BLEU, truncation. No model, no torch.
 
 Every metric is a number per answer, so that all of them can be resampled over prompts. ROUGE is the `rouge-score`
 library with the Porter stemmer; it reads letters a-z and digits alone, so a reference in another script cannot be
@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 from rouge_score.rouge_scorer import RougeScorer
 
 from spanwise.errors import DataError
@@ -52,6 +53,9 @@ TEXT_METRICS = {
         better="higher",
         description="Different word pairs of all pairs, answer by answer.",
     ),
+    "self_bleu": MetricInfo(
+        label="Self-BLEU", unit="%", description="BLEU-4 of a sampled answer against the other samples of its prompt."
+    ),
 }
 """All text metrics in the order of the tables."""
 
@@ -72,6 +76,7 @@ def text_scores(answers: Sequence[AnswerText]) -> dict[str, ScoreTable]:
     tables = {
         name: _table(ids, [_counted(measure(answer)) for answer in answers]) for name, measure in measures.items()
     }
+    tables["self_bleu"] = _table(ids, [_counted(score) for score in self_bleu(answers)])
     return {name: table for name, table in tables.items() if table.mask.any()}
 
 
@@ -102,6 +107,28 @@ def distinct_n(text: str, n: int) -> Score:
     words = text.lower().split()
     grams = Counter(zip(*(words[start:] for start in range(n)), strict=False))
     return len(grams) / grams.total() if grams else Unscored(f"fewer than {n} words")
+
+
+def self_bleu(answers: Sequence[AnswerText]) -> list[Score]:
+    """BLEU-4 of each answer against the other samples of its prompt (Zhu et al. 2018): 1 means they are all alike.
+
+    Unscored where a prompt has one sample, or an answer no word. Words are lower-cased and parted at spaces; n-grams
+    that are found nowhere count as a tenth (`SmoothingFunction.method1`).
+    """
+    words = [answer.response.lower().split() for answer in answers]
+    places: dict[str, list[int]] = {}
+    for place, answer in enumerate(answers):
+        places.setdefault(answer.id, []).append(place)
+    smooth = SmoothingFunction().method1
+    scores: list[Score] = []
+    for place, answer in enumerate(answers):
+        others = [words[other] for other in places[answer.id] if other != place]
+        if not others or not words[place]:
+            scores.append(Unscored("no other sample of this prompt" if words[place] else "no words"))
+            continue
+        size = min(4, len(words[place]))
+        scores.append(float(sentence_bleu(others, words[place], [1 / size] * size, smooth)))  # type: ignore[arg-type] - nltk says Literal
+    return scores
 
 
 def reward_scores(
