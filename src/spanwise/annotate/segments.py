@@ -5,6 +5,7 @@ white space; runs in scripts that write without spaces are cut further, by the U
 """
 
 import itertools
+import re
 
 import regex
 
@@ -17,7 +18,7 @@ VERSION = 1
 
 Bounds = tuple[tuple[int, int], ...]
 
-_RUN = regex.compile(r"\S+")
+_RUN = re.compile(r"\S+")  # what counts as white space is as in str.split
 _WITHOUT_SPACES = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
 _BOUNDARY = regex.compile(r"(?w)\b")
 _GRAPHEME = regex.compile(r"\X")
