@@ -157,7 +157,7 @@ function Token({ index, text, special, value, full, current, number, over }) {
   const classes = ["tok", special && "special", current && "current", value && "end", over && "over"].filter(Boolean).join(" ");
   const style = step ? { "--heat": colourOf(step), ...(isDark(step) ? { "--heat-ink": "#fff" } : {}) } : {};
   const said = value === null ? "not scored" : format(value);
-  return html`<span class=${classes} style=${style} data-token=${index} data-value=${number === null || number === undefined ? undefined : format(number)} title="${text}: ${said}"
+  return html`<span class=${classes} style=${style} data-token=${index} data-value=${number ? format(number) : undefined} title="${text}: ${said}"
     onMouseEnter=${() => show({ token: index })} onClick=${() => show({ token: index })}>${visible(text)}</span>`;
 }
 

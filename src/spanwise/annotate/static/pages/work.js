@@ -72,6 +72,7 @@ async function mount({ claim, item }, receipt = null) {
     document.getElementById("response")?.focus({ preventScroll: true });
     if (!store.ui.sel) store.show({ sel: moveByWord(store.text.snapping, null, 1) });
   }
+  requestAnimationFrame(() => setTimeout(() => performance.mark("spanwise:drawn")));
   const { snapping } = store.text;
   announce(`Response 1, ${snapping.words.ranges.length} words, ${store.answer.spans.length || "no"} spans`);
   if (receipt) setTimeout(() => store.ui.receipt === receipt && store.show({ receipt: null }), 10_000);

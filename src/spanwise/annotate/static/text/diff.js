@@ -67,11 +67,30 @@ function operations(a, b) {
   let tail = 0;
   while (tail < a.length - head && tail < b.length - head && a.at(-1 - tail) === b.at(-1 - tail)) tail += 1;
   const middle = shortest(a.slice(head, a.length - tail), b.slice(head, b.length - tail));
-  return [
+  return slid([
     ...a.slice(0, head).map((text) => ["=", text]),
     ...middle,
     ...a.slice(a.length - tail).map((text) => ["=", text]),
-  ];
+  ]);
+}
+
+/** What is only deleted or only added stands as far right as it can: "The end. " rather than ". The end". */
+function slid(steps) {
+  let start = 0;
+  while (start < steps.length) {
+    const sign = steps[start][0];
+    let end = start;
+    while (end < steps.length && steps[end][0] === sign) end += 1;
+    const alone = sign !== "=" && (start === 0 || steps[start - 1][0] === "=");
+    while (alone && end < steps.length && steps[end][0] === "=" && steps[end][1] === steps[start][1]) {
+      steps[start][0] = "=";
+      steps[end][0] = sign;
+      start += 1;
+      end += 1;
+    }
+    start = end;
+  }
+  return steps;
 }
 
 /** Myers' greedy algorithm; texts that share next to nothing are one replacement. */

@@ -40,9 +40,9 @@ export function Chart({ name, runs, log, smoothing, open }) {
   const plot = useRef(null);
   const data = useMemo(() => joined(name, runs, smoothing), [name, runs, smoothing]);
   const positive = data.slice(1).every((column) => column.every((value) => value === null || value === undefined || value > 0));
-  const shape = `${runs.length} ${log && positive}`;
+  const shape = `${runs.length} ${log && positive} ${smoothing > 0}`;
   useEffect(() => {
-    plot.current = new uPlot(options(box.current.clientWidth || 340, runs, log && positive, open), data, box.current);
+    plot.current = new uPlot(options({ width: box.current.clientWidth || 340, runs, log: log && positive, faint: smoothing > 0, open }), data, box.current);
     const resized = new ResizeObserver(([entry]) => plot.current.setSize({ width: Math.max(200, Math.floor(entry.contentRect.width)), height: 170 }));
     resized.observe(box.current);
     return () => {
@@ -58,7 +58,7 @@ export function Chart({ name, runs, log, smoothing, open }) {
   return html`<figure class="chart" data-chart=${name}><h3><span>${name}</span><small>${last === null || last === undefined ? "" : short(last)} · ${shown < total ? `${shown} of ${total} points` : `${total} points`}</small></h3><div ref=${box} role="img" aria-label=${said}></div></figure>`;
 }
 
-function options(width, runs, log, open) {
+function options({ width, runs, log, faint, open }) {
   const colour = (name) => {
     const probe = document.createElement("i");
     probe.style.color = `var(${name})`;
@@ -69,8 +69,8 @@ function options(width, runs, log, open) {
   };
   const axis = { stroke: colour("--muted"), grid: { stroke: colour("--rule"), width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
   const series = runs.flatMap((run, index) => [
-    { show: true, stroke: "transparent", points: { show: false } },
-    { show: true, stroke: "transparent", points: { show: false } },
+    { stroke: faint ? `${colourOf(index)}55` : "transparent", width: 1, points: { show: false } },
+    { stroke: "transparent", points: { show: false } },
     { label: run.name, stroke: colourOf(index), width: 1.6, spanGaps: false, points: { show: false } },
   ]);
   const bands = runs.map((run, index) => ({ series: [2 + 3 * index, 1 + 3 * index], fill: `${colourOf(index)}2e` }));
