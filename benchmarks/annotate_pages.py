@@ -152,7 +152,9 @@ def pictures(out: Path) -> None:
         browser.close()
         server.stop()
     for path in out.glob("annotate-*.png"):  # flat pages need few colours
-        Image.open(path).convert("RGB").quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
+        Image.open(path).convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+            path, optimize=True
+        )
 
 
 def fill(server: Server, items: list[str]) -> None:
