@@ -37,8 +37,8 @@ BY_RESPONSE = {
     10: openai_reply(change("Answer 10", "Answer ten")),
 }
 REASONS = {
-    "answered in prose": 1, "time-out": 1, "not JSON": 1, "refused": 1, "identical": 1, "over budget": 1, "cut off": 1,
-    "rejected": 1, "server error": 1,
+    "answered in prose": 1, "time-out": 1, "not JSON": 1, "model refused": 1, "identical": 1, "over budget": 1,
+    "cut off": 1, "rejected": 1, "server error": 1,
 }  # fmt: skip
 
 
@@ -72,7 +72,10 @@ def test_what_editors_do_wrong_is_counted_named_and_never_trained_on(config):
         "t10": response(10).replace("10", "ten"),
     }
     assert (report.fit, report.responses, report.refused) == (2, 11, REASONS)
-    assert (report.calls, report.failed_calls) == (11, {"refused": 1, "time-out": 1, "rejected": 1, "server error": 1})
+    assert (report.calls, report.failed_calls) == (
+        11,
+        {"model refused": 1, "time-out": 1, "rejected": 1, "server error": 1},
+    )
     assert report.cost == pytest.approx(8 * (11 * 1 + 7 * 10) / 1e6)
     rows = [json.loads(line) for line in beside(settings.output, "refused").read_text().splitlines()]
     assert {row["id"]: row["reason"] for row in rows}["t3"] == "not JSON"

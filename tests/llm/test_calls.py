@@ -42,15 +42,15 @@ def test_a_reply_is_paid_once_even_in_another_run(tmp_path):
 def test_refusals_are_kept_and_failures_are_tried_again(tmp_path):
     paid = ChatReply("no", "stop", "m-1", 3, 1)
     book = ReplyBook(tmp_path / "book.jsonl")
-    refusing = Scripted(CallError("refused", "no", paid=paid))
+    refusing = Scripted(CallError("model refused", "no", paid=paid))
     for _ in range(2):
         caller = Caller(refusing, ReplyBook(book.path), CONFIG)
         with pytest.raises(CallError, match="no") as caught:
             caller.ask(asked("a"))
         assert (caught.value.kind, caught.value.paid.input_tokens, caller.usage.failures) == (
-            "refused",
+            "model refused",
             3,
-            {"refused": 1},
+            {"model refused": 1},
         )
     failing = Scripted(CallError("time-out", "slow"))
     for _ in range(2):

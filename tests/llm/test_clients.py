@@ -101,7 +101,7 @@ def test_what_goes_wrong_has_a_kind_and_is_not_paid(provider, answer, kind):
 def test_a_refusal_is_named_and_was_paid(provider, answer, reason):
     with serve(lambda body: answer) as (address, _), pytest.raises(CallError) as caught:
         client(provider, address).complete(request())
-    assert (caught.value.kind, caught.value.reason) == ("refused", reason)
+    assert (caught.value.kind, caught.value.reason) == ("model refused", reason)
     assert caught.value.paid.input_tokens > 0
 
 

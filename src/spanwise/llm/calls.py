@@ -59,9 +59,9 @@ class Caller:
         with self._lock:
             self.usage.add(reply, old=old)
             if refusal is not None:
-                self.usage.failures["refused"] += 1
+                self.usage.failures["model refused"] += 1
         if refusal is not None:
-            raise CallError("refused", refusal, paid=reply)
+            raise CallError("model refused", refusal, paid=reply)
         return reply
 
     def _ask(self, request: ChatRequest) -> tuple[ChatReply, str | None]:

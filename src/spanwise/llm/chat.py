@@ -9,8 +9,10 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol
 
-FailureKind = Literal["time-out", "connection", "rate limit", "rejected", "server error", "malformed reply", "refused"]
-"""Why there is no reply: "rejected" is the endpoint's no to the request, "refused" the model's no to the task."""
+FailureKind = Literal[
+    "time-out", "connection", "rate limit", "rejected", "server error", "malformed reply", "model refused"
+]
+"""Why there is no reply: "rejected" is the endpoint's no to the request, "model refused" the model's no to the task."""
 
 
 @dataclass(frozen=True, slots=True)

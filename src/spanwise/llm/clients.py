@@ -106,7 +106,7 @@ def _openai_reply(found: Any) -> ChatReply:
     )
     refusal = getattr(message, "refusal", None)
     if refusal or finish == "content_filter":
-        raise CallError("refused", str(refusal or "the endpoint's content filter"), paid=reply)
+        raise CallError("model refused", str(refusal or "the endpoint's content filter"), paid=reply)
     return reply
 
 
@@ -125,7 +125,7 @@ def _anthropic_reply(found: Any) -> ChatReply:
         reply_id=str(found.id or ""),
     )
     if found.stop_reason == "refusal":
-        raise CallError("refused", said or "the model refused", paid=reply)
+        raise CallError("model refused", said or "the model refused", paid=reply)
     return reply
 
 
