@@ -218,9 +218,17 @@ def test_next_may_be_a_path_with_a_query() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/static/../app.py", "/static/%2e%2e/app.py", "/static/{build}/../../app.py",
-     "/static/{build}/%2e%2e/%2e%2e/web.py", "/static/{build}//etc/passwd", "/runs/../../etc/passwd", "/runs/%2e%2e%2f%2e%2e", "/static/{build}/css"],
-)  # fmt: skip
+    [
+        "/static/../app.py",
+        "/static/%2e%2e/app.py",
+        "/static/{build}/../../app.py",
+        "/static/{build}/%2e%2e/%2e%2e/web.py",
+        "/static/{build}//etc/passwd",
+        "/runs/../../etc/passwd",
+        "/runs/%2e%2e%2f%2e%2e",
+        "/static/{build}/css",
+    ],
+)
 def test_paths_lead_nowhere_else(site, path) -> None:
     answer = client(site, "admin").get(path.format(build=site.build))
     assert answer.status_code in (400, 404, 405)

@@ -8,8 +8,6 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from spanwise.annotate.logins import find_session
-from spanwise.annotate.tokens import Scope, find_token
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -19,10 +17,12 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from spanwise.annotate.database import Database
+from spanwise.annotate.logins import find_session
 from spanwise.annotate.project import Project
 from spanwise.annotate.routes import ENDPOINTS
 from spanwise.annotate.runs import RunIndex
 from spanwise.annotate.security import LOOPBACK, Guard, SessionCookie, page_json
+from spanwise.annotate.tokens import Scope, find_token
 from spanwise.annotate.users import User
 from spanwise.annotate.visible import visible
 from spanwise.annotate.web import Site, refusal, to_script

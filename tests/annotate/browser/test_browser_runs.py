@@ -52,8 +52,8 @@ def test_heat_map_by_keys_and_by_address(serve, visit, tmp_path) -> None:
     page.wait_for_selector(".tok")
     assert page.evaluate("document.getElementById('heat-text').textContent") == "Because \U0001f600 it is.</s>"
     press(page, "2*ArrowRight")
-    assert "characters 7–9" in page.inner_text("aside")
-    assert page.inner_text("aside tr[aria-current] td:last-child") == "−0.500"
+    assert "characters 7\N{EN DASH}9" in page.inner_text("aside")
+    assert page.inner_text("aside tr[aria-current] td:last-child") == "\N{MINUS SIGN}0.500"
     press(page, "c", "v", "j")
     until(page, "location.search.includes('sample=1')")
     page.wait_for_selector(".tok[data-value]")

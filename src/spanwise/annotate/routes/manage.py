@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 
 from pydantic import Field
-from spanwise.annotate.panel import measure_agreement
 
 from spanwise.annotate.annotations import annotations_of
 from spanwise.annotate.audit import EventPage, history
@@ -11,6 +10,7 @@ from spanwise.annotate.desk import SlotKey
 from spanwise.annotate.gold import gold_report
 from spanwise.annotate.items import ItemPage, ItemState, get_item, list_items
 from spanwise.annotate.overlap import reopen_skipped, set_overlap
+from spanwise.annotate.panel import measure_agreement
 from spanwise.annotate.progress import Progress, progress
 from spanwise.annotate.queue import expire
 from spanwise.annotate.web import Call, Endpoint, Page, Redirect
