@@ -110,3 +110,14 @@ def test_help_shows_every_section(work):
     text = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"}).stdout
     for key in ("ppo.gae_lambda", "kl.coef", "sampling.top_k", "reward_models.NAME.checkpoint", "compat.padding_leak"):
         assert key in text
+
+
+def test_the_same_command_again_tells_what_it_told_and_never_means_never(work):
+    first = run(work, "--json").stdout
+    before = (work / "run" / "metrics.jsonl").read_bytes()
+    assert run(work, "--json").stdout == first
+    assert (work / "run" / "metrics.jsonl").read_bytes() == before
+    with pytest.raises(ConfigError, match="set resume=auto"):
+        run(work, "resume=never")
+    with pytest.raises(ConfigError, match=r"steps \(2 there, 3 here\)"):
+        run(work, "steps=3")

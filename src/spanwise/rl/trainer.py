@@ -200,8 +200,11 @@ class Trainer:
 
 def _result_from_json(numbers: dict[str, Any]) -> TrainingResult:
     """JSON has no NaN; rewards that were none are null there."""
-    rewards = {name: math.nan if value is None else float(value) for name, value in numbers.items()}
-    return TrainingResult(**{**rewards, "best_step": int(numbers["best_step"])})
+    first, best, last = (
+        math.nan if numbers[name] is None else float(numbers[name])
+        for name in ("first_reward", "best_reward", "last_reward")
+    )
+    return TrainingResult(first, best, int(numbers["best_step"]), last)
 
 
 def check_parts(config: TrainerConfig, parts: TrainerParts) -> None:

@@ -1,0 +1,191 @@
+"""Seconds and memory of a PPO step with separate policy, reference, value and reward models; beside TRL's on request.
+
+    python benchmarks/ppo_step.py --dtype bf16|fp32 --lengths full|natural [--peer trl] [--json]
+
+A random Llama of 15 million parameters, 64 prompts of 128 tokens, 128 new tokens, 4 epochs of one minibatch in
+micro-batches of 16 (`ppo_shape.py`; other sizes by options). Each side runs in a process of its own, one after the
+other; the first step warms up, the median of the others counts. The peer's environment is made under runs/peers on
+first use.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from ppo_shape import Shape, make_policy, make_prompts, make_tokenizer
+from rich.console import Console
+from rich.table import Table
+from transformers import LlamaForSequenceClassification, PreTrainedTokenizerBase
+
+from spanwise.feedback.prompts import PromptRecord
+from spanwise.models.policy import Policy
+from spanwise.rewards.mixture import MixtureConfig, SourceWeight
+from spanwise.rewards.pipeline import RewardPipeline
+from spanwise.rl.algorithms import make_algorithm
+from spanwise.rl.config import RolloutConfig, TrainerConfig, UpdateConfig
+from spanwise.rl.trainer import Trainer, TrainerParts
+from spanwise.scores import Sample, SegmentScore, SegmentScores
+from spanwise.text.spans import Span
+from spanwise.tracking import RunFolder
+
+HERE = Path(__file__).parent
+PEERS = {"trl": ("trl_ppo_step.py", ["trl==1.12.0", f"torch=={torch.__version__.partition('+')[0]}", "numpy"])}
+
+
+class RandomReward:
+    """A model of the policy's size that reads prompt and response and scores the whole."""
+
+    name, category, density, version = "random", "preference", "sequence", "1"
+
+    def __init__(self, shape: Shape, tokenizer: PreTrainedTokenizerBase) -> None:
+        self._model = LlamaForSequenceClassification(shape.config(num_labels=1)).to(shape.torch_dtype()).eval()
+        self._tokenizer = tokenizer
+
+    def score(self, samples: Sequence[Sample]) -> list[SegmentScores]:
+        """One score per response."""
+        texts = [f"{sample.prompt} {sample.response}" for sample in samples]
+        with torch.inference_mode():
+            batch = self._tokenizer(texts, return_tensors="pt", padding=True, return_token_type_ids=False)
+            values = self._model(**batch).logits[:, 0].float().tolist()
+        return [
+            SegmentScores((SegmentScore(Span(0, len(sample.response)), value),) if sample.response else ())
+            for sample, value in zip(samples, values, strict=True)
+        ]
+
+
+def make_trainer(shape: Shape, folder: Path) -> Trainer:
+    """A trainer on the shape's models and prompts."""
+    tokenizer = make_tokenizer(shape)
+    prompts = [
+        PromptRecord(id=str(i), prompt=" ".join(f"t{id_}" for id_ in row)) for i, row in enumerate(make_prompts(shape))
+    ]
+    source = RandomReward(shape, tokenizer)
+    config = TrainerConfig(
+        steps=shape.steps,
+        value_warmup_steps=0,
+        rollout=RolloutConfig(
+            prompts_per_step=shape.responses, samples_per_prompt=1, max_prompt_tokens=shape.prompt_tokens
+        ),
+        sampling={"max_new_tokens": shape.new_tokens},
+        update=UpdateConfig(epochs=shape.epochs, micro_batch_size=shape.micro_batch),
+    )
+    parts = TrainerParts(
+        policy=Policy(make_policy(shape), tokenizer),
+        pipeline=RewardPipeline([source], MixtureConfig(sources={source.name: SourceWeight()})),
+        prompts=prompts,
+        heldout=prompts[:1],
+        algorithm=make_algorithm(config),
+    )
+    return Trainer(config, parts, RunFolder(folder))
+
+
+def measure(shape: Shape) -> dict[str, Any]:
+    """Our steps in this process."""
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = make_trainer(shape, Path(folder))
+        steps: list[dict[str, float]] = []
+        for step in range(1, shape.steps + 1):
+            start = time.perf_counter()
+            steps.append(trainer.step(step) | {"seconds": time.perf_counter() - start})
+    phases = ("rollout", "text", "score", "reference", "update")
+    return {
+        "seconds": [step["seconds"] for step in steps],
+        "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+        "phases": {name: statistics.median(step[f"time/{name}_s"] for step in steps[1:]) for name in phases},
+        "tokens_per_response": statistics.fmean(step["response/length"] for step in steps),
+    }
+
+
+def in_process(program: Sequence[str]) -> dict[str, Any]:
+    """Runs a side by itself and reads the last line that it prints."""
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{program[1]} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def peer_python(peer: str) -> str:
+    """The interpreter of the peer's environment, which is made if it is not there."""
+    folder = HERE.parent / "runs" / "peers" / PEERS[peer][1][0]
+    python = folder / "bin" / "python"
+    if not (folder / "complete").exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *PEERS[peer][1]], check=True)
+        (folder / "complete").touch()
+    return str(python)
+
+
+def results(shape: Shape, peer: str | None) -> dict[str, Any]:
+    """Both sides, one after the other."""
+    ours = in_process([sys.executable, __file__, "--side", shape.to_json()])
+    found: dict[str, Any] = {
+        "shape": json.loads(shape.to_json()),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "ours_s": statistics.median(ours["seconds"][1:]),
+        "ours_peak_gb": ours["peak_gb"],
+        "phases": ours["phases"],
+        "tokens_per_response": ours["tokens_per_response"],
+    }
+    if peer is not None:
+        theirs = in_process([peer_python(peer), str(HERE / "peers" / PEERS[peer][0]), shape.to_json()])
+        seconds = statistics.median(theirs["seconds"][1:])
+        found |= {
+            "peer": PEERS[peer][1][0],
+            "peer_s": seconds,
+            "peer_peak_gb": theirs["peak_gb"],
+            "ratio": seconds / found["ours_s"],
+        }
+    return found
+
+
+def show(found: dict[str, Any]) -> None:
+    table = Table(title=f"A PPO step, {found['shape']['dtype']}, {found['shape']['lengths']} length")
+    for name in ("", "seconds", "peak GB"):
+        table.add_column(name)
+    table.add_row("Spanwise", f"{found['ours_s']:.2f}", f"{found['ours_peak_gb']:.2f}")
+    if "peer" in found:
+        table.add_row(found["peer"], f"{found['peer_s']:.2f}", f"{found['peer_peak_gb']:.2f}")
+        table.caption = f"{found['ratio']:.2f} times as fast"
+    console = Console()
+    console.print(table)
+    console.print(", ".join(f"{name} {seconds:.2f} s" for name, seconds in found["phases"].items()))
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--side"]:
+        print(json.dumps(measure(Shape(**json.loads(sys.argv[2])))))
+        return
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dtype", choices=("bf16", "fp32"), default="bf16")
+    parser.add_argument("--lengths", choices=("full", "natural"), default="full")
+    parser.add_argument("--peer", choices=tuple(PEERS))
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    for field in fields(Shape):
+        if isinstance(field.default, int):
+            parser.add_argument(f"--{field.name.replace('_', '-')}", type=int, default=field.default)
+    options = vars(parser.parse_args())
+    peer, as_json = options.pop("peer"), options.pop("json")
+    if options["steps"] < 2:
+        parser.error("--steps must be at least 2: the first step warms up")
+    found = results(Shape(**options), peer)
+    if as_json:
+        print(json.dumps(found, indent=2))
+    else:
+        show(found)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    main()
