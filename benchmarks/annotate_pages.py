@@ -260,7 +260,7 @@ def speed() -> None:
         page = context.new_page()
         page.goto(server.url + "/work")
         ready(page)
-        prepare_spans(page, server, item_id, text)
+        prepare_spans(page, item_id, text)
         paints = [first_paint(page, server) for _ in range(5)]
         labels = [label_time(page, offset) for offset in range(9)]
         print(f"first paint  median {statistics.median(paints):.0f} ms, all {[round(one) for one in paints]}")
@@ -269,7 +269,7 @@ def speed() -> None:
         server.stop()
 
 
-def prepare_spans(page: Page, server: Server, item_id: str, text: str) -> None:
+def prepare_spans(page: Page, item_id: str, text: str) -> None:
     """Saves a draft with 300 spans, as the page itself would."""
     step = len(text) // 301
     spans = []

@@ -162,6 +162,8 @@ class Endpoint:
             except Exception:
                 log.exception("%s %s failed", request.method, self.path)
                 return refusal(self, site, request, 500, "Something went wrong on our side; nothing was changed.")
+            finally:
+                await request.close()  # uploaded files
 
         return Route(self.path, answer, methods=[self.method], name=f"{self.method} {self.path}")
 

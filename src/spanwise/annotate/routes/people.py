@@ -12,7 +12,7 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 def show_people(call: Call, **fresh: str) -> Page:
     """All accounts; `fresh` is a one-time address that was just made, shown this once."""
-    shown = {"link": "", "link_for": ""} | fresh
+    shown = {"address": "", "address_for": ""} | fresh
     return Page("people.html", {"people": list_users(call.database), "roles": ROLES} | shown)
 
 
@@ -31,7 +31,7 @@ def new_link(call: Call) -> Page:
 def _with_link(call: Call, name: str) -> Page:
     secret = one_time_login(call.database, get_user(call.database, name))
     base = str(call.request.base_url).rstrip("/")
-    return show_people(call, link=f"{base}/login/once?key={secret}", link_for=name)
+    return show_people(call, address=f"{base}/login/once?key={secret}", address_for=name)
 
 
 def change_role(call: Call) -> Redirect:
