@@ -9,18 +9,19 @@ SHARED ?= ../shared/data
 export TOKENIZERS_PARALLELISM = false
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: help quickstart test test-all check format results bench clean
+.PHONY: help quickstart test test-all test-browser check format results bench clean
 
 help:
 	@echo "make quickstart   set up, then the whole loop on the simulated world (about 5 minutes after installation)"
 	@echo "make test         set up, then the tests (make test-all adds the slow ones)"
+	@echo "make test-browser set up, then the annotation app in a real Chromium"
 	@echo "make check        lint, format and strict types"
 	@echo "make results      every number in the docs again (about an hour for five seeds; SEEDS=\"0 1\" for fewer)"
-	@echo "make bench        text side of the reward path against the paper's way"
+	@echo "make bench        speed of the text side of rewards and of edit alignment, against the ways of others"
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,recipes,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,annotate,editors,judges,recipes,dev]'
 	touch $@
 
 quickstart: $(VENV)/.ready
@@ -32,6 +33,9 @@ test: $(VENV)/.ready
 
 test-all: $(VENV)/.ready
 	$(BIN)/python -m pytest -m "not gpu and not network"
+
+test-browser: $(VENV)/.ready
+	$(BIN)/python -m pytest -m browser
 
 check: $(VENV)/.ready
 	$(BIN)/ruff check .
@@ -47,12 +51,16 @@ results: $(VENV)/.ready
 	@if [ -d $(SHARED)/qa_feedback ]; then \
 	  $(BIN)/python experiments/qa_feedback_reward_models.py --data $(SHARED)/qa_feedback --out runs/qa_feedback/heads && \
 	  $(BIN)/python benchmarks/segmentation_agreement.py && \
-	  $(BIN)/python benchmarks/reward_text_path.py; \
+	  $(BIN)/python benchmarks/reward_text_path.py && \
+	  $(BIN)/python benchmarks/reward_text_share.py && \
+	  $(BIN)/python benchmarks/edit_alignment.py; \
 	else echo "$(SHARED)/qa_feedback is absent: the numbers on real marks were not made again."; fi
 
 bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/reward_text_path.py
+	$(BIN)/python benchmarks/reward_text_share.py
 	$(BIN)/python benchmarks/segmentation_agreement.py
+	$(BIN)/python benchmarks/edit_alignment.py
 
 clean:
 	rm -rf $(VENV) runs .pytest_cache .ruff_cache
