@@ -118,15 +118,16 @@ def next_round(
     chosen = select_items(read_json(scored), size=config.size, random_share=config.random_share, seed=config.seed)
     queued = here / "next.jsonl"
     write_records(queued, [answers[one.id] for one in chosen])
-    following = _begin_next(database, project, by)
+    following = replace(project, round=project.round + 1)
     priorities = {one.id: (one.priority, one.reason, one.probability) for one in chosen}
     settings = ImportSettings(priorities=priorities)
     batch = import_file(database, following, queued, "spanwise", user=by, settings=settings)
+    _begin(database, following, by)  # last, so that a round that was interrupted is closed again, not skipped
     report = RoundReport(
         round=following.round,
         exported=exported,
         answered=len(answers),
-        queued=batch.items,
+        queued=len(chosen),
         random=sum(one.reason == "random" for one in chosen),
         batch_id=batch.batch_id,
     )
@@ -157,13 +158,11 @@ def joined(prompts: Sequence[PromptRecord], answers: Path) -> list[FeedbackRecor
     ]
 
 
-def _begin_next(database: Database, project: Project, by: User) -> Project:
-    following = replace(project, round=project.round + 1)
+def _begin(database: Database, following: Project, by: User) -> None:
     with database.write("spanwise-register") as connection:
-        row = tables.project.c.id == project.id
+        row = tables.project.c.id == following.id
         connection.execute(update(tables.project).where(row).values(round=following.round))
-        audit.record(connection, database, "round.begun", project.id, user_id=by.id, round=following.round)
-    return following
+        audit.record(connection, database, "round.begun", following.id, user_id=by.id, round=following.round)
 
 
 def _run(*arguments: str) -> None:

@@ -30,8 +30,12 @@ def open_project(folder: Path, *, preset_name: str | None = None, url: str | Non
     """
     config = read_description(folder, preset_name=preset_name)
     database = database_of(folder, url=url)
-    upgrade(database)
-    return database, register(database, config)
+    try:
+        upgrade(database)
+        return database, register(database, config)
+    except BaseException:
+        database.close()
+        raise
 
 
 def database_of(folder: Path, *, url: str | None = None) -> Database:

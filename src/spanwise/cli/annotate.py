@@ -1,14 +1,20 @@
 """`spanwise annotate`: the annotation app and everything around it, each command a few calls of the backend."""
 
+import contextlib
 import json
 import sys
+from collections.abc import Generator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from spanwise.cli.annotate_serve import serve
 from spanwise.errors import ConfigError
+
+if TYPE_CHECKING:
+    from spanwise.annotate.database import Database
+    from spanwise.annotate.project import Project
 
 app = typer.Typer(name="annotate", help="Collect feedback: the annotation app and its data.", no_args_is_help=True)
 users = typer.Typer(help="People who may log in.", no_args_is_help=True)
@@ -51,17 +57,16 @@ def import_into(
         settings = ImportSettings.model_validate({"purpose": purpose, "overlap": overlap, "offset_unit": offsets})
     except ValidationError as error:
         raise ConfigError(f"{error.errors()[0]['loc'][0]}: {error.errors()[0]['msg']}.") from error
-    base, described = _open(project, database, preset)
-    report = import_file(base, described, file, form, settings=settings)
-    if as_json:
-        _print_json(report.model_dump(mode="json"))
-    else:
-        counts = f"{report.items:,} items, {report.annotations:,} annotations, {report.duplicates:,} known already"
-        typer.echo(f"Imported {counts}, {report.rejected:,} refused (batch {report.batch_id}).")
-        for row in report.problems:
-            typer.echo(f"{row.file}:{row.line}: {row.field + ': ' if row.field else ''}{row.reason}", err=True)
-    base.close()
-    raise typer.Exit(2 if report.rejected else 0)
+    with _opened(project, database, preset) as (base, described):
+        report = import_file(base, described, file, form, settings=settings)
+        if as_json:
+            _print_json(report.model_dump(mode="json"))
+        else:
+            counts = f"{report.items:,} items, {report.annotations:,} annotations, {report.duplicates:,} known already"
+            typer.echo(f"Imported {counts}, {report.rejected:,} refused (batch {report.batch_id}).")
+            for row in report.problems:
+                typer.echo(f"{row.file}:{row.line}: {row.field + ': ' if row.field else ''}{row.reason}", err=True)
+        raise typer.Exit(2 if report.rejected else 0)
 
 
 @app.command(name="take-back")
@@ -69,9 +74,8 @@ def take_back(project: Folder, batch: str, *, database: Url = None) -> None:
     """Take an import back, as long as nobody has worked on its items."""
     from spanwise.annotate.imports import roll_back
 
-    base, described = _open(project, database)
-    typer.echo(f"Took back {roll_back(base, described, batch):,} items.")
-    base.close()
+    with _opened(project, database) as (base, described):
+        typer.echo(f"Took back {roll_back(base, described, batch):,} items.")
 
 
 @app.command(name="export")
@@ -91,15 +95,14 @@ def export_from(
     """Export the annotations, with a manifest beside the file."""
     from spanwise.annotate.exports import Selection, export_file
 
-    base, described = _open(project, database)
-    report = export_file(base, described, output, to, Selection(anonymise=anonymise, extra=extra))
-    if as_json:
-        _print_json(report.model_dump(mode="json"))
-    else:
-        typer.echo(f"Wrote {report.rows:,} rows to {report.path}.")
-        for reason, count in report.left_out.items():
-            typer.echo(f"left out  {reason}: {count}", err=True)
-    base.close()
+    with _opened(project, database) as (base, described):
+        report = export_file(base, described, output, to, Selection(anonymise=anonymise, extra=extra))
+        if as_json:
+            _print_json(report.model_dump(mode="json"))
+        else:
+            typer.echo(f"Wrote {report.rows:,} rows to {report.path}.")
+            for reason, count in report.left_out.items():
+                typer.echo(f"left out  {reason}: {count}", err=True)
 
 
 @app.command()
@@ -116,13 +119,12 @@ def agreement(
     from spanwise.annotate.panel import measure_agreement
     from spanwise.cli.annotate_tables import print_agreement
 
-    base, described = _open(project, database)
-    found = measure_agreement(base, described, resamples=resamples)
-    base.close()
-    if as_json:
-        _print_json(found.as_dict())
-    else:
-        print_agreement(Console(), found)
+    with _opened(project, database) as (base, described):
+        found = measure_agreement(base, described, resamples=resamples)
+        if as_json:
+            _print_json(found.as_dict())
+        else:
+            print_agreement(Console(), found)
 
 
 @app.command()
@@ -130,18 +132,17 @@ def progress(project: Folder, *, database: Url = None, as_json: AsJson = False) 
     """Show how far the project has come."""
     from spanwise.annotate.progress import progress as count
 
-    base, described = _open(project, database)
-    found = count(base, described)
-    base.close()
-    if as_json:
-        _print_json(found.model_dump(mode="json"))
-        return
-    typer.echo(
-        f"{found.items:,} items; slots: {found.slots_submitted:,} submitted, {found.slots_leased:,} lent out, "
-        f"{found.slots_open:,} open, {found.slots_skipped:,} skipped."
-    )
-    for person in found.people:
-        typer.echo(f"{person.name}: {person.submitted:,} submitted, {person.today:,} of them in the last 24 hours")
+    with _opened(project, database) as (base, described):
+        found = count(base, described)
+        if as_json:
+            _print_json(found.model_dump(mode="json"))
+            return
+        typer.echo(
+            f"{found.items:,} items; slots: {found.slots_submitted:,} submitted, {found.slots_leased:,} lent out, "
+            f"{found.slots_open:,} open, {found.slots_skipped:,} skipped."
+        )
+        for person in found.people:
+            typer.echo(f"{person.name}: {person.submitted:,} submitted, {person.today:,} of them in the last 24 hours")
 
 
 @app.command(name="suggest")
@@ -157,13 +158,12 @@ def suggest_marks(
     from spanwise.reward_models.config import PAIR_HEADS
     from spanwise.rewards.learned import load_sources
 
-    base, described = _open(project, database)
-    known = {category.group for category in described.config.span_categories}
-    for source in load_sources(checkpoint):
-        if source.name not in PAIR_HEADS and source.category in known:
-            count = suggest(base, described, source, threshold=threshold)
-            typer.echo(f"{source.name}: judged {count:,} items.")
-    base.close()
+    with _opened(project, database) as (base, described):
+        known = {category.group for category in described.config.span_categories}
+        for source in load_sources(checkpoint):
+            if source.name not in PAIR_HEADS and source.category in known:
+                count = suggest(base, described, source, threshold=threshold)
+                typer.echo(f"{source.name}: judged {count:,} items.")
 
 
 @app.command(name="round")
@@ -180,15 +180,16 @@ def close_round(
     from spanwise.cli.annotate_round import ModelSteps
 
     settings = RoundConfig.load(config)
-    base, described = _open(project, database)
-    who = local_user(base)
-    folder = project / "rounds"
-    _, report = next_round(base, described, ModelSteps(settings), by=who, folder=folder, config=settings)
-    base.close()
-    if as_json:
-        _print_json(report.model_dump(mode="json"))
-    else:
-        typer.echo(f"Round {report.round}: {report.queued:,} of {report.answered:,} answers, {report.random:,} by lot.")
+    with _opened(project, database) as (base, described):
+        who = local_user(base)
+        folder = project / "rounds"
+        _, report = next_round(base, described, ModelSteps(settings), by=who, folder=folder, config=settings)
+        if as_json:
+            _print_json(report.model_dump(mode="json"))
+        else:
+            typer.echo(
+                f"Round {report.round}: {report.queued:,} of {report.answered:,} answers, {report.random:,} by lot."
+            )
 
 
 @users.command(name="list")
@@ -196,14 +197,13 @@ def list_people(project: Folder, *, database: Url = None, as_json: AsJson = Fals
     """List everybody with an account."""
     from spanwise.annotate.users import list_users
 
-    base, _ = _open(project, database)
-    found = list_users(base)
-    base.close()
-    if as_json:
-        _print_json({"users": [user.model_dump(mode="json") for user in found]})
-    else:
-        for user in found:
-            typer.echo(f"{user.name}  {user.role}" + ("  (disabled)" if user.disabled else ""))
+    with _opened(project, database) as (base, _):
+        found = list_users(base)
+        if as_json:
+            _print_json({"users": [user.model_dump(mode="json") for user in found]})
+        else:
+            for user in found:
+                typer.echo(f"{user.name}  {user.role}" + ("  (disabled)" if user.disabled else ""))
 
 
 @users.command()
@@ -219,14 +219,13 @@ def add(
     from spanwise.annotate.logins import one_time_login, set_password
     from spanwise.annotate.users import create_user
 
-    base, _ = _open(project, database)
-    user = create_user(base, name, role=role)
-    if password:
-        set_password(base, name, sys.stdin.readline().rstrip("\n"))
-        typer.echo(f"{user.name} may log in with the password.")
-    else:
-        typer.echo(f"Send {user.name} this once: /login/once?key={one_time_login(base, user)}")
-    base.close()
+    with _opened(project, database) as (base, _):
+        user = create_user(base, name, role=role)
+        if password:
+            set_password(base, name, sys.stdin.readline().rstrip("\n"))
+            typer.echo(f"{user.name} may log in with the password.")
+        else:
+            typer.echo(f"Send {user.name} this once: /login/once?key={one_time_login(base, user)}")
 
 
 @users.command()
@@ -234,10 +233,9 @@ def password(project: Folder, name: str, *, database: Url = None) -> None:
     """Set somebody's password, read from standard input; it ends their sessions."""
     from spanwise.annotate.logins import set_password
 
-    base, _ = _open(project, database)
-    set_password(base, name, sys.stdin.readline().rstrip("\n"))
-    base.close()
-    typer.echo(f"The password of {name} is set.")
+    with _opened(project, database) as (base, _):
+        set_password(base, name, sys.stdin.readline().rstrip("\n"))
+        typer.echo(f"The password of {name} is set.")
 
 
 @users.command()
@@ -245,10 +243,9 @@ def disable(project: Folder, name: str, *, database: Url = None) -> None:
     """Shut somebody's account; what they said stays."""
     from spanwise.annotate.users import disable as shut
 
-    base, _ = _open(project, database)
-    shut(base, name)
-    base.close()
-    typer.echo(f"{name} may no longer log in.")
+    with _opened(project, database) as (base, _):
+        shut(base, name)
+        typer.echo(f"{name} may no longer log in.")
 
 
 @db.command()
@@ -256,9 +253,8 @@ def backup(project: Folder, target: Annotated[Path, typer.Argument(metavar="TARG
     """Copy the database while others work on it."""
     from spanwise.annotate.upkeep import backup as copy
 
-    base, _ = _open(project, None)
-    typer.echo(f"Wrote {copy(base, target)}.")
-    base.close()
+    with _opened(project, None) as (base, _):
+        typer.echo(f"Wrote {copy(base, target)}.")
 
 
 @db.command()
@@ -266,16 +262,15 @@ def check(project: Folder, *, database: Url = None, as_json: AsJson = False) -> 
     """Look for damage; any leaves the exit code 2."""
     from spanwise.annotate.upkeep import check as inspect
 
-    base, _ = _open(project, database)
-    report = inspect(base)
-    base.close()
-    if as_json:
-        _print_json(report.model_dump(mode="json"))
-    else:
-        typer.echo("The database is sound." if report.ok else "The database is damaged:")
-        for problem in report.problems:
-            typer.echo(problem)
-    raise typer.Exit(0 if report.ok else 2)
+    with _opened(project, database) as (base, _):
+        report = inspect(base)
+        if as_json:
+            _print_json(report.model_dump(mode="json"))
+        else:
+            typer.echo("The database is sound." if report.ok else "The database is damaged:")
+            for problem in report.problems:
+                typer.echo(problem)
+        raise typer.Exit(0 if report.ok else 2)
 
 
 @db.command()
@@ -284,16 +279,19 @@ def upgrade(project: Folder, *, database: Url = None) -> None:
     from spanwise.annotate.setup import database_of
     from spanwise.annotate.upkeep import upgrade as migrate
 
-    base = database_of(project, url=database)
-    done = migrate(base)
-    base.close()
+    with contextlib.closing(database_of(project, url=database)) as base:
+        done = migrate(base)
     typer.echo(f"The database is at revision {done.after}" + (f"; a copy is {done.backup}." if done.backup else "."))
 
 
-def _open(folder: Path, url: str | None, preset: str | None = None) -> Any:
+@contextlib.contextmanager
+def _opened(folder: Path, url: str | None, preset: str | None = None) -> "Generator[tuple[Database, Project]]":
+    """The project in `folder`, closed afterwards whatever happens."""
     from spanwise.annotate.setup import open_project
 
-    return open_project(folder, preset_name=preset, url=url)
+    base, described = open_project(folder, preset_name=preset, url=url)
+    with contextlib.closing(base):
+        yield base, described
 
 
 def _print_json(value: dict[str, Any]) -> None:
