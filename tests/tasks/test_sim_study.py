@@ -29,7 +29,7 @@ SMALL = SimStudyConfig(
     test_prompts=12,
     sampling=Sampling(max_new_tokens=48),
     sft=SFTConfig(epochs=1, learning_rate=1e-4),
-    fitting=FittingConfig(epochs=1),
+    fitting=FittingConfig(method="linear", strengths=(0.1,), state_scales=(0.1,)),
     trainer=TrainerConfig(
         steps=2,
         value_warmup_steps=1,
