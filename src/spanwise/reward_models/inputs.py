@@ -30,7 +30,8 @@ class EncodedResponse:
     """One response as a reward model reads it.
 
     `pieces[density]` holds, for each of `segments[density]`, the first and last token of it in `ids`. The one piece of
-    density "sequence" runs to the closing token of the text, so that even an empty response has one.
+    density "sequence" runs to the closing token of the text, so that even an empty response has one. Of
+    density "token" it has an empty span at the end of the response, and no piece where the response was cut off.
     `features[density]` holds a row of counted features for each segment, where the model takes any.
     """
 
@@ -105,6 +106,8 @@ class InputEncoder:
             if density == "sequence":
                 segments[density] = (Span(0, len(response)),)
                 pieces[density] = ((tokens.first_after(item.start), len(tokens.ids) - 1),)
+            elif density == "token":
+                segments[density], pieces[density] = tokens.one_by_one(item)
             else:
                 segments[density] = get_segmenter(density)(response) if response.strip() else ()
                 pieces[density] = tuple(tokens.piece(item.place(span), item.text) for span in segments[density])
@@ -149,6 +152,10 @@ class _Input:
         start = max(self.start, span.start + self._shift)
         return Span(start, max(start, min(len(self.text), span.end + self._shift)))
 
+    def back(self, span: Span) -> Span:
+        """Which characters of the response the part of `span` (of the text) that lies in it wrote."""
+        return Span(max(self.start, span.start) - self._shift, span.end - self._shift)
+
 
 class _Tokens:
     """Token ids of an input, and the characters of each token that reaches into the response."""
@@ -171,6 +178,15 @@ class _Tokens:
             start += 1
         last = self._places[last_token(span, self._spans, text=text)]
         return min(self.first_after(start), last), last
+
+    def one_by_one(self, item: _Input) -> tuple[tuple[Span, ...], tuple[tuple[int, int], ...]]:
+        """Each token of the response with its characters, then the closing one, which no truncated response has."""
+        spans, places = [item.back(span) for span in self._spans], list(self._places)
+        closing = len(self.ids) - 1
+        if closing not in places[-1:] and not item.sample.truncated:
+            end = len(item.sample.response)
+            spans, places = [*spans, Span(end, end)], [*places, closing]
+        return tuple(spans), tuple((place, place) for place in places)
 
 
 def _features(sample: Sample, segments: Mapping[Density, Sequence[Span]]) -> dict[Density, Float[np.ndarray, "n f"]]:
