@@ -20,14 +20,15 @@ from spanwise.reward_models.model import SpanRewardModel, device_of, encoder_of,
 from spanwise.reward_models.packing import collate
 from spanwise.scores import Density, Sample, SegmentScore, SegmentScores, Unscored
 
-_Key = tuple[str, str, tuple[Passage, ...]]
+_Key = tuple[str, str, tuple[Passage, ...], bool]
 
 
 class LearnedRewards:
     """A loaded reward model whose heads are reward sources that share each forward pass.
 
     A segment head scores 2 * P(right) - 1, from -1 to 1, or with `hard` its sign; a sequence head scores
-    (logit - mean) / std, with calibration and statistics from the checkpoint.
+    (logit - mean) / std, and so does a token head for each of the model's own tokens. Calibration and statistics are
+    from the checkpoint.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class LearnedRewards:
 
     def score_all(self, samples: Sequence[Sample]) -> list[dict[str, SegmentScores]]:
         """The scores of every head for each sample; those of the last call are remembered."""
-        keys = [(sample.prompt, sample.response, sample.passages) for sample in samples]
+        keys = [(sample.prompt, sample.response, sample.passages, sample.truncated) for sample in samples]
         unknown = {key: sample for key, sample in zip(keys, samples, strict=True) if key not in self._remembered}
         fresh = dict(zip(unknown, self._compute(list(unknown.values())), strict=True))
         self._remembered = {key: fresh[key] if key in fresh else self._remembered[key] for key in keys}
@@ -96,7 +97,7 @@ class LearnedRewards:
         return SegmentScores(tuple(SegmentScore(span, self._value(head, next(logits))) for span in spans))
 
     def _value(self, head: HeadSpec, logit: float) -> float:
-        if head.kind == "sequence":
+        if head.kind != "segment":
             return (logit - head.mean) / head.std
         value = float(2 * expit(head.slope * logit + head.offset) - 1)
         return value if not self.hard else (1.0 if value >= 0 else -1.0)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from spanwise.errors import ScoringError
 from spanwise.rewards.mixture import MixedScores, Mixture, MixtureConfig
-from spanwise.rewards.projection import Placement, place
+from spanwise.rewards.projection import Placement, place, place_tokens
 from spanwise.scores import RewardSource, Sample, SegmentScores
 from spanwise.text.spans import Span
 from spanwise.text.token_spans import TokenSpans
@@ -76,15 +76,12 @@ class RewardPipeline:
             for row, sample, spans, item in zip(rows, samples, tokens, mixed, strict=True):
                 share = item.shares[source.name]
                 values = share.values if spans else ()
-                place(
-                    row,
-                    share.spans[: len(values)],
-                    values,
-                    spans,
-                    text=sample.response,
-                    placement=self.placement,
-                    whole_response=source.density == "sequence",
-                )
+                parts, where = share.spans[: len(values)], self.placement
+                if source.density == "token":
+                    place_tokens(row, parts, values, spans, text=sample.response, placement=where)
+                    continue
+                whole = source.density == "sequence"
+                place(row, parts, values, spans, text=sample.response, placement=where, whole_response=whole)
         return torch.from_numpy(scores)
 
 

@@ -5,6 +5,7 @@ overwritten. Knows nothing of where scores come from, of weights (`mixture.py`) 
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Literal
 
@@ -75,6 +76,46 @@ def place(
     else:
         for segment, value in zip(segments, values, strict=True):
             scores[last_token(segment, token_spans, text=text)] += value
+
+
+def place_tokens(
+    scores: Float[np.ndarray, " t"],
+    segments: Sequence[Span],
+    values: Sequence[float],
+    token_spans: TokenSpans,
+    *,
+    text: str,
+    placement: Placement,
+) -> None:
+    """Adds to `scores` the rewards of another model's tokens: each goes to the tokens that wrote its characters.
+
+    Unlike in segments, blanks count, and the empty span at the end of the text is the closing token's. Of several
+    tokens the last gets all with placement `end`, otherwise they share as the placement says.
+    """
+    _check(segments, values, token_spans, text)
+    for segment, value in zip(segments, values, strict=True):
+        written = _touched(segment, token_spans)
+        if not written:
+            ends = not len(segment) and segment.end == len(text)
+            scores[len(token_spans) - 1 if ends else last_token(segment, token_spans, text=text)] += value
+        elif placement == "end":
+            scores[next(iter(written))] += value
+        else:
+            parts = dict.fromkeys(written, 1) if placement == "every" else written
+            for token, part in parts.items():
+                scores[token] += value * part / sum(parts.values())
+
+
+def _touched(segment: Span, token_spans: TokenSpans) -> dict[int, int]:
+    """How many characters of the segment each token wrote, the last token first."""
+    touched: dict[int, int] = {}
+    for token in range(bisect_left(token_spans.starts, segment.end) - 1, -1, -1):
+        span = token_spans[token]
+        if len(span) and span.end <= segment.start:
+            break
+        if overlap := span.overlap(segment):
+            touched[token] = overlap
+    return touched
 
 
 def _shares(segment: Span, token_spans: TokenSpans, text: str, *, even: bool) -> dict[int, float]:
