@@ -44,8 +44,8 @@ def test_each_token_of_the_response_has_its_characters_and_one_closing_token_fol
 def test_a_substitution_marks_one_token_on_each_side():
     pair = edit_pair("the house was red .", "the house was blue .")
     (found,), left_out = examples(pair)
-    changed = [word for word, flag in zip(words(found.original, pair.original), found.edit.original_changed) if flag]  # noqa: B905
-    assert changed == ["red"]
+    flagged = zip(words(found.original, pair.original), found.edit.original_changed, strict=True)
+    assert [word for word, changed in flagged if changed] == ["red"]
     assert found.edit.edited_changed.tolist() == found.edit.original_changed.tolist()
     assert found.edit.unchanged_pairs.tolist() == [[at, at] for at in (0, 1, 2, 4, 5)]
     assert left_out == {}

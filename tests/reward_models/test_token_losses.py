@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spanwise.reward_models.token_config import TokenLossConfig
@@ -33,8 +33,8 @@ def pairs(*places):
     return torch.tensor([(0, *place) for place in places], dtype=torch.long).reshape(-1, 3)
 
 
-def loss_of(original, edited, unchanged=(), **settings):
-    return token_pair_loss(original, edited, pairs(*unchanged), TokenLossConfig(**{**PLAIN, **settings}))
+def loss_of(original, edited, unchanged=(), **fields):
+    return token_pair_loss(original, edited, pairs(*unchanged), TokenLossConfig(**{**PLAIN, **fields}))
 
 
 SUBSTITUTION = (side([0.1, -0.4, 0.2, 0.0], {1}), side([0.1, 0.6, 0.2, 0.0], {1}))
@@ -101,8 +101,8 @@ def test_dividing_by_the_changed_tokens_ignores_how_long_the_response_is():
 
 
 def test_consistency_and_neutrality_are_means_over_the_tokens_that_stay():
-    settings = {"name": "edited+consistency", "consistency": 2.0, "neutral": 3.0}
-    found = loss_of(*DRIFT, unchanged=[(0, 0), (2, 2), (3, 3)], **settings)
+    fields = {"name": "edited+consistency", "consistency": 2.0, "neutral": 3.0}
+    found = loss_of(*DRIFT, unchanged=[(0, 0), (2, 2), (3, 3)], **fields)
     consistency = (0.0 + 0.01 + 0.01) / 3
     neutral = (0.01 + 0.01 + 0.04 + 0.09 + 0.01 + 0.0) / 6
     assert found.consistency.item() == pytest.approx(consistency, abs=1e-6)
@@ -130,6 +130,7 @@ def test_no_pairs_teach_nothing():
     assert loss_of(empty, empty).loss.item() == 0.0
 
 
+@settings(deadline=None)
 @given(
     original=st.lists(st.floats(-3, 3, width=32), min_size=1, max_size=6),
     edited=st.lists(st.floats(-3, 3, width=32), min_size=1, max_size=6),

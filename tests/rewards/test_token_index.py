@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_tokenizers import FAMILIES
 
@@ -71,6 +71,7 @@ def test_one_token_of_the_judge_may_be_several_of_the_policy():
     assert paid(judge, 0, text, policy, "every").tolist() == [0.5, 0.5, 0.0]
 
 
+@settings(deadline=None)
 @given(
     judge=st.sets(st.integers(1, 9), max_size=6),
     policy=st.sets(st.integers(1, 9), max_size=6),

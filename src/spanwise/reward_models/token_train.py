@@ -110,7 +110,9 @@ def train_token_model(
     standardize(model, _reference(reference, judge, encoder), batch_size=size, pad_id=pad_id)
     if folder is not None:
         save_reward_model(folder.checkpoint("best"), model, tokenizer)
-        folder.save_results({"reward_models": {config.name: {"metrics": metrics}}, "left_out": left_out})
+        folder.save_results(
+            {"reward_models": {config.name: {"density": "token", "metrics": metrics}}, "left_out": left_out}
+        )
     return TokenRewardRun(model, tokenizer, metrics, left_out)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from spanwise.scores import Density, RewardSource, Sample, SegmentScore, SegmentScores, Unscored
-from spanwise.text.segments import Segmenter, get_segmenter
+from spanwise.text.segments import get_segmenter
 from spanwise.text.spans import Span
 
 Pooling = Literal["mean", "sum", "min"]
@@ -59,7 +59,9 @@ class PooledSource:
         ]
 
 
-def pool_scores(scores: SegmentScores, text: str, segmenter: Segmenter, pooling: Pooling = "mean") -> SegmentScores:
+def pool_scores(
+    scores: SegmentScores, text: str, segmenter: Callable[[str], tuple[Span, ...]], pooling: Pooling = "mean"
+) -> SegmentScores:
     """The scores of tokens pooled by segment; a token belongs where its first character that is no blank lies.
 
     The closing token belongs to the last segment. A segment with an unscored token, or without one, is unscored.
