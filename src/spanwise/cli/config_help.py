@@ -31,15 +31,15 @@ def describe_config(model: type[BaseModel]) -> str:
     return "\n\n".join([head, *(_row(*row) for row in _all_rows(model))])
 
 
-def config_command(reference: str) -> type[TyperCommand]:
-    """A command class whose --help ends with the fields of the config at `reference` ("package.module:Class").
+def config_command(*references: str) -> type[TyperCommand]:
+    """A command class whose --help ends with the fields of the configs at `references` ("package.module:Class").
 
     Use it as `@app.command(cls=config_command("spanwise.rl.config:RLConfig"))`.
     """
 
     class ConfigCommand(TyperCommand):
         def format_help(self, ctx: Any, formatter: Any) -> None:
-            self.epilog = describe_config(_load(reference))
+            self.epilog = "\n\n".join(describe_config(_load(reference)) for reference in references)
             super().format_help(ctx, formatter)
 
     return ConfigCommand

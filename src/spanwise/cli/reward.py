@@ -1,12 +1,13 @@
-"""`spanwise reward train` and `spanwise reward evaluate`: reward models from feedback files."""
+"""`spanwise reward train`, `evaluate` and `score`: reward models from feedback files, and what they say."""
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
+from spanwise.cli.reward_token import evaluate_tokens, score_file, train_tokens
 from spanwise.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,11 +19,18 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Train reward models on feedback, and measure them.", no_args_is_help=True)
 
 _CONFIG = "spanwise.reward_models.config:RewardModelConfig"
+_TOKEN_CONFIG = "spanwise.reward_models.token_config:TokenRewardConfig"
 
 
-@app.command(cls=config_command(_CONFIG))
+@app.command(cls=config_command(_CONFIG, _TOKEN_CONFIG))
 def train(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = False) -> None:
-    """Train a reward model on marked spans, missing information and preferences, and calibrate it."""
+    """Train a reward model on marked spans, missing information and preferences, and calibrate it.
+
+    With `kind: token` it gives one reward per token and learns from edit pairs, marked spans and word tags.
+    """
+    if _judges_tokens(config, overrides):
+        train_tokens(config, overrides or [], as_json=as_json)
+        return
     from spanwise.reward_models.config import RewardModelConfig
 
     settings = RewardModelConfig.load(config, overrides or [])
@@ -32,9 +40,15 @@ def train(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = 
     _print(result.heads, result.left_out, settings.run_dir / "checkpoints" / "best", as_json=as_json)
 
 
-@app.command(cls=config_command(_CONFIG))
+@app.command(cls=config_command(_CONFIG, _TOKEN_CONFIG))
 def evaluate(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = False) -> None:
-    """Measure a reward model on the feedback files in `test`, beside the trivial answers it must beat."""
+    """Measure a reward model on the feedback files in `test`, beside the trivial answers it must beat.
+
+    With `kind: token`: on the edit pairs in `heldout`.
+    """
+    if _judges_tokens(config, overrides):
+        evaluate_tokens(config, overrides or [], as_json=as_json)
+        return
     from spanwise.reward_models.checkpoint import load_reward_model
     from spanwise.reward_models.config import RewardModelConfig
     from spanwise.reward_models.train import evaluate_reward_model
@@ -43,8 +57,31 @@ def evaluate(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson
     records = _records(settings.test, field="test")
     checkpoint = settings.checkpoint or settings.run_dir / "checkpoints" / "best"
     model, tokenizer = load_reward_model(checkpoint)
+    if any(head.kind == "token" for head in model.config.head_specs):
+        raise ConfigError(f"{checkpoint}: judges tokens; put kind: token into the config.")
     heads, left_out = evaluate_reward_model(settings, model, tokenizer, records)
     _print(heads, left_out, checkpoint, as_json=as_json)
+
+
+@app.command()
+def score(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Folder of a reward model.")],
+    responses: Annotated[
+        Path, typer.Argument(metavar="RESPONSES.jsonl", help="Lines with prompt, response and perhaps passages.")
+    ],
+    head: Annotated[str, typer.Option(help="The head to ask; empty asks all.")] = "",
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.")] = "auto",
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Print a reward model's scores of responses: one per token or segment, in colours or as JSON lines."""
+    score_file(checkpoint, responses, head=head, device=device, as_json=as_json)
+
+
+def _judges_tokens(config: Path, overrides: list[str] | None) -> bool:
+    from spanwise.reward_models.token_config import RewardKind
+
+    return RewardKind.load(config, overrides or []).kind == "token"
 
 
 def _train(settings: "RewardModelConfig") -> "RewardModelRun":

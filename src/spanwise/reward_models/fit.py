@@ -11,7 +11,7 @@ from rich.progress import Progress
 from torch import Tensor, nn
 from transformers import get_linear_schedule_with_warmup
 
-from spanwise.reward_models.config import RewardModelConfig
+from spanwise.reward_models.config import FittingConfig, RewardModelConfig
 from spanwise.reward_models.evaluate import collect_outputs, evaluate_outputs, selection_score
 from spanwise.reward_models.examples import Example, TrainingBatch, bucketed, make_batch
 from spanwise.reward_models.losses import pair_loss, segment_loss
@@ -90,16 +90,7 @@ class Fit:
         return found
 
     def _optimizer(self) -> torch.optim.AdamW:
-        fitting = self.config.fitting
-        units = [self.model.heads, *([self.model.feature_heads] if self.model.feature_heads is not None else [])]
-        heads = [p for unit in units for p in unit.parameters()] + [self.order_offset] * self.config.position_offset
-        body = list(self.model.backbone.parameters())
-        groups = [
-            {"params": [p for p in body if p.ndim > 1], "lr": fitting.lr, "weight_decay": fitting.weight_decay},
-            {"params": [p for p in body if p.ndim <= 1], "lr": fitting.lr, "weight_decay": 0.0},
-            {"params": heads, "lr": fitting.head_lr, "weight_decay": 0.0},
-        ]
-        return torch.optim.AdamW(groups)
+        return adamw(self.model, self.config.fitting, [self.order_offset] * self.config.position_offset)
 
     def _judge(self, step: int, judge: Sequence[Example]) -> float:
         outputs = collect_outputs(self.model, judge, batch_size=self.config.fitting.batch_size, pad_id=self.pad_id)
@@ -115,3 +106,16 @@ class Fit:
 
     def _weights(self) -> dict[str, Tensor]:
         return {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
+
+
+def adamw(model: SpanRewardModel, fitting: FittingConfig, more: Sequence[nn.Parameter] = ()) -> torch.optim.AdamW:
+    """The optimiser of backbone, heads and `more`, which learns at the heads' rate."""
+    units = [model.heads, *([model.feature_heads] if model.feature_heads is not None else [])]
+    heads = [p for unit in units for p in unit.parameters()] + list(more)
+    body = list(model.backbone.parameters())
+    groups = [
+        {"params": [p for p in body if p.ndim > 1], "lr": fitting.lr, "weight_decay": fitting.weight_decay},
+        {"params": [p for p in body if p.ndim <= 1], "lr": fitting.lr, "weight_decay": 0.0},
+        {"params": heads, "lr": fitting.head_lr, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups)

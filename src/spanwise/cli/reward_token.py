@@ -1,0 +1,159 @@
+"""The half of `spanwise reward` that is about rewards of tokens: training, measuring, and showing them."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from spanwise.errors import ConfigError
+
+if TYPE_CHECKING:
+    from spanwise.reward_models.token_config import TokenRewardConfig
+    from spanwise.reward_models.token_train import TokenRewardRun
+    from spanwise.scores import Sample
+
+
+def train_tokens(config: Path, overrides: list[str], *, as_json: bool) -> None:
+    """Trains the model that a config with `kind: token` describes, and says what it reached."""
+    from spanwise.reward_models.token_config import TokenRewardConfig
+
+    settings = TokenRewardConfig.load(config, overrides)
+    if (settings.run_dir / "metrics.jsonl").exists():
+        raise ConfigError(f"{settings.run_dir}: holds a run already; choose another run_dir or remove it.")
+    result = _train(settings)
+    _print(settings.run_dir / "checkpoints" / "best", result.metrics, result.left_out, as_json=as_json)
+
+
+def evaluate_tokens(config: Path, overrides: list[str], *, as_json: bool) -> None:
+    """Measures a token-level reward model on the edit pairs in `heldout`."""
+    from spanwise.reward_models.checkpoint import load_reward_model
+    from spanwise.reward_models.model import encoder_of, pad_id_of
+    from spanwise.reward_models.token_config import TokenRewardConfig
+    from spanwise.reward_models.token_evaluate import collect_rewards, token_metrics
+    from spanwise.reward_models.token_train import TokenData, prepare
+
+    settings = TokenRewardConfig.load(config, overrides)
+    if not settings.heldout:
+        raise ConfigError("heldout names no file; give edit pairs, for example heldout=[pairs.jsonl].")
+    checkpoint = settings.checkpoint or settings.run_dir / "checkpoints" / "best"
+    model, tokenizer = load_reward_model(checkpoint)
+    if [head.kind for head in model.config.head_specs] != ["token"]:
+        raise ConfigError(f"{checkpoint}: judges segments, not tokens; leave kind out of the config.")
+    data = TokenData(edits=_pairs(settings.heldout))
+    examples, left_out = prepare(settings, data, encoder_of(model, tokenizer))
+    size = settings.fitting.batch_size
+    metrics = token_metrics(collect_rewards(model, examples, batch_size=size, pad_id=pad_id_of(tokenizer)))
+    _print(checkpoint, metrics, left_out, as_json=as_json)
+
+
+def score_file(checkpoint: Path, path: Path, *, head: str, device: str, as_json: bool) -> None:
+    """Prints what each head (or `head`) of a reward model says about the responses of a JSONL file."""
+    from spanwise.rewards.learned import load_sources
+
+    samples = _samples(path)
+    sources = load_sources(checkpoint, heads=[head] if head else [], device=device)
+    scored = {source.name: source.score(samples) for source in sources}
+    for place, sample in enumerate(samples):
+        by_source = {name: scores[place] for name, scores in scored.items()}
+        if as_json:
+            plain = {name: _plain(scores, sample) for name, scores in by_source.items()}
+            typer.echo(json.dumps({"prompt": sample.prompt, "scores": plain}, ensure_ascii=False))
+        else:
+            for name, scores in by_source.items():
+                _show(name, scores, sample)
+
+
+def _train(settings: "TokenRewardConfig") -> "TokenRewardRun":
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from spanwise.feedback.jsonl import load_or_raise
+    from spanwise.feedback.schema import FeedbackRecord
+    from spanwise.reward_models.token_train import TokenData, train_token_model
+    from spanwise.tracking import RunFolder
+
+    if not (settings.edits or settings.spans or settings.tags):
+        raise ConfigError("edits, spans and tags name no file; give at least one, for example edits=[pairs.jsonl].")
+    marked = [record for path in settings.spans for record in load_or_raise(path, FeedbackRecord)]
+    data = TokenData(_pairs(settings.edits), marked, _pairs(settings.tags))
+    console = Console(stderr=True)
+    with Progress(*Progress.get_default_columns(), console=console, disable=not console.is_terminal) as progress:
+        return train_token_model(
+            settings,
+            data,
+            heldout=TokenData(edits=_pairs(settings.heldout)) if settings.heldout else None,
+            reference=[record for path in settings.reference for record in load_or_raise(path, FeedbackRecord)],
+            folder=RunFolder(settings.run_dir),
+            progress=progress,
+        )
+
+
+def _pairs(paths: tuple[Path, ...]) -> list[Any]:
+    from spanwise.feedback.edits import EditPair
+    from spanwise.feedback.jsonl import load_or_raise
+
+    return [pair for path in paths for pair in load_or_raise(path, EditPair)]
+
+
+def _print(checkpoint: Path, metrics: dict[str, float], left_out: dict[str, int], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({"checkpoint": str(checkpoint), "metrics": metrics, "left_out": left_out}, indent=2))
+        return
+    for name, value in metrics.items():
+        typer.echo(f"{name}: {value:.3f}" if isinstance(value, float) else f"{name}: {value}")
+    for reason, count in left_out.items():
+        typer.echo(f"left out  {reason}: {count}")
+    typer.echo(f"The reward model is {checkpoint}.")
+
+
+def _samples(path: Path) -> "list[Sample]":
+    from spanwise.feedback.jsonl import load_or_raise
+    from spanwise.reward_models.token_config import ResponseRecord
+    from spanwise.scores import Sample
+
+    records = load_or_raise(path, ResponseRecord)
+    return [Sample(one.prompt, one.response, one.passages, truncated=one.truncated) for one in records]
+
+
+def _plain(scores: Any, sample: "Sample") -> Any:
+    from spanwise.scores import Unscored
+
+    if scores.missing is not None:
+        return {"unscored": scores.missing.reason}
+    return [
+        {
+            "start": score.span.start,
+            "end": score.span.end,
+            "text": score.span.of(sample.response),
+            **({"unscored": score.value.reason} if isinstance(score.value, Unscored) else {"value": score.value}),
+        }
+        for score in scores.scores
+    ]
+
+
+def _show(name: str, scores: Any, sample: "Sample") -> None:
+    """One response in colours: red below 0, green above, the stronger the further; white text has no score."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from spanwise.scores import Unscored
+
+    if scores.missing is not None:
+        Console().print(Text(f"{name}: not scored, {scores.missing.reason}"))
+        return
+    text = Text(sample.response)
+    ending: list[str] = []
+    for score in scores.scores:
+        if isinstance(score.value, Unscored):
+            continue
+        if not len(score.span):
+            ending.append(f" [end {score.value:+.2f}]")
+        else:
+            text.stylize(_colour(score.value), score.span.start, score.span.end)
+    Console(soft_wrap=True).print(Text(f"{name}: ").append(text).append("".join(ending), style="dim"))
+
+
+def _colour(value: float) -> str:
+    strength = round(60 + 140 * min(1.0, abs(value) / 2))
+    return f"white on rgb({strength},0,0)" if value < 0 else f"white on rgb(0,{strength},0)"
