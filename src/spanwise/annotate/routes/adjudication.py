@@ -3,8 +3,8 @@
 from typing import Annotated, Any
 
 from pydantic import Field
-from spanwise.annotate.adjudicate import AdjudicationPage, Verdict, adjudicate, adjudication_queue, lanes
 
+from spanwise.annotate.adjudicate import AdjudicationPage, Verdict, adjudicate, adjudication_queue, lanes
 from spanwise.annotate.items import get_item
 from spanwise.annotate.submit import Receipt
 from spanwise.annotate.web import Call, Endpoint, Page
