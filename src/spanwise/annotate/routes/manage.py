@@ -63,7 +63,8 @@ def show_item(call: Call) -> Page:
 
 
 def _items(call: Call) -> ItemPage:
-    state = next((one for one in STATES if str(one) == call.query("state")), None)
+    known: dict[str, ItemState] = {one: one for one in STATES}
+    state = known.get(call.query("state"))
     offset, query = call.number("offset", 0), call.query("q")[:200]
     return list_items(call.database, call.project, state=state, query=query, offset=offset, limit=PAGE_SIZE)
 
