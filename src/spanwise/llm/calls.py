@@ -37,14 +37,30 @@ class Usage:
         self.output_tokens += reply.output_tokens
 
 
+class RateLimit:
+    """Spaces calls evenly: at most `per_minute` of them; None does not wait. Used from several threads at once."""
+
+    def __init__(self, per_minute: float | None) -> None:
+        self._gap = 60.0 / per_minute if per_minute else 0.0
+        self._lock, self._next = threading.Lock(), 0.0
+
+    def wait(self) -> None:
+        """Returns when the next call may go out."""
+        with self._lock:
+            now = time.monotonic()
+            start = max(now, self._next)
+            self._next = start + self._gap
+        if start > now:
+            time.sleep(start - now)
+
+
 class Caller:
     """Asks through the book: a request that was answered before costs nothing. Used from several threads at once."""
 
     def __init__(self, client: ChatClient, book: ReplyBook, config: EndpointConfig) -> None:
         self._client, self._book = client, book
         self._lock = threading.Lock()
-        self._pause = 60.0 / config.requests_per_minute if config.requests_per_minute else 0.0
-        self._next = 0.0
+        self._limit = RateLimit(config.requests_per_minute)
         self.usage = Usage()
 
     def ask(self, request: ChatRequest) -> ChatReply:
@@ -65,7 +81,7 @@ class Caller:
         return reply
 
     def _ask(self, request: ChatRequest) -> tuple[ChatReply, str | None]:
-        self._wait_for_turn()
+        self._limit.wait()
         with self._lock:
             self.usage.asked += 1
         try:
@@ -79,15 +95,6 @@ class Caller:
         reply = replace(reply, received=datetime.now(UTC).isoformat(timespec="seconds"))
         self._book.add(request, reply, refusal)
         return reply, refusal
-
-    def _wait_for_turn(self) -> None:
-        if not self._pause:
-            return
-        with self._lock:
-            now = time.monotonic()
-            turn = max(now, self._next)
-            self._next = turn + self._pause
-        time.sleep(turn - now)
 
 
 def in_parallel(work: Callable[[T], R], items: Sequence[T], *, workers: int) -> Iterator[tuple[int, R]]:

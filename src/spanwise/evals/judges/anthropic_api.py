@@ -10,8 +10,8 @@ from spanwise.evals.judges.base import Case, Reply, Usage, fingerprint
 from spanwise.evals.judges.config import JudgeConfig
 from spanwise.evals.judges.openai_api import api_key
 from spanwise.evals.judges.prompt import JudgePrompt
-from spanwise.evals.judges.requests import RateLimit, ask_all
 from spanwise.evals.judges.verdicts import share_of_text
+from spanwise.llm.calls import RateLimit, in_parallel
 from spanwise.scores import Unscored
 
 HOPELESS = (anthropic.AuthenticationError, anthropic.PermissionDeniedError, anthropic.NotFoundError)
@@ -37,10 +37,11 @@ class AnthropicJudge:
             timeout=self._config.timeout,
             max_retries=self._config.retries,
         ) as client:
-            ask = partial(self._ask, client)
-            yield from ask_all(ask, cases, concurrency=self._config.concurrency, limit=limit)
+            ask = partial(self._ask, client, limit)
+            yield from in_parallel(ask, cases, workers=self._config.concurrency)
 
-    def _ask(self, client: anthropic.Anthropic, case: Case) -> Reply:
+    def _ask(self, client: anthropic.Anthropic, limit: RateLimit, case: Case) -> Reply:
+        limit.wait()
         try:
             found = client.messages.create(
                 model=self._config.model,

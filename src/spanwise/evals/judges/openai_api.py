@@ -14,9 +14,9 @@ from spanwise.errors import ConfigError
 from spanwise.evals.judges.base import Case, Reply, Usage, fingerprint
 from spanwise.evals.judges.config import JudgeConfig
 from spanwise.evals.judges.prompt import JudgePrompt
-from spanwise.evals.judges.requests import RateLimit, ask_all
 from spanwise.evals.judges.verdicts import LABELS, share_of_label, share_of_logprobs, share_of_text
 from spanwise.evals.pairwise import Share
+from spanwise.llm.calls import RateLimit, in_parallel
 from spanwise.scores import Unscored
 
 TOP_LOGPROBS = 5
@@ -46,10 +46,11 @@ class OpenAIJudge:
             timeout=self._config.timeout,
             max_retries=self._config.retries,
         ) as client:
-            ask = partial(self._ask, client)
-            yield from ask_all(ask, cases, concurrency=self._config.concurrency, limit=limit)
+            ask = partial(self._ask, client, limit)
+            yield from in_parallel(ask, cases, workers=self._config.concurrency)
 
-    def _ask(self, client: openai.OpenAI, case: Case) -> Reply:
+    def _ask(self, client: openai.OpenAI, limit: RateLimit, case: Case) -> Reply:
+        limit.wait()
         label = self._config.method == "label"
         try:
             found = client.chat.completions.create(
