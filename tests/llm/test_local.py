@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 from doubles import tiny_llama
 
@@ -12,6 +14,7 @@ TEMPLATE = "{% for turn in messages %}{{ turn.role }}: {{ turn.content }} {% end
 @pytest.fixture
 def folder(tmp_path):
     model, tokenizer = tiny_llama()
+    tokenizer = copy.deepcopy(tokenizer)  # the double is shared by all tests
     tokenizer.chat_template = TEMPLATE
     model.save_pretrained(tmp_path / "chat")
     tokenizer.save_pretrained(tmp_path / "chat")
