@@ -14,6 +14,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 PAD, BOS, EOS, UNKNOWN = range(4)
+_SPECIAL = ["<pad>", "<s>", "</s>", "<unk>"]
 NATURAL_SHARE = 0.4
 _LEVEL = 0.5
 """Value of the one coordinate of all embeddings through which the end's probability is set."""
@@ -53,19 +54,20 @@ class Shape:
 
 
 def make_tokenizer(shape: Shape) -> PreTrainedTokenizerFast:
-    """One word per id."""
-    words = Tokenizer(models.WordLevel({f"t{i}": i for i in range(shape.vocabulary)}, unk_token=f"t{UNKNOWN}"))
-    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    """One word per id. The names of special tokens are in no word, because they are found inside of words, too."""
+    names = _SPECIAL + [f"t{i}" for i in range(len(_SPECIAL), shape.vocabulary)]
+    words = Tokenizer(models.WordLevel({name: i for i, name in enumerate(names)}, unk_token=names[UNKNOWN]))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     return PreTrainedTokenizerFast(
-        tokenizer_object=words, pad_token=f"t{PAD}", bos_token=f"t{BOS}", eos_token=f"t{EOS}", unk_token=f"t{UNKNOWN}",
-        padding_side="left",
+        tokenizer_object=words, pad_token=names[PAD], bos_token=names[BOS], eos_token=names[EOS],
+        unk_token=names[UNKNOWN], padding_side="left",
     )  # fmt: skip
 
 
 def make_prompts(shape: Shape) -> list[list[int]]:
     """512 prompts of random ids."""
     generator = torch.Generator().manual_seed(1)
-    least = shape.prompt_tokens if shape.lengths == "full" else max(1, shape.prompt_tokens // 4)
+    least = shape.prompt_tokens if shape.lengths == "full" else max(8, shape.prompt_tokens // 4)
     lengths = torch.randint(least, shape.prompt_tokens + 1, (512,), generator=generator).tolist()
     return [torch.randint(4, shape.vocabulary, (n,), generator=generator).tolist() for n in lengths]
 

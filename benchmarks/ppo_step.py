@@ -4,8 +4,8 @@
 
 A random Llama of 15 million parameters, 64 prompts of 128 tokens, 128 new tokens, 4 epochs of one minibatch in
 micro-batches of 16 (`ppo_shape.py`; other sizes by options). Each side runs in a process of its own, one after the
-other; the first step warms up, the median of the others counts. The peer's environment is made under runs/peers on
-first use.
+other; the first step warms up, the median of the others counts. The peer's environment is made on first use, in the
+user's cache folder ($XDG_CACHE_HOME or ~/.cache).
 """
 
 import argparse
@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.table import Table
 from transformers import LlamaForSequenceClassification, PreTrainedTokenizerBase
 
-from spanwise.feedback.prompts import PromptRecord
+from spanwise.feedback.prompts import PromptRecord, build_prompt
 from spanwise.models.policy import Policy
 from spanwise.rewards.mixture import MixtureConfig, SourceWeight
 from spanwise.rewards.pipeline import RewardPipeline
@@ -54,7 +54,7 @@ class RandomReward:
 
     def score(self, samples: Sequence[Sample]) -> list[SegmentScores]:
         """One score per response."""
-        texts = [f"{sample.prompt} {sample.response}" for sample in samples]
+        texts = [f"{build_prompt(sample.prompt)} {sample.response}" for sample in samples]
         with torch.inference_mode():
             batch = self._tokenizer(texts, return_tensors="pt", padding=True, return_token_type_ids=False)
             values = self._model(**batch).logits[:, 0].float().tolist()
@@ -64,12 +64,20 @@ class RandomReward:
         ]
 
 
+def prompt_records(shape: Shape, tokenizer: PreTrainedTokenizerBase) -> list[PromptRecord]:
+    """Prompts that are as long as the shape says with the words that `build_prompt` puts around them."""
+    around = len(tokenizer(build_prompt("t4")).input_ids) - 1
+    rows = make_prompts(shape)
+    return [
+        PromptRecord(id=str(i), prompt=" ".join(f"t{id_}" for id_ in row[around:] or row[:1]))
+        for i, row in enumerate(rows)
+    ]
+
+
 def make_trainer(shape: Shape, folder: Path) -> Trainer:
     """A trainer on the shape's models and prompts."""
     tokenizer = make_tokenizer(shape)
-    prompts = [
-        PromptRecord(id=str(i), prompt=" ".join(f"t{id_}" for id_ in row)) for i, row in enumerate(make_prompts(shape))
-    ]
+    prompts = prompt_records(shape, tokenizer)
     source = RandomReward(shape, tokenizer)
     config = TrainerConfig(
         steps=shape.steps,
@@ -96,11 +104,14 @@ def measure(shape: Shape) -> dict[str, Any]:
         trainer = make_trainer(shape, Path(folder))
         steps: list[dict[str, float]] = []
         for step in range(1, shape.steps + 1):
-            start = time.perf_counter()
-            steps.append(trainer.step(step) | {"seconds": time.perf_counter() - start})
+            start, busy = time.perf_counter(), time.process_time()
+            metrics = trainer.step(step)
+            took = {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - busy}
+            steps.append(metrics | took)
     phases = ("rollout", "text", "score", "reference", "update")
     return {
         "seconds": [step["seconds"] for step in steps],
+        "cpu_seconds": [step["cpu_seconds"] for step in steps],
         "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
         "phases": {name: statistics.median(step[f"time/{name}_s"] for step in steps[1:]) for name in phases},
         "tokens_per_response": statistics.fmean(step["response/length"] for step in steps),
@@ -117,10 +128,11 @@ def in_process(program: Sequence[str]) -> dict[str, Any]:
 
 def peer_python(peer: str) -> str:
     """The interpreter of the peer's environment, which is made if it is not there."""
-    folder = HERE.parent / "runs" / "peers" / PEERS[peer][1][0]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = cache / "spanwise" / "peers" / PEERS[peer][1][0]
     python = folder / "bin" / "python"
     if not (folder / "complete").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
         subprocess.run([str(python), "-m", "pip", "install", "--quiet", *PEERS[peer][1]], check=True)
         (folder / "complete").touch()
     return str(python)
@@ -134,6 +146,7 @@ def results(shape: Shape, peer: str | None) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "ours_s": statistics.median(ours["seconds"][1:]),
+        "ours_cpu_s": statistics.median(ours["cpu_seconds"][1:]),
         "ours_peak_gb": ours["peak_gb"],
         "phases": ours["phases"],
         "tokens_per_response": ours["tokens_per_response"],
@@ -144,6 +157,7 @@ def results(shape: Shape, peer: str | None) -> dict[str, Any]:
         found |= {
             "peer": PEERS[peer][1][0],
             "peer_s": seconds,
+            "peer_cpu_s": statistics.median(theirs["cpu_seconds"][1:]),
             "peer_peak_gb": theirs["peak_gb"],
             "ratio": seconds / found["ours_s"],
         }

@@ -25,13 +25,17 @@ from trl.experimental.ppo import PPOConfig, PPOTrainer
 
 
 class Clock(TrainerCallback):
-    """When each step ended."""
+    """When each step ended, in seconds of the clock and of the processor."""
 
     def __init__(self) -> None:
-        self.ends: list[float] = []
+        self.ends: list[tuple[float, float]] = []
 
     def on_step_end(self, *_args: object, **_options: object) -> None:
-        self.ends.append(time.perf_counter())
+        self.ends.append(now())
+
+
+def now() -> tuple[float, float]:
+    return time.perf_counter(), time.process_time()
 
 
 def main() -> None:
@@ -68,11 +72,12 @@ def main() -> None:
         )  # fmt: skip
         clock = Clock()
         trainer.add_callback(clock)
-        start = time.perf_counter()
+        start = now()
         trainer.train()
-    seconds = [end - begin for begin, end in zip([start, *clock.ends], clock.ends, strict=False)]
+    spans = list(zip([start, *clock.ends], clock.ends, strict=False))
+    seconds, cpu_seconds = ([end[i] - begin[i] for begin, end in spans] for i in (0, 1))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(json.dumps({"seconds": seconds, "peak_gb": peak}))
+    print(json.dumps({"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_gb": peak}))
 
 
 if __name__ == "__main__":
