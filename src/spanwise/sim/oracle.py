@@ -90,7 +90,11 @@ def minimal_edit(response: str, truth: Truth, *, truncated: bool = False) -> str
 
     Bad clauses go, wrong values are replaced, missing facts follow at the end.
     """
-    judgement = judge(response, truth, truncated=truncated)
+    return mend(response, judge(response, truth, truncated=truncated), truth)
+
+
+def mend(response: str, judgement: Judgement, truth: Truth) -> str:
+    """The response without the errors of `judgement`, true or not: what whoever sees these errors makes of it."""
     sentences: dict[int, list[Finding]] = {}
     for finding in judgement.findings:
         sentences.setdefault(finding.clause.sentence, []).append(finding)
