@@ -97,6 +97,8 @@ class TokenRewardConfig(Config):
     """Weight of the loss on labelled tokens beside that on pairs."""
     use_passages: bool = True
     """Whether the backbone reads the passages."""
+    layers: int | None = Field(default=None, ge=1)
+    """Keep only so many of the backbone's layers, the first ones; empty = all."""
     max_length: int | None = Field(default=None, ge=8)
     """Longest input in tokens; empty = the window of the backbone. Passages are cut to fit, responses never."""
     fitting: FittingConfig = FittingConfig()

@@ -8,12 +8,13 @@ import copy
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 import torch
 from rich.progress import Progress
 from torch import nn
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from spanwise.errors import DataError
 from spanwise.feedback.edits import EditPair
@@ -22,6 +23,7 @@ from spanwise.reward_models.calibration import mean_and_deviation
 from spanwise.reward_models.checkpoint import load_backbone, save_reward_model, window_of
 from spanwise.reward_models.heads import HeadSpec
 from spanwise.reward_models.inputs import EncodedResponse, InputEncoder
+from spanwise.reward_models.layers import first_layers
 from spanwise.reward_models.model import SpanRewardModel, build_reward_model, device_of, encoder_of, pad_id_of
 from spanwise.reward_models.packing import collate
 from spanwise.reward_models.token_config import TokenRewardConfig
@@ -84,8 +86,10 @@ def train_token_model(
     """
     body, tokenizer = backbone if backbone is not None else load_backbone(config.backbone)
     window = window_of(body, tokenizer)
+    if backbone is not None:
+        body = copy.deepcopy(body)
     model = build_reward_model(
-        copy.deepcopy(body) if backbone is not None else body,
+        body if config.layers is None else first_layers(cast("PreTrainedModel", body.base_model), config.layers),
         (HeadSpec(config.name, "token", "token"),),
         use_passages=config.use_passages,
         window=min(window, config.max_length or window),
