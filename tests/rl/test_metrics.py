@@ -1,6 +1,7 @@
 """Logged figures against their documented formulas, worked by hand on three responses."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -40,7 +41,16 @@ def test_rewards_of_nothing_are_not_a_number():
 
 def test_responses_are_described_dropped_or_not():
     found = response_metrics(rollout([False, False, True]))
+    assert found.pop("response/repetition") == 0.0
     assert found == pytest.approx({"response/length": 2.0, "response/truncated": 1 / 3, "response/empty": 1 / 3})
+
+
+def test_repetition_counts_word_4_grams_that_were_there_before():
+    made = rollout([False, False, False])
+    # "a b c d e" five times has 22 4-grams, 5 of them new; the two others repeat nothing
+    samples = [Sample("q", "a b c d e " * 5), Sample("q", "a b c"), Sample("q", "a b c d e f")]
+    found = response_metrics(replace(made, samples=samples))
+    assert found["response/repetition"] == pytest.approx((1 - 5 / 22) / 3)
 
 
 def test_kl_and_values():

@@ -14,6 +14,7 @@ from spanwise.models.adapters import LoraConfig
 from spanwise.models.sampling import Sampling
 from spanwise.rewards.mixture import MixtureConfig
 from spanwise.rewards.projection import Placement
+from spanwise.rl.alarms import AlarmConfig
 from spanwise.rl.groups import Match
 from spanwise.rl.kl import KLEstimator
 from spanwise.rl.losses import LossAggregation
@@ -182,6 +183,7 @@ class TrainerConfig(Config):
     value_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=5e-5)
     evaluation: EvaluationConfig = EvaluationConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
+    alarms: AlarmConfig = AlarmConfig()
     compat: CompatConfig = CompatConfig()
 
     @model_validator(mode="after")

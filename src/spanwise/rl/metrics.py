@@ -29,6 +29,7 @@ def response_metrics(rollout: Rollout) -> dict[str, float]:
         "response/length": _mean(responses.lengths.float()),
         "response/truncated": _mean(responses.truncated.float()),
         "response/empty": _mean(torch.tensor([not sample.response for sample in rollout.samples]).float()),
+        "response/repetition": _mean(torch.tensor([_repeated(sample.response) for sample in rollout.samples])),
     }
 
 
@@ -53,6 +54,13 @@ def value_metrics(batch: TrainingBatch) -> dict[str, float]:
         "value/return": float(masked_mean(batch.returns, mask)),
         "value/explained_variance": float(1.0 - left / masked_variance(batch.returns, mask)),
     }
+
+
+def _repeated(text: str, n: int = 4) -> float:
+    """Share of the word n-grams of `text` that stood in it before; 0 for a text too short to have one."""
+    words = text.split()
+    grams = [tuple(words[place : place + n]) for place in range(len(words) - n + 1)]
+    return 1.0 - len(set(grams)) / len(grams) if grams else 0.0
 
 
 def _mean(x: Float[Tensor, " b"]) -> float:

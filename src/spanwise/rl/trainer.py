@@ -14,6 +14,7 @@ from spanwise.errors import ConfigError, DataError
 from spanwise.feedback.prompts import PromptRecord
 from spanwise.models.policy import Policy
 from spanwise.rewards.pipeline import RewardPipeline
+from spanwise.rl.alarms import Alarms
 from spanwise.rl.budget import Budget
 from spanwise.rl.config import TrainerConfig
 from spanwise.rl.evaluation import Evaluator
@@ -89,6 +90,7 @@ class Trainer:
             self.reference, self.value_model, sampling=config.sampling, kl=config.kl, budget=self.budget
         )
         self._evaluate = Evaluator(self._rollouts, self.reference, parts.heldout, config, budget=self.budget)
+        self._alarms = Alarms(config.alarms)
         self._states = StateStore(folder.checkpoint(""), keep=config.checkpoint.keep, say=self.progress.noted)
 
     def run(self, *, resume: bool = False) -> TrainingResult:
@@ -101,6 +103,7 @@ class Trainer:
         done, result = self._resumed() if resume and holds_run(self.folder.path) else self._begun()
         for step in range(done + 1, self.config.steps + 1):
             metrics = self.step(step)
+            metrics |= self._watched(step, metrics)
             self.progress.stepped(step, metrics)
             if step % self.config.evaluation.every == 0 or step == self.config.steps:
                 metrics |= self._evaluated(step)
@@ -133,6 +136,7 @@ class Trainer:
         if state.numbers["halved"]:
             self.budget.halve()
         self.folder.rewind(state.step)
+        self._alarms.recall(self.folder.path)
         self.progress.noted(f"goes on after step {state.step} of {self.config.steps}.")
         return state.step, _result_from_json(state.numbers["result"])
 
@@ -187,6 +191,12 @@ class Trainer:
             metrics |= self.updater.run(batch, step=step - 1, generator=shuffle, kl_coef=kl_coef)
         self.kl.update(metrics["kl/response"], len(batch))
         return metrics
+
+    def _watched(self, step: int, metrics: dict[str, float]) -> dict[str, float]:
+        figures, sentences = self._alarms.watch(metrics)
+        for sentence in sentences:
+            self.progress.noted(f"step {step}: {sentence}.")
+        return figures
 
     def _evaluated(self, step: int) -> dict[str, float]:
         start = time.perf_counter()
