@@ -30,10 +30,18 @@ class PromptRecord(Record):
     metadata: Json = Field(default_factory=dict)
     """What a task wants to keep beside the prompt; models never see it."""
 
+    verbatim: bool = Field(default=False, exclude_if=lambda value: not value)
+    """Whether a policy continues the prompt as it stands, instead of answering it as a question. Only written where
+    it is so."""
+
     @property
     def model_input(self) -> str:
         """The text that a policy reads."""
-        return build_prompt(self.prompt, self.passages if self.excerpt is None else self.excerpt)
+        return (
+            self.prompt
+            if self.verbatim
+            else build_prompt(self.prompt, self.passages if self.excerpt is None else self.excerpt)
+        )
 
 
 class DemonstrationRecord(PromptRecord):
