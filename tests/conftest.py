@@ -9,7 +9,14 @@ from jaxtyping import install_import_hook
 # Tensor shapes and types are checked at run time in tests only. (jaxtyping's own pytest option splits its value
 # wrongly as soon as the checker has arguments, hence the hook.)
 install_import_hook(
-    ["spanwise.models", "spanwise.reward_models", "spanwise.rewards", "spanwise.rl", "spanwise.sft"],
+    [
+        "spanwise.models",
+        "spanwise.preference_tuning",
+        "spanwise.reward_models",
+        "spanwise.rewards",
+        "spanwise.rl",
+        "spanwise.sft",
+    ],
     "beartype.beartype(conf=__import__('beartype').BeartypeConf(is_pep484_tower=True))",
 )
 

@@ -18,12 +18,12 @@ LAYERS = {
     "models": 4,
     "reward_models": 5,
     "rewards": 6,
-    "rl": 7, "sft": 7, "evals": 7,
+    "rl": 7, "sft": 7, "preference_tuning": 7, "evals": 7,
     "sim": 8,
     "tasks": 9,
     "cli": 10,
 }  # fmt: skip
-APART = ("rl", "sft", "evals")
+APART = ("rl", "sft", "preference_tuning", "evals")
 """Neighbours that never import each other."""
 ONLY_BELOW = dict.fromkeys(("annotate", "editors"), {name for name, layer in LAYERS.items() if layer < 3} | {"scores"})
 """Parts that may import these and nothing else of Spanwise."""

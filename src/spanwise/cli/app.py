@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from spanwise.cli import annotate, edits, evaluate, feedback, generate, report, reward, rl, sft, text
+from spanwise.cli import annotate, dpo, edits, evaluate, feedback, generate, report, reward, rl, sft, text
 from spanwise.cli.quickstart import quickstart
 from spanwise.errors import SpanwiseError
 
@@ -32,7 +32,7 @@ app.add_typer(edits.app, name="edits")
 app.add_typer(annotate.app, name="annotate")
 app.add_typer(reward.app, name="reward")
 app.add_typer(evaluate.app, name="evaluate")
-for group in (sft, rl, generate, report):
+for group in (sft, dpo, rl, generate, report):
     app.add_typer(group.app)
 
 

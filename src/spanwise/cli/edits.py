@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
+from spanwise.cli.edit_export import export
 from spanwise.cli.edit_view import print_edit, print_figures, print_validation
 from spanwise.cli.feedback_tables import print_problems
 from spanwise.errors import ConfigError, DataError
@@ -25,6 +26,7 @@ from spanwise.text.edits import UNITS, TextEdit, align_texts
 from spanwise.text.spans import Span, check_text, normalize_newlines
 
 app = typer.Typer(name="edits", help="Align, check and make minimal edits.", no_args_is_help=True)
+app.command(name="export")(export)
 
 Source = Annotated[Path, typer.Argument(metavar="FILE", help="The file; .gz is read as well.", show_default=False)]
 Form = Annotated[EditFormat, typer.Option("--format", help="The format of the file.")]

@@ -1,0 +1,67 @@
+"""`spanwise dpo`: direct training on edit pairs, without rewards."""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import typer
+
+from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
+from spanwise.errors import ConfigError
+
+if TYPE_CHECKING:
+    from spanwise.preference_tuning.config import DPORunConfig
+    from spanwise.preference_tuning.train import DPOResult
+
+app = typer.Typer()
+
+
+@app.command(name="dpo", cls=config_command("spanwise.preference_tuning.config:DPORunConfig"))
+def dpo(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = False) -> None:
+    """Train a language model on edit pairs by DPO with a positive term, or by weighted likelihood of the edits."""
+    from spanwise.preference_tuning.config import DPORunConfig
+
+    result = _run(DPORunConfig.load(config, overrides or []))
+    if as_json:
+        summary = {
+            "checkpoint": str(result.checkpoint),
+            "step": result.step,
+            "heldout": result.heldout,
+            "left_out": result.left_out,
+        }
+        typer.echo(json.dumps(summary, indent=2))
+        return
+    found = result.heldout
+    typer.echo(
+        f"Best after step {result.step}: held-out loss {found['loss']:.4f}, accuracy {found['accuracy']:.3f}, "
+        f"log-ratio of the edits {found['edited_logratio']:+.3f}, of the originals {found['original_logratio']:+.3f}."
+    )
+    for reason, count in result.left_out.items():
+        typer.echo(f"left out  {reason}: {count}")
+    typer.echo(f"The checkpoint is {result.checkpoint}.")
+
+
+def _run(settings: "DPORunConfig") -> "DPOResult":
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from spanwise.feedback.edits import EditPair
+    from spanwise.feedback.jsonl import load_or_raise
+    from spanwise.models.policy import Policy
+    from spanwise.preference_tuning.train import train_dpo
+    from spanwise.tracking import RunFolder
+
+    if (settings.run_dir / "metrics.jsonl").exists():
+        raise ConfigError(f"{settings.run_dir}: holds a run already; choose another run_dir or remove it.")
+    pairs = load_or_raise(settings.pairs, EditPair)
+    heldout = load_or_raise(settings.heldout_pairs, EditPair)
+    policy = Policy.load(settings.policy, device=settings.device)
+    console = Console(stderr=True)
+    with Progress(*Progress.get_default_columns(), console=console, disable=not console.is_terminal) as bar:
+        steps = settings.epochs * -(-len(pairs) // settings.batch_size)
+        task = bar.add_task("dpo", total=steps)
+
+        def watch(step: int, metrics: Mapping[str, float]) -> None:
+            bar.update(task, completed=step, description=f"dpo  loss {metrics['dpo/loss']:.3f}")
+
+        return train_dpo(policy, pairs, heldout, config=settings, run=RunFolder(settings.run_dir), watch=watch)
