@@ -39,10 +39,17 @@ def test_the_papers_weights_on_hard_scores():
         ({"center": 0.5, "scale": 0.5, "clip": 2.0}, (1.0, -2.0)),
         ({"aggregate": "mean"}, (0.5, -0.5)),
         ({"weight": 2.0, "aggregate": "mean", "center": 0.5}, (0.5, -1.5)),
+        ({"aggregate": "fixed", "length": 4.0}, (0.25, -0.25)),
     ],
 )
 def test_each_score_is_centred_scaled_clipped_and_weighted(rule, expected):
     assert mixture(a=rule).mix({"a": scores(1.0, -1.0)}).shares["a"].values == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("rule", [{"aggregate": "fixed"}, {"aggregate": "sum", "length": 4.0}])
+def test_a_fixed_length_and_its_number_go_together(rule):
+    with pytest.raises(ValueError, match="go together"):
+        SourceWeight.model_validate(rule)
 
 
 def test_mean_makes_the_reward_of_a_good_answer_independent_of_its_length():

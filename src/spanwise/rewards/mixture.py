@@ -18,6 +18,8 @@ from spanwise.errors import ConfigError, ScoringError
 from spanwise.scores import SegmentScore, SegmentScores, Unscored
 from spanwise.text.spans import Span
 
+Aggregate = Literal["sum", "mean", "fixed"]
+
 
 class SourceWeight(Config):
     """How the scores of one source enter the reward: weight * clip((score - center) / scale)."""
@@ -34,8 +36,11 @@ class SourceWeight(Config):
     """Each centred score is divided by this, for example by the standard deviation of the start policy's scores."""
     clip: float | None = Field(default=None, gt=0)
     """Bound of the centred and scaled score in both directions; empty does not clip."""
-    aggregate: Literal["sum", "mean"] = "sum"
-    """sum pays each segment in full, as the paper; mean divides by the number of segments, so length earns nothing."""
+    aggregate: Aggregate = "sum"
+    """sum pays each segment in full, as the papers; mean divides by the number of segments, so length earns nothing;
+    fixed divides by `length`, one number for all responses."""
+    length: float | None = Field(default=None, gt=0)
+    """With aggregate fixed: what sums are divided by, for example the segments of a mean response."""
     missing: Literal["raise", "mask"] = "raise"
     """What an unscored segment means: stop the run, or leave its response out of the loss."""
 
@@ -45,12 +50,24 @@ class SourceWeight(Config):
             raise ValueError("final_weight and schedule_steps go together; set both or neither")
         return self
 
+    @model_validator(mode="after")
+    def _length_of_fixed(self) -> "SourceWeight":
+        if (self.aggregate == "fixed") != (self.length is not None):
+            raise ValueError("aggregate fixed and length go together; set both or neither")
+        return self
+
     def weight_at(self, step: int) -> float:
         """The weight at training step `step`, counted from 0."""
         if self.final_weight is None:
             return self.weight
         progress = min(1.0, step / self.schedule_steps)
         return self.weight + progress * (self.final_weight - self.weight)
+
+    def divisor(self, segments: int) -> float:
+        """What the sum over the scored segments of a response is divided by."""
+        if self.aggregate == "mean":
+            return float(max(1, segments))
+        return self.length or 1.0
 
     def value_of(self, score: float) -> float:
         """The centred, scaled and clipped score, before its weight."""
@@ -126,7 +143,7 @@ class Mixture:
         if weight == 0:
             return WeightedScores()
         scored = [(score.span, score.value) for score in scores.scores if isinstance(score.value, float | int)]
-        factor = weight / len(scored) if scored and rule.aggregate == "mean" else weight
+        factor = weight / rule.divisor(len(scored))
         return WeightedScores(
             spans=tuple(span for span, _ in scored),
             values=tuple(factor * rule.value_of(value) for _, value in scored),
