@@ -1,9 +1,11 @@
 """Files through the web: uploads with their reports, downloads, pages of every area without a browser."""
 
+import gzip
 import json
 from pathlib import Path
 
 import pytest
+from feedback_doubles import qa_file
 from starlette.testclient import TestClient
 
 from spanwise.annotate.app import create_app
@@ -59,6 +61,14 @@ def test_what_is_exported_is_what_was_imported(http) -> None:
     text = json.dumps(line, ensure_ascii=False)
     assert '"quote": "\U0001f600"' in text
     assert "It is so." in text
+
+
+@pytest.mark.parametrize("count", [25, pytest.param(500, marks=pytest.mark.slow)])
+def test_real_feedback_goes_through_the_web_unchanged(count, http) -> None:
+    with gzip.open(qa_file("dev_feedback.json.gz")) as stream:
+        items = json.load(stream)[:count]
+    assert f"{count:,} items" in upload(http, json.dumps(items), "qa-feedback").text
+    assert http.get("/data/export", params={"format": "qa-feedback"}).json() == items
 
 
 def test_an_unknown_export_format_is_refused_in_a_sentence(http) -> None:

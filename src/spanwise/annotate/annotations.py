@@ -32,6 +32,7 @@ Kind = Literal["human", "adjudicated", "imported", "model"]
 Rows = dict[str, list[RowMapping]]
 
 _CHUNK = 200
+_LATER = tables.annotation.alias("later")
 _SHOWN = (
     "id", "item_id", "round", "slot_k", "user_id", "kind", "extra", "version", "supersedes_id", "skipped_reason",
     "started_at", "submitted_at", "active_ms", "provenance", "suggested", "sha256",
@@ -226,8 +227,7 @@ def _chosen(project: Project, selection: Selection) -> Select[Any]:
 
 def is_superseded() -> Any:
     """Condition on the table `annotation`: a later version stands in its place."""
-    later = tables.annotation.alias("later")
-    return select(later.c.id).where(later.c.supersedes_id == tables.annotation.c.id).exists()
+    return select(_LATER.c.id).where(_LATER.c.supersedes_id == tables.annotation.c.id).exists()
 
 
 def _built(connection: Connection, rows: Sequence[RowMapping]) -> list[Annotation]:

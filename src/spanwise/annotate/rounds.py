@@ -5,12 +5,13 @@ Every step leaves its file in the round's folder and is skipped where the file i
 interrupted goes on where it stopped.
 """
 
+import re
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from pydantic import Field
 from sqlalchemy import update
@@ -31,7 +32,15 @@ from spanwise.feedback.schema import FeedbackRecord, Record, Response
 from spanwise.storage import read_json, read_lines, write_json
 from spanwise.strict_json import parse
 
-_COMMAND = (sys.executable, "-c", "from spanwise.cli import main; main()")
+COMMAND = (sys.executable, "-c", "from spanwise.cli import main; main()")
+"""This Spanwise, as a process of its own."""
+
+Stage = Literal["export", "train", "answer", "score", "queue"]
+
+LOG = "log.txt"
+"""In the round's folder: what the commands said."""
+
+_TAIL = 16_384
 
 
 class RoundConfig(Config):
@@ -79,6 +88,11 @@ class RoundReport(Record):
     """How many of the queued were drawn by lot."""
     batch_id: str
 
+    @property
+    def sentence(self) -> str:
+        """The same in words."""
+        return f"Round {self.round}: {self.queued:,} of {self.answered:,} answers queued, {self.random:,} by lot."
+
 
 @dataclass(frozen=True, slots=True)
 class CommandSteps:
@@ -89,33 +103,54 @@ class CommandSteps:
     def train(self, feedback: Path, run_dir: Path) -> None:
         """`spanwise reward train`."""
         if not (run_dir / "checkpoints" / "best").exists():
-            _run("reward", "train", str(self.config.reward_model), f"data=[{feedback}]", f"run_dir={run_dir}")
+            settings = f"data=[{feedback}]", f"run_dir={run_dir}"
+            _run("reward", "train", str(self.config.reward_model), *settings, log=feedback.parent / LOG)
 
     def answer(self, output: Path) -> Sequence[FeedbackRecord]:
         """`spanwise generate`, and its answers joined with the passages of their prompts."""
         if not output.exists():
-            _run("generate", str(self.config.generate), f"prompts={self.config.prompts}", f"output={output}")
+            settings = f"prompts={self.config.prompts}", f"output={output}"
+            _run("generate", str(self.config.generate), *settings, log=output.parent / LOG)
         return joined(load_or_raise(self.config.prompts, PromptRecord), output)
 
 
+def _say_nothing(_: Stage) -> None:
+    """Nobody listens."""
+
+
 def next_round(
-    database: Database, project: Project, steps: RoundSteps, *, by: User, folder: Path, config: RoundConfig
+    database: Database,
+    project: Project,
+    steps: RoundSteps,
+    *,
+    by: User,
+    folder: Path,
+    config: RoundConfig,
+    say: Callable[[Stage], None] = _say_nothing,
 ) -> tuple[Project, RoundReport]:
-    """Closes the project's round and fills the next one; returns the project as it then stands."""
+    """Closes the project's round and fills the next one; returns the project as it then stands.
+
+    `say` is told each stage before it begins.
+    """
     require(by, "manage")
+    say("export")
     here = folder / f"round-{project.round}"
     feedback, run_dir, scored = here / "feedback.jsonl", here / "reward", here / "scores.json"
     selection = Selection(kinds=("human", "adjudicated", "imported"))
     exported = export_file(database, project, feedback, "spanwise", selection).rows
     if not exported:
         raise DataError(f"Nobody has said anything in round {project.round}; annotate items before closing it.")
+    say("train")
     steps.train(feedback, run_dir)
+    say("answer")
     answers = {record.id: record for record in steps.answer(here / "answers.jsonl")}
     answers = {f"round-{project.round + 1}/{name}": record for name, record in answers.items()}
     answers = {name: record.model_copy(update={"id": name}) for name, record in answers.items()}
+    say("score")
     if not scored.exists():
         write_json(scored, dict(steps.score(run_dir, list(answers.values()))))
     chosen = select_items(read_json(scored), size=config.size, random_share=config.random_share, seed=config.seed)
+    say("queue")
     queued = here / "next.jsonl"
     write_records(queued, [answers[one.id] for one in chosen])
     following = replace(project, round=project.round + 1)
@@ -165,8 +200,22 @@ def _begin(database: Database, following: Project, by: User) -> None:
         audit.record(connection, database, "round.begun", following.id, user_id=by.id, round=following.round)
 
 
-def _run(*arguments: str) -> None:
-    done = subprocess.run([*_COMMAND, *arguments], capture_output=True, text=True, check=False)
+def _run(*arguments: str, log: Path) -> None:
+    """Runs one of our commands, what it says going to `log`; raises DataError with its last words when it fails."""
+    with log.open("ab") as stream:
+        done = subprocess.run([*COMMAND, *arguments], stdout=stream, stderr=subprocess.STDOUT, check=False)
     if done.returncode:
-        said = done.stderr.strip().splitlines()
-        raise DataError(f"spanwise {' '.join(arguments[:2])} failed: {said[-1] if said else 'it said nothing'}")
+        said = last_lines(log, 1)
+        raise DataError(
+            f"spanwise {' '.join(arguments[:2])} failed: {said[0] if said else 'it said nothing'} (see {log})"
+        )
+
+
+def last_lines(log: Path, count: int) -> tuple[str, ...]:
+    """The last lines of a log that say something; none where there is no log."""
+    if not log.exists():
+        return ()
+    with log.open("rb") as stream:
+        stream.seek(max(0, log.stat().st_size - _TAIL))
+        text = stream.read().decode(errors="replace")
+    return tuple([line for line in re.split(r"[\r\n]+", text) if line.strip()][-count:])

@@ -4,6 +4,7 @@ Another taxonomy or other guidelines become new versions beside the old ones, be
 that they were made under.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,13 @@ def register(database: Database, config: ProjectConfig) -> Project:
         guideline_version=words[1],
         round=row["round"] if row else 1,
     )
+
+
+def current(database: Database, described: Project) -> Project:
+    """The project with the round that is in force by now."""
+    query = select(project.c.round).where(project.c.id == described.id)
+    with database.read() as connection:
+        return replace(described, round=connection.execute(query).scalar_one())
 
 
 def guideline_text(database: Database, project: Project, version: int) -> str:

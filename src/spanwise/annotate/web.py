@@ -5,11 +5,11 @@ with a record, which becomes JSON, or with a `Page`, `Redirect` or Starlette res
 page of one sentence; a traceback goes to the log alone. Knows nothing of what the endpoints do.
 """
 
+import functools
 import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Literal, TypeVar
 
 from jinja2 import Environment
@@ -237,7 +237,13 @@ def _response(endpoint: Endpoint, site: Site, call: Call, result: Any) -> Respon
 
 def as_json(gives: Any, result: Any) -> Any:
     """The answer in JSON's types."""
-    return TypeAdapter(gives).dump_python(result, mode="json") if gives is not None else result
+    return _adapter(gives).dump_python(result, mode="json") if gives is not None else result
+
+
+@functools.cache
+def _adapter(gives: Any) -> TypeAdapter[Any]:
+    """Making one takes longer than most requests."""
+    return TypeAdapter(gives)
 
 
 def render(site: Site, request: Request, user: User | None, page: Page) -> HTMLResponse:
@@ -245,7 +251,7 @@ def render(site: Site, request: Request, user: User | None, page: Page) -> HTMLR
     shared = {
         "project": site.project,
         "user": user,
-        "may": partial(_allowed, user),
+        "may": functools.partial(_allowed, user),
         "here": request.url.path,
         "build": site.build,
         "page_data": page.data,

@@ -25,7 +25,15 @@ app.command(name="serve")(serve)
 
 Folder = Annotated[Path, typer.Argument(metavar="PROJECT", help="The project's folder.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Url = Annotated[str | None, typer.Option("--database", help="A PostgreSQL address in place of the project's database.")]
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        envvar="SPANWISE_DATABASE",
+        show_envvar=True,
+        help="A PostgreSQL address in place of the project's database.",
+    ),
+]
 Preset = Annotated[
     str | None, typer.Option(help="For a new project: qa-feedback, minimal-edit, toxicity or preference.")
 ]
@@ -169,27 +177,28 @@ def suggest_marks(
 @app.command(name="round")
 def close_round(
     project: Folder,
-    config: Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="How: see RoundConfig.", show_default=False)],
+    config: Annotated[
+        Path | None, typer.Argument(metavar="[CONFIG.yaml]", help="How: see RoundConfig. Empty = PROJECT/round.yaml.")
+    ] = None,
     *,
+    by: Annotated[str | None, typer.Option(help="In whose name; empty = the local user.")] = None,
     database: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Export the round, retrain the reward models, let the policy answer, queue its most uncertain answers."""
-    from spanwise.annotate.rounds import RoundConfig, next_round
-    from spanwise.annotate.users import local_user
-    from spanwise.cli.annotate_round import ModelSteps
+    from spanwise.annotate.round_job import DESCRIPTION
+    from spanwise.annotate.rounds import RoundConfig
+    from spanwise.annotate.users import get_user, local_user
+    from spanwise.cli.annotate_round import run_round
 
-    settings = RoundConfig.load(config)
+    settings = RoundConfig.load(config or project / DESCRIPTION)
     with _opened(project, database) as (base, described):
-        who = local_user(base)
-        folder = project / "rounds"
-        _, report = next_round(base, described, ModelSteps(settings), by=who, folder=folder, config=settings)
+        who = get_user(base, by) if by else local_user(base)
+        report = run_round(base, described, settings, project, by=who)
         if as_json:
             _print_json(report.model_dump(mode="json"))
         else:
-            typer.echo(
-                f"Round {report.round}: {report.queued:,} of {report.answered:,} answers, {report.random:,} by lot."
-            )
+            typer.echo(report.sentence)
 
 
 @users.command(name="list")

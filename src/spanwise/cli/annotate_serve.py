@@ -30,18 +30,22 @@ def serve(
         bool, typer.Option("--behind-proxy", help="A proxy in front of the server speaks https with browsers.")
     ] = False,
     runs: Annotated[Path | None, typer.Option(help="A folder with run folders to show.")] = None,
-    database: Annotated[str | None, typer.Option(help="A PostgreSQL address.")] = None,
+    database: Annotated[
+        str | None, typer.Option(envvar="SPANWISE_DATABASE", show_envvar=True, help="A PostgreSQL address.")
+    ] = None,
 ) -> None:
     """Serve a project until Ctrl+C; prints an address that logs in once."""
     import uvicorn
 
     from spanwise.annotate.app import create_app
+    from spanwise.annotate.round_job import RoundJob
     from spanwise.annotate.setup import open_project
 
     base, described = open_project(project, preset_name=preset, url=database)
     try:
         _check_exposure(base, host, host_name or [], behind_proxy=behind_proxy)
-        app = create_app(base, described, hosts=host_name or [], https=behind_proxy, runs=runs)
+        job = RoundJob(project, database=database)
+        app = create_app(base, described, hosts=host_name or [], https=behind_proxy, runs=runs, parts=[job])
         with _listening(host, port) as listener, _only_server(project):
             _say_where(base, host, listener.getsockname()[1])
             config = uvicorn.Config(app, log_level="warning", server_header=False, proxy_headers=behind_proxy)

@@ -9,6 +9,7 @@ import uvicorn
 from spanwise.annotate.app import create_app
 from spanwise.annotate.items import NewItem, add_items
 from spanwise.annotate.logins import new_session
+from spanwise.annotate.round_job import RoundJob
 from spanwise.annotate.setup import open_project
 from spanwise.annotate.users import create_user, local_user
 from spanwise.feedback.schema import FeedbackRecord, Passage, Response
@@ -40,8 +41,9 @@ class Server:
     """The app of one project on a free port of this machine."""
 
     def __init__(self, folder: Path, preset: str, runs: Path | None) -> None:
+        self.folder = folder
         self.database, self.project = open_project(folder, preset_name=preset)
-        app = create_app(self.database, self.project, runs=runs)
+        app = create_app(self.database, self.project, runs=runs, parts=[RoundJob(folder)])
         self.site = app.state.site
         config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", ws="none")
         self.uvicorn = uvicorn.Server(config)

@@ -1,6 +1,6 @@
 """All endpoints, one file per area."""
 
-from spanwise.annotate.routes import adjudication, data, manage, people, runs, session, work
+from spanwise.annotate.routes import adjudication, data, manage, people, rounds, runs, session, work
 
 ENDPOINTS = (
     *session.ENDPOINTS,
@@ -9,6 +9,7 @@ ENDPOINTS = (
     *adjudication.ENDPOINTS,
     *data.ENDPOINTS,
     *people.ENDPOINTS,
+    *rounds.ENDPOINTS,
     *runs.ENDPOINTS,
 )
 """Everything that the server answers to, but for its static files."""

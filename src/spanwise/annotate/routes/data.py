@@ -1,4 +1,4 @@
-"""Records in and out: uploads with their reports, batches that can be taken back, downloads, the next round."""
+"""Records in and out: uploads with their reports, batches that can be taken back, downloads."""
 
 import re
 import tempfile
@@ -10,6 +10,7 @@ from starlette.responses import Response, StreamingResponse
 
 from spanwise.annotate.exports import EXPORTS, Selection, export_file
 from spanwise.annotate.imports import FORMATS, ImportReport, ImportSettings, import_file, list_batches, roll_back
+from spanwise.annotate.setup import current
 from spanwise.annotate.web import Call, Endpoint, Page, Redirect, RequestError
 
 UNITS = ("auto", "code_point", "utf16")
@@ -35,7 +36,8 @@ def upload(call: Call) -> Page:
         with path.open("wb") as stream:
             while chunk := sent.file.read(_CHUNK):
                 stream.write(chunk)
-        report = import_file(call.database, call.project, path, call.field("format"), user=call.who, settings=settings)
+        project = current(call.database, call.project)  # a round may have begun since the server did
+        report = import_file(call.database, project, path, call.field("format"), user=call.who, settings=settings)
     return show_data(call, report)
 
 

@@ -13,6 +13,8 @@ from spanwise.annotate.overlap import reopen_skipped, set_overlap
 from spanwise.annotate.panel import measure_agreement
 from spanwise.annotate.progress import Progress, progress
 from spanwise.annotate.queue import expire
+from spanwise.annotate.round_job import RoundJob
+from spanwise.annotate.setup import current
 from spanwise.annotate.web import Call, Endpoint, Page, Redirect
 from spanwise.feedback.schema import Record
 
@@ -35,8 +37,13 @@ class OverlapRequest(Record):
 
 def show_overview(call: Call) -> Page:
     """Progress, pace, leases; agreement is fetched by the page, because it takes a moment."""
-    state = progress(call.database, call.project)
-    return Page("overview.html", {"progress": state, "gold": gold_report(call.database, call.project)}, {})
+    shown = {
+        "progress": progress(call.database, call.project),
+        "gold": gold_report(call.database, call.project),
+        "round": current(call.database, call.project).round,
+        "job": call.site.parts.get(RoundJob),
+    }
+    return Page("overview.html", shown, {})
 
 
 def show_items(call: Call) -> Page:
