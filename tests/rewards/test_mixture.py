@@ -126,3 +126,34 @@ def test_the_deviation_of_totals_is_that_of_the_weighted_sums():
     assert total_deviation(config, said) == pytest.approx(statistics.stdev(totals))
     with pytest.raises(ScoringError, match="no spread"):
         total_deviation(config, {"a": said["a"][:1], "b": said["b"][:1]})
+
+
+def test_a_gate_pays_a_score_by_the_share_to_which_its_text_is_relevant():
+    gated = mixture(fact={"weight": 2.0, "center": 0.5, "gate": "rel"}, rel={"weight": 0.0})
+    said = {"fact": scores(1.0, 1.0, 0.0, -1.0), "rel": scores(1.0, -1.0, 0.0, 0.5)}
+    assert gated.mix(said).shares["fact"].values == pytest.approx([2 * 0.5, 0.0, 2 * 0.5 * -0.5, 2 * 0.75 * -1.5])
+
+
+def test_a_gate_of_finer_segments_counts_by_the_characters_that_they_share():
+    gated = mixture(fact={"gate": "rel"}, rel={})
+    sentence = SegmentScores((SegmentScore(Span(0, 10), 1.0), SegmentScore(Span(10, 14), 1.0)))
+    clauses = SegmentScores((SegmentScore(Span(0, 4), 1.0), SegmentScore(Span(4, 10), -1.0)))
+    shares = gated.mix({"fact": sentence, "rel": clauses}).shares["fact"].values
+    assert shares == pytest.approx([0.4, 1.0]), "four of ten characters are relevant; of the last four nothing is said"
+
+
+def test_a_gate_beyond_its_range_neither_turns_nor_magnifies_a_score():
+    gated = mixture(fact={"gate": "rel"}, rel={})
+    assert gated.mix({"fact": scores(1.0, 1.0), "rel": scores(-3.0, 7.0)}).shares["fact"].values == (0.0, 1.0)
+
+
+def test_a_gate_that_could_not_judge_is_a_gap_even_at_weight_0():
+    gated = mixture(fact={"gate": "rel", "missing": "mask"}, rel={"weight": 0.0})
+    mixed = gated.mix({"fact": scores(1.0), "rel": scores(Unscored("too long"))})
+    assert mixed.dropped == Unscored("too long")
+
+
+@pytest.mark.parametrize("gate", ["fact", "style"])
+def test_a_gate_that_is_no_other_source_is_refused(gate):
+    with pytest.raises(ConfigError, match=r"sources\.fact\.gate"):
+        mixture(fact={"gate": gate}, rel={})

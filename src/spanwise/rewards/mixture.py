@@ -22,7 +22,7 @@ Aggregate = Literal["sum", "mean", "fixed"]
 
 
 class SourceWeight(Config):
-    """How the scores of one source enter the reward: weight * clip((score - center) / scale)."""
+    """How the scores of one source enter the reward: weight * gate * clip((score - center) / scale)."""
 
     weight: float = 1.0
     """Factor of the source's scores; 0 leaves the source in the report and out of the reward."""
@@ -41,6 +41,9 @@ class SourceWeight(Config):
     fixed divides by `length`, one number for all responses."""
     length: float | None = Field(default=None, gt=0)
     """With aggregate fixed: what sums are divided by, for example the segments of a mean response."""
+    gate: str | None = None
+    """Name of a source from -1 (wrong) to 1 (right): a score counts by the share to which the gate finds its text
+    right. relevance gates factuality, whose model never saw labels of irrelevant text; null counts all in full."""
     missing: Literal["raise", "mask"] = "raise"
     """What an unscored segment means: stop the run, or leave its response out of the loss."""
 
@@ -107,9 +110,11 @@ class Mixture:
     def __init__(self, config: MixtureConfig, names: Sequence[str]) -> None:
         self.config = config
         self.names = tuple(names)
-        for name in config.sources:
+        for name, rule in config.sources.items():
             if name not in self.names:
                 raise ConfigError(f"sources.{name}: there is no such reward source; known: {', '.join(self.names)}.")
+            if rule.gate is not None and rule.gate not in set(self.names) - {name}:
+                raise ConfigError(f"sources.{name}.gate: {rule.gate!r} is no other source; name one, or leave it out.")
         for name in self.names:
             if name not in config.sources:
                 raise ConfigError(f"Reward source {name!r} has no entry under sources; add one (weight 0 is legal).")
@@ -125,28 +130,37 @@ class Mixture:
         shares: dict[str, WeightedScores] = {}
         dropped: Unscored | None = None
         for name in self.names:
-            gap = None if self.config.sources[name].weight_at(step) == 0 else _gap(raw[name])
+            gap = None if self.config.sources[name].weight_at(step) == 0 else self._gap(name, raw)
             if gap is not None and self.config.sources[name].missing == "raise":
                 raise ScoringError(
                     f'Reward source {name!r} could not score a response: {gap.reason}. Set missing: "mask" '
                     f"under sources.{name} to leave such responses out."
                 )
             dropped = dropped or gap
-            shares[name] = WeightedScores() if gap else self._share(name, raw[name], step)
+            shares[name] = WeightedScores() if gap else self._share(name, raw, step)
         if dropped:
             shares = dict.fromkeys(self.names, WeightedScores())
         return MixedScores(shares, dropped)
 
-    def _share(self, name: str, scores: SegmentScores, step: int) -> WeightedScores:
+    def _gap(self, name: str, raw: Mapping[str, SegmentScores]) -> Unscored | None:
+        """Why the source, or its gate, could not judge this response."""
+        gate = self.config.sources[name].gate
+        return _gap(raw[name]) or (None if gate is None else _gap(raw[gate]))
+
+    def _share(self, name: str, raw: Mapping[str, SegmentScores], step: int) -> WeightedScores:
         rule = self.config.sources[name]
         weight = rule.weight_at(step)
         if weight == 0:
             return WeightedScores()
-        scored = [(score.span, score.value) for score in scores.scores if isinstance(score.value, float | int)]
+        scored = _numbers(raw[name])
+        gate = None if rule.gate is None else _numbers(raw[rule.gate])
+        shares = [1.0 if gate is None else _openness(span, gate) for span, _ in scored]
         factor = weight / rule.divisor(len(scored))
         return WeightedScores(
             spans=tuple(span for span, _ in scored),
-            values=tuple(factor * rule.value_of(value) for _, value in scored),
+            values=tuple(
+                factor * share * rule.value_of(score) for share, (_, score) in zip(shares, scored, strict=True)
+            ),
         )
 
 
@@ -155,7 +169,7 @@ def segment_statistics(scores: Iterable[SegmentScores]) -> tuple[float, float]:
 
     Raises ScoringError when fewer than two segments were scored.
     """
-    values = [score.value for item in scores for score in item.scores if isinstance(score.value, float | int)]
+    values = [value for item in scores for _, value in _numbers(item)]
     if len(values) < 2:
         raise ScoringError(f"Mean and deviation need at least 2 scored segments, there are {len(values)}.")
     return statistics.fmean(values), statistics.stdev(values)
@@ -174,6 +188,18 @@ def total_deviation(config: MixtureConfig, scores: Mapping[str, Sequence[Segment
     if deviation == 0:
         raise ScoringError(f"The totals of {len(totals)} scored responses have no spread; score more responses.")
     return deviation
+
+
+def _numbers(scores: SegmentScores) -> list[tuple[Span, float]]:
+    return [(score.span, score.value) for score in scores.scores if isinstance(score.value, float | int)]
+
+
+def _openness(span: Span, gate: Sequence[tuple[Span, float]]) -> float:
+    """Mean over the characters of `span` of (score + 1) / 2, held between 0 and 1; 1 where the gate says nothing."""
+    overlaps = [(min(span.end, other.end) - max(span.start, other.start), value) for other, value in gate]
+    touching = [(size, max(0.0, min(1.0, (value + 1) / 2))) for size, value in overlaps if size > 0]
+    total = sum(size for size, _ in touching)
+    return sum(size * share for size, share in touching) / total if total else 1.0
 
 
 def _gap(scores: SegmentScores) -> Unscored | None:

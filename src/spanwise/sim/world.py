@@ -6,6 +6,7 @@ Every item is drawn from an explicit generator. An item's `record` is what model
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -17,6 +18,15 @@ from spanwise.sim.grammar import Fact, write_clause, write_sentence
 from spanwise.sim.lexicon import BY_NAME, Kind, Relation, ValueType, relations_of
 
 KINDS: tuple[Kind, ...] = ("person", "town", "firm")
+
+Questions = Literal["short", "long"]
+"""How much a question asks for. short: one to three facts, of three to five that the passage states, as the base
+checkpoint was trained. long: three to five, of five to seven, so that an answer has several clauses to get right."""
+_STATED: dict[Questions, tuple[int, int]] = {"short": (3, 6), "long": (5, 8)}
+_ASKED: dict[Questions, tuple[tuple[int, ...], tuple[float, ...]]] = {
+    "short": ((1, 2, 3), (0.2, 0.45, 0.35)),
+    "long": ((3, 4, 5), (0.3, 0.4, 0.3)),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +69,22 @@ class SimItem:
     truth: Truth
 
 
-def make_items(count: int, *, seed: int, split: str) -> list[SimItem]:
+def make_items(count: int, *, seed: int, split: str, questions: Questions = "short") -> list[SimItem]:
     """`count` items of one split; another split name or seed gives other entities, questions and passages."""
     generator = numpy_generator(seed, f"sim/{split}")
-    return [make_item(generator, f"{split}-{index}") for index in range(count)]
+    return [make_item(generator, f"{split}-{index}", questions) for index in range(count)]
 
 
-def make_item(generator: np.random.Generator, identifier: str) -> SimItem:
+def make_item(generator: np.random.Generator, identifier: str, questions: Questions = "short") -> SimItem:
     """Draws one question about one entity, with its passage and a distracting one about another."""
     kind: Kind = KINDS[generator.integers(len(KINDS))]
     entity, other = draw_entity(generator, kind), draw_entity(generator, kind)
     while other.name == entity.name:
         other = draw_entity(generator, kind)
     names = _shuffled(generator, [relation.name for relation in relations_of(kind)])
-    stated = names[: int(generator.integers(3, 6))]
+    stated = names[: int(generator.integers(*_STATED[questions]))]
     other_stated = _shuffled(generator, names)[: int(generator.integers(2, 4))]
-    asked = _draw_asked(generator, stated, names[len(stated) :])
+    asked = _draw_asked(generator, stated, names[len(stated) :], questions)
     main_first = bool(generator.integers(2))
     own, places = write_passage(generator, entity, stated)
     distractor, _ = write_passage(generator, other, other_stated)
@@ -150,8 +160,11 @@ def write_question(generator: np.random.Generator, entity: Entity, asked: Sequen
     return text[:1].upper() + text[1:] + "?"
 
 
-def _draw_asked(generator: np.random.Generator, stated: Sequence[str], unstated: Sequence[str]) -> list[str]:
-    asked = _shuffled(generator, stated)[: int(generator.choice([1, 2, 3], p=[0.2, 0.45, 0.35]))]
+def _draw_asked(
+    generator: np.random.Generator, stated: Sequence[str], unstated: Sequence[str], questions: Questions
+) -> list[str]:
+    counts, shares = _ASKED[questions]
+    asked = _shuffled(generator, stated)[: int(generator.choice(counts, p=shares))]
     if len(asked) > 1 and unstated and generator.random() < 0.3:  # a question that the passages cannot answer in full
         asked[int(generator.integers(len(asked)))] = str(generator.choice(list(unstated)))
     return asked

@@ -19,7 +19,7 @@ from spanwise.seeding import numpy_generator, torch_generator
 from spanwise.sim.annotator import NoiseConfig, annotate
 from spanwise.sim.demonstrations import Slips, write_demonstration
 from spanwise.sim.oracle import FACT_ERRORS, RELEVANCE_ERRORS, judge
-from spanwise.sim.world import SimItem, make_items
+from spanwise.sim.world import Questions, SimItem, make_items
 from spanwise.text.spans import normalize_newlines
 
 SIM_METRICS: dict[str, MetricInfo] = {
@@ -58,10 +58,13 @@ class Answers:
     kl: tuple[float, ...]
 
 
-def make_demonstrations(count: int, *, seed: int, split: str) -> list[DemonstrationRecord]:
+def make_demonstrations(
+    count: int, *, seed: int, split: str, questions: Questions = "short"
+) -> list[DemonstrationRecord]:
     """Imperfect demonstrations for supervised fine-tuning."""
     generator = numpy_generator(seed, f"sim/slips/{split}")
-    return [write_demonstration(item, generator, Slips()) for item in make_items(count, seed=seed, split=split)]
+    items = make_items(count, seed=seed, split=split, questions=questions)
+    return [write_demonstration(item, generator, Slips()) for item in items]
 
 
 @torch.no_grad()

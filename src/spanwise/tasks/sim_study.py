@@ -45,7 +45,7 @@ from spanwise.seeding import derive_seed
 from spanwise.sft import SFTConfig, train_sft
 from spanwise.sim.annotator import NoiseConfig
 from spanwise.sim.model import base_checkpoint
-from spanwise.sim.world import make_items
+from spanwise.sim.world import Questions, SimItem, make_items
 from spanwise.tasks.sim import answer_items, collect_feedback, make_demonstrations, score_answers
 from spanwise.tasks.sim_examples import make_examples
 from spanwise.tracking import RunFolder
@@ -98,6 +98,8 @@ class SimStudyConfig(Config):
     """Prompts that choose the best PPO checkpoint by the arm's own reward."""
     test_prompts: int = Field(default=400, ge=2)
     """Prompts on which the oracle judges every arm."""
+    questions: Questions = "short"
+    """How much each question asks for: short, one to three facts, or long, three to five."""
     judged_split: Literal["test", "validation"] = "test"
     """Which prompts these are; settings are chosen on those of "validation"."""
     noise: NoiseConfig = NoiseConfig()
@@ -119,6 +121,11 @@ class SimStudyConfig(Config):
     averaged: tuple[str, ...] = ("factuality",)
     """Rewards that are divided by the number of their segments: the factuality model never saw labels of irrelevant
     sentences, so that, summed, it pays for each true thing that nobody asked."""
+    bars: dict[str, float] = Field(default_factory=dict[str, float])
+    """How many deviations above the mean of the SFT policy's answers a score must be to pay; 0 where not named. With a
+    bar, one more clause that is no better than the usual ones costs something."""
+    gates: dict[str, str] = Field(default_factory=dict[str, str])
+    """Which reward counts only as far as another finds its text right; see `SourceWeight.gate`."""
     trainer: TrainerConfig = TrainerConfig(
         steps=16,
         rollout=RolloutConfig(prompts_per_step=16, samples_per_prompt=4),
@@ -154,7 +161,9 @@ class SeedStudy:
         self.root = root
         self.say = say
         self.outcome = SeedOutcome()
-        self._test = make_items(config.test_prompts, seed=TEST_SEED, split=config.judged_split)
+        self._test = make_items(
+            config.test_prompts, seed=TEST_SEED, split=config.judged_split, questions=config.questions
+        )
         self._policies: dict[str, Policy] = {}
         self._reference_samples: list[Sample] = []
 
@@ -182,8 +191,11 @@ class SeedStudy:
     def _sft(self, arm: str, count: int) -> Policy:
         self.say(f"Fine-tuning on {count} imperfect demonstrations")
         run = RunFolder(self._folder(arm))
-        heldout = make_demonstrations(self.config.heldout_demonstrations, seed=self.seed, split="sft-heldout")
-        demonstrations = make_demonstrations(count, seed=self.seed, split="sft")
+        questions = self.config.questions
+        heldout = make_demonstrations(
+            self.config.heldout_demonstrations, seed=self.seed, split="sft-heldout", questions=questions
+        )
+        demonstrations = make_demonstrations(count, seed=self.seed, split="sft", questions=questions)
         settings = self.config.sft.model_copy(update={"seed": derive_seed(self.seed, "sim/sft")})
         found = train_sft(Policy.load(str(base_checkpoint())), demonstrations, heldout, config=settings, run=run)
         return Policy.load(str(found.checkpoint))
@@ -191,7 +203,7 @@ class SeedStudy:
     def _feedback(self, policy: Policy) -> list[FeedbackRecord]:
         config = self.config
         self.say(f"Annotating {config.responses_per_prompt} answers to each of {config.feedback_prompts} prompts")
-        items = make_items(config.feedback_prompts, seed=self.seed, split="feedback")
+        items = self._items(config.feedback_prompts, "feedback")
         feedback = collect_feedback(
             policy, items, samples=config.responses_per_prompt, sampling=config.sampling, noise=config.noise,
             seed=self.seed,
@@ -231,10 +243,8 @@ class SeedStudy:
         parts = TrainerParts(
             policy=Policy(copy.deepcopy(reference.model), reference.tokenizer),
             pipeline=self._pipeline(arm, rewards),
-            prompts=[item.record for item in make_items(self.config.rl_prompts, seed=self.seed, split="rl")],
-            heldout=[
-                item.record for item in make_items(self.config.heldout_prompts, seed=self.seed, split="rl-heldout")
-            ],
+            prompts=[item.record for item in self._items(self.config.rl_prompts, "rl")],
+            heldout=[item.record for item in self._items(self.config.heldout_prompts, "rl-heldout")],
             algorithm=PPO(trainer.ppo, trainer.compat),
         )
         folder = RunFolder(self._folder(arm))
@@ -256,8 +266,9 @@ class SeedStudy:
             mean, deviation = segment_statistics(scores)
             rules[name] = SourceWeight(
                 weight=self.config.weights[name],
-                center=mean,
+                center=mean + self.config.bars.get(name, 0.0) * deviation,
                 scale=deviation,
+                gate=self._gate(arm, name),
                 aggregate="mean" if name in self.config.averaged else "sum",
                 missing="mask",
             )
@@ -265,6 +276,11 @@ class SeedStudy:
         weights = {name: 0.0 if ABLATIONS.get(arm) == name else rule.weight / deviation for name, rule in rules.items()}
         mixed = {name: rule.model_copy(update={"weight": weights[name]}) for name, rule in rules.items()}
         return RewardPipeline(sources, MixtureConfig(sources=mixed))
+
+    def _gate(self, arm: str, name: str) -> str | None:
+        """The gate of the reward `name`; an arm that leaves a reward out does not let it gate another, either."""
+        gate = self.config.gates.get(name)
+        return None if ABLATIONS.get(arm) == gate else gate
 
     def _measure(self, arm: str, policy: Policy, reference: Policy) -> None:
         answers = answer_items(policy, reference, self._test, sampling=self.config.sampling, seed=self.seed)
@@ -278,6 +294,9 @@ class SeedStudy:
             self.outcome.examples += make_examples(
                 self._policies, self._test[:EXAMPLES], pipeline, sampling=self.config.sampling, seed=self.seed
             )
+
+    def _items(self, count: int, split: str) -> list[SimItem]:
+        return make_items(count, seed=self.seed, split=split, questions=self.config.questions)
 
     def _folder(self, arm: str) -> Path:
         return self.root / arm / f"seed-{self.seed}"
