@@ -188,3 +188,12 @@ def test_no_folder_is_an_error_and_nothing_is_written_on_the_way(tmp_path):
     with pytest.raises(DataError, match="no such folder"):
         write_report([tmp_path / "gone"], tmp_path / "report.html")
     assert not (tmp_path / "report.html").exists()
+
+
+def test_an_alarm_that_rang_is_told_with_its_first_step(tmp_path):
+    rows = [{"step": step, "alarm/length_drift": float(step >= 7), "alarm/repetition": 0.0} for step in range(10)]
+    (tmp_path / "drifting").mkdir()
+    write_lines(tmp_path / "drifting" / "metrics.jsonl", rows)
+    text = Page(render_report([tmp_path / "drifting"])).text
+    assert "drifting: the alarm length drift rang at step 7." in text
+    assert "alarm repetition" not in text

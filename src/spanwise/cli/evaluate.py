@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from spanwise.cli import compare, reward_bench, win_rate
+from spanwise.cli import compare, overoptimisation, reward_bench, win_rate
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command, group_with_default
 from spanwise.errors import ConfigError
 
@@ -27,6 +27,7 @@ app = typer.Typer(
 win_rate.add_to(app)
 compare.add_to(app)
 reward_bench.add_to(app)
+overoptimisation.add_to(app)
 
 
 @app.command(name="answers", cls=config_command(CONFIG))

@@ -28,6 +28,7 @@ GROUPS = {
     "heldout": "Held-out demonstrations",
     "policy": "Policy updates",
     "value": "Value model",
+    "alarm": "Alarms (1 while one holds)",
     "update": "Updates",
     "loss": "Losses",
     "time": "Seconds",

@@ -41,6 +41,9 @@ MAX_CARDS = 6
 TOLD_CURVES = (("eval/reward/total", "eval/kl/response", "eval/response/length"), ("reward/total", "kl/response"))
 """What is told of a run without results, in words: the first of these groups that it measured."""
 
+ALARMS = "alarm/"
+"""How the metrics of alarms begin: 1 while one holds, 0 otherwise."""
+
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\r\x0e-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
@@ -87,7 +90,11 @@ def render_report(folders: Sequence[Path]) -> str:
     plain_runs = _named_runs([(folder, s) for folder, s in zip(folders, studies, strict=True) if s.results is None])
     if plain_runs:
         views.append(_runs_view(plain_runs))
-    page = _environment().get_template("report.html").render(views=views, **_assets())
+    return visible(page_environment().get_template("report.html").render(views=views, **_assets()))
+
+
+def visible(page: str) -> str:
+    """The page with the characters that hide or turn text shown by their code points."""
     return _HIDDEN.sub(lambda found: f"\u27e8U+{ord(found[0]):04X}\u27e9", page)
 
 
@@ -103,7 +110,7 @@ def _experiment_view(study: Study, results: ExperimentResults, name: str) -> Stu
         results=results,
         headline=pairs[0] if pairs else None,
         others=tuple(pairs[1:]),
-        limits=(*results.notes, *caveats(results), *_problems(runs)),
+        limits=(*results.notes, *caveats(results), *_alarms(runs), *_problems(runs)),
         arms=arm_table(results),
         arm_panels=arm_panels(results, name),
         difference_panels=difference_panels(results, name),
@@ -124,7 +131,11 @@ def _runs_view(runs: Mapping[str, tuple[Run, ...]]) -> StudyView:
         labels=labels,
         results=None,
         courses=tuple(sentence for label, own in runs.items() for sentence in _courses(label, own[0])),
-        limits=("One run each: there are no intervals, so nothing here is a comparison.", *_problems(runs)),
+        limits=(
+            "One run each: there are no intervals, so nothing here is a comparison.",
+            *_alarms(runs),
+            *_problems(runs),
+        ),
         curves=tuple(curve_groups(runs, labels, "runs")),
         galleries=tuple(_training_galleries(runs)),
         configs=_configs(runs),
@@ -172,11 +183,24 @@ def _configs(runs: Mapping[str, tuple[Run, ...]]) -> tuple[tuple[str, str], ...]
     return tuple((f"{label}{_seed_of(own)}", own[0].config) for label, own in runs.items() if own[0].config)
 
 
+def _alarms(runs: Mapping[str, tuple[Run, ...]]) -> tuple[str, ...]:
+    """A sentence for each alarm of the log that rang in a run, with the first step at which it did."""
+    return tuple(
+        f"{label}{f' ({run.name})' if len(own) > 1 else ''}: the alarm {key.removeprefix(ALARMS).replace('_', ' ')} "
+        f"rang at step {next(step for step, value in curve if value == 1):g}."
+        for label, own in runs.items()
+        for run in own
+        for key, curve in run.curves.items()
+        if key.startswith(ALARMS) and any(value == 1 for _, value in curve)
+    )
+
+
 def _problems(runs: Mapping[str, tuple[Run, ...]]) -> tuple[str, ...]:
     return tuple(problem for own in runs.values() for run in own for problem in run.problems)
 
 
-def _environment() -> Environment:
+def page_environment() -> Environment:
+    """The templates beside this file with the filters that they use; every text from a run is escaped."""
     environment = Environment(
         loader=PackageLoader("spanwise.evals", "templates"),
         autoescape=True,
