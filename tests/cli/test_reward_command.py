@@ -54,6 +54,28 @@ def test_train_then_evaluate_print_json_and_leave_a_run_folder(project):
         invoke("train", project)
 
 
+def test_evaluate_says_what_scores_go_with_and_how_they_transfer(project):
+    invoke("train", project)
+    write_records(project / "other.jsonl", records(6, "other"))
+    page = project / "reward.html"
+    found = json.loads(
+        invoke("evaluate", project, "--transfer", f"other={project / 'other.jsonl'}", "--output", str(page), "--json")
+    )
+    bias = found["bias"]
+    assert -1 <= bias["relevance"]["position_correlation"] <= 1
+    assert 0 <= bias["preference"]["label_prefers_first_listed"] <= 1
+    assert set(found["agreement"]) <= {"relevance / preference"}
+    assert found["transfer"]["other"]["relevance"]["segments"] == 6 * 3 * 2
+    assert found["heads"]["relevance"]["segments"] == 8 * 3 * 2
+    text = page.read_text()
+    assert "Transfer" in text
+    assert "<svg" in text, "the reliability plot is a picture"
+    words = invoke("evaluate", project, "--transfer", f"other={project / 'other.jsonl'}")
+    assert "on other, relevance: accuracy" in words
+    with pytest.raises(ConfigError, match="NAME=FILE"):
+        invoke("evaluate", project, "--transfer", "other")
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [

@@ -41,26 +41,32 @@ def train(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = 
 
 
 @app.command(cls=config_command(_CONFIG, _TOKEN_CONFIG))
-def evaluate(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = False) -> None:
+def evaluate(
+    config: ConfigPath,
+    overrides: Overrides = None,
+    *,
+    transfer: Annotated[
+        list[str] | None,
+        typer.Option("--transfer", metavar="NAME=FILE", help="Another feedback file to measure on; several times."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="HTML page to write, with reliability plots.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Measure a reward model on the feedback files in `test`, beside the trivial answers it must beat.
 
-    With `kind: token`: on the edit pairs in `heldout`.
+    Also: what its scores go with besides quality (length, position), how its heads agree, and with --transfer how
+    it does on other data. With `kind: token`: on the edit pairs in `heldout`.
     """
     if _judges_tokens(config, overrides):
+        if transfer or output:
+            raise ConfigError("--transfer and --output are for heads that judge segments and answers, not tokens.")
         evaluate_tokens(config, overrides or [], as_json=as_json)
         return
-    from spanwise.reward_models.checkpoint import load_reward_model
-    from spanwise.reward_models.config import RewardModelConfig
-    from spanwise.reward_models.train import evaluate_reward_model
+    from spanwise.cli.reward_evaluate import evaluate_segments
 
-    settings = RewardModelConfig.load(config, overrides or [])
-    records = _records(settings.test, field="test")
-    checkpoint = settings.checkpoint or settings.run_dir / "checkpoints" / "best"
-    model, tokenizer = load_reward_model(checkpoint)
-    if any(head.kind == "token" for head in model.config.head_specs):
-        raise ConfigError(f"{checkpoint}: judges tokens; put kind: token into the config.")
-    heads, left_out = evaluate_reward_model(settings, model, tokenizer, records)
-    _print(heads, left_out, checkpoint, as_json=as_json)
+    evaluate_segments(config, overrides or [], transfer or [], output, as_json=as_json)
 
 
 @app.command()
@@ -91,14 +97,15 @@ def _train(settings: "RewardModelConfig") -> "RewardModelRun":
     from spanwise.reward_models.train import train_reward_model
     from spanwise.tracking import RunFolder
 
-    records = _records(settings.data, field="data")
-    heldout = _records(settings.heldout, field="heldout") if settings.heldout else []
+    records = records_of(settings.data, field="data")
+    heldout = records_of(settings.heldout, field="heldout") if settings.heldout else []
     console = Console(stderr=True)
     with Progress(*Progress.get_default_columns(), console=console, disable=not console.is_terminal) as progress:
         return train_reward_model(settings, records, heldout, folder=RunFolder(settings.run_dir), progress=progress)
 
 
-def _records(paths: tuple[Path, ...], *, field: str) -> "list[FeedbackRecord]":
+def records_of(paths: tuple[Path, ...], *, field: str) -> "list[FeedbackRecord]":
+    """The feedback of several files; ConfigError that names `field` where there is no file."""
     from spanwise.feedback.jsonl import load_or_raise
     from spanwise.feedback.schema import FeedbackRecord
 
@@ -114,13 +121,13 @@ def _print(heads: "dict[str, HeadQuality]", left_out: dict[str, int], checkpoint
         typer.echo(json.dumps(summary, indent=2))
         return
     for name, head in heads.items():
-        typer.echo(f"{name} ({head.density}): " + _words(head.metrics))
+        typer.echo(f"{name} ({head.density}): " + quality_words(head.metrics))
     for reason, count in left_out.items():
         typer.echo(f"left out  {reason}: {count}")
     typer.echo(f"The reward model is {checkpoint}.")
 
 
-def _words(metrics: dict[str, float]) -> str:
+def quality_words(metrics: dict[str, float]) -> str:
     """What the head reaches, and what it had to beat."""
     if not metrics.get("segments") and not metrics.get("pairs"):
         return "nothing to measure on"

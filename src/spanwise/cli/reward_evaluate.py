@@ -1,0 +1,115 @@
+"""`spanwise reward evaluate` for heads that judge segments and whole answers: quality, bias, agreement, transfer."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from spanwise.errors import ConfigError
+
+if TYPE_CHECKING:
+    from spanwise.evals.results import RewardModelQuality
+    from spanwise.evals.reward_page import RewardFindings
+    from spanwise.reward_models.evaluate import HeadQuality
+
+
+def evaluate_segments(
+    config: Path, overrides: Sequence[str], transfer: Sequence[str], output: Path | None, *, as_json: bool
+) -> None:
+    """Measures on `test`, prints, and writes the page at `output`."""
+    from spanwise.cli.reward import records_of
+    from spanwise.evals.reward_bias import agreement, head_bias
+    from spanwise.evals.reward_cases import collect_cases
+    from spanwise.evals.reward_page import RewardFindings, render_reward_page
+    from spanwise.reward_models.checkpoint import load_reward_model
+    from spanwise.reward_models.config import RewardModelConfig
+    from spanwise.reward_models.train import evaluate_reward_model
+    from spanwise.rewards.learned import LearnedRewards
+    from spanwise.storage import write_text
+
+    settings = RewardModelConfig.load(config, overrides)
+    records = records_of(settings.test, field="test")
+    others = {name: records_of((path,), field=f"--transfer {name}") for name, path in _named(transfer).items()}
+    checkpoint = settings.checkpoint or settings.run_dir / "checkpoints" / "best"
+    model, tokenizer = load_reward_model(checkpoint)
+    if any(head.kind == "token" for head in model.config.head_specs):
+        raise ConfigError(f"{checkpoint}: judges tokens; put kind: token into the config.")
+    heads, left_out = evaluate_reward_model(settings, model, tokenizer, records)
+    cases, means = collect_cases(settings, LearnedRewards(model, tokenizer), records)
+    elsewhere = {name: evaluate_reward_model(settings, model, tokenizer, own)[0] for name, own in others.items()}
+    found = RewardFindings(
+        checkpoint=str(checkpoint),
+        quality=_qualities(heads),
+        bias={name: head_bias(own) for name, own in cases.items()},
+        agreement=agreement(means),
+        transfer={name: _qualities(own) for name, own in elsewhere.items()},
+    )
+    if output is not None:
+        write_text(output, render_reward_page(found))
+    _print(found, heads, left_out, as_json=as_json)
+
+
+def _named(pairs: Sequence[str]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for pair in pairs:
+        name, separator, path = pair.partition("=")
+        if not (name and separator and path) or name in found:
+            raise ConfigError(f"--transfer {pair!r}: write NAME=FILE, each name once.")
+        found[name] = Path(path)
+    return found
+
+
+def _qualities(heads: "Mapping[str, HeadQuality]") -> "dict[str, RewardModelQuality]":
+    from spanwise.evals.results import ReliabilityBin, RewardModelQuality
+
+    return {
+        name: RewardModelQuality(
+            label=name,
+            density=head.density,
+            metrics={key: value if math.isfinite(value) else None for key, value in head.metrics.items()},
+            reliability=tuple(ReliabilityBin.model_validate(one) for one in head.reliability),
+        )
+        for name, head in heads.items()
+    }
+
+
+def _print(
+    found: "RewardFindings", heads: "Mapping[str, HeadQuality]", left_out: Mapping[str, int], *, as_json: bool
+) -> None:
+    from spanwise.cli.reward import quality_words
+
+    if as_json:
+        summary = {
+            "checkpoint": found.checkpoint,
+            "heads": {name: head.metrics for name, head in heads.items()},
+            "left_out": left_out,
+            "bias": found.bias,
+            "agreement": found.agreement,
+            "transfer": {
+                name: {head: quality.metrics for head, quality in own.items()} for name, own in found.transfer.items()
+            },
+        }
+        typer.echo(json.dumps(summary, indent=2))
+        return
+    for name, head in heads.items():
+        typer.echo(f"{name} ({head.density}): " + quality_words(head.metrics))
+        if found.bias[name]:
+            typer.echo("  " + _bias_words(found.bias[name]))
+    for pair, value in found.agreement.items():
+        typer.echo(f"agreement {pair}: {value:.3f}")
+    for name, own in found.transfer.items():
+        for head, quality in own.items():
+            known = {key: value for key, value in quality.metrics.items() if value is not None}
+            typer.echo(f"on {name}, {head}: " + quality_words(known))
+    for reason, count in left_out.items():
+        typer.echo(f"left out  {reason}: {count}")
+    typer.echo(f"The reward model is {found.checkpoint}.")
+
+
+def _bias_words(bias: Mapping[str, float]) -> str:
+    from spanwise.evals.reward_page import BIAS_LABELS
+
+    return ", ".join(f"{BIAS_LABELS[name].lower()} {value:.3f}" for name, value in bias.items())
