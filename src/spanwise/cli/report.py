@@ -19,17 +19,37 @@ def report_command(
     ],
     *,
     output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file to write.")] = Path("report.html"),
+    cards: Annotated[
+        Path | None,
+        typer.Option("--cards", help="Folder for a model card and a data card (of several runs: one folder each)."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Write a report of one or several runs: what improved, by how much, and where on the answers.
 
-    The page needs nothing else: it can be sent to a colleague and opened without a network.
+    The page needs nothing else: it can be sent to a colleague and opened without a network. With --cards, what each
+    run's folder says of its model and its data is written as cards in Markdown.
     """
     from spanwise.evals.report import write_report
 
     write_report(runs, output)
+    written = _write_cards(runs, cards) if cards else []
     size = output.stat().st_size
     if as_json:
-        typer.echo(json.dumps({"output": str(output), "bytes": size, "runs": [str(run) for run in runs]}, indent=2))
-    else:
-        typer.echo(f"Wrote {output} ({size / 1e6:.1f} MB).")
+        told = {"output": str(output), "bytes": size, "runs": list(map(str, runs)), "cards": list(map(str, written))}
+        typer.echo(json.dumps(told, indent=2))
+        return
+    typer.echo(f"Wrote {output} ({size / 1e6:.1f} MB).")
+    for path in written:
+        typer.echo(f"Wrote {path}.")
+
+
+def _write_cards(runs: list[Path], folder: Path) -> list[Path]:
+    from spanwise.evals.cards import write_cards
+
+    if len(runs) == 1:
+        return write_cards(runs[0], folder)
+    names = [run.resolve().name for run in runs]
+    if len(set(names)) < len(names):
+        names = ["-".join(run.resolve().parts[-2:]) for run in runs]
+    return [path for run, name in zip(runs, names, strict=True) for path in write_cards(run, folder / name)]
