@@ -154,3 +154,42 @@ def test_undo_and_redo_are_exact_and_survive_storing(modules) -> None:
     assert redone == before[1:]
     assert restored == before[0]
     assert cut == len(steps)
+
+
+def test_cautions_are_those_of_a_comparison_of_all_spans_with_all(modules) -> None:
+    text = "One two three four. Five six seven eight nine. Ten."
+    segments = segments_of(text).model_dump(mode="json")
+    categories = [{"name": name, "label": name.upper(), "min_words": 3} for name in "abc"]
+    chosen = random.Random(11)
+    cases = []
+    for _ in range(200):
+        edges = [sorted(chosen.sample(range(len(text)), 2)) for _ in range(chosen.randrange(1, 9))]
+        spans = [
+            {"id": f"s{n}", "start": start, "end": end, "category": chosen.choice("abc")}
+            for n, (start, end) in enumerate(edges)
+        ]
+        spans += [spans[0] | {"id": "twin", "category": chosen.choice("abc")}]
+        cases.append(sorted(spans, key=lambda span: (span["start"], span["end"], span["id"])))
+    found = modules(
+        "state/cautions.js",
+        """const here = document.querySelector("script[type=module]").src;
+           const {Offsets} = await import(here.replace("pages/shell.js", "text/offsets.js"));
+           const {Snapping} = await import(here.replace("pages/shell.js", "text/units.js"));
+           const offsets = new Offsets(x.text);
+           const text = {offsets, snapping: new Snapping(offsets, x.segments)};
+           return x.cases.map(spans => [...m.cautions(spans, text, {categories: x.categories})]);""",
+        {"text": text, "segments": segments, "categories": categories, "cases": cases},
+    )
+    for spans, told in zip(cases, found, strict=True):
+        reasons = dict(told)
+        for span in spans:
+            within = any(
+                other is not span
+                and other["start"] <= span["start"]
+                and span["end"] <= other["end"]
+                and other["category"] < span["category"]
+                for other in spans
+            )
+            short = len(text[span["start"] : span["end"]].split()) < 3
+            said = " ".join(reasons.get(span["id"], []))
+            assert ("lies in a span" in said, "too short" in said) == (within, short), (spans, span)

@@ -132,7 +132,43 @@ def test_adjudication_in_lanes_by_keys(serve, visit) -> None:
     assert [span.quote for span in verdict[0].body.spans] == ["June."]
 
 
-def _say(server, item_id: str, name: str, spans: list[tuple[int, int]]) -> None:
+def test_adjudication_of_missing_information_and_of_comparisons(serve, visit) -> None:
+    server = serve()
+    (item_id,) = server.add(FAIR, overlap=3)
+    fair = {"category": "Missing-Answer", "evidence": {"passage": 0, "sentences": [1]}}
+    fish = {"category": "Missing-Answer", "evidence": {"passage": 1, "sentences": [1]}}
+    for name, missing, prefers in (
+        ("ann", [fair, fish], ("r1", "r2", "b")),
+        ("ben", [fair], ("r2", "r1", "a")),  # the same, but shown the other way round
+        ("cem", [fair], ("r1", "r2", "tie")),
+    ):
+        _say(server, item_id, name, [], missing=missing, prefers=prefers)
+    page = visit(server, f"/adjudicate/{item_id}")
+    page.wait_for_selector(".candidate")
+    assert page.locator(".candidate").count() == 2
+    assert page.locator(".candidate.accepted").inner_text().count("Its fair is held in the second week of May.") == 1
+    press(page, "r", "Control+Enter")
+    page.wait_for_selector("text=Choose whose comparison holds")
+    ways = page.locator(".comparison label")
+    assert sorted(way.split(" ")[:3] for way in ways.all_inner_texts()) == [["1", "<", "2"], ["1", "=", "2"]]
+    ways.filter(has_text="1 < 2").locator("input").check()
+    press(page, "Control+Enter")
+    page.wait_for_url("**/adjudicate")
+    (verdict,) = [one for one in annotations_of(server.database, server.project, item_id) if one.kind == "adjudicated"]
+    assert [gap.evidence.sentences for gap in verdict.body.missing] == [(1,)]
+    assert [(one.a, one.b, one.choice) for one in verdict.body.preferences] == [("r1", "r2", "b")]
+    assert verdict.body.no_errors == ()
+
+
+def _say(
+    server,
+    item_id: str,
+    name: str,
+    spans: list[tuple[int, int]],
+    *,
+    missing: list | None = None,
+    prefers: tuple[str, str, str] = ("r1", "r2", "b"),
+) -> None:
     """An annotation of `item_id` by a new user."""
     user = create_user(server.database, name)
     lent = claim(server.database, server.project, user, item_id=item_id)
@@ -143,7 +179,8 @@ def _say(server, item_id: str, name: str, spans: list[tuple[int, int]]) -> None:
             for n, (start, end) in enumerate(spans)
         ],
         "corrections": [{"text": text}],
-        "preferences": [{"a": "r1", "b": "r2", "choice": "b"}],
+        "missing": missing or [],
+        "preferences": [dict(zip(("a", "b", "choice"), prefers, strict=True))],
     }
     lease = {"item_id": item_id, "round": lent.round, "lease_token": lent.lease_token}
     submit(

@@ -1,14 +1,19 @@
-/** Adjudication: one lane per annotator, agreed spans taken over, the rest accepted, rejected or relabelled one by one. */
+/**
+ * Adjudication: one lane per annotator; what all agree on is taken over, the other spans and missing information are
+ * accepted, rejected or relabelled one by one, and of different edits and comparisons one is chosen.
+ */
 
 import { api, pageData } from "../api.js";
 import { listen } from "../keys.js";
 import { Offsets } from "../text/offsets.js";
 import { TextPane } from "../text/pane.js";
+import { candidatesOf, comparisonsOf, same, told, undecided, verdictBody } from "../state/verdict.js";
 import { newId } from "../state/wire.js";
 import { announce } from "../ui/announce.js";
 import { KeySheet } from "../ui/sheet.js";
 import { visible } from "../text/invisible.js";
 import { html, render, useLayoutEffect, useRef } from "../vendor/preact-htm.js";
+import { places } from "../work/evidence.js";
 import { shortened } from "../work/mark.js";
 
 const { item, lanes, agreed, project } = pageData();
@@ -16,22 +21,8 @@ const root = document.getElementById("island");
 const offsets = new Map(item.responses.map((response) => [response.key, new Offsets(response.text)]));
 const colourOf = (name) => project.categories.find((category) => category.name === name)?.colour ?? "#888888";
 const labelOf = (name) => project.categories.find((category) => category.name === name)?.label ?? name;
-const same = (a, b) => a.target === b.target && a.start === b.start && a.end === b.end && a.category === b.category;
 
-/** Every different span that anyone marked, with who marked it; agreed ones are accepted to begin with. */
-function candidatesOf() {
-  const found = [];
-  for (const lane of lanes) {
-    for (const span of lane.body.spans) {
-      const known = found.find((one) => same(one.span, span));
-      if (known) known.by.push(lane.label);
-      else found.push({ span, by: [lane.label], verdict: agreed.spans.some((one) => same(one, span)) ? "accepted" : null });
-    }
-  }
-  return found.sort((a, b) => (a.span.target < b.span.target ? -1 : a.span.target > b.span.target ? 1 : a.span.start - b.span.start || a.span.end - b.span.end));
-}
-
-const state = { candidates: candidatesOf(), current: 0, reasons: {}, correction: firstCorrection(), comment: "", busy: false, message: "", done: false, sheet: false, past: [] };
+const state = { candidates: candidatesOf(lanes, agreed), comparisons: comparisonsOf(lanes), current: 0, reasons: {}, correction: firstCorrection(), comment: "", busy: false, message: "", done: false, sheet: false, past: [] };
 const submissionId = newId();
 
 function firstCorrection() {
@@ -48,11 +39,11 @@ function decide(verdict, index = state.current) {
   const candidates = state.candidates.map((one, place) => (place === index ? { ...one, verdict } : one));
   const next = candidates.findIndex((one, place) => place > index && !one.verdict);
   show({ candidates, current: next < 0 ? Math.min(index, candidates.length - 1) : next, past: [...state.past, state.candidates], message: "" });
-  announce(`${labelOf(candidates[index].span.category)} ${verdict ?? "open"}`);
+  announce(`${labelOf(candidates[index].said.category)} ${verdict ?? "open"}`);
 }
 
 function relabel(category, index = state.current) {
-  const candidates = state.candidates.map((one, place) => (place === index ? { ...one, verdict: "accepted", span: { ...one.span, category, origin: "modified" } } : one));
+  const candidates = state.candidates.map((one, place) => (place === index ? { ...one, verdict: "accepted", said: { ...one.said, category, ...(one.kind === "span" && { origin: "modified" }) } } : one));
   show({ candidates, past: [...state.past, state.candidates] });
 }
 
@@ -60,23 +51,21 @@ function undo() {
   if (state.past.length) show({ candidates: state.past.at(-1), past: state.past.slice(0, -1) });
 }
 
-function bodyOf() {
-  const accepted = state.candidates.filter((one) => one.verdict === "accepted");
-  const spans = accepted.map(({ span }) => ({ ...span, id: newId() }));
-  const chosen = lanes.find((lane) => lane.label === state.correction);
-  const marked = new Set([...spans.map((span) => span.target), ...agreed.missing.map((gap) => gap.target)]);
-  const examined = new Set(lanes.flatMap((lane) => [...lane.body.no_errors, ...lane.body.spans.map((span) => span.target), ...lane.body.missing.map((gap) => gap.target)]));
-  const no_errors = [...examined].filter((key) => !marked.has(key)).sort();
-  return { ...agreed, spans, no_errors, corrections: chosen?.body.corrections ?? agreed.corrections, preferences: agreed.preferences.length ? agreed.preferences : (lanes[0]?.body.preferences ?? []), rankings: agreed.rankings.length ? agreed.rankings : (lanes[0]?.body.rankings ?? []), comment: state.comment };
+function choose(index, chosen) {
+  show({ comparisons: state.comparisons.map((one, place) => (place === index ? { ...one, chosen } : one)), message: "" });
 }
 
 async function submit() {
-  const open = state.candidates.filter((one) => !one.verdict).length;
-  if (open) return show({ message: `${open} ${open === 1 ? "span is" : "spans are"} not decided yet.`, current: state.candidates.findIndex((one) => !one.verdict) });
+  const open = undecided(state.candidates, state.comparisons);
+  if (open?.index >= 0) {
+    const count = state.candidates.filter((one) => !one.verdict).length;
+    return show({ message: `${count} ${count === 1 ? "mark is" : "marks are"} not decided yet.`, current: open.index });
+  }
+  if (open) return show({ message: `Choose whose comparison holds (${open.aspect}).` });
   show({ busy: true });
   const reasons = Object.fromEntries(Object.entries(state.reasons).filter(([, text]) => text.trim()));
   try {
-    await api("POST", `/api/v1/items/${encodeURIComponent(item.id)}/verdict`, { client_submission_id: submissionId, body: bodyOf(), source_ids: lanes.map((lane) => lane.annotation_id), reasons });
+    await api("POST", `/api/v1/items/${encodeURIComponent(item.id)}/verdict`, { client_submission_id: submissionId, body: verdictBody({ lanes, agreed, ...state }), source_ids: lanes.map((lane) => lane.annotation_id), reasons });
     location.assign("/adjudicate");
   } catch (error) {
     show({ busy: false, message: error.body?.problems?.map((one) => `${one.place}: ${one.reason}`).join(" ") ?? error.detail });
@@ -84,7 +73,7 @@ async function submit() {
 }
 
 function marksOf(spans, key, current) {
-  return spans.filter((span) => span.target === key).map((span, index) => ({ id: `${index}`, start: span.start, end: span.end, colour: colourOf(span.category), label: labelOf(span.category), classes: current && same(span, current) ? ["current"] : [] }));
+  return spans.filter((span) => span.target === key).map((span, index) => ({ id: `${index}`, start: span.start, end: span.end, colour: colourOf(span.category), label: labelOf(span.category), classes: current && same("span", span, current) ? ["current"] : [] }));
 }
 
 function Lane({ name, label, spans, response, current, result = false }) {
@@ -97,11 +86,11 @@ function Lane({ name, label, spans, response, current, result = false }) {
   return html`<div class="lane ${result ? "result" : ""}"><strong>${name}</strong><div class="text" ref=${box} tabindex="0" role="region" aria-label=${label}></div></div>`;
 }
 
-function View({ candidates, current, correction, busy, message, comment, sheet }) {
-  const accepted = candidates.filter((one) => one.verdict === "accepted").map((one) => one.span);
+function View({ candidates, comparisons, current, correction, busy, message, comment, sheet }) {
+  const accepted = candidates.filter((one) => one.kind === "span" && one.verdict === "accepted").map((one) => one.said);
   const responses = item.responses.filter((response) => lanes.some((lane) => lane.body.no_errors.includes(response.key) || [...lane.body.spans, ...lane.body.missing, ...lane.body.corrections].some((one) => one.target === response.key)));
   const corrections = lanes.filter((lane) => lane.body.corrections.length);
-  const at = candidates[current]?.span;
+  const at = candidates[current]?.kind === "span" ? candidates[current].said : null;
   return html`<div class="judge">
     <section class="column scroller" aria-label="Lanes">
       <h2 class="pane-title">Prompt</h2><p class="prompt text" dir="auto">${visible(item.prompt)}</p>
@@ -109,14 +98,15 @@ function View({ candidates, current, correction, busy, message, comment, sheet }
         ${lanes.map((lane) => html`<${Lane} key=${lane.label} name=${lane.label} label="Annotator ${lane.label}" spans=${lane.body.spans} response=${response} current=${at} />`)}
         <${Lane} name="✓" label="Result" spans=${accepted} response=${response} current=${at} result />
       </div>`)}
-      <h2 class="pane-title">Spans: ${candidates.filter((one) => !one.verdict).length} to decide</h2>
+      <h2 class="pane-title">Marks: ${candidates.filter((one) => !one.verdict).length} to decide</h2>
       <ol class="candidates" id="candidates">${candidates.map((one, index) => html`<${Candidate} key=${index} one=${one} index=${index} current=${index === current} />`)}</ol>
-      ${!candidates.length && html`<p class="muted">Nobody marked a span.</p>`}
+      ${!candidates.length && html`<p class="muted">Nobody marked anything.</p>`}
+      ${comparisons.map((one, index) => html`<${Comparison} key=${`${one.list} ${one.aspect}`} one=${one} index=${index} />`)}
       ${corrections.length > 0 && html`<h2 class="pane-title">Edit</h2>${corrections.map((lane) => html`<label class="check"><input type="radio" name="correction" checked=${correction === lane.label} onChange=${() => show({ correction: lane.label })} /> <span><strong>${lane.label}</strong> <span class="text" dir="auto">${visible(lane.body.corrections[0].text)}</span></span></label>`)}`}
     </section>
     <aside class="column side-column scroller" aria-label="Details">
-      <h2 class="pane-title">Span</h2>
-      ${at ? html`<${Details} one=${candidates[current]} index=${current} />` : html`<p class="muted">Nothing chosen.</p>`}
+      <h2 class="pane-title">Mark</h2>
+      ${candidates[current] ? html`<${Details} one=${candidates[current]} index=${current} />` : html`<p class="muted">Nothing chosen.</p>`}
       <h2 class="pane-title">Comment</h2>
       <textarea rows="3" aria-label="Comment" value=${comment} onInput=${(event) => (state.comment = event.target.value)}></textarea>
     </aside></div>
@@ -127,20 +117,41 @@ function View({ candidates, current, correction, busy, message, comment, sheet }
     ${sheet && html`<${KeySheet} groups=${["Adjudicate"]} onClose=${() => show({ sheet: false })} />`}`;
 }
 
+function Comparison({ one, index }) {
+  const title = one.aspect === "overall" ? "Comparison" : `Comparison: ${one.aspect}`;
+  return html`<fieldset class="comparison"><legend class="pane-title">${title}</legend>
+    ${one.ways.map((way, place) => html`<label class="check"><input type="radio" name=${`comparison ${index}`} checked=${one.chosen === place} onChange=${() => choose(index, place)} /> <span>${told(way)} <span class="muted">${way.by.join(" ")}</span></span></label>`)}</fieldset>`;
+}
+
+/** What a mark says, in the words that it stands on. */
+function wordsOf({ kind, said }) {
+  if (kind === "span") return said.quote;
+  const { passage, sentences, title } = said.evidence;
+  const source = item.passages[passage];
+  return [title && source?.title, ...sentences.map((number) => source?.sentences[number])].filter(Boolean).join(" ");
+}
+
+function placeOf({ kind, said }) {
+  return kind === "span" ? `${said.target}:${said.start}-${said.end}` : `${said.target}:missing ${said.category} ${said.evidence.passage}`;
+}
+
 function Candidate({ one, index, current }) {
-  const { span, by, verdict } = one;
-  return html`<li class="candidate ${current ? "current" : ""} ${verdict ?? ""}" style=${{ "--colour": colourOf(span.category) }} onClick=${() => show({ current: index })}>
-    <span aria-label=${verdict ?? "open"}>${{ accepted: "✓", rejected: "✕" }[verdict] ?? "?"}</span><span class="chip">${labelOf(span.category)}</span><q dir="auto">${shortened(span.quote)}</q><span class="muted">${by.join(" ")} of ${lanes.map((lane) => lane.label).join(" ")}</span>
+  const { said, by, verdict } = one;
+  return html`<li class="candidate ${current ? "current" : ""} ${verdict ?? ""}" style=${{ "--colour": colourOf(said.category) }} onClick=${() => show({ current: index })}>
+    <span aria-label=${verdict ?? "open"}>${{ accepted: "✓", rejected: "✕" }[verdict] ?? "?"}</span><span class="chip">${labelOf(said.category)}</span><q dir="auto">${shortened(wordsOf(one))}</q><span class="muted">${by.join(" ")} of ${lanes.map((lane) => lane.label).join(" ")}</span>
     <span class="verdict"><button type="button" aria-pressed=${verdict === "accepted"} onClick=${(event) => { event.stopPropagation(); decide("accepted", index); }}>Accept <kbd>A</kbd></button><button type="button" aria-pressed=${verdict === "rejected"} onClick=${(event) => { event.stopPropagation(); decide("rejected", index); }}>Reject <kbd>R</kbd></button></span></li>`;
 }
 
 function Details({ one, index }) {
-  const { span } = one;
-  const reason = (event) => (state.reasons[`${span.target}:${span.start}-${span.end}`] = event.target.value);
-  return html`<p><span class="chip" style=${{ "--colour": colourOf(span.category) }}>${labelOf(span.category)}</span></p><p class="text" dir="auto">${visible(span.quote)}</p>
-    ${span.comment && html`<p class="muted">${span.comment}</p>`}
-    <label>Category <select value=${span.category} onChange=${(event) => relabel(event.target.value, index)}>${project.categories.filter((category) => category.kind === "span").map((category) => html`<option value=${category.name}>${category.label}</option>`)}</select></label>
-    <label>Why <input value=${state.reasons[`${span.target}:${span.start}-${span.end}`] ?? ""} onInput=${reason} /></label>`;
+  const { kind, said } = one;
+  const place = placeOf(one);
+  const offered = project.categories.filter((category) => category.kind === kind);
+  const links = kind === "span" ? said.evidence : [said.evidence];
+  return html`<p><span class="chip" style=${{ "--colour": colourOf(said.category) }}>${labelOf(said.category)}</span></p><p class="text" dir="auto">${visible(wordsOf(one))}</p>
+    ${links.length > 0 && html`<p class="muted">${kind === "span" ? "Evidence" : "Said in"}: ${links.map(places).join(", ")}</p>`}
+    ${said.comment && html`<p class="muted">${visible(said.comment)}</p>`}
+    <label>Category <select value=${said.category} onChange=${(event) => relabel(event.target.value, index)}>${offered.map((category) => html`<option value=${category.name}>${category.label}</option>`)}</select></label>
+    <label>Why <input value=${state.reasons[place] ?? ""} onInput=${(event) => (state.reasons[place] = event.target.value)} /></label>`;
 }
 
 function move(direction) {
@@ -148,7 +159,7 @@ function move(direction) {
   const current = Math.max(0, Math.min(state.candidates.length - 1, state.current + direction));
   show({ current });
   document.querySelector(".candidate.current")?.scrollIntoView({ block: "nearest" });
-  announce(`${labelOf(state.candidates[current].span.category)}: ${state.candidates[current].span.quote.slice(0, 200)}`);
+  announce(`${labelOf(state.candidates[current].said.category)}: ${wordsOf(state.candidates[current]).slice(0, 200)}`);
 }
 
 listen({

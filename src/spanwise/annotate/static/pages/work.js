@@ -2,7 +2,8 @@
 
 import { api, pageData } from "../api.js";
 import { KEYS, hint, listen, projectKeys } from "../keys.js";
-import { cautions, examined, problems } from "../state/checks.js";
+import { cautions } from "../state/cautions.js";
+import { examined, problems } from "../state/checks.js";
 import { announce } from "../ui/announce.js";
 import { KeySheet } from "../ui/sheet.js";
 import { html, render } from "../vendor/preact-htm.js";
@@ -29,6 +30,8 @@ const TASKS = TABS.filter(([task]) => project.tasks.includes(task));
 projectKeys(project.hotkeys);
 
 let current = null;
+/** The store on screen. */
+let shown = null;
 root.replaceChildren();
 
 async function next(itemId = null, receipt = null) {
@@ -48,6 +51,7 @@ async function reopen(annotationId) {
 }
 
 function clear() {
+  shown = null;
   render(null, root);
   return root;
 }
@@ -57,14 +61,13 @@ async function mount({ claim, item }, receipt = null) {
   const session = new Session(store, user.id);
   const parts = assemble(store, session);
   clear();
-  const draw = () => render(html`<${Page} store=${store} ...${parts} />`, root);
-  store.listeners.add(() => {
-    store.ui.cautions = cautions(store.answer, store.text, project);
-    draw();
-  });
+  const draw = drawer(store, parts);
+  store.listeners.add(draw.soon);
   await session.restore();
   session.start();
+  shown = store;
   store.show({ receipt, seen: item.responses.length === 1 ? [item.responses[0].key] : [] });
+  draw.now();
   if (claim.suggestions.length && project.suggestions === "prefilled" && !claim.draft) parts.suggest.prefill();
   const unlisten = listen(parts.keys, groupsOf());
   current = { stop: () => { session.stop(); unlisten(); } };
@@ -76,6 +79,26 @@ async function mount({ claim, item }, receipt = null) {
   const { snapping } = store.text;
   announce(`Response 1, ${snapping.words.ranges.length} words, ${store.answer.spans.length || "no"} spans`);
   if (receipt) setTimeout(() => store.ui.receipt === receipt && store.show({ receipt: null }), 10_000);
+}
+
+/** Draws the page of a store: at once, or once after all that one key or click changes. */
+function drawer(store, parts) {
+  let asked = false;
+  let spans = null;
+  const now = () => {
+    asked = false;
+    if (shown !== store) return;
+    if (store.answer.spans !== spans) {
+      spans = store.answer.spans;
+      store.ui.cautions = cautions(spans, store.text, project);
+    }
+    render(html`<${Page} store=${store} ...${parts} />`, root);
+  };
+  const soon = () => {
+    if (!asked) queueMicrotask(now);
+    asked = true;
+  };
+  return { now, soon };
 }
 
 const groupsOf = () => ["Everywhere", ...TASKS.map(([, , group]) => group)];

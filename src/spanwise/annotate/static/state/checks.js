@@ -1,6 +1,6 @@
 /**
- * What stands in the way of submitting, and what is only worth saying. The server checks everything again and decides;
- * these checks are for the person who is still writing. Pure.
+ * What stands in the way of submitting. The server checks everything again and decides; these checks are for the
+ * person who is still writing. Pure.
  */
 
 import { countWords, wordDiff, wordsChanged } from "../text/diff.js";
@@ -107,36 +107,6 @@ export function contradictions(preferences, name) {
     }
   }
   return [...new Set(found)];
-}
-
-/** Worth saying, allowed all the same. */
-export function cautions(answer, text, project) {
-  const categories = new Map(project.categories.map((category) => [category.name, category]));
-  const found = [];
-  for (const span of answer.spans) {
-    const category = categories.get(span.category);
-    const words = countWords(text.offsets.slice(span.start, span.end));
-    if (category?.min_words && words < category.min_words) {
-      found.push({ span: span.id, reason: `${category.label}: under ${category.min_words} words; too short to train on.` });
-    }
-    const first = text.snapping.snap(span.start, span.start + 1, "sentence");
-    if (first && span.end > first[1]) {
-      found.push({ span: span.id, reason: `${category?.label ?? span.category}: runs over the end of a sentence.` });
-    }
-    const higher = answer.spans.find((other) => other !== span && covers(other, span) && ranks(categories, other, span));
-    if (higher) {
-      const label = categories.get(higher.category)?.label ?? higher.category;
-      found.push({ span: span.id, reason: `${category?.label}: lies in a span marked ${label}, which comes first.` });
-    }
-  }
-  return found;
-}
-
-const covers = (outer, inner) => outer.start <= inner.start && inner.end <= outer.end;
-
-function ranks(categories, one, other) {
-  const order = [...categories.keys()];
-  return order.indexOf(one.category) < order.indexOf(other.category);
 }
 
 /** Why a new span may not stand here; empty when it may. */

@@ -16,7 +16,7 @@ export function toBody(doc, item, project) {
   const body = { no_errors: [], spans: [], missing: [], corrections: [], preferences: [], rankings: [], answers: [] };
   doc.responses.forEach((answer, index) => {
     const { key, text } = item.responses[index];
-    const offsets = new Offsets(text);
+    const offsets = offsetsOf(item.responses[index]);
     if (answer.no_errors) body.no_errors.push(key);
     body.spans.push(...answer.spans.map((span) => spanOut(span, key, offsets)));
     for (const missing of answer.missing) {
@@ -32,6 +32,14 @@ export function toBody(doc, item, project) {
   body.rankings = Object.entries(doc.rankings).map(([aspect, tiers]) => ({ aspect, tiers }));
   body.answers = Object.entries(doc.answers).map(([key, value]) => ({ key, value }));
   return { ...body, comment: doc.comment };
+}
+
+/** Counted once for each response. @type {WeakMap<object, Offsets>} */
+const counted = new WeakMap();
+
+function offsetsOf(response) {
+  if (!counted.has(response)) counted.set(response, new Offsets(response.text));
+  return counted.get(response);
 }
 
 function spanOut(span, target, offsets) {

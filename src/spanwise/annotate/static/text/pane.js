@@ -34,21 +34,41 @@ export class TextPane {
    * @param {{id: string, start: number, end: number, classes?: string[], colour?: string, label?: string}[]} marks
    */
   draw(marks) {
-    const look = new Map(marks.map((mark) => [mark.id, mark]));
-    for (const block of this.blocks) {
-      const near = marks.filter((mark) => mark.start < block.end && mark.end > block.start);
-      if (!near.length && block.drawn === "") continue;
-      const key = near.map((mark) => signature(mark)).join("|");
-      if (block.drawn === key) continue;
-      this.#drawBlock(block, near, look);
+    const look = new Map(marks.map((mark) => [mark.id, { mark, signature: signature(mark) }]));
+    const near = this.#byBlock(marks);
+    this.blocks.forEach((block, index) => {
+      const key = (near[index] ?? []).map((mark) => look.get(mark.id).signature).join("|");
+      if (block.drawn === key) return;
+      this.#drawBlock(block, near[index] ?? [], look);
       block.drawn = key;
+    });
+  }
+
+  /** The marks that touch each block, in their order; a hole where there are none. */
+  #byBlock(marks) {
+    const found = [];
+    for (const mark of marks) {
+      for (let index = this.#blockAt(mark.start); this.blocks[index]?.start < mark.end; index += 1) (found[index] ??= []).push(mark);
     }
+    return found;
+  }
+
+  /** Index of the block that holds the character at `point`; the last one behind the text. */
+  #blockAt(point) {
+    let low = 0;
+    let high = this.blocks.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (this.blocks[middle].start <= point) low = middle;
+      else high = middle - 1;
+    }
+    return low;
   }
 
   #drawBlock(block, marks, look) {
     const next = pieces(block.start, block.end, marks).map((piece) => ({
       ...piece,
-      key: `${piece.start}:${piece.end}:${piece.ids.map((id) => signature(look.get(id))).join("|")}`,
+      key: `${piece.start}:${piece.end}:${piece.ids.map((id) => look.get(id).signature).join("|")}`,
     }));
     const { head, tail } = unchanged(block.pieces, next, (a, b) => a.key === b.key);
     const fresh = next.slice(head, next.length - tail).map((piece) => this.#node(piece, look));
@@ -63,7 +83,7 @@ export class TextPane {
     const node = document.createElement("span");
     node.dataset.start = String(piece.start);
     node.textContent = visible(this.offsets.slice(piece.start, piece.end));
-    const marks = piece.ids.map((id) => look.get(id));
+    const marks = piece.ids.map((id) => look.get(id).mark);
     if (!marks.length) return node;
     node.dataset.spans = piece.ids.join(" ");
     node.className = ["seg", ...new Set(marks.flatMap((mark) => mark.classes ?? []))].join(" ");
@@ -113,8 +133,7 @@ export class TextPane {
   }
 
   #position(point, atEnd) {
-    const block = this.blocks.findLast((candidate) => candidate.start < point || (!atEnd && candidate.start === point));
-    const home = block ?? this.blocks[0];
+    const home = this.blocks[this.#blockAt(atEnd ? point - 1 : point)];
     const index = home.pieces.findLastIndex((piece) => piece.start < point || (!atEnd && piece.start === point));
     const node = home.nodes[Math.max(index, 0)]?.firstChild;
     if (!node) return null;

@@ -1,6 +1,7 @@
 /** The response with its marks, and the list of spans under it. */
 
 import { paint, supported } from "../ui/highlight.js";
+import { kept } from "../ui/kept.js";
 import { TextPane } from "../text/pane.js";
 import { html, useEffect, useLayoutEffect, useRef } from "../vendor/preact-htm.js";
 import { lacks } from "../state/checks.js";
@@ -76,12 +77,12 @@ export function SpanList({ store, commands }) {
     return html`<p class="muted empty">${answer.no_errors ? "Marked as free of errors." : "No spans yet. Select text, then press the number of a category."}</p>`;
   }
   return html`<ol class="spans" aria-label="Marked spans">
-    ${answer.spans.map((span) => html`<${SpanRow} key=${span.id} span=${span} store=${store} commands=${commands} current=${span.id === ui.current} note=${ui.noteFor === span.id} cautions=${ui.cautions.filter((one) => one.span === span.id)} />`)}
+    ${answer.spans.map((span) => html`<${SpanRow} key=${span.id} span=${span} store=${store} commands=${commands} current=${span.id === ui.current} note=${ui.noteFor === span.id} cautions=${ui.cautions.get(span.id) ?? []} />`)}
     ${answer.missing.map((missing) => html`<${MissingRow} key=${missing.id} missing=${missing} store=${store} commands=${commands} />`)}
   </ol>`;
 }
 
-function SpanRow({ span, store, commands, current, note, cautions }) {
+const SpanRow = kept(({ span, store, commands, current, note, cautions }) => {
   const category = store.category(span.category);
   const need = lacks(span, category, store.item);
   const quote = store.text.offsets.slice(span.start, span.end);
@@ -100,9 +101,9 @@ function SpanRow({ span, store, commands, current, note, cautions }) {
     </span>
     ${(note || span.note) && html`<${Note} span=${span} store=${store} commands=${commands} focus=${note} />`}
     ${need && html`<p class="caution">${need[0].toUpperCase()}${need.slice(1)}</p>`}
-    ${cautions.map((one) => html`<p class="caution">${one.reason}</p>`)}
+    ${cautions.map((reason) => html`<p class="caution">${reason}</p>`)}
   </li>`;
-}
+});
 
 function Severity({ span, category, store }) {
   const set = (event) => store.act({ type: "span.severity", id: span.id, severity: event.target.value || null });

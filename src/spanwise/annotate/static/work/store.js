@@ -22,7 +22,7 @@ export class Store {
     this.ui = {
       tab: { spans: "mark", edit: "edit", preference: "compare" }[project.tasks[0]],
       response: 0, sel: null, current: null, sticky: null, mode: null, save: { kind: "idle" },
-      lease: claim.lease_expires_at, dialog: null, problems: [], cautions: [], seen: [], focus: null, suggested: null,
+      lease: claim.lease_expires_at, dialog: null, problems: [], cautions: new Map(), seen: [], focus: null, suggested: null,
     };
     this.listeners = new Set();
   }
