@@ -27,3 +27,10 @@ def test_prompts_and_answers_must_be_text_that_a_model_can_read(bad):
         PromptRecord(prompt=bad)
     with pytest.raises(ValidationError):
         DemonstrationRecord(prompt="Why?", completion=bad)
+
+
+def test_a_verbatim_prompt_is_continued_as_it_stands_and_other_prompts_are_stored_as_before():
+    record = PromptRecord(prompt="The men started", verbatim=True)
+    assert record.model_input == "The men started"
+    assert PromptRecord.model_validate_json(record.model_dump_json()) == record
+    assert "verbatim" not in PromptRecord(prompt="Why?").model_dump()

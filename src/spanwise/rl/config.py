@@ -14,6 +14,7 @@ from spanwise.models.adapters import LoraConfig
 from spanwise.models.sampling import Sampling
 from spanwise.rewards.mixture import MixtureConfig
 from spanwise.rewards.projection import Placement
+from spanwise.rewards.scorers.config import ScorerUse
 from spanwise.rl.alarms import AlarmConfig
 from spanwise.rl.groups import Match
 from spanwise.rl.kl import KLEstimator
@@ -244,8 +245,10 @@ class RLConfig(TrainerConfig):
     resume: Literal["auto", "never"] = "auto"
     """auto: go on from the newest training state in run_dir when it holds this very run. never: refuse a run_dir that
     holds a run."""
-    reward_models: dict[str, RewardModelUse] = Field(min_length=1)
+    reward_models: dict[str, RewardModelUse] = Field(default_factory=dict[str, RewardModelUse])
     """Reward models by a name of your choice."""
+    scorers: dict[str, ScorerUse] = Field(default_factory=dict[str, ScorerUse])
+    """Rewards made of scorers of whole texts, such as toxicity classifiers, by the name of the reward source."""
     mixture: MixtureConfig
     """How the scores of the sources make the reward."""
     placement: Placement = "end"
@@ -253,3 +256,9 @@ class RLConfig(TrainerConfig):
     characters) or every (over its tokens in equal shares)."""
     device: str = "cpu"
     """Where policy, value model and reward models run: cpu, cuda, cuda:1, ..."""
+
+    @model_validator(mode="after")
+    def _rewarded(self) -> "RLConfig":
+        if not (self.reward_models or self.scorers):
+            raise ValueError("reward_models and scorers name no reward; give at least one")
+        return self
