@@ -21,7 +21,7 @@ def edit_answer(
 ) -> EditPair | None:
     """The pair of an answer and its edit, or None where the editor sees nothing to mend."""
     seen = _seen(judge(response, item.truth, truncated=truncated), item, generator, noise)
-    edited = mend(response, seen, item.truth)
+    edited = mend(response, seen, item.truth) if seen.errors or seen.missing else response
     if edited == response or not edited:
         return None
     return edit_pair(
