@@ -4,12 +4,23 @@ import sys
 
 import typer
 
-from spanwise.cli import annotate, dpo, edits, evaluate, feedback, generate, report, reward, rl, sft, text
+from spanwise.cli import annotate, dpo, edits, evaluate, feedback, generate, push, report, reward, rl, sft, sweep, text
 from spanwise.cli.quickstart import quickstart
 from spanwise.errors import SpanwiseError
 
 TRAINING_PACKAGES = frozenset(
-    {"jaxtyping", "jinja2", "matplotlib", "rapidfuzz", "rouge_score", "scipy", "sklearn", "tokenizers", "torch"}
+    {
+        "huggingface_hub",
+        "jaxtyping",
+        "jinja2",
+        "matplotlib",
+        "rapidfuzz",
+        "rouge_score",
+        "scipy",
+        "sklearn",
+        "tokenizers",
+        "torch",
+    }
     | {"transformers"}
 )
 """What the extra `train` installs."""
@@ -32,7 +43,7 @@ app.add_typer(edits.app, name="edits")
 app.add_typer(annotate.app, name="annotate")
 app.add_typer(reward.app, name="reward")
 app.add_typer(evaluate.app, name="evaluate")
-for group in (sft, dpo, rl, generate, report):
+for group in (sft, dpo, rl, sweep, generate, report, push):
     app.add_typer(group.app)
 
 

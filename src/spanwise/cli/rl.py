@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
-from spanwise.errors import ConfigError
 
 if TYPE_CHECKING:
-    from spanwise.rewards.pipeline import RewardPipeline
     from spanwise.rl.config import RLConfig
     from spanwise.rl.trainer import TrainingResult
 
@@ -21,9 +19,12 @@ app = typer.Typer()
 def rl(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = False) -> None:
     """Train a policy by PPO with token-level rewards, and keep the checkpoint with the best held-out reward."""
     from spanwise.rl.config import RLConfig
+    from spanwise.rl.progress import ConsoleProgress
+    from spanwise.tasks.rl_run import train_policy
 
     settings = RLConfig.load(config, overrides or [])
-    result = _run(settings)
+    with ConsoleProgress(settings.steps) as progress:
+        result = train_policy(settings, progress)
     if as_json:
         typer.echo(json.dumps(_summary(settings, result), indent=2))
         return
@@ -32,45 +33,6 @@ def rl(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = Fal
         f"{result.best_step}), {result.last_reward:.3f} after step {settings.steps}."
     )
     typer.echo(f"The best checkpoint is {settings.run_dir / 'checkpoints' / 'best'}.")
-
-
-def _run(settings: "RLConfig") -> "TrainingResult":
-    from spanwise.feedback.jsonl import load_or_raise
-    from spanwise.feedback.prompts import PromptRecord
-    from spanwise.models.policy import Policy
-    from spanwise.rl.algorithms import make_algorithm
-    from spanwise.rl.progress import ConsoleProgress
-    from spanwise.rl.resume import check_same_settings, holds_run
-    from spanwise.rl.trainer import Trainer, TrainerParts
-    from spanwise.tracking import RunFolder
-
-    if holds_run(settings.run_dir):
-        if settings.resume == "never":
-            raise ConfigError(f"{settings.run_dir}: holds a run already; set resume=auto, or choose another run_dir.")
-        check_same_settings(settings.run_dir, settings)
-    parts = TrainerParts(
-        prompts=load_or_raise(settings.prompts, PromptRecord),
-        heldout=load_or_raise(settings.heldout_prompts, PromptRecord),
-        policy=Policy.load(settings.policy, device=settings.device),
-        pipeline=_pipeline(settings),
-        algorithm=make_algorithm(settings),
-    )
-    with ConsoleProgress(settings.steps) as progress:
-        return Trainer(settings, parts, RunFolder(settings.run_dir), progress=progress).run(resume=True)
-
-
-def _pipeline(settings: "RLConfig") -> "RewardPipeline":
-    from spanwise.rewards.learned import load_sources
-    from spanwise.rewards.pipeline import RewardPipeline
-
-    sources = [
-        source
-        for use in settings.reward_models.values()
-        for source in load_sources(
-            use.checkpoint, heads=use.heads, hard=use.hard, batch_size=use.batch_size, device=settings.device
-        )
-    ]
-    return RewardPipeline(sources, settings.mixture, settings.placement)
 
 
 def _summary(settings: "RLConfig", result: "TrainingResult") -> dict[str, object]:

@@ -1,0 +1,120 @@
+"""`spanwise push`: a run's checkpoint to the Hugging Face Hub in one commit, with model card, config and metrics."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from spanwise.cli.config_help import AsJson
+from spanwise.errors import CheckpointError, DataError
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+app = typer.Typer()
+
+RUN_FILES = ("config.yaml", "metrics.jsonl", "results.json")
+"""What goes along below `spanwise/`; samples stay here, since they hold prompts and answers."""
+
+
+@app.command(name="push")
+def push(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder, or a checkpoint folder.")],
+    repo: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="Repository on the Hub; made if it is not there.")],
+    *,
+    checkpoint: Annotated[str, typer.Option(help="Checkpoint of the run folder.")] = "best",
+    private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be pushed; touch no network.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Push a checkpoint to the Hugging Face Hub with a model card made from the run folder.
+
+    Uses huggingface_hub: log in with `hf auth login` or set HF_TOKEN; HF_ENDPOINT names another server.
+    """
+    files = files_to_push(run, checkpoint)
+    _check_name(repo)
+    address = None if dry_run else _upload(_api(), repo, files, private=private)
+    if as_json:
+        listing = {name: _size(content) for name, content in files.items()}
+        typer.echo(json.dumps({"repo": repo, "pushed": not dry_run, "commit": address, "files": listing}, indent=2))
+        return
+    for name, content in files.items():
+        typer.echo(f"{_size(content):>14,}  {name}")
+    typer.echo(f"Would push {len(files)} files to {repo}." if dry_run else f"Pushed {len(files)} files: {address}")
+
+
+def files_to_push(run: Path, checkpoint: str) -> dict[str, Path | bytes]:
+    """Names in the repository, each with the file or its content; CheckpointError where there is no checkpoint."""
+    from spanwise.evals.cards import model_card
+
+    bare = (run / "config.json").is_file()
+    folder = run if bare else run / "checkpoints" / checkpoint
+    if not (folder / "config.json").is_file():
+        raise CheckpointError(
+            f"{folder}: holds no config.json, so no checkpoint; give a run that saved {checkpoint!r}."
+        )
+    weights = ("*.safetensors", "*.bin")
+    if not any(path for pattern in weights for path in folder.glob(pattern)):
+        raise CheckpointError(f"{folder}: holds no weights; give a complete checkpoint.")
+    found: dict[str, Path | bytes] = {
+        path.relative_to(folder).as_posix(): path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    }
+    if not bare:
+        found |= {f"spanwise/{name}": run / name for name in RUN_FILES if (run / name).is_file()}
+        found["README.md"] = model_card(run).encode("utf-8")
+    return found
+
+
+def _api() -> "HfApi":
+    from huggingface_hub import HfApi
+
+    return HfApi(library_name="spanwise")
+
+
+def _check_name(repo: str) -> None:
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(repo)
+    except HFValidationError as error:
+        raise DataError(f"{repo!r} cannot be a repository on the Hub; write OWNER/NAME.") from error
+
+
+def _upload(api: "HfApi", repo: str, files: dict[str, Path | bytes], *, private: bool) -> str:
+    """One commit with all files; its address."""
+    from huggingface_hub import CommitOperationAdd
+    from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
+
+    operations: list[Any] = [CommitOperationAdd(name, content) for name, content in files.items()]
+    try:
+        api.create_repo(repo, private=private or None, exist_ok=True)
+        commit = api.create_commit(repo, operations, commit_message="Push from a Spanwise run")
+    except LocalTokenNotFoundError as error:
+        raise DataError("The Hub wants to know who pushes; run `hf auth login` or set HF_TOKEN.") from error
+    except HfHubHTTPError as error:
+        raise DataError(f"{api.endpoint} refused to take {repo}: {_first_line(error)}.") from error
+    except _network_errors() as error:
+        raise DataError(
+            f"{api.endpoint} cannot be reached ({_first_line(error)}); check the network, or list the files "
+            "with --dry-run."
+        ) from error
+    return str(commit.commit_url)
+
+
+def _network_errors() -> tuple[type[Exception], ...]:
+    """What the HTTP library under huggingface_hub raises; which library that is depends on its version."""
+    loaded = [sys.modules[name] for name in ("httpx", "httpx2") if name in sys.modules]
+    return (OSError, *(module.HTTPError for module in loaded))
+
+
+def _size(content: Path | bytes) -> int:
+    return len(content) if isinstance(content, bytes) else content.stat().st_size
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")

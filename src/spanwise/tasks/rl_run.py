@@ -1,0 +1,44 @@
+"""One run of `spanwise rl` from its config: loads what it names and trains. Knows nothing of the command line."""
+
+from spanwise.errors import ConfigError
+from spanwise.feedback.jsonl import load_or_raise
+from spanwise.feedback.prompts import PromptRecord
+from spanwise.models.policy import Policy
+from spanwise.rewards.learned import load_sources
+from spanwise.rewards.pipeline import RewardPipeline
+from spanwise.rewards.scorers.sources import scorer_sources
+from spanwise.rl.algorithms import make_algorithm
+from spanwise.rl.config import RLConfig
+from spanwise.rl.progress import ProgressView
+from spanwise.rl.resume import check_same_settings, holds_run
+from spanwise.rl.trainer import Trainer, TrainerParts, TrainingResult
+from spanwise.tracking import RunFolder
+
+
+def train_policy(settings: RLConfig, progress: ProgressView) -> TrainingResult:
+    """Trains in `settings.run_dir` and goes on where it holds a part of this run; ConfigError for another run."""
+    if holds_run(settings.run_dir):
+        if settings.resume == "never":
+            raise ConfigError(f"{settings.run_dir}: holds a run already; set resume=auto, or choose another run_dir.")
+        check_same_settings(settings.run_dir, settings)
+    parts = TrainerParts(
+        prompts=load_or_raise(settings.prompts, PromptRecord),
+        heldout=load_or_raise(settings.heldout_prompts, PromptRecord),
+        policy=Policy.load(settings.policy, device=settings.device),
+        pipeline=reward_pipeline(settings),
+        algorithm=make_algorithm(settings),
+    )
+    return Trainer(settings, parts, RunFolder(settings.run_dir), progress=progress).run(resume=True)
+
+
+def reward_pipeline(settings: RLConfig) -> RewardPipeline:
+    """The reward models and scorers of the config as sources, weighed by its mixture."""
+    sources = [
+        source
+        for use in settings.reward_models.values()
+        for source in load_sources(
+            use.checkpoint, heads=use.heads, hard=use.hard, batch_size=use.batch_size, device=settings.device
+        )
+    ]
+    judged = scorer_sources(settings.scorers, device=settings.device)
+    return RewardPipeline([*sources, *judged], settings.mixture, settings.placement)
