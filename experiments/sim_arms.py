@@ -20,9 +20,8 @@ from spanwise.rl.progress import NoProgress
 from spanwise.storage import write_text
 from spanwise.tasks.sim_page import between, readme_block, results_page
 from spanwise.tasks.sim_results import outcome_file, save_outcome, summarize
-from spanwise.tasks.sim_study import ABLATIONS, FINE_GRAINED, PREFERENCE, SFT, SFT_MORE, SeedStudy, SimStudyConfig
-
-CONFIG = SimStudyConfig(arms=(SFT, SFT_MORE, PREFERENCE, FINE_GRAINED, *ABLATIONS))
+from spanwise.tasks.sim_study import LONG_STUDY as CONFIG
+from spanwise.tasks.sim_study import SeedStudy
 
 
 def main() -> None:

@@ -15,10 +15,20 @@ from rich.console import Console
 from rich.table import Table
 
 from spanwise.rl.progress import NoProgress
-from spanwise.tasks.sim_study import FINE_GRAINED, PREFERENCE, SFT, SeedOutcome, SeedStudy, SimStudyConfig
+from spanwise.tasks.sim_study import (
+    FINE_GRAINED,
+    LONG_STUDY,
+    PREFERENCE,
+    SFT,
+    SeedOutcome,
+    SeedStudy,
+    SimStudyConfig,
+)
 
 STUDY_SEEDS = range(5)
-DEFAULTS = SimStudyConfig(arms=(SFT, PREFERENCE, FINE_GRAINED), judged_split="validation", test_prompts=300)
+DEFAULTS = LONG_STUDY.model_copy(
+    update={"arms": (SFT, PREFERENCE, FINE_GRAINED), "judged_split": "validation", "test_prompts": 300}
+)
 
 
 def main() -> None:
