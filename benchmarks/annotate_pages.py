@@ -26,6 +26,8 @@ from browser_server import Server
 from gestures import press, ready, saved
 
 from spanwise.annotate.queue import claim
+from spanwise.annotate.round_job import Diary, only_one
+from spanwise.annotate.rounds import LOG
 from spanwise.annotate.submit import Submission, submit
 from spanwise.annotate.users import User, create_user
 from spanwise.feedback.schema import FeedbackRecord, Passage, Response
@@ -224,9 +226,17 @@ def tour(page: Page, server: Server, out: Path, items: list[str]) -> None:
     press(page, "?")
     page.wait_for_selector("dialog[open]")
     page.screenshot(path=out / "annotate-keys.png")
+    managers_tour(page, server, out, items)
+
+
+def managers_tour(page: Page, server: Server, out: Path, items: list[str]) -> None:
+    """Overview, adjudication and runs."""
+    (server.folder / "round.yaml").write_text("")
     page.goto(server.url + "/overview")
     page.wait_for_selector("#agreement[data-ready]")
+    page.wait_for_selector("#round button")
     page.screenshot(path=out / "annotate-overview.png")
+    closing_a_round(page, server, out)
     page.goto(f"{server.url}/adjudicate/{items[0]}")
     page.wait_for_selector(".candidate")
     page.screenshot(path=out / "annotate-adjudicate.png")
@@ -240,6 +250,20 @@ def tour(page: Page, server: Server, out: Path, items: list[str]) -> None:
     page.wait_for_selector(".tok")
     press(page, "v", "10*ArrowRight")
     page.screenshot(path=out / "annotate-heatmap.png")
+
+
+def closing_a_round(page: Page, server: Server, out: Path) -> None:
+    """The overview while a command trains; this process plays the command."""
+    with only_one(server.folder):
+        Diary(server.folder, 1).begin("train")
+        folder = server.folder / "rounds" / "round-1"
+        folder.mkdir()
+        (folder / LOG).write_text("relevance: 412 segments of 118 answers\nfactuality: 306 segments of 118 answers\n")
+        page.reload()
+        page.wait_for_selector("#agreement[data-ready]")
+        page.click("#round summary")
+        page.locator("h2:has-text('Next round')").evaluate("heading => heading.scrollIntoView()")
+        page.screenshot(path=out / "annotate-round.png")
 
 
 def speed() -> None:

@@ -1,51 +1,70 @@
 """How the annotation database stands up to many people at once, and to being killed.
 
-    python benchmarks/annotation_load.py [--database postgresql://...] [--kills 50]
+    python benchmarks/annotation_load.py [--database postgresql://...] [--kills 50] [--only race calm served ...]
 
-Without a database it uses SQLite in a temporary folder. Prints counts of what must not happen, and times of claims,
-saves and submits. The PostgreSQL database must be empty.
+Without a database it uses SQLite in a temporary folder; in a PostgreSQL database, a schema of its own. Prints counts of
+what must not happen, and times of claims, saves and submits: of the backend's functions (calm), and as a page meets
+them through HTTP (served).
 """
 
 import argparse
+import contextlib
 import sys
 import tempfile
+import uuid
+from collections.abc import Generator
 from pathlib import Path
+
+from sqlalchemy import text
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from annotation_load import Race, calm, kill_and_check, race
+from annotation_load import Race, calm, kill_and_check, listed, race, served
 
 from spanwise.annotate.database import Database, sqlite_url
-from spanwise.annotate.tables import metadata
+
+WHAT = ("race", "calm", "served", "lists", "kills")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--database", default="")
     parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--only", nargs="*", choices=WHAT, default=WHAT)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        _show(
-            "12 processes, 400 items x 3",
-            race(_fresh(options.database, folder, "race"), people=12, items=400, overlap=3),
-        )
-        url = _fresh(options.database, folder, "calm")
-        _show("20 annotators, 0.5 s between acts", calm(url, people=20, items=60, overlap=4, pause=0.5, saves=3))
-        kills = kill_and_check(_fresh(options.database, folder, "kill"), times=options.kills, writers=4)
-        print(f"{options.kills} kills: {kills[0]:,} revisions acknowledged, {kills[1]} lost, check ok: {kills[2].ok}")
+    crowd = {"people": 20, "items": 60, "overlap": 4, "pause": 0.5, "saves": 3}
+    for what in options.only:
+        with tempfile.TemporaryDirectory() as folder, _fresh(options.database, Path(folder)) as url:
+            if what == "race":
+                _show("12 processes, 400 items x 3", race(url, people=12, items=400, overlap=3))
+            elif what == "calm":
+                _show("20 annotators, 0.5 s between acts", calm(url, **crowd))
+            elif what == "served":
+                _show("20 annotators through HTTP, 0.5 s between acts", served(Path(folder), **crowd, url=url))
+            elif what == "lists":
+                times = ", ".join(f"{name} {wait:.0f} ms" for name, wait in listed(url, items=10_000).items())
+                print(f"10,000 items, medians: {times}")
+            else:
+                told, lost, report = kill_and_check(url, times=options.kills, writers=4)
+                print(f"{options.kills} kills: {told:,} revisions acknowledged, {lost} lost, check ok: {report.ok}")
 
 
-def _fresh(url: str, folder: str, name: str) -> str:
+@contextlib.contextmanager
+def _fresh(url: str, folder: Path) -> Generator[str]:
+    """The URL of an empty database: a file in `folder`, or a schema of its own in a PostgreSQL database."""
     if not url:
-        return sqlite_url(Path(folder) / f"{name}.db")
-    database = Database(url)
-    metadata.drop_all(database.engine)
-    with database.write() as connection:
-        connection.exec_driver_sql("DROP TABLE IF EXISTS alembic_version")
-        for row in connection.exec_driver_sql("SELECT proname FROM pg_proc WHERE proname LIKE '%_is_never_%'").all():
-            connection.exec_driver_sql(f"DROP FUNCTION {row[0]}")
-    database.close()
-    return url
+        yield sqlite_url(folder / "load.db")
+        return
+    schema = f"load_{uuid.uuid4().hex}"
+    admin = Database(url)
+    with admin.write() as connection:
+        connection.execute(text(f"CREATE SCHEMA {schema}"))
+    try:
+        yield f"{url}?options=-csearch_path%3D{schema}"
+    finally:
+        with admin.write() as connection:
+            connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
+        admin.close()
 
 
 def _show(title: str, result: Race) -> None:

@@ -1,34 +1,41 @@
 """Annotators under load, as processes of their own: they race for items, save and submit, and are killed meanwhile.
 
-Used by the slow tests and by `benchmarks/annotation_load.py`. Run as a program it is one annotator of
-`kill_and_check`: it prints a line for each acknowledged revision and goes on until it is killed.
+Used by the slow tests and by `benchmarks/annotation_load.py`. The processes are forked off one that has imported
+everything already, so that what takes time is their work.
 """
 
+import contextlib
+import http.client
 import json
 import multiprocessing
-import os
 import random
-import signal
+import re
+import statistics
 import subprocess
-import sys
 import threading
 import time
 import uuid
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from spanwise.annotate import tables
-from spanwise.annotate.database import Database
+from spanwise.annotate.database import Database, sqlite_url
 from spanwise.annotate.desk import Lease
 from spanwise.annotate.drafts import Save, save_draft
-from spanwise.annotate.items import NewItem, add_items
+from spanwise.annotate.items import NewItem, add_items, list_items
+from spanwise.annotate.logins import new_session
+from spanwise.annotate.progress import progress
 from spanwise.annotate.project import ProjectConfig, preset
 from spanwise.annotate.queue import Claim, NothingNow, claim, release
-from spanwise.annotate.setup import register
+from spanwise.annotate.rounds import COMMAND
+from spanwise.annotate.setup import DATA, DESCRIPTION, register
 from spanwise.annotate.submit import Submission, submit
 from spanwise.annotate.upkeep import CheckReport, check, upgrade
 from spanwise.annotate.users import create_user, get_user
@@ -75,8 +82,33 @@ def prepare(url: str, *, people: int, items: int, overlap: int) -> None:
     ]
     new = [NewItem(record, record.id, {}, "normal", 0.0, overlap) for record in records]
     with database.write() as connection:
-        add_items(connection, project, new, batch_id=None)
+        for begin in range(0, len(new), 500):
+            add_items(connection, project, new[begin : begin + 500], batch_id=None)
     database.close()
+
+
+def listed(url: str, *, items: int, times: int = 20) -> dict[str, float]:
+    """Median milliseconds of what a manager sees of `items` items: a page of the list, one by a search, progress."""
+    prepare(url, people=1, items=items, overlap=3)
+    database = Database(url)
+    project = register(database, config())
+    asked = {
+        "first page": lambda: list_items(database, project),
+        "last page": lambda: list_items(database, project, offset=items - 50),
+        "by state": lambda: list_items(database, project, state="open", offset=items // 2),
+        "by search": lambda: list_items(database, project, query=f"i{items - 1}"),
+        "progress": lambda: progress(database, project),
+    }
+    found = {}
+    for name, ask in asked.items():
+        waits = []
+        for _ in range(times):
+            began = time.perf_counter()
+            ask()
+            waits.append((time.perf_counter() - began) * 1000)
+        found[name] = statistics.median(waits)
+    database.close()
+    return found
 
 
 def calm(url: str, *, people: int, items: int, overlap: int, pause: float, saves: int) -> Race:
@@ -91,15 +123,23 @@ def calm(url: str, *, people: int, items: int, overlap: int, pause: float, saves
     with ThreadPoolExecutor(people) as pool:
         start = threading.Barrier(people)
         began = time.monotonic()
-        told = list(pool.map(lambda number: _annotate(database, number, start, pause, saves), range(people)))
+        told = list(
+            pool.map(lambda number: _annotate(Direct(database, number), number, start, pause, saves), range(people))
+        )
     database.close()
     return _counted(url, overlap, told, time.monotonic() - began)
+
+
+def _processes() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["spanwise.annotate.submit", "spanwise.annotate.setup"])
+    return context
 
 
 def race(url: str, *, people: int, items: int, overlap: int, pause: float = 0.0, saves: int = 0) -> Race:
     """Lets `people` processes work until nothing is left, each submit sent twice, and counts what went wrong."""
     prepare(url, people=people, items=items, overlap=overlap)
-    context = multiprocessing.get_context("spawn")
+    context = _processes()
     start = context.Barrier(people + 1)
     results = context.Queue()
     workers = [context.Process(target=_work, args=(url, n, start, results, pause, saves)) for n in range(people)]
@@ -114,41 +154,129 @@ def race(url: str, *, people: int, items: int, overlap: int, pause: float = 0.0,
     return _counted(url, overlap, told, seconds)
 
 
+def served(folder: Path, *, people: int, items: int, overlap: int, pause: float, saves: int, url: str = "") -> Race:
+    """The same as `calm` through HTTP: a server as users start it, and `people` clients with a connection each."""
+    url = url or sqlite_url(folder / DATA)
+    config().save(folder / DESCRIPTION)
+    prepare(url, people=people, items=items, overlap=overlap)
+    database = Database(url)
+    cookies = [new_session(database, get_user(database, f"p{number}")).token for number in range(people)]
+    database.close()
+    start = threading.Barrier(people)
+    with _server(folder, url) as port, ThreadPoolExecutor(people) as pool:
+        for cookie in cookies:  # a server that has run for a while has its statements compiled
+            warm = Remote(port, cookie)
+            warm.release(warm.claim())
+        began = time.monotonic()
+        told = list(pool.map(lambda n: _annotate(Remote(port, cookies[n]), n, start, pause, saves), range(people)))
+        seconds = time.monotonic() - began
+    return _counted(url, overlap, told, seconds)
+
+
+@contextlib.contextmanager
+def _server(folder: Path, url: str) -> Generator[int]:
+    """`spanwise annotate serve` on a free port."""
+    command = [*COMMAND, "annotate", "serve", str(folder), "--port", "0", "--database", url]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        yield int(re.search(r"127\.0\.0\.1:(\d+)", line)[1])
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+
+
+class Direct:
+    """One annotator who calls the backend's functions."""
+
+    def __init__(self, database: Database, number: int) -> None:
+        self._at = database, register(database, config()), get_user(database, f"p{number}")
+
+    def claim(self) -> dict | None:
+        held = claim(*self._at)
+        return None if isinstance(held, NothingNow) else lease_of(held).model_dump()
+
+    def release(self, lease: dict) -> None:
+        release(*self._at, Lease(**lease))
+
+    def save(self, lease: dict, rev: int) -> None:
+        save_draft(*self._at, Save(**lease, base_rev=rev, document=document(rev)))
+
+    def submit(self, lease: dict, submission_id: str) -> None:
+        submit(*self._at, Submission(**lease, client_submission_id=submission_id, body=BODY))
+
+
+class Remote:
+    """One annotator whose page talks to a server."""
+
+    def __init__(self, port: int, cookie: str) -> None:
+        self._http = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        self._headers = {"content-type": "application/json", "cookie": f"spanwise={cookie}"}
+
+    def claim(self) -> dict | None:
+        held = self._ask("POST", "/api/v1/claims", {})["claim"]
+        return held and {name: held[name] for name in ("item_id", "round", "lease_token")}
+
+    def release(self, lease: dict) -> None:
+        self._ask("DELETE", f"/api/v1/items/{lease['item_id']}/lease", _without_item(lease))
+
+    def save(self, lease: dict, rev: int) -> None:
+        draft = _without_item(lease) | {"base_rev": rev, "document": document(rev)}
+        self._ask("PUT", f"/api/v1/items/{lease['item_id']}/draft", draft)
+
+    def submit(self, lease: dict, submission_id: str) -> None:
+        said = {"client_submission_id": submission_id, "body": BODY, "active_ms": 1}
+        self._ask("POST", f"/api/v1/items/{lease['item_id']}/submissions", _without_item(lease) | said)
+
+    def _ask(self, method: str, path: str, body: dict) -> dict:
+        self._http.request(method, path, json.dumps(body), self._headers)
+        answer = self._http.getresponse()
+        text = answer.read()
+        if answer.status >= 400:
+            raise RuntimeError(f"{answer.status} {text[:200]!r}")
+        return json.loads(text) if text else {}
+
+
+def _without_item(lease: dict) -> dict:
+    return {name: value for name, value in lease.items() if name != "item_id"}
+
+
+def document(rev: int) -> dict:
+    return {"body": BODY, "log": [rev] * 50}
+
+
 def _work(url: str, number: int, start, results, pause: float, saves: int) -> None:
     database = Database(url)
-    results.put(_annotate(database, number, start, pause, saves))
+    results.put(_annotate(Direct(database, number), number, start, pause, saves))
     database.close()
 
 
-def _annotate(database: Database, number: int, start, pause: float, saves: int) -> dict:
+def _annotate(acts: Direct | Remote, number: int, start, pause: float, saves: int) -> dict:
     """One annotator, until nothing is left."""
-    project, user = register(database, config()), get_user(database, f"p{number}")
     times: dict[str, list[float]] = {"claim": [], "save": [], "submit": []}
     errors: list[str] = []
     pauses = random.Random(number)  # people do not act in step
 
-    def timed(act, call, *arguments):
+    def timed(act, *arguments):
         began = time.perf_counter()
         try:
-            return call(database, project, user, *arguments)
-        except (SpanwiseError, SQLAlchemyError) as error:
+            return getattr(acts, act)(*arguments)
+        except (SpanwiseError, SQLAlchemyError, RuntimeError, OSError) as error:
             errors.append(f"{act}: {type(error).__name__}: {error}")
         finally:
             times[act].append((time.perf_counter() - began) * 1000)
 
     start.wait(timeout=300)
-    while True:
-        held = timed("claim", claim)
-        if held is None or isinstance(held, NothingNow):
-            break
-        lease = lease_of(held).model_dump()
+    while lease := timed("claim"):
         for rev in range(saves):
             time.sleep(pauses.uniform(0, 2 * pause))
-            timed("save", save_draft, Save(**lease, base_rev=rev, document={"body": BODY, "log": [rev] * 50}))
+            timed("save", lease, rev)
         time.sleep(pauses.uniform(0, 2 * pause))
-        sent = Submission(**lease, client_submission_id=str(uuid.uuid4()), body=BODY)
+        submission_id = str(uuid.uuid4())
         for _ in range(2):
-            timed("submit", submit, sent)
+            timed("submit", lease, submission_id)
     return {"times": times, "errors": errors}
 
 
@@ -168,25 +296,26 @@ def _counted(url: str, overlap: int, told: list[dict], seconds: float) -> Race:
 
 
 def kill_and_check(url: str, *, times: int, writers: int, seconds: float = 0.4) -> tuple[int, int, CheckReport]:
-    """Kills a serving process of `writers` threads `times` times under write load.
+    """Kills a serving process of `writers` threads `times` times, each up to `seconds` after its first save.
 
     Returns how many revisions were acknowledged, how many of them are not there, and what the check says.
     """
     prepare(url, people=writers, items=writers, overlap=1)
     acknowledged: dict[str, int] = {}
+    moments = random.Random(0)
+    context = _processes()
     for _ in range(times):
-        program = [sys.executable, str(Path(__file__)), url, str(writers)]
-        server = subprocess.Popen(program, stdout=subprocess.PIPE, text=True, env=os.environ)
-        assert server.stdout is not None
-        server.stdout.readline()  # all writers are at work
-        time.sleep(seconds)
-        os.kill(server.pid, signal.SIGKILL)
-        for line in server.stdout.read().splitlines():
-            if line.endswith("}"):  # the last line may be cut off
-                told = json.loads(line)
-                acknowledged[told["key"]] = max(acknowledged.get(told["key"], 0), told["rev"])
-        server.wait()
-        server.stdout.close()
+        told, tells = context.Pipe(duplex=False)
+        server = context.Process(target=_serve, args=(url, writers, tells))
+        server.start()
+        tells.close()
+        assert told.poll(300), "no save in five minutes"
+        time.sleep(moments.uniform(0, seconds))
+        server.kill()
+        for key, rev in _all_of(told):
+            acknowledged[key] = max(acknowledged.get(key, 0), rev)
+        server.join()
+        server.close()
     database = Database(url)
     with database.read() as connection:
         rows = connection.execute(select(tables.draft.c.item_id, tables.draft.c.rev, tables.draft.c.document)).all()
@@ -198,12 +327,21 @@ def kill_and_check(url: str, *, times: int, writers: int, seconds: float = 0.4) 
     return sum(acknowledged.values()), lost, report
 
 
-def _serve(url: str, writers: int) -> None:
-    """Many threads save drafts as fast as they can and print what is acknowledged."""
+def _all_of(told: Connection) -> Generator[tuple[str, int]]:
+    """Everything that a process said before it was killed."""
+    with told:
+        while True:
+            try:
+                yield told.recv()
+            except EOFError:
+                return
+
+
+def _serve(url: str, writers: int, tells: Connection) -> None:
+    """Many threads save drafts as fast as they can and say what is acknowledged."""
     database = Database(url)
     project = register(database, config())
-    sys.stdout.write("started\n")
-    sys.stdout.flush()
+    turn = threading.Lock()
 
     def write(number: int) -> None:
         user = get_user(database, f"p{number}")
@@ -214,12 +352,8 @@ def _serve(url: str, writers: int) -> None:
         while True:
             saved = save_draft(database, project, user, Save(**lease, base_rev=rev, document={"rev": rev + 1}))
             rev = saved.rev
-            sys.stdout.write(json.dumps({"key": held.item_id, "rev": rev}) + "\n")
-            sys.stdout.flush()
+            with turn:
+                tells.send((held.item_id, rev))
 
     for number in range(writers):
         threading.Thread(target=write, args=(number,)).start()
-
-
-if __name__ == "__main__":
-    _serve(sys.argv[1], int(sys.argv[2]))

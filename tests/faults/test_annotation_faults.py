@@ -2,7 +2,7 @@
 
 import pytest
 from annotation_doubles import POSTGRES, place
-from annotation_load import calm, kill_and_check, race
+from annotation_load import calm, kill_and_check, race, served
 
 from spanwise.annotate.database import sqlite_url
 
@@ -29,3 +29,9 @@ def test_twenty_annotators_on_sqlite_wait_for_less_than_fifty_milliseconds(tmp_p
     assert result.errors == []
     assert result.percentile("claim", 0.95) < 50
     assert result.percentile("save", 0.95) < 50
+
+
+@pytest.mark.skipif(bool(POSTGRES), reason="the figure is SQLite's")
+def test_twenty_pages_at_once_lose_nothing(tmp_path):
+    result = served(tmp_path, people=20, items=20, overlap=3, pause=0.1, saves=2)
+    assert (result.annotations, result.over_quota, result.repeats, result.errors) == (60, 0, 0, [])

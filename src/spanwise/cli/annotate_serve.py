@@ -105,6 +105,7 @@ def _listening(host: str, port: int) -> Generator[socket.socket]:
             raise ConfigError(
                 f"{host}:{port} cannot be listened on ({error.strerror}); choose another port."
             ) from error
+        listener.listen()  # whoever opens the printed address at once waits a moment, and is not refused
         yield listener
     finally:
         listener.close()
