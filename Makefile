@@ -53,8 +53,12 @@ results: $(VENV)/.ready
 	  $(BIN)/python benchmarks/segmentation_agreement.py && \
 	  $(BIN)/python benchmarks/reward_text_path.py && \
 	  $(BIN)/python benchmarks/reward_text_share.py && \
-	  $(BIN)/python benchmarks/edit_alignment.py; \
+	  $(BIN)/python benchmarks/edit_alignment.py && \
+	  $(BIN)/python experiments/edits/corrections.py --data $(SHARED)/qa_feedback --out runs/corrections --docs docs/corrections.md; \
 	else echo "$(SHARED)/qa_feedback is absent: the numbers on real marks were not made again."; fi
+	@if [ -d $(SHARED)/mlqe_pe ]; then \
+	  $(BIN)/python experiments/edits/post_edits.py --data $(SHARED)/mlqe_pe --out runs/mlqe_pe/study --docs docs/post_edits.md; \
+	else echo "$(SHARED)/mlqe_pe is absent: the numbers on post-edits were not made again."; fi
 
 bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/reward_text_path.py
