@@ -21,6 +21,7 @@ from transformers import (
 )
 
 from spanwise.errors import CheckpointError
+from spanwise.models.checkpoints import without_bars
 from spanwise.reward_models.features import RESPONSE_FEATURES
 from spanwise.reward_models.model import SpanRewardConfig, SpanRewardModel
 
@@ -57,7 +58,8 @@ def load_reward_model(path: str | Path) -> tuple[SpanRewardModel, PreTrainedToke
             f"{path}: the reward model reads other features than this version counts; train it again."
         )
     try:
-        model = SpanRewardModel.from_pretrained(path, dtype=torch.float32)
+        with without_bars():
+            model = SpanRewardModel.from_pretrained(path, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(path)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(f"{path}: the reward model is damaged ({_first_line(error)}); train it again.") from error
@@ -71,7 +73,8 @@ def load_backbone(name: str, *, language_model: bool = False) -> tuple[PreTraine
     """
     loader = AutoModelForCausalLM if language_model else AutoModel
     try:
-        model = loader.from_pretrained(name, dtype=torch.float32)  # whatever it was saved in, heads learn in float32
+        with without_bars():  # whatever it was saved in, heads learn in float32
+            model = loader.from_pretrained(name, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError, SafetensorError) as error:
         raise CheckpointError(
