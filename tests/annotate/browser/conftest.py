@@ -1,6 +1,7 @@
 """A real Chromium against a real server: foreign addresses, script errors and policy violations fail every test."""
 
 import contextlib
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -8,10 +9,15 @@ from pathlib import Path
 
 import pytest
 
+import spanwise
+
 # The import mode of this project puts no test folder on the path; the modules beside this one need it.
 sys.path.insert(0, str(Path(__file__).parent))
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+if os.environ.get("SPANWISE_TEST_INSTALLED"):  # `make test-browser` means the wheel, not this checkout
+    assert Path(__file__).parents[3] / "src" not in Path(spanwise.__file__).parents, spanwise.__file__
 
 
 @pytest.fixture
