@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from spanwise.errors import DataError
 from spanwise.evals.results import Better
@@ -20,7 +20,7 @@ def front(points: Float[np.ndarray, "n m"], better: Sequence[Better]) -> list[in
     Equal points are all on the front; a point with a missing value (NaN) is not, and beats none.
     """
     signed = points * _signs(better)
-    known: Bool[np.ndarray, " n"] = np.isfinite(signed).all(axis=1)
+    known = np.isfinite(signed.sum(axis=1, keepdims=True)).reshape(-1)  # a row with a missing value has no sum
     return [
         place
         for place, own in enumerate(signed)

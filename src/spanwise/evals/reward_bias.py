@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 
 MIN_CASES = 3
 """Fewer have no rank correlation."""
@@ -92,7 +92,7 @@ def rank_correlation(x: Sequence[float], y: Sequence[float]) -> float | None:
     """Spearman's rank correlation; None where one side does not vary or there are fewer than three cases."""
     if len(x) < MIN_CASES or len(set(x)) < 2 or len(set(y)) < 2:
         return None
-    return float(np.asarray(spearmanr(x, y).statistic))
+    return float(np.corrcoef(rankdata(x), rankdata(y))[0, 1])
 
 
 def _right(case: PairCase) -> float:

@@ -44,7 +44,7 @@ def collect_cases(
 def _values(scores: SegmentScores) -> list[float]:
     """All scores of a response, or none where one is missing."""
     values = [score.value for score in scores.scores]
-    known = [value for value in values if not isinstance(value, Unscored)]
+    known: list[float] = [value for value in values if not isinstance(value, Unscored)]
     return known if len(known) == len(values) and scores.missing is None else []
 
 
