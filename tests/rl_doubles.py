@@ -95,7 +95,9 @@ def pipeline_of(*sources: ScriptedSource, weight: float = 1.0, missing: str = "r
     return RewardPipeline(list(sources), MixtureConfig(sources={source.name: rule for source in sources}))
 
 
-def small_trainer(folder, *, pipeline=None, policy=None, prompts=PROMPTS, progress=None, **settings) -> Trainer:
+def small_trainer(
+    folder, *, pipeline=None, policy=None, prompts=PROMPTS, progress=None, processes=None, **settings
+) -> Trainer:
     """A trainer on SMALL settings, each section overridden by `settings`."""
     values = {name: dict(value) if isinstance(value, dict) else value for name, value in SMALL.items()}
     for name, value in settings.items():
@@ -108,7 +110,7 @@ def small_trainer(folder, *, pipeline=None, policy=None, prompts=PROMPTS, progre
         heldout=PROMPTS[:3],
         algorithm=make_algorithm(config),
     )
-    return Trainer(config, parts, RunFolder(folder), progress=progress)
+    return Trainer(config, parts, RunFolder(folder), progress=progress, processes=processes)
 
 
 def batch_of(trainer: Trainer, step: int = 1) -> TrainingBatch:

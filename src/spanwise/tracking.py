@@ -4,9 +4,13 @@ A report is a function of these files alone. Metrics and samples are appended an
 that a run can be watched and loses at most the line being written when it is killed.
 """
 
+import contextlib
+import errno
+import fcntl
 import json
 import math
-from collections.abc import Mapping
+import os
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,6 +33,36 @@ class RunFolder:
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise DataError(f"{path}: cannot be a run folder ({reason}); choose another path.") from error
+
+    @contextlib.contextmanager
+    def locked(self) -> Generator[None]:
+        """A block in which no other run writes here; raises DataError where one does already.
+
+        The lock goes with the process, however it ends. On file systems without locks there is none.
+        """
+        try:
+            stream = (self.path / ".lock").open("a+", encoding="utf-8")
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise DataError(f"{self.path}: cannot be written ({reason}); choose another path.") from error
+        with stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                stream.seek(0)
+                holder = stream.read().strip() or "unknown"
+                raise DataError(
+                    f"{self.path}: another run (process {holder}) is writing here; wait for its end, stop it, or "
+                    "choose another folder."
+                ) from error
+            except OSError as error:
+                if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
+                    raise
+            with contextlib.suppress(OSError):  # the number is for people; a full disk shows elsewhere
+                stream.truncate(0)
+                stream.write(str(os.getpid()))
+                stream.flush()
+            yield
 
     def save_config(self, config: Config) -> None:
         """Writes config.yaml with every default resolved."""

@@ -105,16 +105,32 @@ def test_autocast_keeps_float32_weights_and_their_gradients():
 
 def test_logits_of_more_than_a_chunk_are_never_held(monkeypatch):
     rows = []
-    whole = module.logits_of
 
-    def watched(hidden, *arguments):
-        rows.append(len(hidden))
-        return whole(hidden, *arguments)
+    def watched(whole):
+        def watch(logits, *arguments, **options):
+            rows.append(len(logits))
+            return whole(logits, *arguments, **options)
 
-    monkeypatch.setattr(module, "logits_of", watched)
+        return watch
+
+    for name in ("_answer", "_gradient_of_logits"):
+        monkeypatch.setattr(module, name, watched(getattr(module, name)))
     hidden, head, ids, _ = make(10)
     token_logprobs(hidden, head, ids, chunk=4)[0].sum().backward()
     assert rows == [4, 4, 2, 4, 4, 2]
+
+
+@pytest.mark.parametrize("together", [1, 2, 4])
+def test_gradients_in_half_precision_do_not_depend_on_how_many_parts_are_added_at_once(monkeypatch, together):
+    monkeypatch.setattr(module, "HALF_TOGETHER", together)
+    hidden, head, ids, _ = make(10)
+    token_logprobs(hidden, head, ids)[0].sum().backward()
+    half = nn.Linear(HIDDEN, VOCABULARY, bias=False, dtype=torch.bfloat16)
+    half.load_state_dict(head.state_dict())
+    states = hidden.detach().bfloat16().requires_grad_()
+    token_logprobs(states, half, ids, chunk=3)[0].sum().backward()
+    torch.testing.assert_close(half.weight.grad.double(), head.weight.grad, rtol=0.05, atol=0.1)
+    torch.testing.assert_close(states.grad.double(), hidden.grad, rtol=0.05, atol=0.1)
 
 
 def test_no_tokens_give_no_logprobs_and_a_gradient_of_zero():

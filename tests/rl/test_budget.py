@@ -110,3 +110,62 @@ def test_a_gradient_that_is_no_number_stops_the_run_and_changes_nothing(tmp_path
     with pytest.raises(TrainingError, match="Step 1: the gradient of the policy is nan"):
         trainer.step(1)
     assert all(torch.equal(before[n], p) for n, p in trainer.parts.policy.model.named_parameters())
+
+
+class ScarceMemory:
+    """Has no room for more than `rows` responses at once."""
+
+    def __init__(self, policy, rows):
+        self.generate, self.rows, self.calls = policy.generate, rows, []
+
+    def __call__(self, prompts, *, sampling, samples_per_prompt, generator):
+        self.calls.append(len(prompts) * samples_per_prompt)
+        drawn = self.generate(prompts, sampling=sampling, samples_per_prompt=samples_per_prompt, generator=generator)
+        if self.calls[-1] > self.rows:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return drawn
+
+
+class Notes:
+    def __init__(self):
+        self.notes = []
+
+    def stepped(self, step, metrics):
+        pass
+
+    def evaluated(self, step, metrics):
+        pass
+
+    def noted(self, sentence):
+        self.notes.append(sentence)
+
+
+def test_sampling_that_ran_out_of_memory_goes_on_with_half_the_responses(tmp_path, monkeypatch):
+    small = {"evaluation": {"max_prompts": 1}}
+    taker = Notes()
+    trainer = small_trainer(tmp_path / "scarce", progress=taker, **small)
+    memory = ScarceMemory(trainer.parts.policy, rows=4)
+    monkeypatch.setattr(trainer.parts.policy, "generate", memory)
+    rollout = trainer.rollout(1)
+    assert memory.calls == [8, 4, 4]
+    assert taker.notes == ["memory ran out; from now on at most 4 responses are sampled at a time."]
+    halved = small_trainer(tmp_path / "halved", **small)
+    halved.sampling_budget.halve()
+    expected = halved.rollout(1)
+    assert torch.equal(rollout.responses.ids, expected.responses.ids)
+    assert torch.equal(rollout.responses.logprobs, expected.responses.logprobs)
+    assert [sample.prompt for sample in rollout.samples] == [sample.prompt for sample in expected.samples]
+    memory.rows = 2
+    with pytest.raises(TrainingError, match=r"lower rollout\.prompts_per_step"):
+        trainer.rollout(2)
+
+
+def test_a_run_that_sampled_less_at_a_time_goes_on_so(tmp_path):
+    settings = {"steps": 2, "checkpoint": {"every": 1}}
+    trainer = small_trainer(tmp_path, **settings)
+    trainer.sampling_budget.halve()
+    trainer.run()
+    again = small_trainer(tmp_path, **settings)
+    again.run(resume=True)
+    assert again.sampling_budget.halved
+    assert not again.budget.halved

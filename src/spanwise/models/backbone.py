@@ -8,7 +8,7 @@ knows of vocabularies, sampling or rewards.
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -17,6 +17,7 @@ from torch.nn import functional
 from transformers import DynamicCache, EncoderDecoderCache, PreTrainedModel
 
 from spanwise.models.batches import PromptBatch
+from spanwise.models.cache import growing_cache
 
 SHARE_BELOW = 0.75
 """Responses to one prompt share its reading when that leaves less than this share of the tokens to be read."""
@@ -33,6 +34,9 @@ class Backbone(nn.Module):
         self.config = model.config
         self.hidden_size = int(model.config.hidden_size)
         self._takes_positions = "position_ids" in inspect.signature(self.decoder.forward).parameters
+        self.compiled = False
+        """Whether whole responses are read by compiled code; reading token by token is left as it is."""
+        self._code: tuple[int, Callable[..., Any]] | None = None
 
     def forward(
         self, prompts: PromptBatch, response_ids: Int[Tensor, "b t"], response_mask: Bool[Tensor, "b t"]
@@ -67,6 +71,13 @@ class Backbone(nn.Module):
         device = next(self.parameters()).device
         return torch.full((rows, 1), self.config.decoder_start_token_id, device=device)
 
+    def _read(self, **inputs: Tensor | bool) -> Any:
+        if not self.compiled:
+            return self.decoder(**inputs)
+        if self._code is None or self._code[0] != id(self.decoder):  # a copy of this backbone needs code of its own
+            self._code = id(self.decoder), torch.compile(self.decoder.forward, dynamic=True)
+        return self._code[1](**inputs)
+
     def _read_with_prompts(
         self, prompts: PromptBatch, response_ids: Int[Tensor, "b t"], ends: Int[Tensor, " b"]
     ) -> Float[Tensor, "b t h"]:
@@ -76,7 +87,7 @@ class Backbone(nn.Module):
         width = int((lengths[:, 0] + ends).max()) - 1
         joined = torch.cat([prompts.ids, response_ids], 1)
         columns = torch.arange(width, device=joined.device) + (prompts.ids.shape[1] - lengths)
-        states = self.decoder(
+        states = self._read(
             input_ids=joined.gather(1, columns.clamp(max=joined.shape[1] - 1)), use_cache=False
         ).last_hidden_state
         places = torch.arange(response_ids.shape[1], device=joined.device) + (lengths - 1)
@@ -94,7 +105,7 @@ class Backbone(nn.Module):
         self, shared: "_SharedPrompts", response_ids: Int[Tensor, "b t"]
     ) -> Float[Tensor, "b t h"]:
         # The decoder reads nothing but responses, and causality hides what follows them.
-        return self.decoder(
+        return self._read(
             input_ids=torch.cat([self.start_ids(len(response_ids)), response_ids[:, :-1]], 1),
             encoder_hidden_states=self.encode(shared.prompts)[shared.owner],
             encoder_attention_mask=shared.prompts.mask[shared.owner],
@@ -128,11 +139,11 @@ class Decoding:
         if backbone.is_encoder_decoder:
             self.memory = backbone.encode(prompts)
             self.cache: DynamicCache | EncoderDecoderCache = EncoderDecoderCache(
-                DynamicCache(config=config), DynamicCache(config=config)
+                growing_cache(config), DynamicCache(config=config)
             )
             self.hidden: Tensor = backbone.read_next(backbone.start_ids(len(prompts)), self)[:, -1]
         else:
-            self.cache = DynamicCache(config=config)
+            self.cache = growing_cache(config)
             positions = (prompts.mask.cumsum(1) - 1).clamp(min=0)
             self.hidden = backbone.read_next(prompts.ids, self, positions)[:, -1]
 

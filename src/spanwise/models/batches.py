@@ -71,6 +71,37 @@ class ResponseBatch:
         return [ids[mask].tolist() for ids, mask in zip(self.ids.cpu(), self.mask.cpu(), strict=True)]
 
 
+def join_prompts(parts: Sequence[PromptBatch], *, pad_id: int, side: Literal["left", "right"]) -> PromptBatch:
+    """All prompts of several batches, as wide as the widest and padded on `side`."""
+    width, left = max(part.ids.shape[1] for part in parts), side == "left"
+    return PromptBatch(
+        ids=torch.cat([_widened(part.ids, width, value=pad_id, left=left) for part in parts]),
+        mask=torch.cat([_widened(part.mask, width, left=left) for part in parts]),
+    )
+
+
+def join_responses(parts: Sequence[ResponseBatch], *, pad_id: int) -> ResponseBatch:
+    """All responses of several batches, as wide as the widest."""
+    width = max(part.ids.shape[1] for part in parts)
+    supports = [part.support for part in parts if part.support is not None]
+    return ResponseBatch(
+        ids=torch.cat([_widened(part.ids, width, value=pad_id) for part in parts]),
+        mask=torch.cat([_widened(part.mask, width) for part in parts]),
+        logprobs=torch.cat([_widened(part.logprobs, width) for part in parts]),
+        truncated=torch.cat([part.truncated for part in parts]),
+        support=torch.cat([_widened(x.flatten(1), width * x.shape[2]).unflatten(1, (width, -1)) for x in supports])
+        if supports
+        else None,
+    )
+
+
+def _widened(x: Tensor, width: int, *, value: int = 0, left: bool = False) -> Tensor:
+    """The same rows with columns of `value` added up to `width`."""
+    missing = width - x.shape[1]
+    added = x.new_full((len(x), missing), value)
+    return torch.cat([added, x] if left else [x, added], 1)
+
+
 @dataclass
 class Logprobs:
     """Log-probabilities of given response tokens, and the entropy of the distribution at each; 0 where masked."""

@@ -19,12 +19,15 @@ _INITIAL_SCALE = 0.01
 
 
 class ValueModel(nn.Module):
-    """A linear head in float32 on a backbone of its own, or on one that is shared and has an adapter for this role."""
+    """A linear head in float32 on a backbone of its own, on one that is shared and has an adapter for this role, or on
+    the policy's own states (`of_policy`).
+    """
 
-    def __init__(self, backbone: Backbone, *, role: Role | None = None) -> None:
+    def __init__(self, backbone: Backbone, *, role: Role | None = None, of_policy: bool = False) -> None:
         super().__init__()
         self.backbone = backbone
         self.role = role
+        self.of_policy = of_policy
         self.head = nn.Linear(backbone.hidden_size, 1, device=next(backbone.parameters()).device)
 
     @classmethod
@@ -37,11 +40,19 @@ class ValueModel(nn.Module):
         """The policy's own backbone, with `role`'s adapter on, under such a head."""
         return cls(policy.backbone, role=role)._begun(generator)
 
+    @classmethod
+    def on_states_of(cls, policy: Policy, generator: torch.Generator) -> "ValueModel":
+        """Such a head on the policy's states: one reading serves both."""
+        return cls(policy.backbone, role=policy.role, of_policy=True)._begun(generator)
+
     def trained_parameters(self) -> dict[str, nn.Parameter]:
-        """What training this model changes, by name."""
+        """What training this model changes besides the policy, by name."""
+        head = {f"head.{name}": p for name, p in self.head.named_parameters()}
+        if self.of_policy:
+            return head
         if self.role is None:
             return {name: p for name, p in self.named_parameters() if p.requires_grad}
-        return self.role.parameters() | {f"head.{name}": p for name, p in self.head.named_parameters()}
+        return self.role.parameters() | head
 
     def values(
         self, prompts: PromptBatch, response_ids: Int[Tensor, "b t"], response_mask: Bool[Tensor, "b t"]
@@ -49,6 +60,10 @@ class ValueModel(nn.Module):
         """The value of the state before each response token; 0 where masked."""
         with active(self.role):
             states = self.backbone(prompts, response_ids, response_mask)
+        return self.of_states(states, response_mask)
+
+    def of_states(self, states: Float[Tensor, "b t h"], response_mask: Bool[Tensor, "b t"]) -> Float[Tensor, "b t"]:
+        """The values of states that were read already; 0 where masked."""
         values = self.head(states.to(self.head.weight.dtype))[..., 0]
         return values.masked_fill(~response_mask, 0.0)
 

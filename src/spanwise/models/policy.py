@@ -147,16 +147,32 @@ class Policy:
         Top-k sampling needs `support`, the ids that `generate` stored: without it the log-probabilities would be of
         another distribution than the one that was sampled. Raises ValueError when the two do not fit.
         """
+        states = self.hidden(prompts, response_ids, response_mask)
+        return self.logprobs_of(
+            states, response_ids, response_mask, sampling=sampling, support=support, entropy=entropy
+        )
+
+    def logprobs_of(
+        self,
+        states: Float[Tensor, "b t h"],
+        response_ids: Int[Tensor, "b t"],
+        response_mask: Bool[Tensor, "b t"],
+        *,
+        sampling: Sampling,
+        support: Int[Tensor, "b t k"] | None = None,
+        entropy: bool = False,
+    ) -> Logprobs:
+        """`logprobs` from what `hidden` gave."""
         if (support is not None) != (0 < sampling.top_k < self._head.out_features):
             raise ValueError("support goes with top-k sampling and only with it; pass ResponseBatch.support")
-        states = self.hidden(prompts, response_ids, response_mask)[response_mask] * self._scale
         logprobs, entropies = token_logprobs(
-            states,
+            states[response_mask] * self._scale,
             self._head,
             response_ids[response_mask],
             temperature=sampling.temperature,
             support=None if support is None else support[response_mask],
             entropy=entropy,
+            compiled=self.backbone.compiled,
         )
         return Logprobs(
             _spread(logprobs, response_mask), None if entropies is None else _spread(entropies, response_mask)

@@ -12,6 +12,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from spanwise.errors import TrainingError
+from spanwise.rl.processes import Processes
 from spanwise.rl.types import ModelInputs
 
 T = TypeVar("T")
@@ -20,18 +21,34 @@ T = TypeVar("T")
 class Budget:
     """At most `rows` responses and `tokens` tokens per forward pass, padding included; halved once if memory runs out.
 
-    A response that is longer than `tokens` is read by itself. `say` is told when the budget is halved.
+    A response that is longer than `tokens` is read by itself. `say` is told when the budget is halved. What the rows
+    are for is said by `done` ("read", "sampled"); `remedy` names the settings that set the budget.
     """
 
-    def __init__(self, rows: int, tokens: int | None = None, *, say: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        rows: int,
+        tokens: int | None = None,
+        *,
+        processes: Processes | None = None,
+        say: Callable[[str], None] | None = None,
+        done: str = "read",
+        remedy: str = "update.micro_batch_tokens or update.micro_batch_size",
+    ) -> None:
         self.rows = rows
         self.tokens = tokens
         self.halved = False
+        self.processes = processes or Processes()
         self._say = say
+        self._done = done
+        self._remedy = remedy
 
     def parts(self, inputs: ModelInputs) -> Sequence[Int[Tensor, " n"]]:
-        """Row numbers of each pass over `inputs`."""
-        return inputs.parts(self.rows, self.tokens)
+        """Row numbers of each pass over this process's share of `inputs`."""
+        mine = inputs.dealt(self.processes.rank, self.processes.count)
+        if mine is None:
+            return inputs.parts(self.rows, self.tokens)
+        return [mine[rows] for rows in inputs.select(mine).parts(self.rows, self.tokens)] if len(mine) else []
 
     def spend(self, work: Callable[[], T]) -> T:
         """What `work` returns. When memory runs out it is called again with half the budget, the first time in a run.
@@ -45,10 +62,7 @@ class Budget:
             if not _is_out_of_memory(error):
                 raise
             if self.halved:
-                raise TrainingError(
-                    "Out of memory with half the token budget; lower update.micro_batch_tokens or "
-                    "update.micro_batch_size."
-                ) from error
+                raise TrainingError(f"Out of memory with half the token budget; lower {self._remedy}.") from error
         self.halve()
         return work()  # outside the handler, whose traceback holds on to the tensors of the failed call
 
@@ -62,7 +76,7 @@ class Budget:
             torch.cuda.empty_cache()
         if self._say is not None:
             tokens = "" if self.tokens is None else f" and {self.tokens} tokens"
-            self._say(f"memory ran out; from now on at most {self.rows} responses{tokens} are read at a time.")
+            self._say(f"memory ran out; from now on at most {self.rows} responses{tokens} are {self._done} at a time.")
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from spanwise.config import Config
 from spanwise.models.adapters import LoraConfig
+from spanwise.models.precision import PrecisionName
 from spanwise.models.sampling import Sampling
 from spanwise.rewards.mixture import MixtureConfig
 from spanwise.rewards.projection import Placement
@@ -78,6 +79,8 @@ class PPOConfig(Config):
     (seq-mean-token-sum-norm)."""
     clip_range_value: float = Field(default=0.2, gt=0)
     """How far a value may move from the value at sampling before its gradient stops."""
+    value_coef: float = Field(default=0.1, gt=0)
+    """Weight of the value loss beside the policy loss where the two share a backbone (value_backbone=policy)."""
     normalize_advantages: bool = True
     """Give the advantages of a step mean 0 and variance 1 over its tokens."""
     scale_rewards: bool = False
@@ -172,6 +175,12 @@ class TrainerConfig(Config):
     expert-iteration (the best response to each prompt is learned)."""
     value_warmup_steps: int = Field(default=2, ge=0)
     """How many of the first steps train the value model only; without effect where there is none."""
+    value_backbone: Literal["own", "policy"] = "own"
+    """What the value head reads: own (states of a model of its own, or with lora of an adapter of its own) or policy
+    (the policy's states: half the work of an update; value_optimizer then trains the head alone)."""
+    compile: bool = False
+    """Compile the reading of whole responses and what follows the vocabulary head: a minute or so at the start, faster
+    steps after it, last bits that differ."""
     rollout: RolloutConfig = RolloutConfig()
     sampling: Sampling = Sampling()
     kl: KLConfig = KLConfig()
@@ -256,6 +265,9 @@ class RLConfig(TrainerConfig):
     characters) or every (over its tokens in equal shares)."""
     device: str = "cpu"
     """Where policy, value model and reward models run: cpu, cuda, cuda:1, ..."""
+    dtype: PrecisionName = "float32"
+    """Precision of policy, reference and value model. bfloat16: half the memory and faster where the processor is made
+    for it; updates are added up in float32. auto: bfloat16 there, float32 elsewhere."""
 
     @model_validator(mode="after")
     def _rewarded(self) -> "RLConfig":

@@ -90,7 +90,9 @@ def in_passes(
             found[rows, : part.response_ids.shape[1]] = compute(part).float().masked_fill(~part.response_mask, 0.0)
         return found
 
-    return budget.spend(all_rows)
+    found = budget.spend(all_rows)
+    budget.processes.add_up([found])
+    return found
 
 
 def widened(x: Float[Tensor, "b u"], width: int) -> Float[Tensor, "b t"]:

@@ -1,7 +1,11 @@
-"""AdamW over the trained parameters of one model: learning rates by step, clipped gradients, and its state by name."""
+"""AdamW over the trained parameters of one model: learning rates by step, clipped gradients, and its state by name.
+
+A parameter in half precision has a copy in float32 here, which gathers its gradients and takes its updates: a small
+update of a weight in half precision would be rounded away.
+"""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -24,8 +28,9 @@ class Optimizer:
 
     def __init__(self, parameters: Mapping[str, nn.Parameter], config: OptimizerConfig) -> None:
         self._config = config
-        self._named = dict(parameters)
-        self._parameters = list(parameters.values())
+        self._served = dict(parameters)
+        self._named = {name: _learner(parameter) for name, parameter in parameters.items()}
+        self._parameters = list(self._named.values())
         self._adamw = torch.optim.AdamW(
             self._parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
@@ -45,8 +50,16 @@ class Optimizer:
         norm = float(nn.utils.clip_grad_norm_(self._parameters, self._config.max_grad_norm))
         if math.isfinite(norm):
             self._adamw.step()
+            self._serve()
             self.clear()
         return norm
+
+    def gradients(self) -> list[Tensor]:
+        """The gradient of every parameter as gathered so far, zeros where there is none yet."""
+        for parameter in self._parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        return [parameter.grad for parameter in self._parameters if parameter.grad is not None]
 
     def clear(self) -> None:
         """Forgets the gradients that were gathered."""
@@ -69,3 +82,33 @@ class Optimizer:
                 parameter.copy_(value)
             else:
                 self._adamw.state[parameter][kind] = value.to(parameter.device)
+        self._serve()
+
+    @torch.no_grad()
+    def _serve(self) -> None:
+        """Brings what was learned into the model."""
+        for name, parameter in self._served.items():
+            if self._named[name] is not parameter:
+                parameter.copy_(self._named[name])
+
+
+def _learner(parameter: nn.Parameter) -> nn.Parameter:
+    """The parameter itself, or for one in half precision a float32 copy to which its gradients go."""
+    if parameter.dtype not in (torch.bfloat16, torch.float16):
+        return parameter
+    learner = nn.Parameter(parameter.detach().float())
+    parameter.register_post_accumulate_grad_hook(_sender(learner))
+    return learner
+
+
+def _sender(learner: nn.Parameter) -> Callable[[Tensor], None]:
+    def send(parameter: Tensor) -> None:
+        if parameter.grad is None:
+            return
+        if learner.grad is None:
+            learner.grad = parameter.grad.float()
+        else:
+            learner.grad += parameter.grad
+        parameter.grad = None
+
+    return send

@@ -1,7 +1,8 @@
 """Who plays which role in a run: a policy, a reference that stays what the policy was, and perhaps a value model.
 
 Full fine-tuning copies the policy's weights for the other two. With LoRA all three share one set of frozen weights: the
-reference is the model without adapters, policy and value model each have their own.
+reference is the model without adapters, policy and value model each have their own. A value head may also read the
+policy's own states and needs no weights but its own then.
 """
 
 import copy
@@ -22,17 +23,33 @@ class Roles:
     reference: Policy
     value_model: ValueModel | None
 
+    def use_compiled(self) -> None:
+        """Compiles the reading of whole responses in all of them."""
+        for model in (self.policy, self.reference, self.value_model):
+            if model is not None:
+                model.backbone.compiled = True
+
 
 def make_roles(policy: Policy, config: TrainerConfig, *, learns_values: bool) -> Roles:
     """Gives `policy` its company; with LoRA, adapters are put on its model."""
+    own_value = learns_values and config.value_backbone == "own"
     head = torch_generator(config.seed, "value head")
+    value_model = None
     if config.lora is None:
         reference = Policy(copy.deepcopy(policy.model), policy.tokenizer)
         reference.model.requires_grad_(False)
-        return Roles(policy, reference, ValueModel.from_policy(policy, head) if learns_values else None)
-    names = ["policy", "value"] if learns_values else ["policy"]
-    adapters = Adapters(policy.model, names, config.lora, torch_generator(config.seed, "adapters"))
-    policy.role = adapters.role("policy")
-    reference = Policy(policy.model, policy.tokenizer, role=adapters.role(None))
-    value_model = ValueModel.sharing(policy, adapters.role("value"), head) if learns_values else None
-    return Roles(policy, reference, value_model)
+        if own_value:
+            value_model = ValueModel.from_policy(policy, head)
+    else:
+        names = ["policy", "value"] if own_value else ["policy"]
+        adapters = Adapters(policy.model, names, config.lora, torch_generator(config.seed, "adapters"))
+        policy.role = adapters.role("policy")
+        reference = Policy(policy.model, policy.tokenizer, role=adapters.role(None))
+        if own_value:
+            value_model = ValueModel.sharing(policy, adapters.role("value"), head)
+    if learns_values and not own_value:
+        value_model = ValueModel.on_states_of(policy, head)
+    roles = Roles(policy, reference, value_model)
+    if config.compile:
+        roles.use_compiled()
+    return roles

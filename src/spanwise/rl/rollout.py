@@ -4,16 +4,19 @@ Texts and the place of every token in them come from the sampled ids, so that a 
 that ended it. Knows nothing of references, values or updates.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
 from spanwise.feedback.prompts import PromptRecord
-from spanwise.models.batches import PromptBatch, ResponseBatch
+from spanwise.models.batches import PromptBatch, ResponseBatch, join_responses
 from spanwise.models.policy import Policy
 from spanwise.models.sampling import Sampling
 from spanwise.rewards.pipeline import RewardPipeline
+from spanwise.rl.budget import Budget
 from spanwise.rl.compat import retokenized_spans
+from spanwise.rl.joining import joined, moved
+from spanwise.rl.processes import Processes
 from spanwise.rl.timing import Clock
 from spanwise.rl.types import Rollout
 from spanwise.scores import Sample
@@ -22,7 +25,10 @@ from spanwise.text.token_spans import TokenSpans
 
 
 class RolloutMaker:
-    """Samples responses from a policy and has them scored. `clock` learns where the time goes."""
+    """Samples responses from a policy and has them scored. `clock` learns where the time goes.
+
+    `budget` bounds how many responses are under way at once.
+    """
 
     def __init__(
         self,
@@ -32,10 +38,12 @@ class RolloutMaker:
         max_prompt_tokens: int,
         retokenized_placement: bool = False,
         clock: Clock | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self.policy = policy
         self.pipeline = pipeline
         self.clock = clock or Clock()
+        self._budget = budget
         self._max_prompt_tokens = max_prompt_tokens
         self._retokenized = retokenized_placement
         self._aligner = TokenAligner(policy.tokenizer)
@@ -49,21 +57,67 @@ class RolloutMaker:
         generator: torch.Generator,
         step: int = 0,
     ) -> Rollout:
-        """Several sampled responses per prompt, those of one prompt next to each other, scored as of `step`."""
+        """Several sampled responses per prompt, those of one prompt next to each other, scored as of `step`.
+
+        Several processes answer a part of the prompts each, from a generator of their own, and have the whole then.
+        """
+        records, together = self._shared(records)
         with self.clock("rollout"):
             prompts = self._encode(records)
-            responses = self.policy.generate(
-                prompts, sampling=sampling, samples_per_prompt=samples_per_prompt, generator=generator
-            )
+            start = generator.get_state()
+
+            def answer(part: PromptBatch) -> ResponseBatch:
+                return self.policy.generate(
+                    part, sampling=sampling, samples_per_prompt=samples_per_prompt, generator=generator
+                )
+
+            responses = self._answered(prompts, answer, samples_per_prompt, again=lambda: generator.set_state(start))
         repeated = [record for record in records for _ in range(samples_per_prompt)]
-        return self._scored(repeated, prompts.repeat(samples_per_prompt), responses, step)
+        return together(self._scored(repeated, prompts.repeat(samples_per_prompt), responses, step))
 
     def greedy(self, records: Sequence[PromptRecord], *, max_new_tokens: int, step: int = 0) -> Rollout:
         """The likeliest response to each prompt, scored as of `step`."""
+        records, together = self._shared(records)
         with self.clock("rollout"):
             prompts = self._encode(records)
-            responses = self.policy.greedy(prompts, max_new_tokens=max_new_tokens)
-        return self._scored(records, prompts, responses, step)
+            responses = self._answered(prompts, lambda part: self.policy.greedy(part, max_new_tokens), 1)
+        return together(self._scored(records, prompts, responses, step))
+
+    def _shared(self, records: Sequence[PromptRecord]) -> tuple[Sequence[PromptRecord], Callable[[Rollout], Rollout]]:
+        """This process's part of `records`, and what makes one rollout of the parts; too few are not parted."""
+        processes = Processes() if self._budget is None else self._budget.processes
+        if processes.count == 1 or len(records) < processes.count:
+            return records, lambda rollout: rollout
+
+        def together(part: Rollout) -> Rollout:
+            parts = processes.gather(moved(part, "cpu"))
+            side = "right" if self.policy.is_encoder_decoder else "left"
+            return moved(joined(parts, pad_id=self.policy.pad_id, prompt_side=side), self.policy.device)
+
+        return processes.share(records), together
+
+    def _answered(
+        self,
+        prompts: PromptBatch,
+        answer: Callable[[PromptBatch], ResponseBatch],
+        samples: int,
+        *,
+        again: Callable[[], object] = lambda: None,
+    ) -> ResponseBatch:
+        """The responses to all prompts, in as many goes as the budget asks for; `again` undoes what a go has drawn."""
+        budget = self._budget
+        if budget is None:
+            return answer(prompts)
+
+        def all_prompts() -> ResponseBatch:
+            again()
+            size = max(1, budget.rows // samples)
+            if size >= len(prompts):
+                return answer(prompts)
+            goes = torch.arange(len(prompts), device=prompts.ids.device).split(size)
+            return join_responses([answer(prompts.select(rows)) for rows in goes], pad_id=self.policy.pad_id)
+
+        return budget.spend(all_prompts)
 
     def _encode(self, records: Sequence[PromptRecord]) -> PromptBatch:
         return self.policy.encode_prompts([record.model_input for record in records], self._max_prompt_tokens)

@@ -4,6 +4,7 @@ All randomness of step n follows from the seed and n. The loop knows nothing of 
 files that it calls.
 """
 
+import contextlib
 import math
 import time
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from spanwise.rl.evaluation import Evaluator
 from spanwise.rl.experience import ExperienceMaker
 from spanwise.rl.kl import KLController
 from spanwise.rl.metrics import RESERVED_NAMES, experience_metrics, response_metrics, reward_metrics, value_metrics
+from spanwise.rl.processes import Processes
 from spanwise.rl.progress import NoProgress, ProgressView
 from spanwise.rl.prompt_order import prompts_of_step
 from spanwise.rl.resume import check_same_settings, check_same_start, fingerprints, holds_run
@@ -62,13 +64,21 @@ class Trainer:
     """
 
     def __init__(
-        self, config: TrainerConfig, parts: TrainerParts, folder: RunFolder, *, progress: ProgressView | None = None
+        self,
+        config: TrainerConfig,
+        parts: TrainerParts,
+        folder: RunFolder,
+        *,
+        progress: ProgressView | None = None,
+        processes: Processes | None = None,
     ) -> None:
+        self.processes = processes or Processes()
         check_parts(config, parts)
+        check_processes(config, self.processes)
         self.config = config
         self.parts = parts
         self.folder = folder
-        self.progress = progress or NoProgress()
+        self.progress = progress if progress is not None and self.processes.writes else NoProgress()
         self.kl = KLController(config.kl.coef, config.kl.target, config.kl.horizon)
         self._start = fingerprints(
             parts.policy, parts.pipeline, {"prompts": parts.prompts, "heldout_prompts": parts.heldout}
@@ -76,7 +86,16 @@ class Trainer:
         roles = make_roles(parts.policy, config, learns_values=isinstance(parts.algorithm, LearnsValues))
         self.reference, self.value_model = roles.reference, roles.value_model
         update = config.update
-        self.budget = Budget(update.micro_batch_size, update.micro_batch_tokens, say=self.progress.noted)
+        self.budget = Budget(
+            update.micro_batch_size, update.micro_batch_tokens, processes=self.processes, say=self.progress.noted
+        )
+        self.sampling_budget = Budget(
+            max(config.rollout.responses_per_step(), config.evaluation.max_prompts * config.evaluation.best_of),
+            processes=self.processes,
+            say=self.progress.noted,
+            done="sampled",
+            remedy="rollout.prompts_per_step, rollout.samples_per_prompt or evaluation.max_prompts",
+        )
         self.updater = Updater(parts.policy, self.value_model, parts.algorithm, config, budget=self.budget)
         self._clock = Clock()
         self._rollouts = RolloutMaker(
@@ -85,6 +104,7 @@ class Trainer:
             max_prompt_tokens=config.rollout.max_prompt_tokens,
             retokenized_placement=config.compat.retokenized_placement,
             clock=self._clock,
+            budget=self.sampling_budget,
         )
         self.make_experience = ExperienceMaker(
             self.reference, self.value_model, sampling=config.sampling, kl=config.kl, budget=self.budget
@@ -98,9 +118,13 @@ class Trainer:
 
         With `resume` the run goes on from the newest intact training state of its folder, where there is one, and ends
         with the numbers of a run that was never stopped. Raises ConfigError or CheckpointError when the folder holds
-        another run.
+        another run, DataError while another run writes there.
         """
-        done, result = self._resumed() if resume and holds_run(self.folder.path) else self._begun()
+        with self.folder.locked() if self.processes.writes else contextlib.nullcontext():
+            return self._run(resume=self.processes.gather(resume and holds_run(self.folder.path))[0])
+
+    def _run(self, *, resume: bool) -> TrainingResult:
+        done, result = self._resumed() if resume else self._begun()
         for step in range(done + 1, self.config.steps + 1):
             metrics = self.step(step)
             metrics |= self._watched(step, metrics)
@@ -108,34 +132,42 @@ class Trainer:
             if step % self.config.evaluation.every == 0 or step == self.config.steps:
                 metrics |= self._evaluated(step)
                 result = self._judged(result, step, metrics["eval/reward/total"])
-            self.folder.log_metrics(step, metrics)
+            self._log(step, metrics)
             if step == self.config.steps:
-                self.parts.policy.save(self.folder.checkpoint("last"))
+                self._save_policy("last")
+            if not self.processes.writes:
+                continue
             if step % self.config.checkpoint.every == 0 or step == self.config.steps:
                 self._states.save(self._state(step, result))
         return result
 
     def _begun(self) -> tuple[int, TrainingResult]:
-        self._states.clear()
-        self.folder.save_config(self.config)
+        if self.processes.writes:
+            self._states.clear()
+            self.folder.save_config(self.config)
         metrics = self._evaluated(0)
-        self.parts.policy.save(self.folder.checkpoint("best"))
-        self.folder.log_metrics(0, metrics)
+        self._save_policy("best")
+        self._log(0, metrics)
         reward = metrics["eval/reward/total"]
         return 0, TrainingResult(reward, reward, 0, reward)
 
     def _resumed(self) -> tuple[int, TrainingResult]:
         check_same_settings(self.folder.path, self.config)
+        if not self.processes.writes:
+            self.processes.wait()  # until the one that writes has removed what was left half-done
         state = self._states.newest()
+        if self.processes.writes:
+            self.processes.wait()
         if state is None:
-            self.folder.rewind(-1)
+            self._rewind(-1)
             return self._begun()
         check_same_start(state.numbers["start"], self._start, str(self.folder.path))
         self.updater.restore(state.tensors)
         self.kl.coef = state.numbers["kl_coef"]
-        if state.numbers["halved"]:
-            self.budget.halve()
-        self.folder.rewind(state.step)
+        for budget, halved in ((self.budget, "halved"), (self.sampling_budget, "sampling_halved")):
+            if state.numbers.get(halved, False):
+                budget.halve()
+        self._rewind(state.step)
         self._alarms.recall(self.folder.path)
         self.progress.noted(f"goes on after step {state.step} of {self.config.steps}.")
         return state.step, _result_from_json(state.numbers["result"])
@@ -145,15 +177,33 @@ class Trainer:
         return TrainingState(
             step,
             self.updater.tensors(),
-            {"kl_coef": self.kl.coef, "halved": self.budget.halved, "result": numbers, "start": self._start},
+            {
+                "kl_coef": self.kl.coef,
+                "halved": self.budget.halved,
+                "sampling_halved": self.sampling_budget.halved,
+                "result": numbers,
+                "start": self._start,
+            },
         )
 
     def _judged(self, result: TrainingResult, step: int, reward: float) -> TrainingResult:
         """The result with the reward of an evaluation, whose policy is saved if it is the best yet."""
         if reward > result.best_reward or math.isnan(result.best_reward):
-            self.parts.policy.save(self.folder.checkpoint("best"))
+            self._save_policy("best")
             result = replace(result, best_reward=reward, best_step=step)
         return replace(result, last_reward=reward)
+
+    def _save_policy(self, name: str) -> None:
+        if self.processes.writes:
+            self.parts.policy.save(self.folder.checkpoint(name))
+
+    def _log(self, step: int, metrics: dict[str, float]) -> None:
+        if self.processes.writes:
+            self.folder.log_metrics(step, metrics)
+
+    def _rewind(self, step: int) -> None:
+        if self.processes.writes:
+            self.folder.rewind(step)
 
     def step(self, step: int) -> dict[str, float]:
         """One rollout and its updates; `step` counts from 1."""
@@ -166,11 +216,12 @@ class Trainer:
         prompts = prompts_of_step(
             self.parts.prompts, step=step - 1, count=self.config.rollout.prompts_per_step, seed=self.config.seed
         )
+        device = self.parts.policy.device
         return self._rollouts.sample(
             prompts,
             sampling=self.config.sampling,
             samples_per_prompt=self.config.rollout.samples_per_prompt,
-            generator=torch_generator(self.config.seed, f"rollout/{step}", self.parts.policy.device),
+            generator=torch_generator(self.config.seed, self.processes.named(f"rollout/{step}"), device),
             step=step - 1,
         )
 
@@ -202,7 +253,7 @@ class Trainer:
         start = time.perf_counter()
         metrics, rows = self._evaluate(step)
         self._clock.take()
-        for row in rows:
+        for row in rows if self.processes.writes else ():
             self.folder.log_sample(step, row)
         self.progress.evaluated(step, metrics)
         return metrics | {"time/evaluation_s": time.perf_counter() - start}
@@ -233,6 +284,15 @@ def check_parts(config: TrainerConfig, parts: TrainerParts) -> None:
                     f"{label}, record {number + 1} (id {record.id!r}): {length} tokens, there is room for {room}; "
                     "shorten it, raise rollout.max_prompt_tokens or lower sampling.max_new_tokens."
                 )
+
+
+def check_processes(config: TrainerConfig, processes: Processes) -> None:
+    """Raises ConfigError where there are too few prompts for every process to have one."""
+    if config.rollout.prompts_per_step < processes.count:
+        raise ConfigError(
+            f"rollout.prompts_per_step={config.rollout.prompts_per_step} leaves some of {processes.count} processes "
+            "without a prompt; raise it or start fewer processes."
+        )
 
 
 def _room(config: TrainerConfig, policy: Policy) -> int:

@@ -57,6 +57,12 @@ class ModelInputs:
         marked = self.prompts.ids.masked_fill(~self.prompts.mask, -1)
         return marked.unique(dim=0, return_inverse=True)[1]
 
+    def dealt(self, rank: int, count: int) -> Int[Tensor, " n"] | None:
+        """The rows of process `rank` of `count`, dealt out by length like cards; None = all rows of a process alone."""
+        if count == 1:
+            return None
+        return self._order(self.prompts.lengths + self.response_mask.sum(1))[rank::count].sort().values
+
     def parts(self, size: int, tokens: int | None = None) -> Sequence[Int[Tensor, " n"]]:
         """Row numbers in groups of at most `size` rows and `tokens` tokens, padding included.
 

@@ -8,6 +8,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import cast
 
 import torch
 from jaxtyping import Int
@@ -90,13 +91,22 @@ class Updater:
             minibatch.response_mask, self._config.ppo.loss_aggregation, longest=self._config.sampling.max_new_tokens
         )
         weighted = replace(minibatch, weights=weights)
-        return self._budget.spend(lambda: self._accumulated(weighted, train_policy, kl_coef))
+        metrics = self._budget.spend(lambda: self._accumulated(weighted, train_policy, kl_coef))
+        processes = self._budget.processes
+        if processes.count > 1:
+            for role, optimizer in self._optimizers.items():
+                if role != "policy" or train_policy:
+                    processes.add_up(optimizer.gradients())
+        return processes.add_up_numbers(metrics)
 
     def losses(
         self, part: TrainingBatch, *, tokens: int, train_policy: bool, kl_coef: float = 0.0
     ) -> Iterator[LossOutputs]:
         """One loss at a time, so that the graph of the first is freed before the second is built."""
         inputs = part.inputs
+        if self._value_model is not None and self._value_model.of_policy:
+            yield self._joint_loss(self._value_model, part, tokens=tokens, train_policy=train_policy, kl_coef=kl_coef)
+            return
         if train_policy:
             logprobs = self._policy.logprobs(
                 inputs.prompts,
@@ -105,8 +115,7 @@ class Updater:
                 sampling=self._config.sampling,
                 support=inputs.support,
             ).logprobs
-            outputs = self._algorithm.policy_loss(logprobs, part, tokens=tokens)
-            yield outputs if kl_coef == 0 else self._with_kl(outputs, logprobs, part, tokens=tokens, kl_coef=kl_coef)
+            yield self._policy_loss(logprobs, part, tokens=tokens, kl_coef=kl_coef)
         if self._value_model is not None and isinstance(self._algorithm, LearnsValues):
             values = self._value_model.values(inputs.prompts, inputs.response_ids, inputs.response_mask)
             yield self._algorithm.value_loss(values, part, tokens=tokens)
@@ -123,9 +132,32 @@ class Updater:
                     totals[name] += float(value)
         return dict(totals)
 
-    def _with_kl(
-        self, outputs: LossOutputs, logprobs: Tensor, part: TrainingBatch, *, tokens: int, kl_coef: float
+    def _joint_loss(
+        self, value_model: ValueModel, part: TrainingBatch, *, tokens: int, train_policy: bool, kl_coef: float
     ) -> LossOutputs:
+        """The losses of policy and values from one reading; without `train_policy` only the value head learns."""
+        inputs = part.inputs
+        with torch.set_grad_enabled(train_policy):
+            states = self._policy.hidden(inputs.prompts, inputs.response_ids, inputs.response_mask)
+        values = value_model.of_states(states, inputs.response_mask)
+        of_values = cast("LearnsValues", self._algorithm).value_loss(values, part, tokens=tokens)
+        if not train_policy:
+            return of_values
+        logprobs = self._policy.logprobs_of(
+            states,
+            inputs.response_ids,
+            inputs.response_mask,
+            sampling=self._config.sampling,
+            support=inputs.support,
+        ).logprobs
+        of_policy = self._policy_loss(logprobs, part, tokens=tokens, kl_coef=kl_coef)
+        loss = of_policy.loss + self._config.ppo.value_coef * of_values.loss
+        return LossOutputs(loss, of_policy.metrics | of_values.metrics)
+
+    def _policy_loss(self, logprobs: Tensor, part: TrainingBatch, *, tokens: int, kl_coef: float) -> LossOutputs:
+        outputs = self._algorithm.policy_loss(logprobs, part, tokens=tokens)
+        if kl_coef == 0:
+            return outputs
         if part.ref_logprobs is None:
             raise TypeError("a KL loss needs the reference's log-probabilities")
         kl = kl_loss(

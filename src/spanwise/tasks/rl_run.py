@@ -4,11 +4,13 @@ from spanwise.errors import ConfigError
 from spanwise.feedback.jsonl import load_or_raise
 from spanwise.feedback.prompts import PromptRecord
 from spanwise.models.policy import Policy
+from spanwise.models.precision import precision
 from spanwise.rewards.learned import load_sources
 from spanwise.rewards.pipeline import RewardPipeline
 from spanwise.rewards.scorers.sources import scorer_sources
 from spanwise.rl.algorithms import make_algorithm
 from spanwise.rl.config import RLConfig
+from spanwise.rl.processes import launched
 from spanwise.rl.progress import ProgressView
 from spanwise.rl.resume import check_same_settings, holds_run
 from spanwise.rl.trainer import Trainer, TrainerParts, TrainingResult
@@ -21,14 +23,17 @@ def train_policy(settings: RLConfig, progress: ProgressView) -> TrainingResult:
         if settings.resume == "never":
             raise ConfigError(f"{settings.run_dir}: holds a run already; set resume=auto, or choose another run_dir.")
         check_same_settings(settings.run_dir, settings)
+    processes, own_device = launched()
+    device = own_device or settings.device
     parts = TrainerParts(
         prompts=load_or_raise(settings.prompts, PromptRecord),
         heldout=load_or_raise(settings.heldout_prompts, PromptRecord),
-        policy=Policy.load(settings.policy, device=settings.device),
+        policy=Policy.load(settings.policy, device=device, dtype=precision(settings.dtype, device)),
         pipeline=reward_pipeline(settings),
         algorithm=make_algorithm(settings),
     )
-    return Trainer(settings, parts, RunFolder(settings.run_dir), progress=progress).run(resume=True)
+    trainer = Trainer(settings, parts, RunFolder(settings.run_dir), progress=progress, processes=processes)
+    return trainer.run(resume=True)
 
 
 def reward_pipeline(settings: RLConfig) -> RewardPipeline:
