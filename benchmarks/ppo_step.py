@@ -1,10 +1,12 @@
 """Seconds and memory of a PPO step with separate policy, reference, value and reward models; beside TRL's on request.
 
-    python benchmarks/ppo_step.py --dtype bf16|fp32 --lengths full|natural [--peer trl] [--json]
+    python benchmarks/ppo_step.py --dtype bf16|fp32 --lengths full|natural [--peer trl] [--json] [--record NAME]
 
 A random Llama of 15 million parameters, 64 prompts of 128 tokens, 128 new tokens, 4 epochs of one minibatch in
 micro-batches of 16 (`ppo_shape.py`; other sizes by options). Each side runs in a process of its own, one after the
-other; the first step warms up, the median of the others counts. The peer's environment is made on first use, in the
+other; the first step warms up, the median of the others counts. Seconds are of the clock; `cpu_s` are seconds of the
+processor, which say more on a machine with other work. `--compile`, `--value-backbone policy` and `--lora-rank` change
+our side only. The peer's environment is made on first use, in the
 user's cache folder ($XDG_CACHE_HOME or ~/.cache).
 """
 
@@ -18,17 +20,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 from ppo_shape import Shape, make_policy, make_prompts, make_tokenizer
+from recorded import record
 from rich.console import Console
 from rich.table import Table
 from transformers import LlamaForSequenceClassification, PreTrainedTokenizerBase
 
 from spanwise.feedback.prompts import PromptRecord, build_prompt
+from spanwise.models.adapters import LoraConfig
 from spanwise.models.policy import Policy
 from spanwise.rewards.mixture import MixtureConfig, SourceWeight
 from spanwise.rewards.pipeline import RewardPipeline
@@ -41,6 +45,15 @@ from spanwise.tracking import RunFolder
 
 HERE = Path(__file__).parent
 PEERS = {"trl": ("trl_ppo_step.py", ["trl==1.12.0", f"torch=={torch.__version__.partition('+')[0]}", "numpy"])}
+
+
+@dataclass(frozen=True)
+class Ours:
+    """What is ours to choose and does not change the task."""
+
+    compile: bool = False
+    value_backbone: str = "own"
+    lora_rank: int = 0
 
 
 class RandomReward:
@@ -74,7 +87,7 @@ def prompt_records(shape: Shape, tokenizer: PreTrainedTokenizerBase) -> list[Pro
     ]
 
 
-def make_trainer(shape: Shape, folder: Path) -> Trainer:
+def make_trainer(shape: Shape, folder: Path, ours: Ours) -> Trainer:
     """A trainer on the shape's models and prompts."""
     tokenizer = make_tokenizer(shape)
     prompts = prompt_records(shape, tokenizer)
@@ -82,6 +95,9 @@ def make_trainer(shape: Shape, folder: Path) -> Trainer:
     config = TrainerConfig(
         steps=shape.steps,
         value_warmup_steps=0,
+        value_backbone="policy" if ours.value_backbone == "policy" else "own",
+        compile=ours.compile,
+        lora=LoraConfig(rank=ours.lora_rank) if ours.lora_rank else None,
         rollout=RolloutConfig(
             prompts_per_step=shape.responses, samples_per_prompt=1, max_prompt_tokens=shape.prompt_tokens
         ),
@@ -98,10 +114,11 @@ def make_trainer(shape: Shape, folder: Path) -> Trainer:
     return Trainer(config, parts, RunFolder(folder))
 
 
-def measure(shape: Shape) -> dict[str, Any]:
+def measure(shape: Shape, ours: Ours) -> dict[str, Any]:
     """Our steps in this process."""
+    start_gb = resident_gb()
     with tempfile.TemporaryDirectory() as folder:
-        trainer = make_trainer(shape, Path(folder))
+        trainer = make_trainer(shape, Path(folder), ours)
         steps: list[dict[str, float]] = []
         for step in range(1, shape.steps + 1):
             start, busy = time.perf_counter(), time.process_time()
@@ -112,10 +129,16 @@ def measure(shape: Shape) -> dict[str, Any]:
     return {
         "seconds": [step["seconds"] for step in steps],
         "cpu_seconds": [step["cpu_seconds"] for step in steps],
+        "start_gb": start_gb,
         "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
         "phases": {name: statistics.median(step[f"time/{name}_s"] for step in steps[1:]) for name in phases},
         "tokens_per_response": statistics.fmean(step["response/length"] for step in steps),
     }
+
+
+def resident_gb() -> float:
+    """What this process holds now."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e9
 
 
 def in_process(program: Sequence[str]) -> dict[str, Any]:
@@ -138,11 +161,17 @@ def peer_python(peer: str) -> str:
     return str(python)
 
 
-def results(shape: Shape, peer: str | None) -> dict[str, Any]:
+def our_side(shape: Shape, ours: Ours) -> dict[str, Any]:
+    """`measure` in a process of its own."""
+    return in_process([sys.executable, __file__, "--side", shape.to_json(), json.dumps(asdict(ours))])
+
+
+def results(shape: Shape, choice: Ours, peer: str | None) -> dict[str, Any]:
     """Both sides, one after the other."""
-    ours = in_process([sys.executable, __file__, "--side", shape.to_json()])
+    ours = our_side(shape, choice)
     found: dict[str, Any] = {
         "shape": json.loads(shape.to_json()),
+        "ours": asdict(choice),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "ours_s": statistics.median(ours["seconds"][1:]),
@@ -179,21 +208,28 @@ def show(found: dict[str, Any]) -> None:
 
 def main() -> None:
     if sys.argv[1:2] == ["--side"]:
-        print(json.dumps(measure(Shape(**json.loads(sys.argv[2])))))
+        print(json.dumps(measure(Shape(**json.loads(sys.argv[2])), Ours(**json.loads(sys.argv[3])))))
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dtype", choices=("bf16", "fp32"), default="bf16")
     parser.add_argument("--lengths", choices=("full", "natural"), default="full")
     parser.add_argument("--peer", choices=tuple(PEERS))
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--record", metavar="NAME", help="write benchmarks/results/NAME.json as well")
+    parser.add_argument("--compile", action="store_true", help="ours: compile what whole responses are read with")
+    parser.add_argument("--value-backbone", choices=("own", "policy"), default="own", help="ours: what values read")
+    parser.add_argument("--lora-rank", type=int, default=0, help="ours: adapters of this rank on one backbone")
     for field in fields(Shape):
         if isinstance(field.default, int):
             parser.add_argument(f"--{field.name.replace('_', '-')}", type=int, default=field.default)
     options = vars(parser.parse_args())
-    peer, as_json = options.pop("peer"), options.pop("json")
+    peer, as_json, name = options.pop("peer"), options.pop("json"), options.pop("record")
+    choice = Ours(**{field.name: options.pop(field.name) for field in fields(Ours)})
     if options["steps"] < 2:
         parser.error("--steps must be at least 2: the first step warms up")
-    found = results(Shape(**options), peer)
+    found = results(Shape(**options), choice, peer)
+    if name:
+        record(name, " ".join(["python", "benchmarks/ppo_step.py", *sys.argv[1:]]), found)
     if as_json:
         print(json.dumps(found, indent=2))
     else:
