@@ -4,7 +4,7 @@
 
 Useful FLOPs: two per weight and token of a forward pass (four more in a backward pass), attention over what precedes a
 token, the vocabulary head on response tokens only; what is computed again in the backward pass does not count. The
-peak is that of the best square product of 512 to 4,096 with the same threads, in the same type and the same process.
+peak is that of the best square product of 512 to 2,048 with the same threads, in the same type and the same process.
 The shape is that of `ppo_step.py` at full length; fewer responses do not change shares of the update.
 """
 
@@ -28,7 +28,7 @@ from rich.table import Table
 def peak_flops(dtype: torch.dtype) -> float:
     """FLOP per second of the best square product."""
     best = 0.0
-    for size in (512, 1024, 2048, 4096):
+    for size in (512, 1024, 2048):
         a, b = (torch.randn(size, size).to(dtype) for _ in "ab")
         for _ in range(4):
             start = time.perf_counter()
