@@ -42,10 +42,11 @@ function keepAddress() {
 }
 
 async function openSample(index, token = null) {
+  if (state.message) show({ message: "" });
   try {
     const sample = await api("GET", `/api/v1/runs/${id}/samples/${index}`);
     const channel = state.channel in sample.channels ? state.channel : Object.keys(sample.channels)[0];
-    show({ sample, index, channel, token, message: "" });
+    show({ sample, index, channel, token });
   } catch (error) {
     show({ message: error.detail || error.message });
   }
