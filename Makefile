@@ -17,7 +17,7 @@ help:
 	@echo "make test-browser build and install the wheel, then its annotation app in a real Chromium"
 	@echo "make check        lint, format and strict types"
 	@echo "make results      every number in the docs again (about an hour for five seeds; SEEDS=\"0 1\" for fewer)"
-	@echo "make bench        speed of the text side of rewards and of edit alignment, against the ways of others"
+	@echo "make bench        speed and memory of PPO steps, rewards and alignment against others, into docs/performance.md"
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
