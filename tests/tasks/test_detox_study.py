@@ -61,7 +61,7 @@ def task(tmp_path, pair, **options):
     prompts = tuple(PromptRecord(id=f"p{n}", prompt=f"Ada Veld was born in {n}", verbatim=True) for n in range(9))
     parts = {"paying": Letters(), "judge": Letters(), **options}
     return DetoxTask(
-        "toy", "Toy", tmp_path / "policy", policy,
+        "toy", tmp_path / "policy", policy,
         prompts=prompts[:4], validation=prompts[4:6], test=prompts[6:], **parts,
     )  # fmt: skip
 
@@ -69,7 +69,7 @@ def task(tmp_path, pair, **options):
 def test_a_study_runs_resumes_and_is_reported(tmp_path, tiny_llama):
     toy = task(tmp_path, tiny_llama)
     root = tmp_path / "study"
-    for arm in toy.arms(CONFIG):
+    for arm in ARMS:
         assert whole_seeds(root, ARMS, [7]) == []
         outcome = SeedStudy(toy, CONFIG, 7, root, say=lambda text: None).run(arm)
         assert [step for step, _ in outcome.curve] == ([0] if arm == START else [0, 1, 2])

@@ -74,7 +74,6 @@ class Preparation:
         self.span_model()
         return DetoxTask(
             name="comments",
-            title="Toxicity of comments",
             policy=self.folder / "policy",
             reader=Policy.load(str(self.folder / "reader")),
             paying=NgramScorer.load(self.folder / "paying"),
@@ -83,7 +82,6 @@ class Preparation:
             validation=tuple(openings(self.comments.validation)),
             test=tuple(openings(self.comments.trial)),
             marked=load_marked_words(self.folder / "spans" / "checkpoints" / "best"),
-            notes=NOTES,
         )
 
     def language_models(self) -> None:

@@ -74,7 +74,6 @@ def stories_task(path: Path, policy: Path, reader: Path) -> DetoxTask:
     prompts = [_prompt(number, story) for number, story in enumerate(stories[half:])]
     return DetoxTask(
         name="stories",
-        title="Unhappiness of stories",
         policy=policy,
         reader=Policy.load(str(reader)),
         paying=train_ngram_scorer([e.text for e in examples], [e.toxic for e in examples]),
@@ -82,7 +81,6 @@ def stories_task(path: Path, policy: Path, reader: Path) -> DetoxTask:
         prompts=tuple(prompts[450:]),
         validation=tuple(prompts[250:450]),
         test=tuple(prompts[:250]),
-        notes=STORY_NOTES,
     )
 
 

@@ -89,7 +89,6 @@ class DetoxTask:
     """What a study needs from its task."""
 
     name: str
-    title: str
     policy: Path
     """Checkpoint of the start policy."""
     reader: Policy
@@ -102,13 +101,7 @@ class DetoxTask:
     validation: tuple[PromptRecord, ...]
     test: tuple[PromptRecord, ...]
     marked: MarkedWords | None = None
-    """The span model; without it there is no arm "marked"."""
-    notes: tuple[str, ...] = ()
-    """What a reader must know about policy, scorers and prompts."""
-
-    def arms(self, config: DetoxStudyConfig) -> tuple[str, ...]:
-        """Those of the config's arms that this task can run."""
-        return tuple(arm for arm in config.arms if arm != MARKED or self.marked is not None)
+    """The span model, for the arm of that name."""
 
 
 @dataclass

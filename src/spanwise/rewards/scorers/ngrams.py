@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 from sklearn.feature_extraction.text import CountVectorizer
@@ -79,7 +80,7 @@ def train_ngram_scorer(
     """
     if len(set(labels)) < 2:
         raise DataError("A scorer needs texts with the attribute and texts without it; give both.")
-    counter = CountVectorizer(analyzer=ngrams, binary=True, min_df=min_texts)
+    counter = CountVectorizer(analyzer=cast("Any", ngrams), binary=True, min_df=min_texts)
     found = counter.fit_transform(texts)
     fitted = LogisticRegression(C=strength, max_iter=2000).fit(found, np.array(labels))
     names = counter.get_feature_names_out()
