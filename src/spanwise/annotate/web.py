@@ -153,8 +153,7 @@ class Endpoint:
         async def answer(request: Request) -> Response:
             try:
                 call = await _call(self, site, request)
-                result = await run_in_threadpool(self.handle, call)
-                return await run_in_threadpool(_response, self, site, call, result)
+                return await run_in_threadpool(_answered, self, site, call)
             except TooLargeError:
                 return refusal(self, site, request, 413, "The request is too large; send less at once.")
             except (SpanwiseError, ValidationError) as error:
@@ -216,6 +215,10 @@ async def _json(request: Request) -> Any:
         raise RequestError(400, "The body is not UTF-8, or holds a lone surrogate; send whole characters.") from error
     except strict_json.BadJSONError as error:
         raise RequestError(400, f"The body is {error}") from error
+
+
+def _answered(endpoint: Endpoint, site: Site, call: Call) -> Response:
+    return _response(endpoint, site, call, endpoint.handle(call))
 
 
 def _response(endpoint: Endpoint, site: Site, call: Call, result: Any) -> Response:
