@@ -74,7 +74,9 @@ def test_all_heads_share_one_forward_pass_also_over_repeated_responses(monkeypat
     rewards = LearnedRewards(built, tokenizer)
     rows = []
     forward = built.forward
-    monkeypatch.setattr(built, "forward", lambda *inputs: (rows.append(len(inputs[2])), forward(*inputs))[1])
+    monkeypatch.setattr(
+        built, "forward", lambda *inputs, **more: (rows.append(len(inputs[2])), forward(*inputs, **more))[1]
+    )
     asked = [*samples(1), *samples(1)]
     scores = [source.score(asked) for source in rewards.sources()]
     assert len(rows) == 1

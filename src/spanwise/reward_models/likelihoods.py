@@ -29,7 +29,7 @@ def piece_likelihoods(
 
     `branches` as in `packing.py`: the first token of a branch follows the last common one.
     """
-    logprobs = _token_logprobs(hidden, head, ids, _covered(pieces, ids), branches)
+    logprobs = _token_logprobs(hidden, head, ids, covered_tokens(pieces, ids), branches)
     row, _, first, last = pieces.unbind(1)
     size = last - first + 1
     offsets = torch.arange(int(size.max()) if len(size) else 0, device=ids.device)
@@ -57,14 +57,14 @@ def _token_logprobs(
 ) -> Float[Tensor, "b l"]:
     """Log-probability of each wanted token given those that it may see; 0 elsewhere."""
     rows, places = wanted.nonzero(as_tuple=True)
-    before = _predecessors(ids, branches)[rows, places]
+    before = predecessors(ids, branches)[rows, places]
     found, _ = token_logprobs(hidden[rows, before], head, ids[rows, places])
     logprobs = torch.zeros(ids.shape, dtype=found.dtype, device=ids.device)
     logprobs[rows, places] = found
     return logprobs
 
 
-def _predecessors(ids: Int[Tensor, "b l"], branches: Int[Tensor, "b l"] | None) -> Int[Tensor, "b l"]:
+def predecessors(ids: Int[Tensor, "b l"], branches: Int[Tensor, "b l"] | None) -> Int[Tensor, "b l"]:
     """The place of the token before each token in its own response."""
     place = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
     before = (place - 1).clamp(min=0)
@@ -76,7 +76,7 @@ def _predecessors(ids: Int[Tensor, "b l"], branches: Int[Tensor, "b l"] | None) 
     return torch.where(opens, (first_branch - 1).clamp(min=0), before)
 
 
-def _covered(pieces: Int[Tensor, "n 4"], ids: Int[Tensor, "b l"]) -> Bool[Tensor, "b l"]:
+def covered_tokens(pieces: Int[Tensor, "n 4"], ids: Int[Tensor, "b l"]) -> Bool[Tensor, "b l"]:
     """True for the tokens of any piece; never for the first token of a row, which follows nothing."""
     row, _, first, last = pieces.unbind(1)
     depth = torch.zeros(ids.shape[0], ids.shape[1] + 1, dtype=torch.long, device=ids.device)

@@ -32,6 +32,7 @@ from spanwise.reward_models.heads import HeadSpec
 from spanwise.reward_models.inputs import InputEncoder
 from spanwise.reward_models.likelihoods import LIKELIHOODS, piece_likelihoods
 from spanwise.reward_models.packing import PieceBatch, branch_mask, branch_positions
+from spanwise.reward_models.token_likelihoods import TOKEN_LIKELIHOODS, token_likelihoods
 
 Pooling = Literal["last", "mean"]
 
@@ -69,6 +70,11 @@ class SpanRewardConfig(PreTrainedConfig):
         """The heads, in the order of the output units."""
         return tuple(HeadSpec(**head) for head in self.heads)
 
+    @property
+    def reads_tokens(self) -> bool:
+        """Whether the one head judges single tokens."""
+        return [head["kind"] for head in self.heads] == ["token"]
+
     def set_heads(self, heads: Sequence[HeadSpec]) -> None:
         """Replaces the heads' descriptions, for example by calibrated ones."""
         self.heads = [asdict(head) for head in heads]
@@ -93,7 +99,8 @@ class SpanRewardModel(PreTrainedModel):
         self.backbone = backbone if backbone is not None else cast("PreTrainedModel", AutoModel.from_config(inner))
         self.backbone.config.use_cache = False
         self.heads = nn.Linear(inner.get_text_config().hidden_size, len(config.heads))
-        width = len(config.features) + len(LIKELIHOODS) * config.likelihoods
+        likelihoods = TOKEN_LIKELIHOODS if config.reads_tokens else LIKELIHOODS
+        width = len(config.features) + len(likelihoods) * config.likelihoods
         self.feature_heads = FeatureHeads(len(config.heads), width) if width else None
         self.vocabulary = _vocabulary_head(inner) if config.likelihoods and not inner.tie_word_embeddings else None
         self.post_init()
@@ -105,23 +112,33 @@ class SpanRewardModel(PreTrainedModel):
         pieces: Int[Tensor, "n 4"],
         branches: Int[Tensor, "b l"] | None = None,
         features: Float[Tensor, "n f"] | None = None,
+        *,
+        contexts: Int[Tensor, "n 4"] | None = None,
     ) -> Float[Tensor, " n"]:
         """One raw logit per piece, in the order of `pieces` (columns: row, head, first token, last token).
 
         With `branches`, a row holds several responses after one prompt (`packing.py`).
         """
-        states, extra = self._read(input_ids, attention_mask, pieces, branches, features)
+        states, extra = self.read(PieceBatch(input_ids, attention_mask, pieces, branches, features, contexts))
         head = pieces[:, 1]
         logits = self.heads(states).gather(1, head[:, None])[:, 0]
         return logits if self.feature_heads is None or extra is None else logits + self.feature_heads(extra, head)
 
     def score(self, batch: PieceBatch) -> Float[Tensor, " n"]:
         """`forward` on a batch."""
-        return self(batch.ids, batch.mask, batch.pieces, batch.branches, batch.features)
+        return self(batch.ids, batch.mask, batch.pieces, batch.branches, batch.features, contexts=batch.contexts)
 
     def read(self, batch: PieceBatch) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n f"] | None]:
         """What the heads read of each piece: the backbone's state and, where the model takes any, the features."""
-        return self._read(batch.ids, batch.mask, batch.pieces, batch.branches, batch.features)
+        if self.config.features and batch.features is None:
+            raise ValueError("this reward model was trained on features beside the states; pass them")
+        hidden = self._hidden(batch.ids, batch.mask, batch.branches)
+        rows, _, first, last = batch.pieces.unbind(1)
+        states = hidden[rows, last] if self.config.pooling == "last" else _means(hidden, rows, first, last)
+        parts = [batch.features] if self.config.features and batch.features is not None else []
+        if self.config.likelihoods:
+            parts.append(self._likelihoods(hidden, batch))
+        return states, torch.cat(parts, 1) if parts else None
 
     @cached_property
     def packs(self) -> bool:
@@ -146,18 +163,15 @@ class SpanRewardModel(PreTrainedModel):
             self.train(training)
         return torch.allclose(packed, single, rtol=1e-3, atol=1e-4)
 
-    def _read(
-        self, ids: Tensor, mask: Tensor, pieces: Tensor, branches: Tensor | None, features: Tensor | None
-    ) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n f"] | None]:
-        if self.config.features and features is None:
-            raise ValueError("this reward model was trained on features beside the states; pass them")
-        hidden = self._hidden(ids, mask, branches)
-        rows, _, first, last = pieces.unbind(1)
-        states = hidden[rows, last] if self.config.pooling == "last" else _means(hidden, rows, first, last)
-        parts = [features] if self.config.features and features is not None else []
-        if self.config.likelihoods:
-            parts.append(piece_likelihoods(hidden, self._output_head(), ids, pieces, branches))
-        return states, torch.cat(parts, 1) if parts else None
+    def _likelihoods(self, hidden: Float[Tensor, "b l d"], batch: PieceBatch) -> Float[Tensor, "n f"]:
+        head = self._output_head()
+        if not self.config.reads_tokens:
+            return piece_likelihoods(hidden, head, batch.ids, batch.pieces, batch.branches)
+        if batch.contexts is None:
+            raise ValueError("this reward model reads the clauses around tokens; encode inputs with its own encoder")
+        return token_likelihoods(
+            hidden, head, batch.ids, batch.pieces, contexts=batch.contexts, branches=batch.branches
+        )
 
     def _output_head(self) -> nn.Linear:
         """The backbone's vocabulary head: its own where it has one, else its token embeddings."""
@@ -221,11 +235,12 @@ def build_reward_model(
 
 def encoder_of(model: SpanRewardModel, tokenizer: PreTrainedTokenizerBase) -> InputEncoder:
     """The input encoder that belongs to a model: the same in training and in serving."""
+    clauses = model.config.likelihoods and model.config.reads_tokens
     return InputEncoder(
         tokenizer,
         max_length=model.config.window,
         use_passages=model.config.use_passages,
-        densities=[head.density for head in model.config.head_specs],
+        densities=[*(head.density for head in model.config.head_specs), *(["sub-sentence"] if clauses else [])],
         features=bool(model.config.features),
     )
 

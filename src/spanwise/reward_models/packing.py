@@ -6,6 +6,7 @@ model that reads left to right gives the states of separate rows. Knows nothing 
 n pieces, f features.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,12 +32,17 @@ class PieceBatch:
     """Which response of its row a token belongs to, 0 = all; None = one response per row."""
     features: Float[Tensor, "n f"] | None = None
     """Of each piece its counted features, filled up with 0 to the width of a whole response's; None = not counted."""
+    contexts: Int[Tensor, "n 4"] | None = None
+    """Of each piece of one token: first and last token of its clause, first and last of its response."""
 
     def to(self, device: torch.device | str) -> "PieceBatch":
         """The same batch on `device`."""
         branches = None if self.branches is None else self.branches.to(device)
         features = None if self.features is None else self.features.to(device)
-        return PieceBatch(self.ids.to(device), self.mask.to(device), self.pieces.to(device), branches, features)
+        contexts = None if self.contexts is None else self.contexts.to(device)
+        return PieceBatch(
+            self.ids.to(device), self.mask.to(device), self.pieces.to(device), branches, features, contexts
+        )
 
 
 def collate(
@@ -52,6 +58,7 @@ def collate(
     branches = torch.zeros((len(rows), width), dtype=torch.long)
     mask = torch.zeros((len(rows), width), dtype=torch.bool)
     pieces: list[tuple[int, int, int, int]] = []
+    contexts: list[tuple[int, int, int, int]] = []
     for number, row in enumerate(rows):
         mask[number, : row.length] = True
         ids[number, : row.common] = torch.tensor(row.items[0].ids[: row.common], dtype=torch.long)
@@ -61,6 +68,7 @@ def collate(
             ids[number, start : start + len(own)] = torch.tensor(own, dtype=torch.long)
             branches[number, start : start + len(own)] = branch
             pieces += _pieces(item, heads, number, shift=start - row.common)
+            contexts += _contexts(item, heads, shift=start - row.common)
             start += len(own)
     shared = len(rows) < len(encoded)
     return PieceBatch(
@@ -69,6 +77,7 @@ def collate(
         torch.tensor(pieces, dtype=torch.long).reshape(-1, 4),
         branches if shared else None,
         _features(encoded, heads),
+        torch.tensor(contexts, dtype=torch.long) if contexts else None,
     )
 
 
@@ -138,6 +147,21 @@ def _pieces(
         for number, head in enumerate(heads)
         for first, last in item.pieces[head.density]
     ]
+
+
+def _contexts(item: EncodedResponse, heads: Sequence[HeadSpec], *, shift: int) -> list[tuple[int, int, int, int]]:
+    """Of a token model alone, whose inputs say where clauses are; the closing token is a clause of its own."""
+    tokens = item.pieces.get("token", ())
+    if [head.density for head in heads] != ["token"] or "sub-sentence" not in item.pieces or not tokens:
+        return []
+    clauses = item.pieces["sub-sentence"]
+    starts = [first for first, _ in clauses]
+    found: list[tuple[int, int, int, int]] = []
+    for place, _ in tokens:
+        number = bisect_right(starts, place) - 1
+        first, last = clauses[number] if number >= 0 and place <= clauses[number][1] else (place, place)
+        found.append((first + shift, last + shift, tokens[0][0] + shift, tokens[-1][0] + shift))
+    return found
 
 
 def _features(encoded: Sequence[EncodedResponse], heads: Sequence[HeadSpec]) -> Float[Tensor, "n f"] | None:

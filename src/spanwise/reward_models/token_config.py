@@ -99,17 +99,23 @@ class TokenRewardConfig(Config):
     """Whether the backbone reads the passages."""
     layers: int | None = Field(default=None, ge=1)
     """Keep only so many of the backbone's layers, the first ones; empty = all."""
+    likelihoods: bool = False
+    """Let the head also read how likely the backbone, as a language model, finds a token and what stands around it; for
+    decoders. Training by gradient then begins at the exact fit."""
     max_length: int | None = Field(default=None, ge=8)
     """Longest input in tokens; empty = the window of the backbone. Passages are cut to fit, responses never."""
     fitting: FittingConfig = FittingConfig()
-    """How the weights are fitted; method must be gradient."""
+    """How the weights are fitted: gradient trains backbone and head, linear fits the head exactly on the backbone as it
+    is, with the strength and the state scale that do best on the held-out pairs."""
     device: str = "auto"
     """cpu, cuda, cuda:1, ...; auto takes a GPU where there is one."""
     seed: int = 0
     """Seed of everything random."""
 
     @model_validator(mode="after")
-    def _by_gradient(self) -> "TokenRewardConfig":
-        if self.fitting.method != "gradient":
-            raise ValueError("token rewards are trained by gradient; set fitting.method to gradient")
+    def _readable(self) -> "TokenRewardConfig":
+        if self.likelihoods and self.layers is not None:
+            raise ValueError("likelihoods are those of the whole backbone; leave layers empty")
+        if self.fitting.method == "linear" and not self.likelihoods and not any(self.fitting.state_scales):
+            raise ValueError("fitting.state_scales leaves out the states; set likelihoods, or give a scale above 0")
         return self

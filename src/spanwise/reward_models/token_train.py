@@ -1,7 +1,7 @@
 """Trains a token-level reward model from edits, marked spans and word tags, and standardises its rewards.
 
-Puts the parts together: examples, the loop (`token_fit.py`), statistics on reference responses, checkpoint. The
-checkpoint is that of any reward model, with one head of density "token".
+Puts the parts together: examples, the loop (`token_fit.py`) or the exact fit (`token_fit_linear.py`), statistics on
+reference responses, checkpoint. The checkpoint is that of any reward model, with one head of density "token".
 """
 
 import copy
@@ -30,6 +30,7 @@ from spanwise.reward_models.token_config import TokenRewardConfig
 from spanwise.reward_models.token_evaluate import collect_rewards, token_metrics
 from spanwise.reward_models.token_examples import TokenExample, in_batches, label_examples, pair_examples
 from spanwise.reward_models.token_fit import TokenFit
+from spanwise.reward_models.token_fit_linear import fit_token_head
 from spanwise.reward_models.token_labels import labels_of_spans, labels_of_tags
 from spanwise.reward_models.train import Backbone
 from spanwise.scores import Sample
@@ -84,7 +85,7 @@ def train_token_model(
     copied, not changed. With a `folder`, config, metrics, results and checkpoints/best are written. Raises DataError
     where there is nothing to learn from.
     """
-    body, tokenizer = backbone if backbone is not None else load_backbone(config.backbone)
+    body, tokenizer = backbone or load_backbone(config.backbone, language_model=config.likelihoods)
     window = window_of(body, tokenizer)
     if backbone is not None:
         body = copy.deepcopy(body)
@@ -92,6 +93,7 @@ def train_token_model(
         body if config.layers is None else first_layers(cast("PreTrainedModel", body.base_model), config.layers),
         (HeadSpec(config.name, "token", "token"),),
         use_passages=config.use_passages,
+        likelihoods=config.likelihoods,
         window=min(window, config.max_length or window),
         generator=torch_generator(config.seed, "reward/heads"),
     )
@@ -106,9 +108,12 @@ def train_token_model(
             raise DataError(f"The {place} data has no edit and no labelled token to learn from: {_counted(left_out)}.")
     if folder is not None:
         folder.save_config(config)
-    with torch.random.fork_rng():  # dropout knows no other generator than the global one
-        torch.manual_seed(derive_seed(config.seed, "reward/dropout"))
-        TokenFit(config, model, pad_id, folder).run(train, judge, progress)
+    if config.fitting.method == "linear" or config.likelihoods:
+        fit_token_head(config, model, train, judge, pad_id=pad_id, folder=folder)
+    if config.fitting.method == "gradient":
+        with torch.random.fork_rng():  # dropout knows no other generator than the global one
+            torch.manual_seed(derive_seed(config.seed, "reward/dropout"))
+            TokenFit(config, model, pad_id, folder).run(train, judge, progress)
     size = config.fitting.batch_size
     metrics = token_metrics(collect_rewards(model, judge, batch_size=size, pad_id=pad_id))
     standardize(model, _reference(reference, judge, encoder), batch_size=size, pad_id=pad_id)
