@@ -96,7 +96,7 @@ def pipeline_of(*sources: ScriptedSource, weight: float = 1.0, missing: str = "r
 
 
 def small_trainer(
-    folder, *, pipeline=None, policy=None, prompts=PROMPTS, progress=None, processes=None, **settings
+    folder, *, pipeline=None, policy=None, prompts=PROMPTS, progress=None, processes=None, sampler=None, **settings
 ) -> Trainer:
     """A trainer on SMALL settings, each section overridden by `settings`."""
     values = {name: dict(value) if isinstance(value, dict) else value for name, value in SMALL.items()}
@@ -109,6 +109,7 @@ def small_trainer(
         prompts=prompts,
         heldout=PROMPTS[:3],
         algorithm=make_algorithm(config),
+        sampler=sampler,
     )
     return Trainer(config, parts, RunFolder(folder), progress=progress, processes=processes)
 

@@ -78,6 +78,11 @@ class Policy:
         limit = getattr(self.model.config, "max_position_embeddings", None)
         return None if limit is None else int(limit)
 
+    @property
+    def end_ids(self) -> list[int]:
+        """All ids that end a response."""
+        return list(self._eos_ids)
+
     def room_for_prompt(self, max_new_tokens: int) -> int | None:
         """How many tokens a prompt may have if that many are to follow; None where there is no limit."""
         return self.window if self.window is None or self.is_encoder_decoder else self.window - max_new_tokens

@@ -15,16 +15,29 @@ from spanwise.models.policy import Policy
 from spanwise.models.sampling import Sampling
 from spanwise.rl.budget import Budget
 from spanwise.rl.config import KLConfig
+from spanwise.rl.correction import CorrectionConfig, sampling_weights
 from spanwise.rl.kl import KLEstimator, token_kl
 from spanwise.rl.types import Experience, ModelInputs, Rollout
 
 
 class ExperienceMaker:
-    """Computes what the reference and the value model say about sampled responses."""
+    """Computes what the reference and the value model say about sampled responses.
+
+    Where not the policy but an engine sampled, `corrected` is the policy, which then says how likely the responses are,
+    and how they are weighted for the difference.
+    """
 
     def __init__(
-        self, reference: Policy, value_model: ValueModel | None, *, sampling: Sampling, kl: KLConfig, budget: Budget
+        self,
+        reference: Policy,
+        value_model: ValueModel | None,
+        *,
+        sampling: Sampling,
+        kl: KLConfig,
+        budget: Budget,
+        corrected: tuple[Policy, CorrectionConfig] | None = None,
     ) -> None:
+        self._corrected = corrected
         self._reference = reference
         self._value_model = value_model
         self._sampling = sampling
@@ -39,7 +52,8 @@ class ExperienceMaker:
         """
         kept = (~rollout.scores.dropped).nonzero()[:, 0]
         inputs = ModelInputs.of(rollout.prompts, rollout.responses).select(kept)
-        old_logprobs = rollout.responses.logprobs[kept]
+        sampled_logprobs = rollout.responses.logprobs[kept]
+        old_logprobs, weights = self._old_logprobs(inputs, sampled_logprobs)
         ref_logprobs = token_logprobs(self._reference, inputs, sampling=self._sampling, budget=self._budget)
         kl = token_kl(old_logprobs, ref_logprobs, inputs.response_mask, estimator=self._estimator)
         token_scores = widened(rollout.scores.total[kept], inputs.response_ids.shape[1]).to(kl.device)
@@ -51,7 +65,17 @@ class ExperienceMaker:
             kl=kl,
             token_scores=token_scores,
             token_rewards=token_scores - kl_coef * kl if self._penalized else token_scores,
+            sampling_weights=weights,
         )
+
+    def _old_logprobs(
+        self, inputs: ModelInputs, sampled: Float[Tensor, "b t"]
+    ) -> tuple[Float[Tensor, "b t"], Float[Tensor, "b t"] | None]:
+        if self._corrected is None:
+            return sampled, None
+        policy, correction = self._corrected
+        logprobs = token_logprobs(policy, inputs, sampling=self._sampling, budget=self._budget)
+        return logprobs, sampling_weights(logprobs, sampled, inputs.response_mask, correction)
 
     def _values(self, inputs: ModelInputs) -> Float[Tensor, "b t"]:
         model = self._value_model

@@ -17,6 +17,7 @@ from spanwise.rl.budget import Budget
 from spanwise.rl.compat import retokenized_spans
 from spanwise.rl.joining import joined, moved
 from spanwise.rl.processes import Processes
+from spanwise.rl.samplers import Sampler
 from spanwise.rl.timing import Clock
 from spanwise.rl.types import Rollout
 from spanwise.scores import Sample
@@ -27,7 +28,7 @@ from spanwise.text.token_spans import TokenSpans
 class RolloutMaker:
     """Samples responses from a policy and has them scored. `clock` learns where the time goes.
 
-    `budget` bounds how many responses are under way at once.
+    `budget` bounds how many responses are under way at once. `sampler` samples in the policy's stead.
     """
 
     def __init__(
@@ -39,8 +40,10 @@ class RolloutMaker:
         retokenized_placement: bool = False,
         clock: Clock | None = None,
         budget: Budget | None = None,
+        sampler: Sampler | None = None,
     ) -> None:
         self.policy = policy
+        self._sampler = sampler or policy
         self.pipeline = pipeline
         self.clock = clock or Clock()
         self._budget = budget
@@ -67,7 +70,7 @@ class RolloutMaker:
             start = generator.get_state()
 
             def answer(part: PromptBatch) -> ResponseBatch:
-                return self.policy.generate(
+                return self._sampler.generate(
                     part, sampling=sampling, samples_per_prompt=samples_per_prompt, generator=generator
                 )
 

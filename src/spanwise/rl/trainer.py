@@ -18,6 +18,7 @@ from spanwise.rewards.pipeline import RewardPipeline
 from spanwise.rl.alarms import Alarms
 from spanwise.rl.budget import Budget
 from spanwise.rl.config import TrainerConfig
+from spanwise.rl.correction import correction_metrics
 from spanwise.rl.evaluation import Evaluator
 from spanwise.rl.experience import ExperienceMaker
 from spanwise.rl.kl import KLController
@@ -28,9 +29,10 @@ from spanwise.rl.prompt_order import prompts_of_step
 from spanwise.rl.resume import check_same_settings, check_same_start, fingerprints, holds_run
 from spanwise.rl.roles import make_roles
 from spanwise.rl.rollout import RolloutMaker
+from spanwise.rl.samplers import Sampler
 from spanwise.rl.states import StateStore, TrainingState
 from spanwise.rl.timing import Clock
-from spanwise.rl.types import Algorithm, LearnsValues, Rollout, TrainingBatch
+from spanwise.rl.types import Algorithm, Experience, LearnsValues, Rollout, TrainingBatch
 from spanwise.rl.updates import Updater
 from spanwise.seeding import torch_generator
 from spanwise.tracking import RunFolder
@@ -45,6 +47,8 @@ class TrainerParts:
     prompts: Sequence[PromptRecord]
     heldout: Sequence[PromptRecord]
     algorithm: Algorithm
+    sampler: Sampler | None = None
+    """What samples the rollouts where it is not the policy itself; its samples are weighted by `rollout.correction`."""
 
 
 @dataclass(frozen=True)
@@ -105,9 +109,15 @@ class Trainer:
             retokenized_placement=config.compat.retokenized_placement,
             clock=self._clock,
             budget=self.sampling_budget,
+            sampler=parts.sampler,
         )
         self.make_experience = ExperienceMaker(
-            self.reference, self.value_model, sampling=config.sampling, kl=config.kl, budget=self.budget
+            self.reference,
+            self.value_model,
+            sampling=config.sampling,
+            kl=config.kl,
+            budget=self.budget,
+            corrected=None if parts.sampler is None else (parts.policy, config.rollout.correction),
         )
         self._evaluate = Evaluator(self._rollouts, self.reference, parts.heldout, config, budget=self.budget)
         self._alarms = Alarms(config.alarms)
@@ -233,7 +243,12 @@ class Trainer:
         with self._clock("reference"):
             experience = self.make_experience(rollout, kl_coef=self.kl.coef)
         metrics |= experience_metrics(experience, kl_coef=self.kl.coef)
-        batch = TrainingBatch.of(experience, self.parts.algorithm.advantages(experience))
+        if experience.sampling_weights is not None:
+            sampled = rollout.responses.logprobs[(~rollout.scores.dropped).nonzero()[:, 0]]
+            metrics |= correction_metrics(
+                experience.old_logprobs, sampled, experience.response_mask, self.config.rollout.correction
+            )
+        batch = self.batch_of(experience)
         if self.value_model is not None:
             metrics |= value_metrics(batch)
         kl_coef = self.kl.coef if self.config.kl.where == "loss" else 0.0
@@ -242,6 +257,10 @@ class Trainer:
             metrics |= self.updater.run(batch, step=step - 1, generator=shuffle, kl_coef=kl_coef)
         self.kl.update(metrics["kl/response"], len(batch))
         return metrics
+
+    def batch_of(self, experience: Experience) -> TrainingBatch:
+        """The experience with the algorithm's advantages."""
+        return TrainingBatch.of(experience, self.parts.algorithm.advantages(experience))
 
     def _watched(self, step: int, metrics: dict[str, float]) -> dict[str, float]:
         figures, sentences = self._alarms.watch(metrics)

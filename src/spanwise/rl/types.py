@@ -121,6 +121,8 @@ class Experience:
     """Rewards before the KL penalty."""
     token_rewards: Float[Tensor, "b t"]
     """Rewards after it: token_scores - kl_coef * kl."""
+    sampling_weights: Float[Tensor, "b t"] | None = None
+    """How much each token counts for the policy, where another engine sampled (rl/correction.py)."""
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -147,11 +149,13 @@ class TrainingBatch:
     @classmethod
     def of(cls, experience: Experience, credit: Advantages) -> "TrainingBatch":
         """Joins experience and the advantages that an algorithm gave it."""
+        weights = experience.sampling_weights
         return cls(
             experience.inputs,
             experience.old_logprobs,
             experience.values,
-            credit.advantages,
+            # Every policy loss is linear in a positive factor of the advantage.
+            credit.advantages if weights is None else credit.advantages * weights,
             credit.returns,
             experience.ref_logprobs,
         )

@@ -13,6 +13,7 @@ from spanwise.rl.config import RLConfig
 from spanwise.rl.processes import launched
 from spanwise.rl.progress import ProgressView
 from spanwise.rl.resume import check_same_settings, holds_run
+from spanwise.rl.samplers import Sampler, VllmSampler
 from spanwise.rl.trainer import Trainer, TrainerParts, TrainingResult
 from spanwise.tracking import RunFolder
 
@@ -25,15 +26,24 @@ def train_policy(settings: RLConfig, progress: ProgressView) -> TrainingResult:
         check_same_settings(settings.run_dir, settings)
     processes, own_device = launched()
     device = own_device or settings.device
+    prompts, heldout = (load_or_raise(path, PromptRecord) for path in (settings.prompts, settings.heldout_prompts))
+    policy = Policy.load(settings.policy, device=device, dtype=precision(settings.dtype, device))
     parts = TrainerParts(
-        prompts=load_or_raise(settings.prompts, PromptRecord),
-        heldout=load_or_raise(settings.heldout_prompts, PromptRecord),
-        policy=Policy.load(settings.policy, device=device, dtype=precision(settings.dtype, device)),
-        pipeline=reward_pipeline(settings),
+        prompts=prompts,
+        heldout=heldout,
+        policy=policy,
+        pipeline=reward_pipeline(settings.model_copy(update={"device": device})),
         algorithm=make_algorithm(settings),
+        sampler=_sampler(settings, policy),
     )
     trainer = Trainer(settings, parts, RunFolder(settings.run_dir), progress=progress, processes=processes)
     return trainer.run(resume=True)
+
+
+def _sampler(settings: RLConfig, policy: Policy) -> Sampler | None:
+    if settings.rollout.backend == "transformers":
+        return None
+    return VllmSampler.load(policy, settings.policy, memory_share=settings.rollout.vllm_memory)
 
 
 def reward_pipeline(settings: RLConfig) -> RewardPipeline:
