@@ -3,7 +3,7 @@
     python experiments/sim_arms.py --seeds 0 1 2 3 4 --out runs/sim_arms --docs docs/results.md
 
 Each seed leaves its outcome in `<out>/outcomes/`; a study that was stopped goes on with the seeds that are missing.
-`--only-report` makes the page again from the outcomes at hand.
+`--only-report` makes the page again from the outcomes at hand. `--questions long` asks for more facts at once.
 """
 
 import argparse
@@ -20,31 +20,33 @@ from spanwise.rl.progress import NoProgress
 from spanwise.storage import write_text
 from spanwise.tasks.sim_page import between, readme_block, results_page
 from spanwise.tasks.sim_results import outcome_file, save_outcome, summarize
-from spanwise.tasks.sim_study import LONG_STUDY as CONFIG
-from spanwise.tasks.sim_study import SeedStudy
+from spanwise.tasks.sim_study import STUDIES, SeedStudy, SimStudyConfig
 
 
 def main() -> None:
     """Runs the seeds that are missing, joins all, writes results.json, report.html and the page."""
     options = _options()
     console = Console()
+    config = STUDIES[options.questions]
     for seed in options.seeds:
         if not options.only_report and not outcome_file(options.out, seed).exists():
-            _run_seed(seed, options.out, console)
+            _run_seed(config, seed, options.out, console)
     seeds = [seed for seed in options.seeds if outcome_file(options.out, seed).exists()]
     command = f"python experiments/sim_arms.py --seeds {' '.join(map(str, seeds))}"
-    results = summarize(options.out, CONFIG, seeds, title="Arms on the simulated world", command=command)
+    if options.questions != "short":
+        command += f" --questions {options.questions}"
+    results = summarize(options.out, config, seeds, title="Arms on the simulated world", command=command)
     _publish(results, options, console)
 
 
-def _run_seed(seed: int, out: Path, console: Console) -> None:
+def _run_seed(config: SimStudyConfig, seed: int, out: Path, console: Console) -> None:
     start = time.monotonic()
 
     def say(text: str) -> None:
         console.print(f"seed {seed} {time.monotonic() - start:6.0f} s  {text}", highlight=False)
 
-    outcome = SeedStudy(CONFIG, seed, out, say=say).run(lambda _label, _steps: nullcontext(NoProgress()))
-    save_outcome(out, seed, CONFIG, outcome)
+    outcome = SeedStudy(config, seed, out, say=say).run(lambda _label, _steps: nullcontext(NoProgress()))
+    save_outcome(out, seed, config, outcome)
     say("done")
 
 
@@ -63,6 +65,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--out", type=Path, default=Path("runs/sim_arms"))
+    parser.add_argument("--questions", choices=list(STUDIES), default="short", help="how much each question asks for")
     parser.add_argument("--docs", type=Path, default=None, help="Markdown page to write")
     parser.add_argument("--readme", type=Path, default=None, help="README whose table of results to renew")
     parser.add_argument("--only-report", action="store_true", help="make the page again from stored outcomes")

@@ -17,34 +17,32 @@ from rich.table import Table
 from spanwise.rl.progress import NoProgress
 from spanwise.tasks.sim_study import (
     FINE_GRAINED,
-    LONG_STUDY,
     PREFERENCE,
     SFT,
+    STUDIES,
     SeedOutcome,
     SeedStudy,
     SimStudyConfig,
 )
 
 STUDY_SEEDS = range(5)
-DEFAULTS = LONG_STUDY.model_copy(
-    update={"arms": (SFT, PREFERENCE, FINE_GRAINED), "judged_split": "validation", "test_prompts": 300}
-)
+TRIED = {"arms": (SFT, PREFERENCE, FINE_GRAINED), "judged_split": "validation", "test_prompts": 300}
 
 
 def main() -> None:
     """One seed with the given settings; prints a table."""
     options = _options()
     console = Console(width=120)
-    config = _config(options.settings)
+    config = _config(options.questions, options.settings)
     with tempfile.TemporaryDirectory() as folder:
         study = SeedStudy(config, options.seed, Path(folder), say=console.print)
         outcome = study.run(lambda _label, _steps: nullcontext(NoProgress()))
     _show(outcome, console)
 
 
-def _config(settings: list[str]) -> SimStudyConfig:
+def _config(questions: str, settings: list[str]) -> SimStudyConfig:
     with tempfile.TemporaryDirectory() as folder:
-        DEFAULTS.save(Path(folder) / "defaults.yaml")
+        STUDIES[questions].model_copy(update=TRIED).save(Path(folder) / "defaults.yaml")
         return SimStudyConfig.load(Path(folder) / "defaults.yaml", settings)
 
 
@@ -62,6 +60,7 @@ def _show(outcome: SeedOutcome, console: Console) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=100)
+    parser.add_argument("--questions", choices=list(STUDIES), default="short", help="whose settings to start from")
     parser.add_argument("settings", nargs="*", help="key=value")
     options = parser.parse_args()
     if options.seed in STUDY_SEEDS:
