@@ -89,7 +89,9 @@ def widened(experience, columns):
         mask=torch.nn.functional.pad(inputs.prompts.mask, (columns, 0), value=False),
     )
     rubbish = {
-        f.name: wide(getattr(experience, f.name), 1e3) for f in dataclasses.fields(experience) if f.name != "inputs"
+        f.name: wide(getattr(experience, f.name), 1e3)
+        for f in dataclasses.fields(experience)
+        if f.name != "inputs" and getattr(experience, f.name) is not None
     }
     wider = dataclasses.replace(
         inputs,

@@ -4,7 +4,7 @@ import pytest
 
 from spanwise.feedback.edits import edit_pair
 from spanwise.feedback.schema import FeedbackRecord, Response, mark
-from spanwise.reward_models.token_labels import labels_of_spans, labels_of_tags
+from spanwise.reward_models.token_labels import labels_of_edits, labels_of_spans, labels_of_tags
 from spanwise.text.spans import Span
 
 TEXT = "It is red now"
@@ -53,3 +53,11 @@ def test_tags_are_those_of_words_and_not_of_gaps():
 def test_unusable_tags_are_counted(tags, reason):
     provenance = {} if tags is None else {"tags": tags}
     assert labels_of_tags([edit_pair(TEXT, "It was", provenance=provenance)]) == ([], {reason: 1})
+
+
+def test_edits_label_what_they_take_away_or_replace_and_nothing_else():
+    pairs = [edit_pair("It is red and old.", "It is blue and old."), edit_pair("It is red.", "It is red. It is old.")]
+    replaced, inserted = labels_of_edits(pairs)
+    words = [Span(0, 2), Span(3, 5), Span(6, 9), Span(10, 13), Span(14, 17)]
+    assert [replaced.of(word) for word in words] == [1.0, 1.0, 0.0, 1.0, 1.0]
+    assert inserted.wrong == (), "an insertion takes nothing away"

@@ -20,7 +20,7 @@ from spanwise.tasks.edit_results import collect, reach
 from spanwise.tasks.edit_study import EditSeed, EditStudyConfig
 from spanwise.text.spans import Span
 
-ARMS_TRIED = ("sequence-edits", "token", "placebo", "density", "hybrid", "oracle")
+ARMS_TRIED = ("sequence-edits", "token", "token-labels", "placebo", "density", "hybrid", "oracle")
 SMALL = EditStudyConfig(
     arms=ARMS_TRIED,
     demonstrations=24,
@@ -75,7 +75,7 @@ def test_a_page_with_curves_of_all_arms_comes_from_the_files(study: tuple[Path, 
         assert all(sorted(curve) == [0, 1, 2] for own in curves.values() for curve in own)
     starts = {own[0][0] for own in results.curves["gold"].values()}
     assert len(starts) == 1, "all arms start from one policy and the same sampled answers"
-    assert set(results.quality) == {"original", "edits", "edited+consistency"}
+    assert set(results.quality) == {"original", "edits", "edited+consistency", "labelled"}
     write_page(results, tmp_path / "page.md")
     page = (tmp_path / "page.md").read_text()
     assert all(ARMS[arm].label in page for arm in ARMS_TRIED)
@@ -124,11 +124,12 @@ class Letters:
         return SegmentScores(tuple(SegmentScore(Span(n, n + 1), code) for n, code in enumerate(codes)))
 
 
-@pytest.mark.parametrize("name", ["token", "placebo", "density", "hybrid", "sequence-edits"])
+@pytest.mark.parametrize("name", ["token", "token-labels", "placebo", "density", "hybrid", "sequence-edits"])
 def test_the_totals_of_every_arm_have_deviation_one(name: str) -> None:
     generator = np.random.default_rng(0)
     texts = ["".join(chr(ord("a") + k) for k in generator.integers(0, 26, size=size)) for size in range(5, 60)]
-    models = {"edited+consistency": Letters("token", "token"), "edits": Letters("preference", "sequence")}
+    tokens = dict.fromkeys(("edited+consistency", "labelled"), Letters("token", "token"))
+    models = {**tokens, "edits": Letters("preference", "sequence")}
     reference = [Sample("q", text) for text in texts]
     pipeline = make_pipeline(ARMS[name], models, Letters("oracle", "token"), reference, aggregate="fixed", seed=0)
     letters = [tuple(Span(n, n + 1) for n in range(len(text))) for text in texts]

@@ -93,6 +93,9 @@ class TokenRewardConfig(Config):
     gap_anchor: GapAnchor = "end"
     """Which insertions blame a token of the original: end = those before its end, whose end-of-sequence token came too
     early; all = each blames the token in its place; none."""
+    label_edits: bool = False
+    """Also label the originals' tokens by their edits, changed = wrong, kept = right: pairs teach which text is better,
+    labels which of its tokens are worse, whatever the editor's own words look like."""
     label_weight: NonNegativeFloat = 1.0
     """Weight of the loss on labelled tokens beside that on pairs."""
     use_passages: bool = True

@@ -1,6 +1,6 @@
-"""Labels of characters from marked spans and from OK/BAD word tags, for training rewards of tokens.
+"""Labels of characters from marked spans, OK/BAD word tags and edits, for training rewards of tokens.
 
-Both become stretches of the response that are right or wrong; a token asks for the characters that it wrote. Knows
+All become stretches of the response that are right or wrong; a token asks for the characters that it wrote. Knows
 nothing of tokenizers or models; imports without torch.
 """
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from spanwise.feedback.edits import EditPair
 from spanwise.feedback.schema import FeedbackRecord
 from spanwise.scores import Sample
+from spanwise.text.edits import align_many
 from spanwise.text.segments import get_segmenter
 from spanwise.text.spans import Span
 
@@ -59,6 +60,18 @@ def labels_of_tags(pairs: Sequence[EditPair]) -> tuple[list[TokenLabels], dict[s
             bad = tuple(word for word, tag in zip(words, tags[1::2], strict=True) if tag == "BAD")
             found.append(TokenLabels(Sample(pair.prompt, pair.original, pair.passages), bad))
     return found, dict(counts)
+
+
+def labels_of_edits(pairs: Sequence[EditPair]) -> list[TokenLabels]:
+    """The originals of pairs, with what their edits took away or replaced wrong and what stays right."""
+    edits = align_many([(pair.original, pair.edited) for pair in pairs])
+    return [
+        TokenLabels(
+            Sample(pair.prompt, pair.original, pair.passages),
+            tuple(part.original for part in edit.changes if len(part.original)),
+        )
+        for pair, edit in zip(pairs, edits, strict=True)
+    ]
 
 
 def _of_spans(

@@ -31,7 +31,7 @@ from spanwise.reward_models.token_evaluate import collect_rewards, token_metrics
 from spanwise.reward_models.token_examples import TokenExample, in_batches, label_examples, pair_examples
 from spanwise.reward_models.token_fit import TokenFit
 from spanwise.reward_models.token_fit_linear import fit_token_head
-from spanwise.reward_models.token_labels import labels_of_spans, labels_of_tags
+from spanwise.reward_models.token_labels import labels_of_edits, labels_of_spans, labels_of_tags
 from spanwise.reward_models.train import Backbone
 from spanwise.scores import Sample
 from spanwise.seeding import derive_seed, numpy_generator, torch_generator
@@ -143,7 +143,8 @@ def prepare(
     pairs, unpaired = pair_examples(data.edits, encoder, config)
     spans, unmarked = labels_of_spans(data.spans, config.categories)
     tags, untagged = labels_of_tags(data.tags)
-    labelled, unread = label_examples([*spans, *tags], encoder)
+    edits = labels_of_edits(data.edits) if config.label_edits else []
+    labelled, unread = label_examples([*spans, *tags, *edits], encoder)
     counts = Counter[str]()
     for part in (unpaired, unmarked, untagged, unread):
         counts.update(part)

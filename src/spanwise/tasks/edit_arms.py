@@ -16,13 +16,15 @@ from spanwise.scores import RewardSource, Sample, SegmentScores
 SFT = "sft"
 ORIGINAL, EDITS = "original", "edits"
 """Sequence reward models: trained on preferences between two answers, and on edits as preferences."""
+LABELLED = "labelled"
+"""The token reward model that also learns the originals' tokens as labels, from the same edits."""
 CLIP = 5.0
 """Standardised token rewards are bounded by this (TLCR's bound)."""
 
 
 @dataclass(frozen=True, slots=True)
 class EditArm:
-    """One arm: its token reward model by the name of its loss, its sequence reward model, and where rewards go."""
+    """One arm: its token reward model by the name of its loss or LABELLED, its sequence model, and where rewards go."""
 
     label: str
     token: str = ""
@@ -38,12 +40,13 @@ ARMS: dict[str, EditArm] = {
     "token-edited": EditArm("Token rewards, equation 4", token="edited"),
     "token-full": EditArm("Token rewards, full loss", token="full"),
     "token": EditArm("Token rewards, with consistency", token="edited+consistency"),
-    "placebo": EditArm("Placebo: token rewards permuted", token="edited+consistency", permuted=True),
+    "token-labels": EditArm("Token rewards, with consistency and labels", token=LABELLED),
+    "placebo": EditArm("Placebo: token rewards permuted", token=LABELLED, permuted=True),
     "density": EditArm("Density control: sequence reward spread", sequence=EDITS, placement="every"),
-    "hybrid": EditArm("Hybrid: token and sequence reward", token="edited+consistency", sequence=EDITS),
+    "hybrid": EditArm("Hybrid: token and sequence reward", token=LABELLED, sequence=EDITS),
     "oracle": EditArm("Oracle token rewards (ceiling)", oracle=True),
 }
-MAIN, PLACEBO, DENSITY, SEQUENCE = "token", "placebo", "density", "sequence-edits"
+MAIN, PLACEBO, DENSITY, SEQUENCE = "token-labels", "placebo", "density", "sequence-edits"
 
 
 def make_pipeline(

@@ -136,7 +136,7 @@ def _table(
 ) -> ExperimentResults:
     tables = {arm: _stacked(by_seed) for arm, by_seed in outcomes.items()}
     wanted = [(MAIN, SEQUENCE), (MAIN, PLACEBO), (MAIN, DENSITY), (MAIN, "sequence-original")]
-    wanted += [(MAIN, "token-edited"), (MAIN, "token-full"), ("hybrid", MAIN), ("hybrid", SEQUENCE)]
+    wanted += [(MAIN, "token"), (MAIN, "token-edited"), (MAIN, "token-full"), ("hybrid", MAIN), ("hybrid", SEQUENCE)]
     wanted += [("oracle", MAIN), (SEQUENCE, "sequence-original"), (MAIN, SFT)]
     seconds: dict[str, float] = {
         arm: round(sum(float(found["seconds"]["train"]) for found in by_seed.values()), 1)

@@ -36,7 +36,7 @@ from spanwise.sim.model import WINDOW, base_checkpoint
 from spanwise.sim.rewards import OracleSource
 from spanwise.sim.world import SimItem, make_items
 from spanwise.storage import read_json, write_json
-from spanwise.tasks.edit_arms import ARMS, EDITS, ORIGINAL, SFT, EditArm, make_pipeline
+from spanwise.tasks.edit_arms import ARMS, EDITS, LABELLED, ORIGINAL, SFT, EditArm, make_pipeline
 from spanwise.tasks.edit_pairs import PairSet, make_pairs
 from spanwise.tasks.edit_quality import localisation, pair_accuracies
 from spanwise.tasks.sim import answer_items, make_demonstrations, sample_texts, score_answers
@@ -87,8 +87,10 @@ class EditStudyConfig(Config):
         method="linear", strengths=(0.01, 0.1, 1.0, 10.0), state_scales=(0.0, 0.1, 0.3)
     )
     """Training of the token reward models."""
-    loss: TokenLossConfig = TokenLossConfig()
+    loss: TokenLossConfig = TokenLossConfig(temperature=3.0, consistency=1.0, neutral=1.0)
     """Temperature and weights of the token losses; the arm names the loss."""
+    label_weight: float = 3.0
+    """Weight of the labels where a model learns from labels, too."""
     aggregate: Aggregate = "fixed"
     """How token rewards add up to the reward of a response."""
     trainer: TrainerConfig = TrainerConfig(
@@ -158,7 +160,7 @@ class EditSeed:
         return [Sample(r.prompt, response.text, r.passages) for r in records for response in r.responses]
 
     def source(self, name: str) -> RewardSource:
-        """The reward source of a sequence model (original, edits) or of the token model with the loss `name`."""
+        """The reward source of a sequence model (original, edits), or of the token model of that loss or LABELLED."""
         if name not in self._loaded:
             folder = self.folder / "reward_models" / name
             if not (folder / "checkpoints" / "best").exists():
@@ -179,7 +181,9 @@ class EditSeed:
             return
         token = TokenRewardConfig.model_validate(
             {
-                "loss": {**self.config.loss.model_dump(), "name": name},
+                "loss": {**self.config.loss.model_dump(), **({} if name == LABELLED else {"name": name})},
+                "label_edits": name == LABELLED,
+                "label_weight": self.config.label_weight,
                 "fitting": self.config.token_fitting.model_dump(),
                 "likelihoods": True,
                 "seed": seed,
