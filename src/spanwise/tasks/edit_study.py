@@ -67,7 +67,7 @@ class EditStudyConfig(Config):
     """Of those pairs, how many are searched for the changed tokens; occlusion is slow."""
     rl_prompts: int = Field(default=1000, ge=1)
     """Prompts for PPO."""
-    curve_prompts: int = Field(default=96, ge=1)
+    curve_prompts: int = Field(default=64, ge=1)
     """Held-out prompts on which the oracle follows each arm step by step."""
     test_prompts: int = Field(default=400, ge=2)
     """Prompts on which the oracle judges every arm after its last step."""
