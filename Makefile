@@ -16,7 +16,7 @@ help:
 	@echo "make test         set up, then the tests (make test-all adds the slow ones)"
 	@echo "make test-browser build and install the wheel, then its annotation app in a real Chromium"
 	@echo "make check        lint, format and strict types"
-	@echo "make results      every number in the docs again (about an hour for five seeds; SEEDS=\"0 1\" for fewer)"
+	@echo "make results      every number in the docs again (about two hours for five seeds; SEEDS=\"0 1\" for fewer)"
 	@echo "make bench        speed and memory of PPO steps, rewards and alignment against others, into docs/performance.md"
 
 $(VENV)/.ready: pyproject.toml constraints.txt
@@ -57,6 +57,7 @@ format: $(VENV)/.ready
 
 results: $(VENV)/.ready
 	$(BIN)/python experiments/sim_arms.py --seeds $(SEEDS) --out runs/sim_arms --docs docs/results.md --readme README.md
+	$(BIN)/python experiments/edits/edit_arms.py --seeds $(SEEDS) --out runs/edit_arms --docs docs/edits_results.md
 	@if [ -d $(SHARED)/qa_feedback ]; then \
 	  $(BIN)/python experiments/qa_feedback_reward_models.py --data $(SHARED)/qa_feedback --out runs/qa_feedback/heads && \
 	  $(BIN)/python benchmarks/segmentation_agreement.py && \
