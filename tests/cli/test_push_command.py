@@ -58,6 +58,7 @@ def local_hub(monkeypatch):
     server.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)  # make test sets it; this hub is here
     monkeypatch.setattr(push_module, "_api", lambda: HfApi(endpoint=server.url, token="hf_test"))
     yield server
     server.shutdown()
@@ -121,6 +122,7 @@ def test_a_refusal_of_the_hub_is_one_sentence(hub, run):
 
 
 def test_no_network_is_one_sentence(run, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)  # make test sets it; this hub is here
     monkeypatch.setattr(push_module, "_api", lambda: HfApi(endpoint="http://127.0.0.1:9", token="hf_test"))
     with pytest.raises(DataError, match=r"127\.0\.0\.1:9 cannot be reached.*--dry-run"):
         invoke(run, "me/model")

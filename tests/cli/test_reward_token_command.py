@@ -65,7 +65,7 @@ def test_train_evaluate_and_score_tokens(project):
     [
         ("edits=[]", "edits, spans and tags name no file"),
         ("loss.name=best", "loss.name"),
-        ("fitting.method=linear", "set fitting.method to gradient"),
+        ("label_weight=-1", "label_weight"),
         ("heads=[preference]", "unknown key heads"),
         ("kind=tokens", "kind"),
     ],
