@@ -84,5 +84,20 @@ def test_every_line_is_on_disk_when_it_is_logged(tmp_path):
 
 def test_a_file_in_the_place_of_the_folder_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(DataError, match=r"file: cannot be a run folder \(file exists\); choose another path"):
-        RunFolder(tmp_path / "file")
+    for place in ("file", "file/run"):
+        with pytest.raises(
+            DataError, match=rf"{place}: cannot be a run folder \(.*file is a file\); choose another path"
+        ):
+            RunFolder(tmp_path / place)
+
+
+def test_a_name_that_no_folder_can_have_is_one_sentence(tmp_path):
+    with pytest.raises(DataError, match="cannot be a run folder .*; choose another path"):
+        RunFolder(tmp_path / ("x" * 300))
+
+
+def test_a_run_that_writes_nothing_leaves_no_folder(tmp_path):
+    folder = RunFolder(tmp_path / "runs" / "one")
+    assert list(tmp_path.iterdir()) == []
+    folder.log_metrics(1, {"loss": 1.0})
+    assert rows(tmp_path / "runs" / "one" / "metrics.jsonl") == [{"step": 1, "loss": 1.0}]

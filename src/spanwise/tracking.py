@@ -22,17 +22,20 @@ from spanwise.storage import read_lines, write_json, write_text
 class RunFolder:
     """Writes one run's files under `path`; an existing folder is continued.
 
-    Raises DataError when there can be no folder at `path`.
+    The folder is made with its first file, so that a run which is refused before it begins leaves none. Raises
+    DataError at once when there can be no folder at `path`.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._mended: set[str] = set()
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            nearest = next(place for place in (path, *path.absolute().parents) if place.exists())
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise DataError(f"{path}: cannot be a run folder ({reason}); choose another path.") from error
+        if not nearest.is_dir():
+            raise DataError(f"{path}: cannot be a run folder ({nearest} is a file); choose another path.")
 
     @contextlib.contextmanager
     def locked(self) -> Generator[None]:
@@ -41,6 +44,7 @@ class RunFolder:
         The lock goes with the process, however it ends. On file systems without locks there is none.
         """
         try:
+            self.path.mkdir(parents=True, exist_ok=True)
             stream = (self.path / ".lock").open("a+", encoding="utf-8")
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
@@ -103,6 +107,7 @@ class RunFolder:
             self._mended.add(name)
         # What UTF-8 cannot hold is written as the escape \\udXXX, which is how JSON spells it.
         try:
+            self.path.mkdir(parents=True, exist_ok=True)
             with path.open("a", encoding="utf-8", errors="backslashreplace") as stream:
                 stream.write(line + "\n")
         except OSError as error:

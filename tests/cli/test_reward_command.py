@@ -89,7 +89,7 @@ def test_evaluate_says_what_scores_go_with_and_how_they_transfer(project):
 def test_bad_input_to_train_is_one_sentence_and_no_checkpoint(project, arguments, error, message):
     with pytest.raises(error, match=message):
         invoke("train", project, *arguments)
-    assert not (project / "run" / "checkpoints").exists()
+    assert not (project / "run").exists()
 
 
 def test_evaluating_a_model_that_is_no_reward_model_names_the_remedy(project):

@@ -73,4 +73,4 @@ def test_train_evaluate_and_score_tokens(project):
 def test_a_bad_setting_is_refused_before_any_work(project, argument, message):
     with pytest.raises(ConfigError, match=message):
         invoke("train", project / "reward.yaml", argument)
-    assert not (project / "run" / "checkpoints").exists()
+    assert not (project / "run").exists()

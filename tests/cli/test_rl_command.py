@@ -85,17 +85,19 @@ def test_a_run_is_never_written_over(work):
         ("policy={reward}", CheckpointError, "not a language model"),
         ("reward_models.span.checkpoint={policy}", CheckpointError, "not a reward model"),
         ("prompts={missing}", DataError, "missing.jsonl"),
+        ("prompts={broken}", DataError, r"broken\.jsonl:1"),
+        ("policy={missing}", CheckpointError, "missing.jsonl"),
         ("sampling.max_new_tokens=600", ConfigError, "leaves no room for a prompt"),
         ("rollout.max_prompt_tokens=5", DataError, "there is room for 5"),
     ],
 )
 def test_refusals_name_the_place_and_leave_nothing_behind(work, override, error, words):
-    places = {"{policy}": work / "policy", "{reward}": work / "reward", "{missing}": work / "missing.jsonl"}
-    for name, place in places.items():
-        override = override.replace(name, str(place))
+    (work / "broken.jsonl").write_text('{"prompt": \n')
+    places = {"policy": work / "policy", "reward": work / "reward", "missing": work / "missing.jsonl"}
+    override = override.replace("{}", "{{}}").format(**places, broken=work / "broken.jsonl")
     with pytest.raises(error, match=words):
         run(work, override)
-    assert not any((work / "run").rglob("*"))
+    assert not (work / "run").exists()
 
 
 def test_a_bad_setting_is_refused_before_any_model_is_loaded(work, monkeypatch):

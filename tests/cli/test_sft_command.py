@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from spanwise.cli.generate import app as generate_app
 from spanwise.cli.sft import app as sft_app
-from spanwise.errors import ConfigError, DataError
+from spanwise.errors import CheckpointError, ConfigError, DataError
 from spanwise.feedback.jsonl import write_records
 from spanwise.feedback.prompts import DemonstrationRecord, PromptRecord
 from spanwise.models import Policy
@@ -81,6 +81,22 @@ def test_a_run_is_never_written_over(work):
     (work / "run" / "metrics.jsonl").write_text("{}\n")
     with pytest.raises(ConfigError, match="holds a run already; choose another run_dir"):
         run(sft_app, work / "sft.yaml")
+
+
+@pytest.mark.parametrize(
+    ("override", "error", "words"),
+    [
+        ("policy=/nowhere/policy", CheckpointError, "/nowhere/policy"),
+        ("heldout_demonstrations=broken.jsonl", DataError, r"broken\.jsonl:1"),
+        ("max_prompt_tokens=2", DataError, "the limit is 2"),
+    ],
+)
+def test_refused_fine_tuning_leaves_no_folder(work, monkeypatch, override, error, words):
+    monkeypatch.chdir(work)
+    (work / "broken.jsonl").write_text('{"prompt": \n')
+    with pytest.raises(error, match=words):
+        run(sft_app, work / "sft.yaml", override)
+    assert not (work / "run").exists()
 
 
 def test_a_broken_line_stops_before_the_output_is_touched(work):
