@@ -31,6 +31,10 @@ class Training(Config):
     """How to step."""
     second: Optimiser | None = None
     """Another one."""
+    value: Optimiser = Optimiser(lr=0.25)
+    """One with a default of its own."""
+    named: dict[str, Optimiser] = {}  # noqa: RUF012 -- pydantic copies defaults
+    """As many as you like."""
 
 
 def load(tmp_path, text, *overrides):
@@ -111,6 +115,54 @@ def test_an_override_may_open_a_section_that_the_file_leaves_empty(tmp_path):
     assert load(tmp_path, "data: x", "tags=[a=b, c]").tags == ("a=b", "c")
 
 
+@pytest.mark.parametrize(
+    ("text", "overrides", "expected"),
+    [
+        ("optimiser: {lr: 0.5}", ["optimiser={name: sgd}"], {"optimiser": {"lr": 0.5, "name": "sgd"}}),
+        ("optimiser: {lr: 0.5}", ["optimiser={lr: 2}"], {"optimiser": {"lr": 2.0}}),
+        ("optimiser: {lr: 0.5}", ["optimiser={}"], {"optimiser": {"lr": 1e-3}}),
+        ("optimiser: {lr: 0.5}", ["optimiser={}", "optimiser={name: sgd}"], {"optimiser": {"lr": 1e-3, "name": "sgd"}}),
+        ("second: {lr: 0.5}", ["second={name: sgd}"], {"second": {"lr": 0.5, "name": "sgd"}}),
+        ("second: {lr: 0.5}", ["second=null"], {"second": None}),
+        ("named: {a: {lr: 0.5}}", ["named={a: {name: sgd}, b: {lr: 2}}"],
+         {"named": {"a": {"lr": 0.5, "name": "sgd"}, "b": {"lr": 2}}}),
+        ("named: {a: {lr: 0.5}}", ["named={}"], {"named": {}}),
+        ("tags: [a]", ["tags=[b]"], {"tags": ["b"]}),
+    ],
+)  # fmt: skip
+def test_a_mapping_is_merged_into_its_section_and_an_empty_one_resets_it(tmp_path, text, overrides, expected):
+    assert load(tmp_path, f"data: x\n{text}", *overrides) == Training.model_validate({"data": "x", **expected})
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides"),
+    [
+        ("", ["value.name=sgd"]),
+        ("", ["value={name: sgd}"]),
+        ("value: {name: sgd}", []),
+        ("value: {lr: 9}", ["value={}", "value.name=sgd"]),
+    ],
+)
+def test_a_section_given_in_part_keeps_the_default_of_its_config(tmp_path, text, overrides):
+    assert load(tmp_path, f"data: x\n{text}", *overrides).value == Optimiser(lr=0.25, name="sgd")
+
+
+class Outer(Config):
+    training: Training = Training(data=Path("d"), optimiser=Optimiser(lr=7), named={"a": Optimiser()})
+    """A section of sections."""
+
+
+def test_defaults_are_kept_at_any_depth_and_names_of_the_users_own_are_not():
+    found = Outer.from_values({"training": {"optimiser": {"name": "sgd"}, "named": {"b": {"lr": 3}}}}, place="here")
+    assert found.training == Training(
+        data=Path("d"), optimiser=Optimiser(lr=7, name="sgd"), named={"b": Optimiser(lr=3)}
+    )
+    assert Outer(training=Training(data=Path("e"))).training.optimiser == Optimiser()
+    with pytest.raises(ConfigError, match=r"here: unknown key training.optimiser.naem; did you mean"):
+        Outer.from_values({"training": {"optimiser": {"naem": "sgd"}}}, place="here")
+    assert {key: default for key, _, default, _ in field_rows(Outer)}["training.optimiser.lr"] == "7.0"
+
+
 def test_configs_do_not_change():
     with pytest.raises(ValidationError, match="frozen"):
         Training(data=Path("x")).steps = 4
@@ -123,4 +175,6 @@ def test_rows_for_help_hold_every_field_with_its_sentence():
     ]
     sentences = {key: sentence for key, _, _, sentence in field_rows(Training)}
     assert sentences["optimiser.lr"] == "Peak learning rate."
+    defaults = {key: default for key, _, default, _ in field_rows(Training)}
+    assert (defaults["optimiser.lr"], defaults["second.lr"], defaults["value.lr"]) == ("0.001", "0.001", "0.25")
     assert sentences["second.name"] == "Which optimiser."

@@ -92,7 +92,7 @@ def test_a_file_in_the_place_of_the_folder_is_one_sentence(tmp_path):
 
 
 def test_a_name_that_no_folder_can_have_is_one_sentence(tmp_path):
-    with pytest.raises(DataError, match="cannot be a run folder .*; choose another path"):
+    with pytest.raises(DataError, match=r"cannot be a run folder \(.*\); choose another path"):
         RunFolder(tmp_path / ("x" * 300))
 
 

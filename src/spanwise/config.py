@@ -12,7 +12,8 @@ from types import UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from spanwise.errors import ConfigError, DataError
@@ -28,7 +29,10 @@ class Config(BaseModel):
 
     @classmethod
     def load(cls: type[ConfigT], path: Path, overrides: Sequence[str] = ()) -> ConfigT:
-        """Reads a YAML file and applies `key=value` overrides (dots reach into sections)."""
+        """Reads a YAML file and applies `key=value` overrides.
+
+        Dots reach into sections; a mapping is merged into its section, and an empty one resets the section.
+        """
         values = _read_yaml(path)
         for override in overrides:
             _apply(values, override)
@@ -47,18 +51,39 @@ class Config(BaseModel):
         values = self.model_dump(mode="json")
         write_text(path, yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True))
 
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_defaults_of_sections(cls, values: Any) -> Any:
+        """A section that is given in part keeps the rest of this config's default for it, not of its class's."""
+        if not isinstance(values, dict):
+            return values
+        given = cast("dict[str, Any]", values)
+        return {
+            name: _filled(value, cls.model_fields[name].default) if name in cls.model_fields else value
+            for name, value in given.items()
+        }
 
-def field_rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
-    """Yields (dotted key, type, default, sentence) of every field, sections flattened."""
+
+def field_rows(
+    model: type[BaseModel], prefix: str = "", defaults: BaseModel | None = None
+) -> Iterator[tuple[str, str, str, str]]:
+    """Yields (dotted key, type, default, sentence) of every field, sections flattened.
+
+    `defaults` holds the values of a section in the config that it belongs to; without it they are the class's own.
+    """
     for name, field in model.model_fields.items():
+        default = getattr(defaults, name) if defaults else _default(field)
         section = _section(field.annotation)
         if section is not None:
-            yield from field_rows(section, f"{prefix}{name}.")
+            yield from field_rows(section, f"{prefix}{name}.", default if isinstance(default, section) else None)
             continue
-        default = field.get_default(call_default_factory=True, validated_data={})
         shown = "required" if default is PydanticUndefined else str(default)
         sentence = " ".join((field.description or "").split())
         yield f"{prefix}{name}", _type_name(field.annotation), shown, sentence
+
+
+def _default(field: FieldInfo) -> Any:
+    return field.get_default(call_default_factory=True, validated_data={})
 
 
 def _section(annotation: Any) -> type[BaseModel] | None:
@@ -136,9 +161,24 @@ def _apply(values: dict[str, Any], override: str) -> None:
             raise ConfigError(f"Override {override!r}: {section} is a value, not a section.")
         values = cast("dict[str, Any]", inner)
     try:
-        values[last] = _parse_yaml(text)
+        values[last] = _merged(values.get(last), _parse_yaml(text))
     except yaml.YAMLError as error:
         raise ConfigError(f"Override {override!r}: the value is not YAML; quote it.") from error
+
+
+def _merged(there: Any, given: Any) -> Any:
+    if not (isinstance(there, dict) and isinstance(given, dict) and given):
+        return given
+    old, new = cast("dict[Any, Any]", there), cast("dict[Any, Any]", given)
+    return {**old, **{key: _merged(old.get(key), value) for key, value in new.items()}}
+
+
+def _filled(given: Any, default: Any) -> Any:
+    """The section `given` with what it leaves out taken from `default`; anything but a section as it is."""
+    if not (isinstance(default, Config) and isinstance(given, dict)):
+        return given
+    known = dict(default)
+    return {**known, **{key: _filled(value, known.get(key)) for key, value in cast("dict[Any, Any]", given).items()}}
 
 
 def _complaints(model: type[BaseModel], error: ValidationError, place: str) -> Iterator[str]:

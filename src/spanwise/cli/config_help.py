@@ -19,7 +19,12 @@ from spanwise.errors import ConfigError
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="The settings.", show_default=False)]
 Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings that win over the file.")
+    list[str] | None,
+    typer.Argument(
+        metavar="[KEY=VALUE]...",
+        help="Settings that win over the file. Dots reach into sections; a mapping such as 'kl={coef: 0.1}' is merged "
+        "into its section, and {} resets the section.",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 """The arguments that every command with a config takes."""
