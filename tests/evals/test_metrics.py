@@ -46,7 +46,7 @@ def test_distinct_n_of_too_few_words_is_unscored_and_of_n_0_is_an_error():
 
 def test_text_scores_are_per_prompt_and_leave_out_what_nothing_was_told_of():
     found = text_scores([AnswerText("a", "one two two", truncated=True), AnswerText("b", "", truncated=False)])
-    assert set(found) == {"words", "truncated", "empty", "distinct_1", "distinct_2"}
+    assert set(found) == {"words", "truncated", "empty", "distinct_1", "distinct_2", "distinct_3"}
     assert found["words"].totals.tolist() == [[3.0, 0.0]]
     assert found["truncated"].totals.tolist() == [[1.0, 0.0]]
     assert found["distinct_1"].mask.tolist() == [[True, False]]  # an empty answer repeats nothing: no score

@@ -37,7 +37,7 @@ def evaluate_command(config: ConfigPath, overrides: Overrides = None, *, as_json
 
     settings = EvaluateConfig.load(config, overrides or [])
     words = " ".join(["spanwise evaluate", str(config), *(overrides or [])])
-    models = _models(settings.perplexity_model)
+    models = _models(settings.perplexity_model, settings.bertscore_model)
     results = evaluate(settings, _sources(settings.reward_models), models=models, command=words)
     if as_json:
         typer.echo(json.dumps(summary(results), indent=2, ensure_ascii=False))
@@ -71,13 +71,18 @@ def _sources(paths: tuple[str, ...]) -> list[Any]:
     return sources
 
 
-def _models(path: str | None) -> list[Any]:
-    if path is None:
-        return []
-    from spanwise.evals.perplexity import PerplexityMetric
-    from spanwise.models.policy import Policy
+def _models(perplexity: str | None, bertscore: str | None) -> list[Any]:
+    found: list[Any] = []
+    if bertscore is not None:
+        from spanwise.evals.bertscore import BertScoreMetric
 
-    return [PerplexityMetric(Policy.load(path))]
+        found.append(BertScoreMetric.load(bertscore))
+    if perplexity is not None:
+        from spanwise.evals.perplexity import PerplexityMetric
+        from spanwise.models.policy import Policy
+
+        found.append(PerplexityMetric(Policy.load(perplexity)))
+    return found
 
 
 def _print_tables(results: "ExperimentResults") -> None:

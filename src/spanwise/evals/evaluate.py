@@ -35,6 +35,8 @@ class EvaluateConfig(Config):
     """Folders or Hub names of reward models that score the answers as well."""
     perplexity_model: str | None = None
     """Folder or Hub name of a language model, another than the one that answered, for the answers' perplexity."""
+    bertscore_model: str | None = None
+    """Folder or Hub name of an encoder for BERTScore against the prompts' references."""
     resamples: int = Field(default=2000, ge=100)
     """Draws of the bootstrap and of the permutation test."""
     level: float = Field(default=0.95, gt=0, lt=1)
@@ -46,14 +48,14 @@ class EvaluateConfig(Config):
 
 
 class ModelMetric(Protocol):
-    """What a model measures on answers: metrics by name, and their tables for ids, model inputs and responses."""
+    """What a model measures on answers: metrics by name, and their tables for answers and what the policy read."""
 
     @property
     def infos(self) -> Mapping[str, MetricInfo]:
         """What the metrics are called."""
         ...
 
-    def tables(self, ids: Sequence[str], prompts: Sequence[str], responses: Sequence[str]) -> dict[str, ScoreTable]:
+    def tables(self, answers: Sequence[AnswerText], inputs: Sequence[str]) -> dict[str, ScoreTable]:
         """One table per metric."""
         ...
 
@@ -124,8 +126,7 @@ def _tables(
     ids = [one.prompt_id for one in ordered]
     tables = text_scores(answers) | reward_scores(sources, ids, samples)
     for model in models:
-        inputs = [prompts[one.prompt_id].model_input for one in ordered]
-        tables |= model.tables(ids, inputs, [one.response for one in ordered])
+        tables |= model.tables(answers, [prompts[one.prompt_id].model_input for one in ordered])
     return tables
 
 

@@ -53,6 +53,12 @@ TEXT_METRICS = {
         better="higher",
         description="Different word pairs of all pairs, answer by answer.",
     ),
+    "distinct_3": MetricInfo(
+        label="Distinct-3",
+        unit="%",
+        better="higher",
+        description="Different runs of three words of all of them, answer by answer.",
+    ),
     "self_bleu": MetricInfo(
         label="Self-BLEU", unit="%", description="BLEU-4 of a sampled answer against the other samples of its prompt."
     ),
@@ -71,12 +77,11 @@ def text_scores(answers: Sequence[AnswerText]) -> dict[str, ScoreTable]:
         "empty": lambda answer: float(not answer.response.strip()),
         "distinct_1": lambda answer: distinct_n(answer.response, 1),
         "distinct_2": lambda answer: distinct_n(answer.response, 2),
+        "distinct_3": lambda answer: distinct_n(answer.response, 3),
     }
     ids = [answer.id for answer in answers]
-    tables = {
-        name: _table(ids, [_counted(measure(answer)) for answer in answers]) for name, measure in measures.items()
-    }
-    tables["self_bleu"] = _table(ids, [_counted(score) for score in self_bleu(answers)])
+    tables = {name: score_table(ids, [measure(answer) for answer in answers]) for name, measure in measures.items()}
+    tables["self_bleu"] = score_table(ids, self_bleu(answers))
     return {name: table for name, table in tables.items() if table.mask.any()}
 
 
@@ -153,6 +158,11 @@ def _segment_mean(scores: SegmentScores) -> _Ratio:
     values = [score.value for score in scores.scores]
     known = [value for value in values if not isinstance(value, Unscored)]
     return None if scores.missing or len(known) < len(values) else (sum(known), float(len(known)))
+
+
+def score_table(ids: Sequence[str], scores: Sequence[Score]) -> ScoreTable:
+    """One score per answer as a table: the mean over a prompt's samples by its id."""
+    return _table(ids, [_counted(score) for score in scores])
 
 
 def _counted(score: Score) -> _Ratio:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from spanwise.evals.metrics import Score
+from spanwise.evals.metrics import AnswerText, Score
 from spanwise.evals.results import MetricInfo
 from spanwise.evals.score_table import ScoreTable
 from spanwise.models.batches import pad
@@ -35,9 +35,10 @@ class PerplexityMetric:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
 
-    def tables(self, ids: Sequence[str], prompts: Sequence[str], responses: Sequence[str]) -> dict[str, ScoreTable]:
+    def tables(self, answers: Sequence[AnswerText], inputs: Sequence[str]) -> dict[str, ScoreTable]:
         """Tables of perplexity and of nats per token."""
-        return perplexity_scores(ids, likelihoods(self._policy, prompts, responses))
+        found = likelihoods(self._policy, inputs, [one.response for one in answers])
+        return perplexity_scores([one.id for one in answers], found)
 
 
 def likelihoods(
