@@ -48,6 +48,13 @@ def test_special_tokens_are_marked_as_such_and_keep_their_place():
     ]
 
 
+def test_tokens_without_text_are_not_shown_beside_text():
+    pieces = [(p.text, p.token) for s in lay_out("Ada Veld", ["", "Ada", " Veld", "", "</s>"]) for p in s.pieces]
+    assert pieces == [("Ada", 1), (" Veld", 2), ("</s>", 4)]
+    (stretch,) = lay_out("", ["", "</s>"])
+    assert [(p.text, p.special) for p in stretch.pieces] == [("\u00b7", True), ("</s>", True)]
+
+
 def test_an_answer_without_tokens_is_shown_as_it_is():
     assert [(s.category, text_of([s])) for s in lay_out("abc", [], [mark(1, 2)])] == [
         ("", "a"),

@@ -1,8 +1,12 @@
 """Rollouts: sums are conserved, odd responses work, and sources read what people read."""
 
+import pytest
 import torch
 from rl_doubles import PROMPTS, WORDS, ScriptedSource, pay_at_end, pay_each, pipeline_of, word_policy
+from small_tokenizers import FAMILIES
+from transformers import LlamaConfig, LlamaForCausalLM
 
+from spanwise.evals.heatmap import lay_out
 from spanwise.models.batches import ResponseBatch
 from spanwise.models.policy import Policy
 from spanwise.models.sampling import Sampling
@@ -86,6 +90,24 @@ def test_space_around_a_response_is_taken_away_and_tokens_follow(tiny_llama):
     bare = stripped(TokenAligner(tokenizer).align(ids))
     assert bare.text == "Ada was born."
     assert "".join(span.of(bare.text) for span in bare.spans) == bare.text
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_token_is_shown_by_the_sign_that_its_tokenizer_writes_for_a_blank(family):
+    tokenizer = FAMILIES[family]()
+    blanks = [id_ for word, id_ in tokenizer.get_vocab().items() if word in ("\u2581", "\u0120", "\u010a")]
+    ids = [*blanks, *tokenizer(" Ada was born.", add_special_tokens=False).input_ids, *blanks, tokenizer.eos_token_id]
+    size = len(tokenizer)
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=size, hidden_size=8, intermediate_size=8, num_attention_heads=1))
+    maker = RolloutMaker(Policy(model, tokenizer), pipeline_of(ScriptedSource(pay_each)), max_prompt_tokens=32)
+    row = torch.tensor([ids])
+    maker.policy.generate = lambda *_, **__: ResponseBatch(row, row >= 0, torch.zeros(row.shape), torch.tensor([False]))
+    rollout = maker.sample(PROMPTS[:1], sampling=Sampling(), samples_per_prompt=1, generator=torch.Generator())
+    texts, response = rollout.tokens[0], rollout.samples[0].response
+    assert texts[-1] == "</s>"
+    assert "".join(texts[:-1]) == response
+    shown = [p.text for s in lay_out(response, texts) for p in s.pieces]
+    assert "".join(shown) == response + "</s>"
 
 
 def test_a_blank_response_becomes_empty():

@@ -47,7 +47,10 @@ class Stretch:
 
 
 def lay_out(response: str, tokens: Sequence[str], marks: Sequence[ExampleSpan] = ()) -> tuple[Stretch, ...]:
-    """The answer as stretches of pieces in reading order; special tokens stand where they were sampled."""
+    """The answer as stretches of pieces in reading order; special tokens stand where they were sampled.
+
+    Tokens without text are left out, unless the answer is empty.
+    """
     spans = place_tokens(response, tokens)
     edges = {0, len(response)}
     for span in spans:
@@ -61,6 +64,8 @@ def lay_out(response: str, tokens: Sequence[str], marks: Sequence[ExampleSpan] =
     current: int | None = None
     for start, end in zip(ordered, [*ordered[1:], len(response)], strict=True):
         for index in silent.pop(start, ()):
+            if response and not tokens[index]:  # a blank around the answer, which no reader sees
+                continue
             _add(stretches, "", Piece(tokens[index] or "\N{MIDDLE DOT}", index, special=True))
         if start == end:
             continue

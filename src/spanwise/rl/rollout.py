@@ -145,8 +145,11 @@ class RolloutMaker:
         return Rollout(prompts, responses, samples, tokens, scores)
 
     def _token_texts(self, ids: list[int], text: str, spans: TokenSpans) -> list[str]:
-        names = self.policy.tokenizer.convert_ids_to_tokens(ids)
-        return [text[start:end] or name for (start, end), name in zip(spans.pairs(), names, strict=True)]
+        return [text[start:end] or self._name(id_) for (start, end), id_ in zip(spans.pairs(), ids, strict=True)]
+
+    def _name(self, id_: int) -> str:
+        """What a token that wrote nothing is called: a special token by its name, a stripped blank not at all."""
+        return str(self.policy.tokenizer.decode([id_], clean_up_tokenization_spaces=False)).strip()
 
 
 def stripped(alignment: Alignment) -> Alignment:

@@ -104,7 +104,7 @@ class Rollout:
     samples: Sequence[Sample]
     """What the reward sources saw."""
     tokens: Sequence[Sequence[str]]
-    """The text of each sampled token, or its name if it wrote nothing."""
+    """The text of each sampled token; one that wrote nothing has its name if it is special, else no text."""
     scores: TokenScores
 
 
