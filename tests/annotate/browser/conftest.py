@@ -61,7 +61,7 @@ def visit(chromium) -> Iterator:
         def open_page(server, path: str, *, name: str | None = "me", role: str = "admin", allow: tuple = ()):
             context = chromium.new_context(viewport={"width": 1360, "height": 800}, permissions=["clipboard-write"])
             stack.callback(context.close)
-            context.set_default_timeout(30_000)
+            context.set_default_timeout(120_000)
             if name is not None:
                 context.add_cookies([{"name": "spanwise", "value": server.session(name, role), "url": server.url}])
             page = context.new_page()

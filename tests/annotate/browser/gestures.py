@@ -2,6 +2,8 @@
 
 import time
 
+PATIENCE = 90.0  # seconds that a busy machine may take; nothing waits as long where all is well
+
 
 def ready(page) -> None:
     """Waits for the response to be there."""
@@ -51,9 +53,17 @@ def saved(page) -> None:
     page.wait_for_selector('[data-save="saved"]')
 
 
-def eventually(check, *, seconds: float = 20.0) -> None:
+def eventually(check) -> None:
     """Waits until `check()` is true."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + PATIENCE
     while not check():
         assert time.monotonic() < deadline, "did not happen in time"
         time.sleep(0.05)
+
+
+def becomes(read, wanted) -> None:
+    """Waits until `read()` is `wanted`; a failure says what it was instead."""
+    deadline = time.monotonic() + PATIENCE
+    while (found := read()) != wanted and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert found == wanted

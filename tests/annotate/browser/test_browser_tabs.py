@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 from browser_server import FAIR
-from gestures import eventually, press, ready, saved, until
+from gestures import becomes, eventually, press, ready, saved, until
 
 from spanwise.annotate.annotations import annotations_of
 from spanwise.annotate.queue import claim
@@ -24,20 +24,20 @@ def test_edit_diff_meter_ticks_and_taking_one_change_back(serve, visit) -> None:
     page.wait_for_selector("#correction:focus")
     press(page, "Control+a")
     page.keyboard.insert_text(FAIR.responses[0].text.replace("June", "May").replace(", and it exports sails", ""))
-    assert page.locator("#diff .change").count() == 2
+    becomes(page.locator("#diff .change").count, 2)
     assert "of 19 words changed" in page.inner_text(".meter")
     assert page.locator(".ticks .done").count() == 1
     press(page, "F8", "F8", "Alt+Backspace")  # the second change goes back, the first stays
-    assert page.locator("#diff .change").count() == 1
+    becomes(page.locator("#diff .change").count, 1)
     assert page.input_value("#correction") == FAIR.responses[0].text.replace("June", "May")
     press(page, "Alt+d")
-    assert page.locator("#diff.sides").count() == 1
+    becomes(page.locator("#diff.sides").count, 1)
     press(page, "Control+Alt+r")
-    assert page.locator("#diff del").count() == 0
+    becomes(page.locator("#diff del").count, 0)
     press(page, "Escape")
     page.locator("#diff").focus()
     press(page, "Control+z")
-    assert page.input_value("#correction") == FAIR.responses[0].text.replace("June", "May")
+    becomes(lambda: page.input_value("#correction"), FAIR.responses[0].text.replace("June", "May"))
     press(page, "Control+a", "Alt+2")
     page.fill("#correction", "")
     press(page, "Alt+1", "Control+Enter")
@@ -54,7 +54,7 @@ def test_changes_are_offered_as_spans(serve, visit) -> None:
     press(page, "Alt+s")
     page.wait_for_selector("#response:focus")
     press(page, "5")
-    assert page.locator(".span q").inner_text() == "1841."
+    becomes(page.locator(".span q").inner_text, "1841.")
 
 
 def test_contradicting_comparisons_are_shown_and_the_order_is_the_recorded_one(serve, visit) -> None:
@@ -69,13 +69,13 @@ def test_contradicting_comparisons_are_shown_and_the_order_is_the_recorded_one(s
     press(page, "1", "2", "1")  # A>B, A<C, B>C
     page.wait_for_selector(".clash")
     assert "but" in page.inner_text(".clash")
-    assert page.locator(".answer-card").count() == 2
+    becomes(page.locator(".answer-card").count, 2)
     page.locator(".pair-list button").nth(0).click()
     until(page, "!document.querySelector('.unread')")
     page.locator(".pair-list button").nth(2).click()
     until(page, "!document.querySelector('.unread')")
     press(page, "d")
-    assert page.locator(".answer-card mark").count() > 0
+    page.wait_for_selector(".answer-card mark")
     press(page, "Control+Enter")
     eventually(lambda: annotations_of(server.database, server.project, item_id))
     (said,) = annotations_of(server.database, server.project, item_id)
@@ -145,7 +145,7 @@ def test_adjudication_of_missing_information_and_of_comparisons(serve, visit) ->
         _say(server, item_id, name, [], missing=missing, prefers=prefers)
     page = visit(server, f"/adjudicate/{item_id}")
     page.wait_for_selector(".candidate")
-    assert page.locator(".candidate").count() == 2
+    becomes(page.locator(".candidate").count, 2)
     assert page.locator(".candidate.accepted").inner_text().count("Its fair is held in the second week of May.") == 1
     press(page, "r", "Control+Enter")
     page.wait_for_selector("text=Choose whose comparison holds")

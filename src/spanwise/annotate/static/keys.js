@@ -158,7 +158,7 @@ const FIELDS = "input, textarea, select, [contenteditable=true]";
 
 /**
  * Calls the handler of the key that was pressed: `handlers[id](event, digit)`. A handler that returns false passes the
- * key on to the browser.
+ * key on to the browser. While a dialog is open all keys are its own.
  */
 export function listen(handlers, groups, target = document) {
   const own = settings();
@@ -169,7 +169,7 @@ export function listen(handlers, groups, target = document) {
     }
   }
   const onKey = (event) => {
-    if (event.isComposing || event.keyCode === 229 || event.defaultPrevented) return;
+    if (event.isComposing || event.keyCode === 229 || event.defaultPrevented || document.querySelector("dialog[open]")) return;
     const names = namesOf(event);
     const typing = event.target.closest?.(FIELDS) && !["checkbox", "radio"].includes(event.target.type);
     if (!own.letters && /^(Shift\+)?[a-z]$/.test(names[0])) return;

@@ -15,6 +15,7 @@ const SCALES = ["sample", "run", "fixed"];
 const SCALE_NAMES = { sample: "this sample", run: "the whole run", fixed: "±1" };
 const query = new URLSearchParams(location.search);
 const state = {
+  wanted: 0,
   index: Number(query.get("sample") ?? 0) || 0,
   channel: query.get("channel"),
   token: query.has("token") ? Number(query.get("token")) : null,
@@ -42,12 +43,15 @@ function keepAddress() {
 }
 
 async function openSample(index, token = null) {
+  state.wanted = index;
   if (state.message) show({ message: "" });
   try {
     const sample = await api("GET", `/api/v1/runs/${id}/samples/${index}`);
+    if (state.wanted !== index) return; // someone has gone on meanwhile
     const channel = state.channel in sample.channels ? state.channel : Object.keys(sample.channels)[0];
     show({ sample, index, channel, token });
   } catch (error) {
+    state.wanted = state.index;
     show({ message: error.detail || error.message });
   }
 }
@@ -208,8 +212,8 @@ listen({
   "token.left": () => step(-1), "token.right": () => step(1), channel: nextChannel,
   values: () => show({ values: !state.values }), sums: () => show({ sums: !state.sums }),
   scale: () => show({ scale: SCALES[(SCALES.indexOf(state.scale) + 1) % SCALES.length] }),
-  "sample.next": () => state.index + 1 < state.sample.count && openSample(state.index + 1),
-  "sample.previous": () => state.index > 0 && openSample(state.index - 1),
+  "sample.next": () => state.wanted + 1 < state.sample.count && openSample(state.wanted + 1),
+  "sample.previous": () => state.wanted > 0 && openSample(state.wanted - 1),
   overlay: () => show({ overlay: !state.overlay }), copy, sheet: () => show({ sheet: true }),
 }, ["Heat map", "Everywhere"]);
 

@@ -5,6 +5,7 @@ import { KEYS, hint, listen, projectKeys } from "../keys.js";
 import { cautions } from "../state/cautions.js";
 import { examined, problems } from "../state/checks.js";
 import { announce } from "../ui/announce.js";
+import { onceDrawn } from "../ui/drawn.js";
 import { KeySheet } from "../ui/sheet.js";
 import { html, render } from "../vendor/preact-htm.js";
 import { Bar } from "../work/bar.js";
@@ -112,6 +113,7 @@ function assemble(store, session) {
   const actions = actionsOf(store, session, commands, suggest);
   const inEvidence = () => store.ui.mode?.kind === "evidence" && document.activeElement?.id === "passages";
   document.getElementById("island").onkeydown = (event) => {
+    if (store.ui.busy || document.querySelector("dialog[open]")) return;
     const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
     if (plain && inEvidence() && evidenceKey(store, commands, event)) {
       event.preventDefault();
@@ -123,7 +125,12 @@ function assemble(store, session) {
   };
   const own = { mark: markKeys(store, commands), edit: editKeys(store, edit), compare: compareKeys(store, compare) };
   const keys = { ...merge(own.mark, own.edit, own.compare), ...globalKeys(store, actions, commands) };
-  return { commands, edit, compare, suggest, actions, keys };
+  return { commands, edit, compare, suggest, actions, keys: whileOurs(store, keys) };
+}
+
+/** Keys that do nothing while a submission is on its way. */
+function whileOurs(store, keys) {
+  return Object.fromEntries(Object.entries(keys).map(([id, work]) => [id, (...all) => (store.ui.busy ? undefined : work(...all))]));
 }
 
 function merge(...tables) {
@@ -137,7 +144,7 @@ function globalKeys(store, actions, commands) {
     sheet: actions.sheet, guidelines: actions.guidelines, undo: actions.undo, redo: actions.redo,
     save: actions.save, submit: actions.submit, "submit.stay": () => actions.submit({ stay: true }),
     skip: actions.skip, suggestions: actions.suggestions,
-    leave: () => (document.querySelector("dialog[open]") ? false : commands.leave()),
+    leave: commands.leave,
     "pane.next": () => pane(1), "pane.previous": () => pane(-1),
     tab: (event, digit) => {
       const tab = TABS[digit - 1];
@@ -159,7 +166,7 @@ function pane(direction) {
 function openTab(store, tab) {
   store.show({ tab, mode: null, sel: null });
   const first = { mark: "response", edit: "correction" }[tab];
-  setTimeout(() => (document.getElementById(first ?? "") ?? document.querySelector(".compare [tabindex='0']"))?.focus({ preventScroll: true }));
+  onceDrawn(() => (document.getElementById(first ?? "") ?? document.querySelector(".compare [tabindex='0']"))?.focus({ preventScroll: true }));
 }
 
 function actionsOf(store, session, commands, suggest) {
@@ -168,6 +175,7 @@ function actionsOf(store, session, commands, suggest) {
     if (store.ui.busy || store.ui.dialog) return;
     const found = [...problems(store.doc, project, store.item, store.texts), ...unread(store)];
     if (found.length) return refuse(store, commands, found);
+    const before = document.activeElement;
     store.show({ busy: true, problems: [] });
     try {
       const receipt = await session.submit();
@@ -178,6 +186,7 @@ function actionsOf(store, session, commands, suggest) {
       else await next(null, receipt);
     } catch (error) {
       store.show({ busy: false });
+      onceDrawn(() => before?.focus?.({ preventScroll: true }));
       if (error.status === 422 && error.body?.problems) refuse(store, commands, error.body.problems.map((one) => ({ ...one, server: true })));
       else commands.say(error.status ? error.detail : "The server cannot be reached. Your work is kept on this device; submit again later.");
     }
@@ -205,9 +214,7 @@ function actionsOf(store, session, commands, suggest) {
     takeTheirs() {
       const { theirs } = store.ui;
       store.replace(theirs.document);
-      session.saver.rev = theirs.rev;
-      session.saver.stopped = false;
-      session.saver.pending = false;
+      session.saver.take(theirs.rev);
       store.show({ dialog: null, save: { kind: "saved" } });
     },
   };
@@ -243,7 +250,7 @@ function Page({ store, commands, edit, compare, suggest, actions }) {
   const responses = examined(project, item);
   return html`
     <${Notices} store=${store} actions=${actions} openTab=${(tab) => openTab(store, tab)} />
-    <div class="work on-${ui.tab}" data-item=${item.id}>
+    <div class="work on-${ui.tab}" data-item=${item.id} inert=${Boolean(ui.busy)}>
       <section class="column context scroller" aria-label="Prompt and passages">
         <h2 class="pane-title">Prompt</h2>
         <div class="prompt text" dir="auto">${visible(item.prompt)}</div>

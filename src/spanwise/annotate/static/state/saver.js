@@ -67,10 +67,8 @@ export class Saver {
       const answer = await this.send(body, this.rev, keepalive);
       this.rev = answer.rev;
       this.tries = 0;
-      if (!this.pending) {
-        await this.mirror.remove(this.key).catch(() => {});
-        this.onState({ kind: "saved", answer });
-      }
+      if (!this.pending) await this.mirror.remove(this.key).catch(() => {});
+      if (!this.pending) this.onState({ kind: "saved", answer }); // what came meanwhile is not
       return true;
     } catch (error) {
       this.pending = true;
@@ -105,6 +103,14 @@ export class Saver {
     this.stopped = false;
     this.pending = true;
     this.#schedule(0);
+  }
+
+  /** Goes on after a conflict with what the server has; what was kept here was given up. */
+  take(rev) {
+    this.rev = rev;
+    this.stopped = false;
+    this.pending = false;
+    this.mirror.remove(this.key).catch(() => {});
   }
 
   /** No more saving: the item was submitted or given back. */

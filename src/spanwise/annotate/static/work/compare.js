@@ -3,6 +3,7 @@
 import { choice, contradictions, pairsOf } from "../state/checks.js";
 import { visible } from "../text/invisible.js";
 import { wordDiff } from "../text/diff.js";
+import { onceDrawn } from "../ui/drawn.js";
 import { html, useEffect, useMemo, useRef } from "../vendor/preact-htm.js";
 
 export const letter = (store, key) => String.fromCharCode(65 + store.claim.response_order.indexOf(key));
@@ -153,19 +154,21 @@ export function compareCommands(store) {
       const at = tiers.findIndex((tier) => tier.includes(key));
       if (tiers[at].length > 1) compare.place(aspect, key, direction < 0 ? at : at + 1, true);
       else if (tiers[at + direction]) compare.place(aspect, key, direction < 0 ? at - 1 : at + 2, true);
-      focusCard(key);
+      focusCard(store, key);
     },
     tieAbove(aspect, key) {
       const at = compare.tiers(aspect).findIndex((tier) => tier.includes(key));
       if (at > 0) compare.place(aspect, key, at - 1, false);
-      focusCard(key);
+      focusCard(store, key);
     },
   };
   return compare;
 }
 
-function focusCard(key) {
-  setTimeout(() => document.querySelector(`[data-card="${key}"]`)?.focus());
+/** The card in view, from now on; its element may move with the drawing. */
+function focusCard(store, key) {
+  store.show({ card_at: key });
+  onceDrawn(() => document.querySelector(`[data-card="${key}"]`)?.focus());
 }
 
 export function compareKeys(store, compare) {
@@ -175,7 +178,7 @@ export function compareKeys(store, compare) {
   const cards = (work) => on(() => (board() ? work(store.project.aspects[store.ui.aspect ?? 0], store.ui.card_at ?? store.claim.response_order[0]) : false));
   const walk = (direction) => cards((aspect, key) => {
     const order = compare.tiers(aspect).flat();
-    focusCard(order[Math.max(0, Math.min(order.length - 1, order.indexOf(key) + direction))]);
+    focusCard(store, order[Math.max(0, Math.min(order.length - 1, order.indexOf(key) + direction))]);
   });
   const turn = (direction) => on(() => {
     const count = store.project.aspects.length;

@@ -3,6 +3,7 @@
 import { countWords, refine, revert, tokens, wordDiff, wordsChanged } from "../text/diff.js";
 import { newSpan } from "../state/wire.js";
 import { forbidden } from "../state/checks.js";
+import { onceDrawn } from "../ui/drawn.js";
 import { html, useLayoutEffect, useMemo, useRef } from "../vendor/preact-htm.js";
 import { shortened } from "./mark.js";
 
@@ -170,7 +171,7 @@ export function editCommands(store, commands) {
       if (!unlabelled.length) return commands.say("Every change lies in a marked span already.");
       const [start, end] = unlabelled[0];
       store.show({ tab: "mark", sel: { start, end, anchor: [start, end] }, current: null });
-      setTimeout(() => document.getElementById("response")?.focus());
+      onceDrawn(() => document.getElementById("response")?.focus());
       return commands.say(unlabelled.length > 1 ? `Changed here; ${unlabelled.length - 1} more after it (Alt+S).` : "Changed here: choose a category.");
     },
   };
@@ -183,7 +184,7 @@ function caretChange(runs, all) {
 }
 
 function show(store, run) {
-  setTimeout(() => document.querySelector("#diff .change.current")?.scrollIntoView({ block: "nearest" }));
+  onceDrawn(() => document.querySelector("#diff .change.current")?.scrollIntoView({ block: "nearest" }));
   const field = document.getElementById("correction");
   if (document.activeElement === field) field.setSelectionRange(run.to, run.to + run.after.length);
 }

@@ -3,7 +3,7 @@
 import { paint, supported } from "../ui/highlight.js";
 import { kept } from "../ui/kept.js";
 import { TextPane } from "../text/pane.js";
-import { html, useEffect, useLayoutEffect, useRef } from "../vendor/preact-htm.js";
+import { html, useLayoutEffect, useRef } from "../vendor/preact-htm.js";
 import { lacks } from "../state/checks.js";
 import { places } from "./evidence.js";
 import { followPointer } from "./pointer.js";
@@ -53,7 +53,7 @@ export function ResponsePane({ store, commands }) {
     if (ui.sel && ui.byKeyboard) reveal(root.current, range(ui.sel));
   }, [ui.sel, ui.current, answer.spans, key]);
 
-  useEffect(() => followPointer(root.current, store, commands, () => pane.current), [key]);
+  useLayoutEffect(() => followPointer(root.current, store, commands, () => pane.current), [key]);
 
   const spans = answer.spans.length;
   const said = `Response ${ui.response + 1}, ${snapping.words.ranges.length} words, ${spans ? `${spans} spans` : "no spans"}`;
@@ -116,7 +116,7 @@ function Severity({ span, category, store }) {
 
 function Note({ span, store, commands, focus }) {
   const field = useRef(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (focus) field.current.focus();
   }, [focus]);
   const typed = (event) =>

@@ -1,7 +1,7 @@
 /** Prompt and passages with numbered sentences; in evidence mode a list that links sentences to a span. */
 
 import { visible } from "../text/invisible.js";
-import { html, useEffect, useMemo, useRef } from "../vendor/preact-htm.js";
+import { html, useEffect, useLayoutEffect, useMemo, useRef } from "../vendor/preact-htm.js";
 import { hasSentence, places, sentenceId, spokenPlace, walkOrder } from "./evidence.js";
 
 /** The evidence that is being chosen, or that of the span in view. */
@@ -25,7 +25,7 @@ export function Passages({ store, commands }) {
     if (!mode?.cursor) return;
     document.getElementById(sentenceId(mode.cursor))?.scrollIntoView({ block: "nearest" });
   }, [mode?.cursor]);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (mode) list.current.focus({ preventScroll: true });
   }, [Boolean(mode), mode?.missing]);
   const cursor = mode?.cursor;

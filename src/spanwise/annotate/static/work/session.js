@@ -33,7 +33,7 @@ export class Session {
   async restore() {
     const kept = await mirror.get(this.key).catch(() => null);
     if (!kept) return false;
-    if (kept.rev === this.saver.rev) {
+    if (kept.rev === this.saver.rev || !this.store.claim.draft) {
       this.store.replace(kept.body);
       this.saver.change(kept.body);
     } else {

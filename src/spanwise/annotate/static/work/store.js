@@ -52,7 +52,7 @@ export class Store {
     return this.project.categories.filter((category) => category.kind === kind);
   }
 
-  /** Changes what is said about the item. */
+  /** Changes what is said about the item; not while it is being submitted, since that would be lost. */
   act(action) {
     this.#set(history.apply(this.history, { response: this.ui.response, ...action }));
   }
@@ -74,7 +74,7 @@ export class Store {
   }
 
   #set(next) {
-    if (next === this.history) return;
+    if (next === this.history || this.ui.busy) return;
     this.history = next;
     this.ui = { ...this.ui, problems: [] };
     this.#tell(true);
