@@ -3,33 +3,47 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spanwise.cli.judges import build_judge
-from spanwise.evals.alpaca_files import read_leaderboard, read_outputs, write_annotations, write_leaderboard
+from spanwise.evals.alpaca_files import read_leaderboard, write_annotations, write_leaderboard
 from spanwise.evals.judges.config import JudgeConfig
 from spanwise.evals.judges.people import write_pairs
-from spanwise.evals.judging import JudgedOutputs, Outputs, cases_of, judge_outputs
+from spanwise.evals.judging import JudgedOutputs, cases_of, judge_outputs
+from spanwise.evals.outputs import AskedPrompts, Outputs, load_outputs
 from spanwise.seeding import numpy_generator
 
 if TYPE_CHECKING:
     from spanwise.evals.win_rate_summary import WinRateSummary
 
 
-def run(outputs: Path, reference: Path, judge: Path) -> JudgedOutputs:
+class Files(NamedTuple):
+    """A model's outputs, the reference's, and the prompts that both answer, where they are told."""
+
+    outputs: Path
+    reference: Path
+    prompts: Path | None = None
+
+    def load(self) -> tuple[Outputs, Outputs, AskedPrompts | None]:
+        """What the files hold."""
+        prompts = None if self.prompts is None else AskedPrompts.load(self.prompts)
+        return load_outputs(self.outputs, prompts), load_outputs(self.reference, prompts), prompts
+
+
+def run(files: Files, judge: Path) -> JudgedOutputs:
     """Judges the pairs of both files as the config at `judge` says."""
     from rich.console import Console
     from rich.progress import Progress
 
     config = JudgeConfig.load(judge)
-    own, other = _load(outputs), _load(reference)
+    own, other, prompts = files.load()
     console = Console(stderr=True)
     with Progress(*Progress.get_default_columns(), console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("judge")
         return judge_outputs(
             own,
             other,
-            build_judge(config),
+            build_judge(config, prompts.by_instruction if prompts else {}),
             generator=numpy_generator(config.seed, "position bias"),
             order=config.order,
             seed=config.seed,
@@ -37,9 +51,10 @@ def run(outputs: Path, reference: Path, judge: Path) -> JudgedOutputs:
         )
 
 
-def export(outputs: Path, reference: Path, path: Path, *, as_json: bool) -> str:
+def export(files: Files, path: Path, *, as_json: bool) -> str:
     """Writes the pairs as records for people to compare; returns what to print."""
-    written = write_pairs(path, cases_of(_load(outputs), _load(reference)))
+    own, other, prompts = files.load()
+    written = write_pairs(path, cases_of(own, other), prompts.by_instruction if prompts else {})
     if as_json:
         return json.dumps({"output": str(path), "pairs": written}, indent=2)
     return (
@@ -59,8 +74,3 @@ def facts(judged: JudgedOutputs) -> dict[str, Any]:
     """What is known of the judging itself."""
     bias = None if judged.position is None or not judged.position.n else asdict(judged.position)
     return {"position_bias": bias, "usage": asdict(judged.usage)}
-
-
-def _load(path: Path) -> Outputs:
-    texts, model, doubled = read_outputs(path)
-    return Outputs(model, texts, doubled)

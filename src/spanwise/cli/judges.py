@@ -1,18 +1,25 @@
 """From a judge's settings to the judge: clients and models are imported only for the kind that needs them."""
 
+from collections.abc import Mapping
+
 from spanwise.errors import ConfigError
 from spanwise.evals.judges.base import Judge
 from spanwise.evals.judges.cache import CachedJudge
 from spanwise.evals.judges.config import JudgeConfig
+from spanwise.feedback.prompts import PromptRecord
 
 CLIENTS = ("openai", "anthropic")
 """What the extra `judges` installs."""
 
 
-def build_judge(config: JudgeConfig) -> Judge:
+Asked = Mapping[str, PromptRecord]
+"""Prompts by instruction, for judges that take prompt and passages apart."""
+
+
+def build_judge(config: JudgeConfig, asked: Asked) -> Judge:
     """The judge, behind its cache where one is named."""
     try:
-        judge = _bare(config)
+        judge = _bare(config, asked)
     except ModuleNotFoundError as error:
         if error.name not in CLIENTS:
             raise
@@ -20,7 +27,7 @@ def build_judge(config: JudgeConfig) -> Judge:
     return judge if config.cache is None else CachedJudge(judge, config.cache)
 
 
-def _bare(config: JudgeConfig) -> Judge:
+def _bare(config: JudgeConfig, asked: Asked) -> Judge:
     if config.kind == "openai":
         from spanwise.evals.judges.openai_api import OpenAIJudge
 
@@ -34,17 +41,17 @@ def _bare(config: JudgeConfig) -> Judge:
 
         return load_local(config)
     if config.kind == "reward":
-        return _reward(config)
+        return _reward(config, asked)
     if config.kind == "oracle":
         return _oracle(config)
     if config.pairs is None:
         raise ConfigError("kind=people needs pairs, a file of feedback records.")
     from spanwise.evals.judges.people import PeopleJudge
 
-    return PeopleJudge(config.pairs)
+    return PeopleJudge(config.pairs, asked)
 
 
-def _reward(config: JudgeConfig) -> Judge:
+def _reward(config: JudgeConfig, asked: Asked) -> Judge:
     from spanwise.evals.judges.reward import RewardJudge
     from spanwise.rewards.learned import load_sources
 
@@ -52,7 +59,7 @@ def _reward(config: JudgeConfig) -> Judge:
     if len(sources) > 1:
         names = ", ".join(source.name for source in sources)
         raise ConfigError(f"{config.model}: has the heads {names}; name one with head.")
-    return RewardJudge(sources[0])
+    return RewardJudge(sources[0], asked)
 
 
 def _oracle(config: JudgeConfig) -> Judge:

@@ -25,8 +25,13 @@ def win_rate(
     annotations: Annotated[
         File, typer.Option(help="Judgements in AlpacaEval's annotation format, plain or gzipped.")
     ] = None,
-    outputs: Annotated[File, typer.Option(help="A model's outputs in AlpacaEval's format, to be judged now.")] = None,
-    reference: Annotated[File, typer.Option(help="The reference's outputs, joined by instruction.")] = None,
+    outputs: Annotated[
+        File, typer.Option(help="Answers to be judged now: of `spanwise generate`, or AlpacaEval's model outputs.")
+    ] = None,
+    reference: Annotated[File, typer.Option(help="The reference's answers, joined by instruction.")] = None,
+    prompts: Annotated[
+        File, typer.Option(help="The prompts that generated answers were made from, so that judges see the passages.")
+    ] = None,
     judge: Annotated[File, typer.Option(metavar="CONFIG.yaml", help="Who judges; its fields are below.")] = None,
     export_pairs: Annotated[
         File, typer.Option(help="Write the pairs as feedback records for people to compare, and stop.")
@@ -54,20 +59,21 @@ def win_rate(
         raise ConfigError("win-rate needs either --annotations FILE, or --outputs FILE with --reference and --judge.")
     stored = StoredLengths(weights, difficulty, model)
     if annotations is not None:
-        if any((reference, judge, export_pairs, output)):
-            raise ConfigError("--annotations are judged already; leave out --reference, --judge and --output.")
+        if any((reference, prompts, judge, export_pairs, output)):
+            raise ConfigError("--annotations are judged already; leave out --reference, --prompts, --judge, --output.")
         show(summarise_file(annotations, stored, seed=seed, resamples=resamples), as_json=as_json)
         return
     if outputs is None or reference is None:
         raise ConfigError("--outputs needs --reference, the outputs to compare with.")
     from spanwise.cli import judged_outputs
 
+    files = judged_outputs.Files(outputs, reference, prompts)
     if export_pairs is not None:
-        typer.echo(judged_outputs.export(outputs, reference, export_pairs, as_json=as_json))
+        typer.echo(judged_outputs.export(files, export_pairs, as_json=as_json))
         return
     if judge is None:
         raise ConfigError("--outputs needs --judge CONFIG.yaml, who compares them.")
-    judged = judged_outputs.run(outputs, reference, judge)
+    judged = judged_outputs.run(files, judge)
     summary = summarise_stored(judged.judgements, stored, seed=seed, resamples=resamples)
     if output is not None:
         judged_outputs.write(output, summary)

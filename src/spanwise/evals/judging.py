@@ -4,7 +4,7 @@ Equal answers are ties without a question. Knows nothing of how a judge decides 
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,18 +12,10 @@ import numpy as np
 from spanwise.errors import DataError
 from spanwise.evals.judges.base import Case, Judge, Reply, Usage
 from spanwise.evals.judges.config import Order
+from spanwise.evals.outputs import Outputs
 from spanwise.evals.pairwise import JudgedPair, Judgements, Share
 from spanwise.evals.position import PositionBias, position_bias
 from spanwise.scores import Unscored
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """One model's outputs by instruction."""
-
-    model: str
-    texts: Mapping[str, str]
-    doubled: int = 0
 
 
 @dataclass(frozen=True)
@@ -99,6 +91,8 @@ def join(outputs: Outputs, reference: Outputs) -> tuple[list[str], dict[str, int
         "in the outputs only": len(outputs.texts) - len(shared),
         "doubled in the outputs": outputs.doubled,
         "doubled in the reference": reference.doubled,
+        "further samples in the outputs, not judged": outputs.further,
+        "further samples in the reference, not judged": reference.further,
         "empty in the outputs": sum(not outputs.texts[key].strip() for key in shared),
     }
     return shared, {what: count for what, count in counts.items() if count}

@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 
 from spanwise.evals.judges.base import Case, Reply, fingerprint
+from spanwise.evals.outputs import instruction_of
 from spanwise.scores import Unscored
 from spanwise.sim.oracle import judge
 from spanwise.sim.world import SimItem, Truth
 
 
 class OracleJudge:
-    """Knows the items' truths; an instruction is an item's question, or its whole model input."""
+    """Knows the items' truths; an instruction is an item's question, alone or with its passages."""
 
     sees_order = False
     name = "oracle"
@@ -21,6 +22,7 @@ class OracleJudge:
             known = item.record.prompt in self._truths
             self._truths[item.record.prompt] = None if known else item.truth
         self._truths |= {item.record.model_input: item.truth for item in items}
+        self._truths |= {instruction_of(item.record): item.truth for item in items if item.record.passages}
         self.version = fingerprint("oracle", sorted(self._truths))
 
     def judge(self, cases: Sequence[Case]) -> Iterator[tuple[int, Reply]]:

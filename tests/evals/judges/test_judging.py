@@ -8,7 +8,8 @@ from spanwise.evals.judges.base import Reply, Usage
 from spanwise.evals.judges.cache import CachedJudge
 from spanwise.evals.judges.people import PeopleJudge, write_pairs
 from spanwise.evals.judges.reward import RewardJudge
-from spanwise.evals.judging import Outputs, cases_of, judge_outputs, shown_first
+from spanwise.evals.judging import cases_of, judge_outputs, shown_first
+from spanwise.evals.outputs import Outputs
 from spanwise.evals.pairwise import JudgedPair
 from spanwise.feedback.jsonl import load_or_raise, write_records
 from spanwise.feedback.schema import FeedbackRecord, Preference

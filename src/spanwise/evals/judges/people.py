@@ -3,20 +3,24 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from spanwise.evals.judges.base import Case, Reply, fingerprint
 from spanwise.feedback.jsonl import load_or_raise, write_records
+from spanwise.feedback.prompts import PromptRecord
 from spanwise.feedback.schema import FeedbackRecord, Response
 from spanwise.scores import Unscored
 from spanwise.text.spans import normalize_newlines
 
+Asked = Mapping[str, PromptRecord]
+"""The prompts behind instructions that carry passages: people see the passages beside the prompt."""
 _SHARES = {"first": 0.0, "second": 1.0, "tie": 0.5}
 
 
-def write_pairs(path: Path, cases: Sequence[Case]) -> int:
+def write_pairs(path: Path, cases: Sequence[Case], asked: Asked = MappingProxyType({})) -> int:
     """Writes one unmarked record per case, in the order in which people shall see the answers; returns how many."""
     records = {_key(case): case for case in cases}
-    return write_records(path, (_record(key, case) for key, case in records.items()))
+    return write_records(path, (_record(key, case, asked) for key, case in records.items()))
 
 
 class PeopleJudge:
@@ -24,15 +28,17 @@ class PeopleJudge:
 
     sees_order = False
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, asked: Asked = MappingProxyType({})) -> None:
         self.name = "people"
+        self._asked = asked
         self._shares = _preferences(load_or_raise(path, FeedbackRecord))
         self.version = fingerprint("people", sorted((list(key), shares) for key, shares in self._shares.items()))
 
     def judge(self, cases: Sequence[Case]) -> Iterator[tuple[int, Reply]]:
         """Looks each case up, in either order."""
         for place, case in enumerate(cases):
-            prompt, first, second = (_storable(text) for text in (case.instruction, case.first, case.second))
+            texts = (_prompt(case.instruction, self._asked), case.first, case.second)
+            prompt, first, second = map(_storable, texts)
             found = [*self._shares.get((prompt, first, second), ())]
             found += [1 - share for share in self._shares.get((prompt, second, first), ())]
             yield place, Reply(sum(found) / len(found) if found else Unscored("nobody compared these answers"))
@@ -47,9 +53,15 @@ def _preferences(records: Sequence[FeedbackRecord]) -> Mapping[tuple[str, str, s
     return shares
 
 
-def _record(key: str, case: Case) -> FeedbackRecord:
+def _record(key: str, case: Case, asked: Asked) -> FeedbackRecord:
     texts = (Response(text=_storable(text)) for text in (case.first, case.second))
-    return FeedbackRecord(id=key, prompt=_storable(case.instruction), responses=tuple(texts))
+    prompt = _storable(_prompt(case.instruction, asked))
+    passages = asked[case.instruction].passages if case.instruction in asked else ()
+    return FeedbackRecord(id=key, prompt=prompt, passages=passages, responses=tuple(texts))
+
+
+def _prompt(instruction: str, asked: Asked) -> str:
+    return asked[instruction].prompt if instruction in asked else instruction
 
 
 def _key(case: Case) -> str:
