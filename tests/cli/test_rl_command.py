@@ -8,6 +8,7 @@ import torch
 import yaml
 from transformers import LlamaModel
 from typer.testing import CliRunner
+from vllm_double import VllmDouble, serving
 
 from spanwise.cli.rl import app
 from spanwise.errors import CheckpointError, ConfigError, DataError
@@ -64,6 +65,16 @@ def test_a_run_from_files_to_checkpoints(work):
         yaml.safe_load((work / "run" / "config.yaml").read_text())["mixture"]["sources"]["completeness"]["weight"]
         == 0.25
     )
+
+
+def test_a_server_samples_a_run(work):
+    double = VllmDouble(Policy(*doubles.tiny_llama()))
+    with serving(double) as url:
+        result = run(work, "rollout.backend=vllm-server", f"rollout.server.url={url}")
+    assert result.exit_code == 0, result.output
+    assert [folder.parent for folder in double.loaded] == [work / "run" / "rollout-weights"] * 2
+    metrics = [json.loads(line) for line in (work / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert metrics[-1]["sampler/kl"] == pytest.approx(0.0, abs=1e-5)
 
 
 def test_a_run_is_never_written_over(work):

@@ -21,6 +21,7 @@ from spanwise.rl.correction import CorrectionConfig
 from spanwise.rl.groups import Match
 from spanwise.rl.kl import KLEstimator
 from spanwise.rl.losses import LossAggregation
+from spanwise.rl.vllm_server import ServerConfig
 
 AlgorithmName = Literal["ppo", "grpo", "rloo", "reinforce++", "expert-iteration"]
 
@@ -34,11 +35,12 @@ class RolloutConfig(Config):
     """Responses sampled for each prompt."""
     max_prompt_tokens: int = Field(default=512, ge=1)
     """Longest prompt in tokens; a longer one is refused before the run starts."""
-    backend: Literal["transformers", "vllm"] = "transformers"
-    """What samples: transformers (the policy itself), or vllm (an engine in the same process, which must be installed;
-    it needs sampling.top_k=0 and a causal policy)."""
+    backend: Literal["transformers", "vllm", "vllm-server"] = "transformers"
+    """What samples: transformers (the policy itself), vllm (an engine in the same process, which must be installed) or
+    vllm-server (a running `vllm serve`). The latter two need sampling.top_k=0 and a causal policy."""
     vllm_memory: float = Field(default=0.4, gt=0, lt=1)
-    """Share of the GPU's memory that vLLM takes."""
+    """Share of the GPU's memory that vLLM takes in the same process."""
+    server: ServerConfig = ServerConfig()
     correction: CorrectionConfig = CorrectionConfig()
 
     def responses_per_step(self) -> int:
@@ -212,8 +214,10 @@ class TrainerConfig(Config):
             raise ValueError(
                 f"algorithm={self.algorithm} compares responses to one prompt; set rollout.samples_per_prompt above 1"
             )
-        if self.rollout.backend == "vllm" and self.sampling.top_k > 0:
-            raise ValueError("rollout.backend=vllm cannot replay sampling.top_k, which would bias; set it to 0")
+        if self.rollout.backend != "transformers" and self.sampling.top_k > 0:
+            raise ValueError(
+                f"rollout.backend={self.rollout.backend} cannot replay sampling.top_k, which would bias; set it to 0"
+            )
         if self.evaluation.best_of > 1 and self.evaluation.decoding == "greedy":
             raise ValueError("evaluation.best_of needs several responses; set evaluation.decoding=sample")
         if self.compat.padding_leak and not (self.compat.sqrt_std_whitening and self.ppo.scale_rewards):

@@ -16,7 +16,7 @@ from spanwise.feedback.prompts import PromptRecord
 from spanwise.models.policy import Policy
 from spanwise.rewards.pipeline import RewardPipeline
 
-FREE_SETTINGS = ("run_dir", "resume", "checkpoint")
+FREE_SETTINGS = ("run_dir.", "resume.", "checkpoint.", "rollout.server.")
 """Settings that may change between a run and its continuation."""
 
 
@@ -34,7 +34,7 @@ def check_same_settings(folder: Path, config: Config) -> None:
     differing = [
         f"{key} ({there.get(key)!r} there, {here.get(key)!r} here)"
         for key in sorted(there.keys() | here.keys())
-        if there.get(key) != here.get(key) and key.split(".")[0] not in FREE_SETTINGS
+        if there.get(key) != here.get(key) and not f"{key}.".startswith(FREE_SETTINGS)
     ]
     if differing:
         raise ConfigError(

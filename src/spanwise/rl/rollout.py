@@ -43,7 +43,7 @@ class RolloutMaker:
         sampler: Sampler | None = None,
     ) -> None:
         self.policy = policy
-        self._sampler = sampler or policy
+        self._sampler = sampler
         self.pipeline = pipeline
         self.clock = clock or Clock()
         self._budget = budget
@@ -68,11 +68,12 @@ class RolloutMaker:
         with self.clock("rollout"):
             prompts = self._encode(records)
             start = generator.get_state()
+            if self._sampler is not None:
+                self._sampler.follow()
+            generate = self.policy.generate if self._sampler is None else self._sampler.generate
 
             def answer(part: PromptBatch) -> ResponseBatch:
-                return self._sampler.generate(
-                    part, sampling=sampling, samples_per_prompt=samples_per_prompt, generator=generator
-                )
+                return generate(part, sampling=sampling, samples_per_prompt=samples_per_prompt, generator=generator)
 
             responses = self._answered(prompts, answer, samples_per_prompt, again=lambda: generator.set_state(start))
         repeated = [record for record in records for _ in range(samples_per_prompt)]

@@ -1,11 +1,15 @@
-"""Where the responses of a rollout come from: the policy itself, or a vLLM engine that holds a copy of its weights.
+"""What samples the responses of a rollout in the policy's stead: vLLM with a copy of its weights, here or as a server.
 
 An engine gets the policy's weights before every rollout and gives sampled ids with the log-probabilities that it drew
 them with. These are not the policy's own to the last digits, which `correction.py` mends. Knows nothing of rewards.
 """
 
 import os
+import shutil
+import uuid
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
@@ -15,11 +19,17 @@ from spanwise.errors import ConfigError
 from spanwise.models.batches import PromptBatch, ResponseBatch, pad
 from spanwise.models.policy import Policy
 from spanwise.models.sampling import Sampling
+from spanwise.rl.processes import Processes
+from spanwise.rl.vllm_server import Completion, Request, ServerConfig, VllmServer
 
 
 @runtime_checkable
 class Sampler(Protocol):
-    """What a rollout needs; `Policy` is one."""
+    """Samples as the policy would."""
+
+    def follow(self) -> None:
+        """Takes on the weights that the policy has now; called by all processes before each rollout."""
+        ...
 
     def generate(
         self, prompts: PromptBatch, *, sampling: Sampling, samples_per_prompt: int = 1, generator: torch.Generator
@@ -36,8 +46,7 @@ class VllmSampler:
     """
 
     def __init__(self, policy: Policy, engine: Any, parameters: Any) -> None:
-        if policy.is_encoder_decoder:
-            raise ConfigError("rollout.backend=vllm needs a causal policy; use rollout.backend=transformers.")
+        _check_causal(policy)
         self._policy = policy
         self._engine = engine
         self._parameters = parameters
@@ -61,21 +70,15 @@ class VllmSampler:
     def generate(
         self, prompts: PromptBatch, *, sampling: Sampling, samples_per_prompt: int = 1, generator: torch.Generator
     ) -> ResponseBatch:
-        """Brings the policy's weights to the engine and samples; a seed per prompt comes from `generator`."""
-        if sampling.top_k > 0:
-            raise ConfigError(
-                "sampling.top_k cannot be replayed from vLLM's samples and would bias the gradient; set it to 0 or use "
-                "rollout.backend=transformers."
-            )
-        self._bring_weights()
-        rows = [ids[mask].tolist() for ids, mask in zip(prompts.ids.cpu(), prompts.mask.cpu(), strict=True)]
-        seeds = torch.randint(2**31, (len(rows),), generator=generator, device=generator.device).tolist()
+        """Samples with a seed per prompt that comes from `generator`."""
+        _check_replayable(sampling)
+        rows, seeds = _rows(prompts), _seeds(len(prompts), generator)
         outputs = self._engine.generate(
             [{"prompt_token_ids": row} for row in rows],
             [self._request(sampling, samples_per_prompt, seed) for seed in seeds],
             use_tqdm=False,
         )
-        return self._batch([one for output in outputs for one in output.outputs], sampling.max_new_tokens)
+        return _batch(self._policy, [_completion(one) for output in outputs for one in output.outputs])
 
     def _request(self, sampling: Sampling, samples: int, seed: int) -> Any:
         return self._parameters(
@@ -90,26 +93,104 @@ class VllmSampler:
             stop_token_ids=self._policy.end_ids,
         )
 
-    def _bring_weights(self) -> None:
+    def follow(self) -> None:
+        """Hands the weights over within this process."""
         role = self._policy.role
         module = cast("torch.nn.Module", self._policy.model)
         weights: dict[str, Tensor] = dict(module.named_parameters()) if role is None else role.merged()
         self._engine.collective_rpc(_load_weights, args=([(name, w.detach()) for name, w in weights.items()],))
 
-    def _batch(self, answers: Sequence[Any], limit: int) -> ResponseBatch:
-        tokens = [list(answer.token_ids)[:limit] for answer in answers]
-        logprobs = [
-            [float(place[id_].logprob) for id_, place in zip(row, answer.logprobs, strict=False)]
-            for row, answer in zip(tokens, answers, strict=True)
+
+class VllmServerSampler:
+    """Samples by a vLLM server, which reads the policy's weights from `folder` before each rollout.
+
+    The first of several processes writes the weights and has them loaded; each asks for its own prompts.
+    """
+
+    def __init__(
+        self, policy: Policy, server: VllmServer, folder: Path, *, concurrency: int, processes: Processes | None = None
+    ) -> None:
+        _check_causal(policy)
+        self._policy = policy
+        self._server = server
+        self._folder = folder.absolute()
+        self._concurrency = concurrency
+        self._processes = processes or Processes()
+        self._version = ""
+
+    @classmethod
+    def load(
+        cls, policy: Policy, config: ServerConfig, sampling: Sampling, folder: Path, *, processes: Processes
+    ) -> "VllmServerSampler":
+        """Waits for the server; ConfigError where it is not fit for this sampling."""
+        server = VllmServer(config)
+        server.check(sampling)
+        place = config.weights_dir or folder
+        return cls(policy, server, place, concurrency=config.concurrency, processes=processes)
+
+    def follow(self) -> None:
+        """Writes the weights under a name that never was (vLLM may keep what it read) and has the server read them."""
+        version = f"weights-{uuid.uuid4().hex}"
+        if self._processes.writes:
+            self._policy.save(self._folder / version)
+            self._server.load_weights(self._folder / version)
+            for old in self._folder.glob("weights-*"):
+                if old.name != version:
+                    shutil.rmtree(old)
+        self._version = self._processes.gather(version)[0]  # which comes when the server has them
+
+    def generate(
+        self, prompts: PromptBatch, *, sampling: Sampling, samples_per_prompt: int = 1, generator: torch.Generator
+    ) -> ResponseBatch:
+        """Samples with a request and a seed of its own per prompt; keys and values of older weights are not reused."""
+        _check_replayable(sampling)
+        rows, seeds, ends = _rows(prompts), _seeds(len(prompts), generator), self._policy.end_ids
+        requests = [
+            Request(row, samples_per_prompt, sampling, seed, ends, self._version)
+            for row, seed in zip(rows, seeds, strict=True)
         ]
-        ids, mask = pad(tokens, value=self._policy.pad_id, side="right")
-        found = torch.zeros(ids.shape)
-        found[mask] = torch.tensor([value for row in logprobs for value in row])
-        truncated = torch.tensor([answer.finish_reason == "length" for answer in answers])
-        device = self._policy.device
-        return ResponseBatch(ids.to(device), mask.to(device), found.to(device), truncated.to(device))
+        with ThreadPoolExecutor(min(self._concurrency, len(rows))) as pool:
+            found = [one for answers in pool.map(self._server.complete, requests) for one in answers]
+        return _batch(self._policy, found)
 
 
 def _load_weights(worker: Any, weights: list[tuple[str, Tensor]]) -> None:
     """Runs in the engine's worker."""
     worker.model_runner.model.load_weights(weights)
+
+
+def _completion(answer: Any) -> Completion:
+    ids = list(answer.token_ids)
+    logprobs = [float(place[id_].logprob) for id_, place in zip(ids, answer.logprobs, strict=True)]
+    return Completion(ids, logprobs, answer.finish_reason == "length")
+
+
+def _check_causal(policy: Policy) -> None:
+    if policy.is_encoder_decoder:
+        raise ConfigError("rollout.backend: vLLM needs a causal policy; use rollout.backend=transformers.")
+
+
+def _check_replayable(sampling: Sampling) -> None:
+    if sampling.top_k > 0:
+        raise ConfigError(
+            "sampling.top_k cannot be replayed from vLLM's samples and would bias the gradient; set it to 0 or use "
+            "rollout.backend=transformers."
+        )
+
+
+def _rows(prompts: PromptBatch) -> list[list[int]]:
+    return [ids[mask].tolist() for ids, mask in zip(prompts.ids.cpu(), prompts.mask.cpu(), strict=True)]
+
+
+def _seeds(count: int, generator: torch.Generator) -> list[int]:
+    return torch.randint(2**31, (count,), generator=generator, device=generator.device).tolist()
+
+
+def _batch(policy: Policy, found: Sequence[Completion]) -> ResponseBatch:
+    ids, mask = pad([one.token_ids for one in found], value=policy.pad_id, side="right")
+    logprobs = torch.zeros(ids.shape)
+    logprobs[mask] = torch.tensor([value for one in found for value in one.logprobs])
+    truncated = torch.tensor([one.truncated for one in found])
+    return ResponseBatch(
+        ids.to(policy.device), mask.to(policy.device), logprobs.to(policy.device), truncated.to(policy.device)
+    )

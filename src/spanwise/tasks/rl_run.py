@@ -10,10 +10,10 @@ from spanwise.rewards.pipeline import RewardPipeline
 from spanwise.rewards.scorers.sources import scorer_sources
 from spanwise.rl.algorithms import make_algorithm
 from spanwise.rl.config import RLConfig
-from spanwise.rl.processes import launched
+from spanwise.rl.processes import Processes, launched
 from spanwise.rl.progress import ProgressView
 from spanwise.rl.resume import check_same_settings, holds_run
-from spanwise.rl.samplers import Sampler, VllmSampler
+from spanwise.rl.samplers import Sampler, VllmSampler, VllmServerSampler
 from spanwise.rl.trainer import Trainer, TrainerParts, TrainingResult
 from spanwise.tracking import RunFolder
 
@@ -34,16 +34,20 @@ def train_policy(settings: RLConfig, progress: ProgressView) -> TrainingResult:
         policy=policy,
         pipeline=reward_pipeline(settings.model_copy(update={"device": device})),
         algorithm=make_algorithm(settings),
-        sampler=_sampler(settings, policy),
+        sampler=_sampler(settings, policy, processes),
     )
     trainer = Trainer(settings, parts, RunFolder(settings.run_dir), progress=progress, processes=processes)
     return trainer.run(resume=True)
 
 
-def _sampler(settings: RLConfig, policy: Policy) -> Sampler | None:
-    if settings.rollout.backend == "transformers":
+def _sampler(settings: RLConfig, policy: Policy, processes: Processes) -> Sampler | None:
+    rollout = settings.rollout
+    if rollout.backend == "transformers":
         return None
-    return VllmSampler.load(policy, settings.policy, memory_share=settings.rollout.vllm_memory)
+    if rollout.backend == "vllm":
+        return VllmSampler.load(policy, settings.policy, memory_share=rollout.vllm_memory)
+    folder = settings.run_dir / "rollout-weights"
+    return VllmServerSampler.load(policy, rollout.server, settings.sampling, folder, processes=processes)
 
 
 def reward_pipeline(settings: RLConfig) -> RewardPipeline:
