@@ -49,6 +49,22 @@ def test_an_unknown_key_is_named_with_its_neighbour(command: tuple[str, ...], tm
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(("chosen", "command", "shown"), [("", "text", False), ("0", "text", True), ("", "push", True)])
+def test_transformers_draws_no_bars_of_its_own(chosen: str, command: str, shown: bool, tmp_path: Path) -> None:
+    program = (
+        f"import os; os.environ.pop('HF_HUB_DISABLE_PROGRESS_BARS', None); chosen = {chosen!r}\n"
+        "if chosen: os.environ['HF_HUB_DISABLE_PROGRESS_BARS'] = chosen\n"
+        "from spanwise.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "from transformers.utils import logging\n"
+        "print('bars', logging.is_progress_bar_enabled())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, command, "--help"], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert f"bars {shown}" in done.stdout, done.stderr
+
+
 def test_quickstart_refuses_a_folder_that_holds_something(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("keep me")
     done = _run("quickstart", "--out", str(tmp_path))

@@ -1,5 +1,6 @@
 """Joins the command groups and turns our errors into one sentence and exit code 2."""
 
+import os
 import sys
 
 import typer
@@ -45,6 +46,17 @@ app.add_typer(reward.app, name="reward")
 app.add_typer(evaluate.app, name="evaluate")
 for group in (sft, dpo, rl, sweep, generate, report, push):
     app.add_typer(group.app)
+
+
+@app.callback()
+def no_foreign_bars(ctx: typer.Context) -> None:
+    """Keeps transformers from drawing bars of its own wherever weights are read or written; `push` shows uploads.
+
+    By its environment variable, because importing it takes seconds that most commands need not spend. Who sets it to 0
+    sees the bars.
+    """
+    if ctx.invoked_subcommand != "push":
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
 def main() -> None:
