@@ -32,7 +32,7 @@ from rich.table import Table
 from transformers import LlamaForSequenceClassification, PreTrainedTokenizerBase
 
 from spanwise.feedback.prompts import PromptRecord, build_prompt
-from spanwise.models.adapters import LoraConfig
+from spanwise.lora import LoraConfig
 from spanwise.models.policy import Policy
 from spanwise.rewards.mixture import MixtureConfig, SourceWeight
 from spanwise.rewards.pipeline import RewardPipeline

@@ -7,8 +7,9 @@ import pytest
 import torch
 from peft.tuners.lora import Linear
 
+from spanwise.lora import LoraConfig
 from spanwise.models import Policy, Sampling, ValueModel
-from spanwise.models.adapters import Adapters, LoraConfig
+from spanwise.models.adapters import Adapters
 from spanwise.seeding import torch_generator
 
 FAMILIES = {"llama": doubles.tiny_llama, "gpt2": doubles.tiny_gpt2, "t5": doubles.tiny_t5}
@@ -29,7 +30,8 @@ def adapted(make, *, trained=True):
     """A policy and a reference on one model, and the model as it was; `trained` moves the policy's adapter."""
     model, tokenizer = make()
     before = Policy(copy.deepcopy(model), tokenizer)
-    adapters = Adapters(model, ["policy", "value"], LoraConfig(rank=4, alpha=8.0), torch_generator(0, "adapters"))
+    adapters = Adapters(model)
+    adapters.add(["policy", "value"], LoraConfig(rank=4, alpha=8.0), torch_generator(0, "adapters"))
     policy = Policy(model, tokenizer, role=adapters.role("policy"))
     reference = Policy(model, tokenizer, role=adapters.role(None))
     if trained:

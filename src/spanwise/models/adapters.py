@@ -5,46 +5,47 @@ model's own. Knows nothing of what the models are for.
 """
 
 import contextlib
+import hashlib
 import math
 import warnings
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
 import peft
 import torch
 from jaxtyping import Float
 from peft.tuners.lora import Linear
-from pydantic import Field
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from spanwise.config import Config
 from spanwise.errors import ConfigError
-
-
-class LoraConfig(Config):
-    """Low-rank adapters on every linear layer but the vocabulary head (Hu et al. 2021)."""
-
-    rank: int = Field(default=16, ge=1)
-    """Rank of each adapter."""
-    alpha: float = Field(default=32.0, gt=0)
-    """An adapter's output is multiplied by alpha / rank."""
+from spanwise.lora import LoraConfig
 
 
 class Adapters:
-    """Adapters named `names` on `model`, whose own weights are frozen; at first they change nothing (B = 0)."""
+    """Adapters by name on one model, whose own weights are frozen; none at first."""
 
-    def __init__(
-        self, model: PreTrainedModel, names: Sequence[str], config: LoraConfig, generator: torch.Generator
-    ) -> None:
+    def __init__(self, model: PreTrainedModel) -> None:
         self.model = model
-        module = cast("nn.Module", model)
-        targets = _linear_layers(model)
-        module.requires_grad_(False)
+        self._targets = _linear_layers(model)
+        self._layers: dict[str, Linear] = {}
+        self.names: list[str] = []
+        self._trained: set[str] = set()
+        self._active: str | None = None
+        cast("nn.Module", model).requires_grad_(False)
+
+    def add(
+        self, names: Sequence[str], config: LoraConfig, generator: torch.Generator, *, trained: bool = True
+    ) -> None:
+        """More adapters, which at first change nothing (B = 0); with `trained` off they never take gradients."""
+        module = cast("nn.Module", self.model)
         for name in names:
-            settings = peft.LoraConfig(r=config.rank, lora_alpha=cast("int", config.alpha), target_modules=targets)
+            settings = peft.LoraConfig(
+                r=config.rank, lora_alpha=cast("int", config.alpha), target_modules=self._targets
+            )
             # peft draws from the global generator (the draws are replaced below), and warns of a second adapter and
             # of GPT-2's transposed weights, both of which are meant.
             with torch.random.fork_rng(), warnings.catch_warnings():
@@ -56,8 +57,11 @@ class Adapters:
         for layer in self._layers.values():
             for name in names:
                 _draw(cast("nn.Linear", layer.lora_A[name]).weight, generator)
-        self._active: str | None = None
-        self._switch(None)
+            for part in layer.modules():  # or a transformers model built around this one would draw their weights anew
+                setattr(part, "_is_hf_initialized", True)  # noqa: B010 - nn.Module knows no such attribute
+        self.names += names
+        self._trained |= set(names) if trained else set()
+        self._switch(self._active)
 
     def role(self, name: str | None) -> "Role":
         """The model with adapter `name` on; with None, the model without adapters."""
@@ -75,9 +79,12 @@ class Adapters:
 
     def parameters(self, name: str) -> dict[str, nn.Parameter]:
         """The weights of one adapter, by their names in the model."""
-        module = cast("nn.Module", self.model)
-        ends = (f".lora_A.{name}.weight", f".lora_B.{name}.weight")
-        return {n: parameter for n, parameter in module.named_parameters() if n.endswith(ends)}
+        return adapter_parameters(self.model, name)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """`base_fingerprint` of the model."""
+        return base_fingerprint(self.model)
 
     def merged(self, name: str | None) -> dict[str, Tensor]:
         """The model's weights with adapter `name` added in, under the names they have without adapters."""
@@ -98,7 +105,7 @@ class Adapters:
         # peft freezes what is not active, but gradients of one role may be gathered while another is active.
         for key, parameter in cast("nn.Module", self.model).named_parameters():
             if ".lora_" in key:
-                parameter.requires_grad_(True)
+                parameter.requires_grad_(key.split(".")[-2] in self._trained)
         self._active = name
 
 
@@ -125,6 +132,26 @@ class Role:
 def active(role: Role | None) -> contextlib.AbstractContextManager[None]:
     """`role.active()`, or a block that changes nothing for a model that shares nothing."""
     return contextlib.nullcontext() if role is None else role.active()
+
+
+def adapter_parameters(model: PreTrainedModel, name: str) -> dict[str, nn.Parameter]:
+    """The weights of one adapter on `model`, or on a model that it is a part of, by their names in `model`."""
+    ends = (f".lora_A.{name}.weight", f".lora_B.{name}.weight")
+    return {key: p for key, p in cast("nn.Module", model).named_parameters() if key.endswith(ends)}
+
+
+def base_fingerprint(model: PreTrainedModel) -> str:
+    """Twelve hex digits that tell the body of a model from others, whatever adapters and heads it has.
+
+    Weights count as bfloat16, so that it is the same whether they were loaded in that precision or in float32.
+    """
+    digest = hashlib.sha256()
+    for key, tensor in model.base_model.state_dict().items():
+        if ".lora_" not in key:
+            digest.update(key.replace(".base_layer.", ".").encode())
+            rounded = tensor.detach().to(torch.bfloat16).cpu().contiguous().flatten()
+            digest.update(rounded.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:12]
 
 
 def _linear_layers(model: PreTrainedModel) -> list[str]:

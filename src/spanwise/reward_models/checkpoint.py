@@ -21,7 +21,9 @@ from transformers import (
 )
 
 from spanwise.errors import CheckpointError
+from spanwise.models.adapters import Adapters
 from spanwise.models.checkpoints import without_bars
+from spanwise.reward_models.adapted import AdaptedRewardConfig, AdaptedRewardModel
 from spanwise.reward_models.features import RESPONSE_FEATURES
 from spanwise.reward_models.model import SpanRewardConfig, SpanRewardModel
 
@@ -39,8 +41,13 @@ def save_reward_model(path: Path, model: SpanRewardModel, tokenizer: PreTrainedT
     shutil.rmtree(before, ignore_errors=True)
 
 
-def load_reward_model(path: str | Path) -> tuple[SpanRewardModel, PreTrainedTokenizerBase]:
-    """The reward model at a folder or Hub name, ready to score; CheckpointError where there is none."""
+def load_reward_model(
+    path: str | Path, *, onto: Adapters | None = None
+) -> tuple[SpanRewardModel, PreTrainedTokenizerBase]:
+    """The reward model at a folder or Hub name, ready to score; CheckpointError where there is none.
+
+    One that is an adapter is put `onto` weights in memory where these are its base model's.
+    """
     try:
         config = AutoConfig.from_pretrained(path)
     except (OSError, ValueError) as error:
@@ -59,7 +66,7 @@ def load_reward_model(path: str | Path) -> tuple[SpanRewardModel, PreTrainedToke
         )
     try:
         with without_bars():
-            model = SpanRewardModel.from_pretrained(path, dtype=torch.float32)
+            model = _model_at(path, config, onto)
         tokenizer = AutoTokenizer.from_pretrained(path)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(f"{path}: the reward model is damaged ({_first_line(error)}); train it again.") from error
@@ -97,10 +104,18 @@ def fingerprint(model: SpanRewardModel) -> str:
         key: value for key, value in model.config.to_dict().items() if not key.startswith(("_", "transformers"))
     }
     digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
-    for name, tensor in sorted(model.state_dict().items()):
+    for name, tensor in sorted(model.own_tensors().items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:12]
+
+
+def _model_at(path: str | Path, config: SpanRewardConfig, onto: Adapters | None) -> SpanRewardModel:
+    if not isinstance(config, AdaptedRewardConfig):
+        return SpanRewardModel.from_pretrained(path, dtype=torch.float32)
+    if onto is not None and onto.fingerprint == config.base_fingerprint:
+        return AdaptedRewardModel.sharing(path, onto, f"reward{len(onto.names)}")
+    return AdaptedRewardModel.from_pretrained(path)
 
 
 def _first_line(error: Exception) -> str:

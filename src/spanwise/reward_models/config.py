@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
 from spanwise.config import Config
+from spanwise.lora import LoraConfig
 from spanwise.reward_models.labels import CompletenessRule, FactualityRule, RelevanceRule, SpanRule
 
 HEADS = ("relevance", "factuality", "completeness", "preference")
@@ -84,6 +85,9 @@ class RewardModelConfig(Config):
     """Keep only so many of the backbone's layers, the first ones; empty = all."""
     pooling: Literal["auto", "last", "mean"] = "auto"
     """State of a segment: that of its last token, or the mean; auto = last for decoders, mean for encoders."""
+    lora: LoraConfig | None = None
+    """Train an adapter on the frozen backbone, at fitting.lr; where `spanwise rl` trains one on the same model, both
+    share its weights. null trains all weights."""
     max_length: int | None = Field(default=None, ge=8)
     """Longest input in tokens; empty = the window of the backbone. Passages are cut to fit, responses never."""
     fitting: FittingConfig = FittingConfig()
@@ -104,6 +108,8 @@ class RewardModelConfig(Config):
         clash = sorted(set(HEADS) & set(self.custom))
         if clash:
             raise ValueError(f"custom.{clash[0]} has the name of a built-in head; rename it")
+        if self.lora is not None:
+            check_adapter(self.fitting, likelihoods=self.likelihoods, layers=self.layers)
         extra = self.features or self.likelihoods
         if self.fitting.method == "linear" and not extra and not any(self.fitting.state_scales):
             raise ValueError("fitting.state_scales leaves out the states; set features, or give a scale above 0")
@@ -117,3 +123,12 @@ class RewardModelConfig(Config):
         """The labelling rules of the span heads to train, in the order of `heads`."""
         rules: dict[str, SpanRule] = {"relevance": self.relevance, "factuality": self.factuality, **self.custom}
         return {name: rules[name] for name in self.heads if name in rules}
+
+
+def check_adapter(fitting: FittingConfig, *, likelihoods: bool, layers: int | None) -> None:
+    """ValueError for settings that do not go with an adapter."""
+    if fitting.method == "linear":
+        raise ValueError("lora trains an adapter by gradient; fitting.method linear trains nothing below the heads")
+    if likelihoods or layers is not None:
+        raise ValueError("lora adapts the backbone as it is, and likelihoods are those of the backbone without "
+                         "adapters: leave likelihoods and layers out")  # fmt: skip

@@ -79,7 +79,7 @@ def run_epochs(
         _log(folder, step, {"heldout/selection": score, **{f"heldout/{name}": one for name, one in metrics.items()}})
         if score >= best[0]:
             best = (score, _weights(model))
-    model.load_state_dict(best[1])
+    model.load_state_dict(best[1], strict=False)
     model.eval()
 
 
@@ -100,4 +100,5 @@ def _log(folder: RunFolder | None, step: int, values: dict[str, float]) -> None:
 
 
 def _weights(model: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+    """Those that training changes."""
+    return {name: p.detach().cpu().clone() for name, p in model.named_parameters() if p.requires_grad}

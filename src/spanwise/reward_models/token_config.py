@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFlo
 
 from spanwise.config import Config
 from spanwise.feedback.schema import Passage, Text
-from spanwise.reward_models.config import FittingConfig
+from spanwise.lora import LoraConfig
+from spanwise.reward_models.config import FittingConfig, check_adapter
 from spanwise.text.token_edits import GapAnchor
 
 TokenLossName = Literal["full", "edited", "edited+consistency"]
@@ -105,6 +106,9 @@ class TokenRewardConfig(Config):
     likelihoods: bool = False
     """Let the head also read how likely the backbone, as a language model, finds a token and what stands around it; for
     decoders. Training by gradient then begins at the exact fit."""
+    lora: LoraConfig | None = None
+    """Train an adapter on the frozen backbone, at fitting.lr; where `spanwise rl` trains one on the same model, both
+    share its weights. null trains all weights."""
     max_length: int | None = Field(default=None, ge=8)
     """Longest input in tokens; empty = the window of the backbone. Passages are cut to fit, responses never."""
     fitting: FittingConfig = FittingConfig()
@@ -117,6 +121,8 @@ class TokenRewardConfig(Config):
 
     @model_validator(mode="after")
     def _readable(self) -> "TokenRewardConfig":
+        if self.lora is not None:
+            check_adapter(self.fitting, likelihoods=self.likelihoods, layers=self.layers)
         if self.likelihoods and self.layers is not None:
             raise ValueError("likelihoods are those of the whole backbone; leave layers empty")
         if self.fitting.method == "linear" and not self.likelihoods and not any(self.fitting.state_scales):

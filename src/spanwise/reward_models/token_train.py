@@ -19,6 +19,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from spanwise.errors import DataError
 from spanwise.feedback.edits import EditPair
 from spanwise.feedback.schema import FeedbackRecord
+from spanwise.reward_models.adapted import AdaptedRewardModel
 from spanwise.reward_models.calibration import mean_and_deviation
 from spanwise.reward_models.checkpoint import load_backbone, save_reward_model, window_of
 from spanwise.reward_models.heads import HeadSpec
@@ -97,6 +98,9 @@ def train_token_model(
         window=min(window, config.max_length or window),
         generator=torch_generator(config.seed, "reward/heads"),
     )
+    if config.lora is not None:
+        base = config.backbone or body.name_or_path
+        model = AdaptedRewardModel.on(model, base, config.lora, torch_generator(config.seed, "reward/adapter"))
     nn.Module.to(model, device_of(config.device))
     if heldout is None:
         data, heldout = split_by_prompt(data, share=config.heldout_share, seed=config.seed)

@@ -17,6 +17,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from spanwise.errors import DataError
 from spanwise.feedback.schema import FeedbackRecord
+from spanwise.reward_models.adapted import AdaptedRewardModel
 from spanwise.reward_models.calibration import fit_platt, mean_and_deviation
 from spanwise.reward_models.checkpoint import load_backbone, save_reward_model, window_of
 from spanwise.reward_models.config import PAIR_HEADS, RewardModelConfig
@@ -152,6 +153,7 @@ def _fresh_model(
     config: RewardModelConfig, body: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ) -> SpanRewardModel:
     window = window_of(body, tokenizer)
+    base = config.backbone or body.name_or_path
     model = build_reward_model(
         body if config.layers is None else first_layers(cast("PreTrainedModel", body.base_model), config.layers),
         head_specs(config),
@@ -162,6 +164,8 @@ def _fresh_model(
         window=min(window, config.max_length or window),
         generator=torch_generator(config.seed, "reward/heads"),
     )
+    if config.lora is not None:
+        model = AdaptedRewardModel.on(model, base, config.lora, torch_generator(config.seed, "reward/adapter"))
     return cast("SpanRewardModel", nn.Module.to(model, device_of(config.device)))
 
 

@@ -13,6 +13,8 @@ from transformers import PreTrainedTokenizerBase
 
 from spanwise.errors import ConfigError
 from spanwise.feedback.schema import Passage
+from spanwise.models.adapters import Adapters
+from spanwise.reward_models.adapted import AdaptedRewardModel
 from spanwise.reward_models.checkpoint import fingerprint, load_reward_model
 from spanwise.reward_models.heads import HeadSpec
 from spanwise.reward_models.inputs import EncodedResponse
@@ -130,6 +132,11 @@ class LearnedSource:
         """Changes with the reward model."""
         return self._rewards.version
 
+    @property
+    def model(self) -> SpanRewardModel:
+        """The reward model whose head this is."""
+        return self._rewards.model
+
     def score(self, samples: Sequence[Sample]) -> list[SegmentScores]:
         """This head's scores; the other heads' come from the same forward pass."""
         return [scores[self.name] for scores in self._rewards.score_all(samples)]
@@ -142,8 +149,13 @@ def load_sources(
     hard: bool = False,
     batch_size: int = 32,
     device: str = "auto",
+    onto: Adapters | None = None,
 ) -> list[LearnedSource]:
-    """The reward sources of a checkpoint, one per (named) head; CheckpointError where it is no reward model."""
-    model, tokenizer = load_reward_model(checkpoint)
-    torch.nn.Module.to(model, device_of(device))
+    """The reward sources of a checkpoint, one per (named) head; CheckpointError where it is no reward model.
+
+    A reward model that is an adapter is put `onto` weights in memory where these are its base model's.
+    """
+    model, tokenizer = load_reward_model(checkpoint, onto=onto)
+    if not (isinstance(model, AdaptedRewardModel) and model.shares):
+        torch.nn.Module.to(model, device_of(device))
     return LearnedRewards(model, tokenizer, hard=hard, batch_size=batch_size).sources(heads)

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from spanwise.config import Config
-from spanwise.models.adapters import LoraConfig
+from spanwise.lora import LoraConfig
 from spanwise.models.precision import PrecisionName
 from spanwise.models.sampling import Sampling
 from spanwise.rewards.mixture import MixtureConfig
@@ -196,7 +196,8 @@ class TrainerConfig(Config):
     ppo: PPOConfig = PPOConfig()
     group: GroupConfig = GroupConfig()
     lora: LoraConfig | None = None
-    """Train adapters on frozen weights that policy, reference and value model share; null trains all weights."""
+    """Train adapters on frozen weights that policy, reference, value model and reward models trained as adapters on the
+    same base model share; null trains all weights."""
     update: UpdateConfig = UpdateConfig()
     policy_optimizer: OptimizerConfig = OptimizerConfig()
     value_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=5e-5)

@@ -1,8 +1,8 @@
 """Who plays which role in a run: a policy, a reference that stays what the policy was, and perhaps a value model.
 
 Full fine-tuning copies the policy's weights for the other two. With LoRA all three share one set of frozen weights: the
-reference is the model without adapters, policy and value model each have their own. A value head may also read the
-policy's own states and needs no weights but its own then.
+reference is the model without adapters, policy and value model each have their own, beside those that reward models
+put there before. A value head may also read the policy's own states and needs no weights but its own then.
 """
 
 import copy
@@ -42,7 +42,8 @@ def make_roles(policy: Policy, config: TrainerConfig, *, learns_values: bool) ->
             value_model = ValueModel.from_policy(policy, head)
     else:
         names = ["policy", "value"] if own_value else ["policy"]
-        adapters = Adapters(policy.model, names, config.lora, torch_generator(config.seed, "adapters"))
+        adapters = Adapters(policy.model) if policy.role is None else policy.role.adapters
+        adapters.add(names, config.lora, torch_generator(config.seed, "adapters"))
         policy.role = adapters.role("policy")
         reference = Policy(policy.model, policy.tokenizer, role=adapters.role(None))
         if own_value:

@@ -1,10 +1,14 @@
 """One run of `spanwise rl` from its config: loads what it names and trains. Knows nothing of the command line."""
 
+from collections.abc import Callable
+
 from spanwise.errors import ConfigError
 from spanwise.feedback.jsonl import load_or_raise
 from spanwise.feedback.prompts import PromptRecord
+from spanwise.models.adapters import Adapters
 from spanwise.models.policy import Policy
 from spanwise.models.precision import precision
+from spanwise.reward_models.adapted import AdaptedRewardModel
 from spanwise.rewards.learned import load_sources
 from spanwise.rewards.pipeline import RewardPipeline
 from spanwise.rewards.scorers.sources import scorer_sources
@@ -15,6 +19,7 @@ from spanwise.rl.progress import ProgressView
 from spanwise.rl.resume import check_same_settings, holds_run
 from spanwise.rl.samplers import Sampler, VllmSampler, VllmServerSampler
 from spanwise.rl.trainer import Trainer, TrainerParts, TrainingResult
+from spanwise.scores import RewardSource
 from spanwise.tracking import RunFolder
 
 
@@ -32,7 +37,9 @@ def train_policy(settings: RLConfig, progress: ProgressView) -> TrainingResult:
         prompts=prompts,
         heldout=heldout,
         policy=policy,
-        pipeline=reward_pipeline(settings.model_copy(update={"device": device})),
+        pipeline=reward_pipeline(
+            settings.model_copy(update={"device": device}), policy, progress.noted if processes.writes else None
+        ),
         algorithm=make_algorithm(settings),
         sampler=_sampler(settings, policy, processes),
     )
@@ -50,14 +57,32 @@ def _sampler(settings: RLConfig, policy: Policy, processes: Processes) -> Sample
     return VllmServerSampler.load(policy, rollout.server, settings.sampling, folder, processes=processes)
 
 
-def reward_pipeline(settings: RLConfig) -> RewardPipeline:
-    """The reward models and scorers of the config as sources, weighed by its mixture."""
-    sources = [
-        source
-        for use in settings.reward_models.values()
-        for source in load_sources(
-            use.checkpoint, heads=use.heads, hard=use.hard, batch_size=use.batch_size, device=settings.device
+def reward_pipeline(
+    settings: RLConfig, policy: Policy | None = None, say: Callable[[str], None] | None = None
+) -> RewardPipeline:
+    """The reward models and scorers of the config as sources, weighed by its mixture.
+
+    With lora, reward models that are adapters on the policy's own base model share its weights. `say` is told whether
+    they do or not.
+    """
+    onto = None
+    if policy is not None and settings.lora is not None:
+        onto = Adapters(policy.model)
+        policy.role = onto.role(None)
+    sources: list[RewardSource] = []
+    for name, use in settings.reward_models.items():
+        found = load_sources(
+            use.checkpoint, heads=use.heads, hard=use.hard, batch_size=use.batch_size, device=settings.device, onto=onto
         )
-    ]
+        if say is not None and isinstance(found[0].model, AdaptedRewardModel):
+            say(_whose_weights(name, found[0].model, settings))
+        sources += found
     judged = scorer_sources(settings.scorers, device=settings.device)
     return RewardPipeline([*sources, *judged], settings.mixture, settings.placement)
+
+
+def _whose_weights(name: str, model: AdaptedRewardModel, settings: RLConfig) -> str:
+    if model.shares:
+        return f"reward model {name} shares the policy's weights."
+    reason = "the policy trains all weights (no lora)" if settings.lora is None else "the policy is another model"
+    return f"reward model {name} holds its base model {model.base} by itself: {reason}."
