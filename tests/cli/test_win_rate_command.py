@@ -153,3 +153,32 @@ def test_help_of_the_group_names_its_commands():
     shown = run("--help").stdout
     assert all(word in shown for word in ("answers", "win-rate", "compare", "responses"))
     assert "requests_per_minute" in run("win-rate", "--help").stdout
+
+
+def test_judged_folders_are_compared_and_reported(tmp_path):
+    first = annotations(tmp_path / "first" / "annotations.json", [1.0, 0.0, 0.5, 1.0, None], model="one")
+    annotations(tmp_path / "second" / "annotations.json", [0.0, 0.0, 0.5, 1.0, 0.0], model="two")
+    shown = run("compare", first.parent, tmp_path / "second", "--resamples", 100, "--output", tmp_path / "both").stdout
+    assert "one: 1 pairs are unscored, no preference." in shown
+    results = json.loads((tmp_path / "both" / "results.json").read_text())
+    assert list(results["arms"]) == ["one", "two"]
+    assert "one: 1 pairs are unscored, no preference." in results["notes"]
+
+
+def test_generated_answers_are_judged_with_their_passages(tmp_path):
+    pytest.importorskip("openai")
+    passages = [[{"title": f"T{n}", "sentences": [f"Fact {n}."]}] for n in (0, 1)]
+    prompts = [{"id": str(n), "prompt": "where?", "passages": passages[n]} for n in (0, 1)]
+    rows = [{"id": str(n), "sample": 0, "prompt": "where?", "response": f"own {n}"} for n in (0, 1)]
+    for name, own in (("prompts", prompts), ("own", rows), ("ref", [row | {"response": "other"} for row in rows])):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in own), "utf-8")
+    with serving(lambda prompt, _: completion("Verdict: tie")) as server:
+        (tmp_path / "judge.yaml").write_text(f"kind: openai\nmodel: m\nbase_url: {server.url}/v1\n", "utf-8")
+        files = ("--outputs", tmp_path / "own.jsonl", "--reference", tmp_path / "ref.jsonl")
+        more = ("--prompts", tmp_path / "prompts.jsonl", "--judge", tmp_path / "judge.yaml")
+        words = ("win-rate", *files, *more, "--output", tmp_path / "out", "--resamples", 50, "--json")
+        found = json.loads(run(*words).stdout)
+    assert (found["n"], found["win_rate"], len(server.prompts)) == (2, 50.0, 4)
+    assert sum("T0: Fact 0." in text for text in server.prompts) == 2
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert results["command"].endswith(f"--prompts {tmp_path}/prompts.jsonl --judge {tmp_path}/judge.yaml")

@@ -34,6 +34,9 @@ def compare(
     *,
     resamples: Annotated[int, typer.Option(min=100, help="Draws of bootstrap and permutation test.")] = 2000,
     seed: Annotated[int, typer.Option(help="Their seed.")] = 0,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="Folder for results.json of judged runs, for `spanwise report`.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare runs: judged answers pair by pair on the same prompts, experiments by their estimates.
@@ -44,12 +47,15 @@ def compare(
         raise DataError("compare needs two runs or more.")
     found = {run: _annotations(run) for run in runs}
     if all(path is None for path in found.values()):
+        if output is not None:
+            raise DataError("--output is for judged runs; `spanwise report` reads experiment folders as they are.")
         _print_experiments(runs, as_json=as_json)
         return
     missing = [run for run, path in found.items() if path is None]
     if missing:
         raise DataError(f"{missing[0]}: holds no {ANNOTATIONS[0]}, the other runs do; compare runs of one kind.")
-    _print_judged({run: path for run, path in found.items() if path is not None}, seed, resamples, as_json=as_json)
+    paths = {run: path for run, path in found.items() if path is not None}
+    _judged(paths, seed, resamples, output, as_json=as_json)
 
 
 def _annotations(run: Path) -> Path | None:
@@ -58,9 +64,10 @@ def _annotations(run: Path) -> Path | None:
     return next((run / name for name in ANNOTATIONS if (run / name).is_file()), None)
 
 
-def _print_judged(paths: dict[Path, Path], seed: int, resamples: int, *, as_json: bool) -> None:
+def _judged(paths: dict[Path, Path], seed: int, resamples: int, output: Path | None, *, as_json: bool) -> None:
     from spanwise.evals.alpaca_files import read_annotations
     from spanwise.evals.judged_comparison import compare_judged
+    from spanwise.evals.judged_results import side_by_side
     from spanwise.evals.win_rate import win_rate
 
     judged = {run: read_annotations(path) for run, path in paths.items()}
@@ -71,20 +78,38 @@ def _print_judged(paths: dict[Path, Path], seed: int, resamples: int, *, as_json
         for run in others
     ]
     rates = {names[run]: win_rate(own) for run, own in judged.items()}
+    notes = [*(note for pair in pairs for note in pair.notes), *_output_notes(judged, names)]
+    if output is not None:
+        command = f"spanwise evaluate compare {' '.join(map(str, paths))}"
+        named = {names[run]: own for run, own in judged.items()}
+        said = [*map(_sentence, pairs), *notes]
+        side_by_side(named, command=command, seed=seed, resamples=resamples, notes=said).save(output)
     if as_json:
         models = {
             name: {"n": rate.n, "win_rate": rate.win_rate, "standard_error": rate.standard_error}
             for name, rate in rates.items()
         }
-        _echo({"models": models, "comparisons": [pair.as_dict() for pair in pairs]})
+        _echo({"models": models, "comparisons": [pair.as_dict() for pair in pairs], "notes": notes})
         return
     for name, rate in rates.items():
         error = "" if rate.standard_error is None else f" ± {rate.standard_error:.2f}"
         typer.echo(f"{name}: win rate {rate.win_rate:.2f} %{error} over {rate.n:,} pairs.")
     for pair in pairs:
         typer.echo(_sentence(pair))
-        for note in pair.notes:
-            typer.echo(note)
+    for note in notes:
+        typer.echo(note)
+
+
+def _output_notes(judged: "dict[Path, Judgements]", names: dict[Path, str]) -> list[str]:
+    """What is suspicious of each model's answers, and how many of its pairs no judge decided."""
+    from spanwise.evals.output_checks import check_outputs
+
+    found: list[str] = []
+    for run, own in judged.items():
+        checks = check_outputs([pair.answer for pair in own.pairs], [pair.reference for pair in own.pairs])
+        found += [f"{names[run]}: {warning}" for warning in checks.warnings]
+        found += [f"{names[run]}: {count:,} pairs are unscored, {reason}." for reason, count in own.unscored.items()]
+    return found
 
 
 def _names(judged: "dict[Path, Judgements]") -> dict[Path, str]:

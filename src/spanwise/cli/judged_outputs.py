@@ -11,9 +11,11 @@ from spanwise.evals.judges.config import JudgeConfig
 from spanwise.evals.judges.people import write_pairs
 from spanwise.evals.judging import JudgedOutputs, cases_of, judge_outputs
 from spanwise.evals.outputs import AskedPrompts, Outputs, load_outputs
+from spanwise.feedback.prompts import PromptRecord
 from spanwise.seeding import numpy_generator
 
 if TYPE_CHECKING:
+    from spanwise.evals.results import ExperimentResults
     from spanwise.evals.win_rate_summary import WinRateSummary
 
 
@@ -24,10 +26,20 @@ class Files(NamedTuple):
     reference: Path
     prompts: Path | None = None
 
-    def load(self) -> tuple[Outputs, Outputs, AskedPrompts | None]:
-        """What the files hold."""
+    @property
+    def words(self) -> str:
+        """The options of the command."""
+        prompts = "" if self.prompts is None else f" --prompts {self.prompts}"
+        return f"--outputs {self.outputs} --reference {self.reference}{prompts}"
+
+    def load(self) -> tuple[Outputs, Outputs]:
+        """What the files of outputs hold."""
         prompts = None if self.prompts is None else AskedPrompts.load(self.prompts)
-        return load_outputs(self.outputs, prompts), load_outputs(self.reference, prompts), prompts
+        return load_outputs(self.outputs, prompts), load_outputs(self.reference, prompts)
+
+    def asked(self) -> dict[str, PromptRecord]:
+        """The prompts by instruction, none where they are not told."""
+        return {} if self.prompts is None else AskedPrompts.load(self.prompts).by_instruction
 
 
 def run(files: Files, judge: Path) -> JudgedOutputs:
@@ -36,14 +48,14 @@ def run(files: Files, judge: Path) -> JudgedOutputs:
     from rich.progress import Progress
 
     config = JudgeConfig.load(judge)
-    own, other, prompts = files.load()
+    own, other = files.load()
     console = Console(stderr=True)
     with Progress(*Progress.get_default_columns(), console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("judge")
         return judge_outputs(
             own,
             other,
-            build_judge(config, prompts.by_instruction if prompts else {}),
+            build_judge(config, files.asked()),
             generator=numpy_generator(config.seed, "position bias"),
             order=config.order,
             seed=config.seed,
@@ -53,8 +65,7 @@ def run(files: Files, judge: Path) -> JudgedOutputs:
 
 def export(files: Files, path: Path, *, as_json: bool) -> str:
     """Writes the pairs as records for people to compare; returns what to print."""
-    own, other, prompts = files.load()
-    written = write_pairs(path, cases_of(own, other), prompts.by_instruction if prompts else {})
+    written = write_pairs(path, cases_of(*files.load()), files.asked())
     if as_json:
         return json.dumps({"output": str(path), "pairs": written}, indent=2)
     return (
@@ -62,8 +73,9 @@ def export(files: Files, path: Path, *, as_json: bool) -> str:
     )
 
 
-def write(folder: Path, summary: "WinRateSummary") -> None:
-    """Writes annotations.json, and the model's row into leaderboard.csv, in AlpacaEval's formats."""
+def write(folder: Path, summary: "WinRateSummary", results: "ExperimentResults") -> None:
+    """Writes annotations.json and the model's row of leaderboard.csv as AlpacaEval has them, and results.json."""
+    results.save(folder)
     write_annotations(folder / "annotations.json", summary.judged)
     board = folder / "leaderboard.csv"
     rows = dict(read_leaderboard(board)) if board.exists() else {}

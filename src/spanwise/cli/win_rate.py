@@ -37,7 +37,8 @@ def win_rate(
         File, typer.Option(help="Write the pairs as feedback records for people to compare, and stop.")
     ] = None,
     output: Annotated[
-        File, typer.Option(help="Folder for annotations.json and leaderboard.csv of judged outputs.")
+        File,
+        typer.Option(help="Folder for annotations.json, leaderboard.csv, and results.json for `spanwise report`."),
     ] = None,
     weights: Annotated[File, typer.Option(help="AlpacaEval's stored weights of length control (CSV).")] = None,
     difficulty: Annotated[
@@ -75,9 +76,20 @@ def win_rate(
         raise ConfigError("--outputs needs --judge CONFIG.yaml, who compares them.")
     judged = judged_outputs.run(files, judge)
     summary = summarise_stored(judged.judgements, stored, seed=seed, resamples=resamples)
+    more = judged_outputs.facts(judged)
     if output is not None:
-        judged_outputs.write(output, summary)
-    show(summary, judged_outputs.facts(judged), as_json=as_json)
+        from spanwise.evals.judged_results import against_reference
+
+        results = against_reference(
+            summary,
+            command=f"spanwise evaluate win-rate {files.words} --judge {judge}",
+            seed=seed,
+            resamples=max(resamples, 1),
+            notes=lines(summary, more),
+            asked=files.asked(),
+        )
+        judged_outputs.write(output, summary, results)
+    show(summary, more, as_json=as_json)
 
 
 def show(summary: "WinRateSummary", more: dict[str, Any] | None = None, *, as_json: bool) -> None:
@@ -117,7 +129,7 @@ def _judge_lines(more: dict[str, Any]) -> list[str]:
             f"Position bias: the answer shown first is preferred {100 * bias['first_preferred']:.1f} % of the time"
             f"{ends}; both orders agree on {100 * bias['consistent']:.1f} % of {bias['n']:,} pairs."
         )
-    if usage := more.get("usage"):
+    if (usage := more.get("usage")) and usage["calls"]:
         found.append(
             f"Asked {usage['calls']:,} times: {usage['prompt_tokens']:,} tokens read, "
             f"{usage['completion_tokens']:,} written, cost {usage['cost']:.4f}."
