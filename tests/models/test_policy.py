@@ -7,6 +7,7 @@ from spanwise.errors import CheckpointError, DataError
 from spanwise.models import Policy, PromptBatch, Sampling
 from spanwise.models import sampling as sampling_module
 from spanwise.models.batches import pad
+from spanwise.models.logprobs import VocabularyHead
 from spanwise.seeding import torch_generator
 
 TEXTS = ["question: who? answer:", "Ada Veld was born in Oslo in 1912, and she", "Oslo"]
@@ -97,6 +98,53 @@ def test_gradients_are_those_of_the_whole_model(policy):
     for name, parameter in policy.model.named_parameters():
         if name in ours:
             torch.testing.assert_close(ours[name], parameter.grad, atol=2e-4, rtol=1e-4)
+
+
+def with_rows_beyond_the_tokenizer(policy, rows=9):
+    """The same model with embeddings of ids that no token has, which it would sample more often than any other."""
+    model, known = policy.model, len(policy.tokenizer)
+    with torch.random.fork_rng(devices=[]):
+        model.resize_token_embeddings(known + rows, mean_resizing=False)
+    with torch.no_grad():
+        weight = model.get_output_embeddings().weight
+        weight[known:] = 20 * weight[:rows]
+    return Policy(model, policy.tokenizer)
+
+
+@pytest.mark.parametrize("top_k", [0, 4])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_ids_that_the_tokenizer_does_not_have_are_neither_sampled_nor_scored(family, top_k):
+    sampling = Sampling(top_k=top_k, max_new_tokens=12)
+    found = []
+    for policy in (Policy(*FAMILIES[family]()), with_rows_beyond_the_tokenizer(Policy(*FAMILIES[family]()))):
+        prompts = policy.encode_prompts(TEXTS)
+        sampled = policy.generate(prompts, sampling=sampling, samples_per_prompt=4, generator=torch_generator(1, "x"))
+        again = prompts.repeat(4)
+        scored = policy.logprobs(
+            again, sampled.ids, sampled.mask, sampling=sampling, support=sampled.support, entropy=True
+        )
+        torch.testing.assert_close(scored.logprobs.detach(), sampled.logprobs, **CLOSE)
+        (scored.logprobs.sum() + scored.entropy.sum()).backward()
+        gradient = policy.model.get_output_embeddings().weight.grad
+        found.append((sampled, scored, policy.greedy(prompts, 8).token_lists(), gradient))
+    (plain, plain_scored, plain_greedy, plain_gradient), (wide, wide_scored, wide_greedy, wide_gradient) = found
+    assert wide.token_lists() == plain.token_lists()
+    torch.testing.assert_close(wide.logprobs, plain.logprobs, **CLOSE)
+    torch.testing.assert_close(wide_scored.logprobs, plain_scored.logprobs, **CLOSE)
+    torch.testing.assert_close(wide_scored.entropy, plain_scored.entropy, **CLOSE)
+    assert wide_greedy == plain_greedy
+    known = len(plain_gradient)
+    torch.testing.assert_close(wide_gradient[:known], plain_gradient, atol=2e-4, rtol=1e-4)
+    assert (wide_gradient[known:] == 0).all()
+
+
+def test_without_such_ids_the_head_is_the_models_own():
+    linear = torch.nn.Linear(3, 5)
+    assert VocabularyHead(linear, 5).weight is linear.weight
+    assert VocabularyHead(linear, 5).bias is linear.bias
+    part = VocabularyHead(linear, 4)
+    assert torch.equal(part.weight, linear.weight[:4])
+    assert torch.equal(part.bias, linear.bias[:4])
 
 
 def test_more_padding_changes_nothing(policy):

@@ -22,6 +22,29 @@ HALF_TOGETHER = 4
 
 
 @dataclass(frozen=True)
+class VocabularyHead:
+    """The first `size` rows of a linear map to logits: those that a tokenizer has tokens for.
+
+    Many models have more rows than that, padded to a round number; without logits those ids have no probability.
+    """
+
+    linear: nn.Linear
+    size: int
+
+    @property
+    def weight(self) -> Float[Tensor, "v h"]:
+        """The weights, as they are where no row is left out."""
+        weight: Tensor = self.linear.weight
+        return weight if self.size == len(weight) else weight[: self.size]
+
+    @property
+    def bias(self) -> Float[Tensor, " v"] | None:
+        """The offsets, where there are any."""
+        bias = cast("Tensor | None", self.linear.bias)
+        return bias if bias is None or self.size == len(bias) else bias[: self.size]
+
+
+@dataclass(frozen=True)
 class _Question:
     """What is asked of a batch of hidden states."""
 
@@ -39,7 +62,7 @@ class _Question:
 
 def token_logprobs(
     hidden: Float[Tensor, "n h"],
-    head: nn.Linear,
+    head: nn.Linear | VocabularyHead,
     ids: Int[Tensor, " n"],
     *,
     temperature: float = 1.0,

@@ -19,7 +19,7 @@ from spanwise.models.adapters import Role, active
 from spanwise.models.backbone import Backbone
 from spanwise.models.batches import Logprobs, PromptBatch, ResponseBatch, pad
 from spanwise.models.checkpoints import load_policy, whole_folder, without_bars
-from spanwise.models.logprobs import logits_of, token_logprobs
+from spanwise.models.logprobs import VocabularyHead, logits_of, token_logprobs
 from spanwise.models.sampling import Draw, Sampling, continue_until_end, draw, pick_likeliest
 
 
@@ -44,7 +44,8 @@ class Policy:
         self.is_encoder_decoder = self.backbone.is_encoder_decoder
         self.eos_id, self._eos_ids = _end_ids(model, tokenizer, place)
         self.pad_id = cast("int", self.eos_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id)
-        self._head, self._scale = _vocabulary_head(self.backbone, model, place)
+        linear, self._scale = _vocabulary_head(self.backbone, model, place)
+        self._head = VocabularyHead(linear, min(linear.out_features, max(tokenizer.get_vocab().values()) + 1))
         self._lead = "" if self.is_encoder_decoder else _leading_space(tokenizer)
 
     @classmethod
@@ -168,7 +169,7 @@ class Policy:
         entropy: bool = False,
     ) -> Logprobs:
         """`logprobs` from what `hidden` gave."""
-        if (support is not None) != (0 < sampling.top_k < self._head.out_features):
+        if (support is not None) != (0 < sampling.top_k < self._head.size):
             raise ValueError("support goes with top-k sampling and only with it; pass ResponseBatch.support")
         logprobs, entropies = token_logprobs(
             states[response_mask] * self._scale,
