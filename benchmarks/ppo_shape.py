@@ -16,6 +16,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 PAD, BOS, EOS, UNKNOWN = range(4)
 _SPECIAL = ["<pad>", "<s>", "</s>", "<unk>"]
 NATURAL_SHARE = 0.4
+LEARNING_RATE = 1e-9
+"""So small that no step changes how long the next step's answers are."""
 _LEVEL = 0.5
 """Value of the one coordinate of all embeddings through which the end's probability is set."""
 
@@ -79,19 +81,29 @@ def make_policy(shape: Shape) -> LlamaForCausalLM:
     weight = model.get_input_embeddings().weight
     with torch.no_grad():
         weight[:, 0] = _LEVEL
-        ids = torch.randint(4, shape.vocabulary, (4, 32), generator=torch.Generator().manual_seed(2))
-        level = float(model.model(input_ids=ids).last_hidden_state[..., 0].mean())
-        weight[EOS, 0] += _wanted_logit(shape) / level
+        weight[EOS, 1:] = 0
+        # Only this coordinate bears on the end, and no layer changes it: the end is as probable everywhere.
+        for layer in model.model.layers:
+            layer.self_attn.o_proj.weight[0] = 0
+            layer.mlp.down_proj.weight[0] = 0
+        length = shape.prompt_tokens + shape.new_tokens
+        ids = torch.randint(4, shape.vocabulary, (4, length), generator=torch.Generator().manual_seed(2))
+        states = model.model(input_ids=ids).last_hidden_state[:, shape.prompt_tokens :]
+        logits = model.lm_head(states)
+        end = logits[..., EOS].clone()
+        logits[..., EOS] = -torch.inf
+        log_odds = float((end - logits.logsumexp(-1)).mean())
+        weight[EOS, 0] += (_wanted_log_odds(shape) - log_odds) / float(states[..., 0].mean())
     return model.to(shape.torch_dtype())
 
 
-def _wanted_logit(shape: Shape) -> float:
-    """How far the end's logit lies above the others, which are all near 0."""
+def _wanted_log_odds(shape: Shape) -> float:
+    """Of the end against all other ids, at each token."""
     if shape.lengths == "full":
-        return -30.0
+        return -40.0
     low, high = 1e-9, 1.0
     for _ in range(100):
         chance = (low + high) / 2
         mean = (1 - (1 - chance) ** shape.new_tokens) / chance
         low, high = (chance, high) if mean > NATURAL_SHARE * shape.new_tokens else (low, chance)
-    return math.log(low * (shape.vocabulary - 1) / (1 - low))
+    return math.log(low / (1 - low))

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ppo_shape import Shape, make_policy, make_prompts, make_tokenizer
+from ppo_shape import LEARNING_RATE, Shape, make_policy, make_prompts, make_tokenizer
 from recorded import record
 from rich.console import Console
 from rich.table import Table
@@ -95,6 +95,8 @@ def make_trainer(shape: Shape, folder: Path, ours: Ours) -> Trainer:
     config = TrainerConfig(
         steps=shape.steps,
         value_warmup_steps=0,
+        policy_optimizer={"learning_rate": LEARNING_RATE},
+        value_optimizer={"learning_rate": LEARNING_RATE},
         value_backbone="policy" if ours.value_backbone == "policy" else "own",
         compile=ours.compile,
         lora=LoraConfig(rank=ours.lora_rank) if ours.lora_rank else None,
@@ -188,6 +190,7 @@ def results(shape: Shape, choice: Ours, peer: str | None) -> dict[str, Any]:
             "peer_s": seconds,
             "peer_cpu_s": statistics.median(theirs["cpu_seconds"][1:]),
             "peer_peak_gb": theirs["peak_gb"],
+            "peer_tokens_per_response": theirs["tokens"],
             "ratio": seconds / found["ours_s"],
         }
     return found

@@ -1,12 +1,13 @@
 """PPO steps of TRL 1.12.0, the last release whose PPO trainer still ran, for ../ppo_step.py.
 
 It runs in an environment of its own: `python trl_ppo_step.py SHAPE_AS_JSON` prints one line of JSON with the seconds of
-each step and the peak resident memory.
+each step, the peak resident memory and the mean length of answers.
 """
 
 import json
 import os
 import resource
+import statistics
 import sys
 import time
 from pathlib import Path
@@ -19,9 +20,9 @@ import tempfile
 
 import torch
 from datasets import Dataset
-from ppo_shape import Shape, make_policy, make_prompts, make_tokenizer
+from ppo_shape import LEARNING_RATE, Shape, make_policy, make_prompts, make_tokenizer
 from transformers import LlamaForCausalLM, LlamaForSequenceClassification, TrainerCallback
-from trl.experimental.ppo import PPOConfig, PPOTrainer
+from trl.experimental.ppo import PPOConfig, PPOTrainer, ppo_trainer
 
 
 class Clock(TrainerCallback):
@@ -32,6 +33,19 @@ class Clock(TrainerCallback):
 
     def on_step_end(self, *_args: object, **_options: object) -> None:
         self.ends.append(now())
+
+
+class Lengths:
+    """Notes how long answers are where TRL cuts them behind their end."""
+
+    def __init__(self) -> None:
+        self.means: list[float] = []
+        self._cut = ppo_trainer.truncate_response
+
+    def __call__(self, stop: int, pad: int, responses: torch.Tensor) -> torch.Tensor:
+        cut = self._cut(stop, pad, responses)
+        self.means.append(float((cut != pad).sum(1).float().mean()))
+        return cut
 
 
 def now() -> tuple[float, float]:
@@ -56,7 +70,8 @@ def main() -> None:
             response_length=shape.new_tokens,
             local_rollout_forward_batch_size=shape.responses,
             stop_token="eos" if shape.lengths == "natural" else None,
-            learning_rate=1e-5,
+            temperature=1.0,
+            learning_rate=LEARNING_RATE,
             bf16=False,
             gradient_checkpointing=False,
             use_cpu=not torch.cuda.is_available(),
@@ -70,14 +85,16 @@ def main() -> None:
             args=settings, processing_class=make_tokenizer(shape), model=policy, ref_model=reference,
             reward_model=reward, value_model=value, train_dataset=data, eval_dataset=data,
         )  # fmt: skip
-        clock = Clock()
+        clock, lengths = Clock(), Lengths()
+        ppo_trainer.truncate_response = lengths
         trainer.add_callback(clock)
         start = now()
         trainer.train()
     spans = list(zip([start, *clock.ends], clock.ends, strict=False))
     seconds, cpu_seconds = ([end[i] - begin[i] for begin, end in spans] for i in (0, 1))
+    tokens = statistics.fmean(lengths.means) if lengths.means else shape.new_tokens
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(json.dumps({"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_gb": peak}))
+    print(json.dumps({"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_gb": peak, "tokens": tokens}))
 
 
 if __name__ == "__main__":
