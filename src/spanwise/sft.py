@@ -254,7 +254,7 @@ def _examples(policy: Policy, records: Sequence[DemonstrationRecord], config: SF
 def _example(policy: Policy, record: DemonstrationRecord, config: SFTConfig, place: str) -> _Example:
     if not record.completion.strip():
         raise DataError(f"{place}: the completion is blank; remove the record or write an answer.")
-    example = _Example(policy.encode_prompt(record.model_input), policy.encode_response(record.completion))
+    example = _Example(policy.encode_prompt(record), policy.encode_response(record.completion))
     for name, ids, limit in (
         ("prompt", example.prompt, config.max_prompt_tokens),
         ("response", example.response, config.max_response_tokens),

@@ -31,8 +31,8 @@ class PromptRecord(Record):
     """What a task wants to keep beside the prompt; models never see it."""
 
     verbatim: bool = Field(default=False, exclude_if=lambda value: not value)
-    """Whether a policy continues the prompt as it stands, instead of answering it as a question. Only written where
-    it is so."""
+    """Whether a policy continues the prompt as it stands, instead of answering it as a question; special tokens that
+    are written in it count then, so that it may come from a chat template. Only written where it is so."""
 
     @property
     def model_input(self) -> str:

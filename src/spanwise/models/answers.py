@@ -103,7 +103,7 @@ def _name(record: PromptRecord, number: int) -> str:
 
 
 def _encoded(policy: Policy, record: PromptRecord, number: int, config: AnswerConfig) -> list[int]:
-    ids = policy.encode_prompt(record.model_input)
+    ids = policy.encode_prompt(record)
     room = policy.room_for_prompt(config.sampling.max_new_tokens)
     limit = config.max_prompt_tokens if room is None else min(room, config.max_prompt_tokens)
     if len(ids) > limit:

@@ -15,11 +15,13 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from spanwise.errors import CheckpointError, DataError
+from spanwise.feedback.prompts import PromptRecord
 from spanwise.models.adapters import Role, active
 from spanwise.models.backbone import Backbone
 from spanwise.models.batches import Logprobs, PromptBatch, ResponseBatch, pad
 from spanwise.models.checkpoints import load_policy, whole_folder, without_bars
 from spanwise.models.logprobs import VocabularyHead, logits_of, token_logprobs
+from spanwise.models.plain_text import TextEncoder
 from spanwise.models.sampling import Draw, Sampling, continue_until_end, draw, pick_likeliest
 
 
@@ -40,6 +42,7 @@ class Policy:
         self.model = model.eval()
         self.tokenizer = tokenizer
         self.role = role
+        self._encoder = TextEncoder(tokenizer)
         self.backbone = Backbone(model)
         self.is_encoder_decoder = self.backbone.is_encoder_decoder
         self.eos_id, self._eos_ids = _end_ids(model, tokenizer, place)
@@ -88,12 +91,12 @@ class Policy:
         """How many tokens a prompt may have if that many are to follow; None where there is no limit."""
         return self.window if self.window is None or self.is_encoder_decoder else self.window - max_new_tokens
 
-    def encode_prompts(self, texts: Sequence[str], max_length: int | None = None) -> PromptBatch:
+    def encode_prompts(self, prompts: Sequence[str | PromptRecord], max_length: int | None = None) -> PromptBatch:
         """Tokenizes model inputs into one batch.
 
         Raises DataError that names the prompt which is empty or longer than `max_length` tokens.
         """
-        rows = [self.encode_prompt(text) for text in texts]
+        rows = [self.encode_prompt(prompt) for prompt in prompts]
         for number, row in enumerate(rows):
             if not row:
                 raise DataError(f"Prompt {number} is empty for this tokenizer; give it some text.")
@@ -104,12 +107,18 @@ class Policy:
                 )
         return self.stack_prompts(rows)
 
-    def encode_prompt(self, text: str) -> list[int]:
-        """The ids of one model input, with the tokenizer's own special tokens (a BOS where it has one)."""
-        ids = cast("list[int]", self.tokenizer(text).input_ids)
+    def encode_prompt(self, prompt: str | PromptRecord) -> list[int]:
+        """The ids of one model input, with the tokenizer's own special tokens (a BOS where it has one).
+
+        Special tokens that are named in the text count in a verbatim record alone, which a chat template may have
+        written; elsewhere they are plain characters.
+        """
+        text = prompt if isinstance(prompt, str) else prompt.model_input
+        verbatim = isinstance(prompt, PromptRecord) and prompt.verbatim
+        ids = cast("list[int]", self.tokenizer(text).input_ids) if verbatim else self._encoder.ids(text)
         # Some tokenizers end every text; a causal prompt that has ended cannot be continued.
         closed = not self.is_encoder_decoder and len(ids) > 1 and ids[-1] == self.eos_id
-        return ids[:-1] if closed and not text.endswith(str(self.tokenizer.eos_token)) else ids
+        return ids[:-1] if closed and not (verbatim and text.endswith(str(self.tokenizer.eos_token))) else ids
 
     def stack_prompts(self, rows: Sequence[Sequence[int]]) -> PromptBatch:
         """Pads encoded prompts on the side where this family needs it."""
@@ -123,8 +132,7 @@ class Policy:
         wherever this tokenizer writes spaces into its tokens; so the border between prompt and response does not
         depend on either text. An encoder-decoder response starts afresh and has no such space.
         """
-        ids = self.tokenizer(self._lead + text, add_special_tokens=False).input_ids
-        return [*cast("list[int]", ids), self.eos_id]
+        return [*self._encoder.ids(self._lead + text, add_special_tokens=False), self.eos_id]
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of response ids for people to read: no special tokens, no space around it."""

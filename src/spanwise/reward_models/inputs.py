@@ -8,7 +8,6 @@ policy's tokens elsewhere, by characters. Knows nothing of labels or of torch mo
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -17,6 +16,7 @@ from transformers import PreTrainedTokenizerBase
 from spanwise.errors import CheckpointError
 from spanwise.feedback.prompts import build_prompt
 from spanwise.feedback.schema import Passage
+from spanwise.models.plain_text import TextEncoder
 from spanwise.reward_models.features import features_by_density
 from spanwise.reward_models.window import without_least_related
 from spanwise.scores import Density, Sample, Unscored
@@ -65,6 +65,7 @@ class InputEncoder:
                 "The reward model's tokenizer has no character offsets; use a model with a fast tokenizer."
             )
         self.tokenizer = tokenizer
+        self._text = TextEncoder(tokenizer)
         self.max_length = max_length
         self.use_passages = use_passages
         self.densities = tuple(dict.fromkeys(densities))
@@ -118,9 +119,8 @@ class InputEncoder:
         if not inputs:
             return []
         texts = [item.text for item in inputs]
-        encoding: Any = self.tokenizer(texts, return_offsets_mapping=True, return_attention_mask=False, verbose=False)
-        rows = zip(inputs, encoding["input_ids"], encoding["offset_mapping"], strict=True)
-        return [_Tokens(self._closed(ids), offsets, item.start) for item, ids, offsets in rows]
+        rows = zip(inputs, self._text.located(texts), strict=True)
+        return [_Tokens(self._closed(ids), offsets, item.start) for item, (ids, offsets) in rows]
 
     def _closed(self, ids: list[int]) -> tuple[int, ...]:
         """The ids with a closing token: where the tokenizer adds none, its end-of-text token."""
@@ -129,8 +129,7 @@ class InputEncoder:
         return tuple(ids) if closed or not isinstance(end, int) else (*ids, end)
 
     def _length(self, text: str) -> int:
-        encoding: Any = self.tokenizer(text, add_special_tokens=False, verbose=False)
-        return len(encoding["input_ids"])
+        return len(self._text.ids(text, add_special_tokens=False))
 
 
 class _Input:

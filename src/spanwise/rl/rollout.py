@@ -124,7 +124,7 @@ class RolloutMaker:
         return budget.spend(all_prompts)
 
     def _encode(self, records: Sequence[PromptRecord]) -> PromptBatch:
-        return self.policy.encode_prompts([record.model_input for record in records], self._max_prompt_tokens)
+        return self.policy.encode_prompts(records, self._max_prompt_tokens)
 
     def _scored(
         self, records: Sequence[PromptRecord], prompts: PromptBatch, responses: ResponseBatch, step: int

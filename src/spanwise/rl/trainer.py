@@ -297,7 +297,7 @@ def check_parts(config: TrainerConfig, parts: TrainerParts) -> None:
         if not records:
             raise DataError(f"{label}: no prompts; give at least one.")
         for number, record in enumerate(records):
-            length = int(parts.policy.encode_prompts([record.model_input]).lengths[0])
+            length = int(parts.policy.encode_prompts([record]).lengths[0])
             if length > room:
                 raise DataError(
                     f"{label}, record {number + 1} (id {record.id!r}): {length} tokens, there is room for {room}; "

@@ -76,7 +76,7 @@ def continue_prompts(
     generator = torch_generator(seed, "detox/continuations")
     texts: list[str] = []
     for start in range(0, len(records), batch):
-        prompts = policy.encode_prompts([record.model_input for record in records[start : start + batch]])
+        prompts = policy.encode_prompts(records[start : start + batch])
         answers = policy.generate(prompts, sampling=sampling, samples_per_prompt=samples, generator=generator)
         texts += [_storable(policy.decode(ids)) for ids in answers.token_lists()]
     repeated = [record for record in records for _ in range(samples)]

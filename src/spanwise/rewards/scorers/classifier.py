@@ -7,12 +7,13 @@ told apart by their config. Knows nothing of what the label means.
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from spanwise.errors import CheckpointError, ConfigError
+from spanwise.models.plain_text import TextEncoder
 from spanwise.reward_models.checkpoint import window_of
 from spanwise.rewards.scorers.scorer import Probability, check_pin, checked
 from spanwise.scores import Unscored
@@ -26,6 +27,7 @@ class TextClassifier:
     ) -> None:
         self.model = model.eval()
         self._tokenizer = tokenizer
+        self._text = TextEncoder(tokenizer)
         self._batch_size = batch_size
         self._label = _label_id(model, label)
         self._window = window_of(model, tokenizer)
@@ -40,8 +42,7 @@ class TextClassifier:
 
     def score(self, texts: Sequence[str]) -> list[Probability]:
         """One probability per text; texts of like length are read together."""
-        encoding: Any = self._tokenizer(list(texts), verbose=False) if texts else {"input_ids": []}
-        rows: list[list[int]] = encoding["input_ids"]
+        rows = self._text.rows(texts) if texts else []
         found: list[Probability] = [
             Unscored(f"the text has {len(row)} tokens, the classifier reads {self._window}") for row in rows
         ]
