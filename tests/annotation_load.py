@@ -269,6 +269,7 @@ def _annotate(acts: Direct | Remote, number: int, start, pause: float, saves: in
             times[act].append((time.perf_counter() - began) * 1000)
 
     start.wait(timeout=300)
+    time.sleep(pauses.uniform(0, 2 * pause))
     while lease := timed("claim"):
         for rev in range(saves):
             time.sleep(pauses.uniform(0, 2 * pause))
