@@ -18,8 +18,9 @@ from typing import IO, Any, Literal
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, OperationalError
 
+from spanwise.annotate.disks import disk_problem, network_file_system
 from spanwise.errors import ConfigError
 
 try:
@@ -32,6 +33,9 @@ OLDEST_SQLITE = (3, 31)
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 Clock = Callable[[], datetime]
+
+_ENGINE: dict[str, Any] = {"pool_size": 20, "max_overflow": 20, "hide_parameters": True}
+"""Statements stand in logs without their values: people's texts and hashes of secrets are no business of a log."""
 
 
 def utc_now() -> datetime:
@@ -77,15 +81,24 @@ class Database:
 
     @contextlib.contextmanager
     def write(self, lock: str = "") -> Generator[Connection]:
-        """A connection whose changes all happen or, when the block raises, none. Writers of one `lock` take turns."""
-        with (
-            self.engine.connect().execution_options(spanwise_write=True) as connection,
-            self._turn,
-            connection.begin(),
-        ):
-            if lock and self.dialect == "postgresql":
-                connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": lock})
-            yield connection
+        """A connection whose changes all happen or, when the block raises, none. Writers of one `lock` take turns.
+
+        Raises StorageError when the disk is full or may not be written.
+        """
+        try:
+            with (
+                self.engine.connect().execution_options(spanwise_write=True) as connection,
+                self._turn,
+                connection.begin(),
+            ):
+                if lock and self.dialect == "postgresql":
+                    connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": lock})
+                yield connection
+        except OperationalError as error:
+            refused = disk_problem(error)
+            if refused is None:
+                raise
+            raise refused from error
 
     def now(self) -> str:
         """The clock's time as a stamp."""
@@ -154,25 +167,41 @@ def _usable(url: str) -> str:
 
 
 def _postgresql_engine(url: str) -> Engine:
-    return create_engine(url, pool_size=20, max_overflow=20, pool_pre_ping=True, isolation_level="READ COMMITTED")
+    return create_engine(url, **_ENGINE, pool_pre_ping=True, isolation_level="READ COMMITTED")
 
 
 def _sqlite_engine(url: str) -> Engine:
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         raise ConfigError(f"SQLite {sqlite3.sqlite_version} is too old; Spanwise needs 3.31 or later.")
-    engine = create_engine(url, pool_size=20, max_overflow=20, connect_args={"timeout": BUSY_SECONDS})
-    event.listen(engine, "connect", _prepare)
+    engine = create_engine(url, **_ENGINE, connect_args={"timeout": BUSY_SECONDS})
+    remote = network_file_system(Path(make_url(url).database or ""))
+    if remote:
+        warnings.warn(
+            f"The database lies on a network file system ({remote}): keep to one server, and make backups. A disk of "
+            "this machine, or PostgreSQL, is safer.",
+            stacklevel=3,
+        )
+    event.listen(engine, "connect", _prepare_remote if remote else _prepare)
     event.listen(engine, "begin", _begin)
     return engine
 
 
+def _prepare_remote(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.execute("PRAGMA journal_mode=DELETE")  # a write-ahead log needs memory that machines do not share
+    _settle(connection)
+
+
 def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
-    connection.isolation_level = None  # this file says when a transaction begins, not the driver
     mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
     if mode not in ("wal", "memory"):
         warnings.warn(
             f"SQLite refused write-ahead logging here (journal mode {mode}): keep to one server.", stacklevel=2
         )
+    _settle(connection)
+
+
+def _settle(connection: sqlite3.Connection) -> None:
+    connection.isolation_level = None  # this file says when a transaction begins, not the driver
     for pragma in (
         "synchronous=FULL",
         "foreign_keys=ON",

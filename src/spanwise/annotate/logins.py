@@ -1,8 +1,8 @@
 """Passwords, sessions and one-time addresses: how somebody proves who they are.
 
 Secrets are stored as hashes only: passwords by argon2id, random ones by SHA-256. Guessing is slowed down per name and
-per address, unknown names take as long as known ones, and no more than two passwords are hashed at a time. This file
-knows nothing of cookies.
+per address, unknown names take as long as known ones, and no more than two passwords are hashed at a time, while only
+a few wait for that: a flood of logins holds up nobody else. This file knows nothing of cookies.
 """
 
 import hashlib
@@ -28,6 +28,7 @@ FIRST_WAIT, LONGEST_WAIT = 30, 900
 
 _hasher = PasswordHasher()
 _at_once = threading.Semaphore(2)
+_waiting = threading.Semaphore(16)
 _DUMMY = _hasher.hash(secrets.token_urlsafe(16))
 _WRONG = "The name or the password is wrong."
 
@@ -56,17 +57,16 @@ def log_in(database: Database, name: str, password: str, *, address: str) -> Ses
     """A new session for the right password.
 
     Raises LoginError with the same words for an unknown name and a wrong password, and with `retry_after` when there
-    were too many tries for this name or from this address.
+    were too many tries for this name or from this address, or too many people at once.
     """
     key, source = name_key(name), _digest(f"address/{address}")
-    with database.read() as connection:
-        wait = _wait(connection, database, key, source)
-        row = connection.execute(select(tables.user).where(tables.user.c.name_key == key)).mappings().first()
-    if wait > 0:
-        raise LoginError(f"Too many tries; wait {wait} seconds.", retry_after=wait)
-    if not _matches(row, password[: LONGEST + 1]) or row is None or row["disabled_at"] is not None:
-        _count_failure(database, key, source)
-        raise LoginError(_WRONG)
+    if not _waiting.acquire(blocking=False):
+        raise LoginError("Too many people log in at this moment; try again in a few seconds.", retry_after=3)
+    try:
+        with _at_once:  # the count of tries is read here, so that many tries at once count like one after the other
+            row = _proven(database, key, source, password[: LONGEST + 1])
+    finally:
+        _waiting.release()
     with database.write() as connection:
         connection.execute(delete(tables.login_attempt).where(tables.login_attempt.c.name_key == key))
         if _hasher.check_needs_rehash(row["password_hash"]):
@@ -149,13 +149,25 @@ def _new_session(connection: Connection, database: Database, user: User, how: st
     return Session(token=token, user=user, expires_at=expires_at)
 
 
+def _proven(database: Database, key: str, source: str, password: str) -> RowMapping:
+    """The user whose password this is; raises LoginError, and counts the failure."""
+    with database.read() as connection:
+        wait = _wait(connection, database, key, source)
+        row = connection.execute(select(tables.user).where(tables.user.c.name_key == key)).mappings().first()
+    if wait > 0:
+        raise LoginError(f"Too many tries; wait {wait} seconds.", retry_after=wait)
+    if not _matches(row, password) or row is None or row["disabled_at"] is not None:
+        _count_failure(database, key, source)
+        raise LoginError(_WRONG)
+    return row
+
+
 def _matches(row: RowMapping | None, password: str) -> bool:
     hashed = (row["password_hash"] if row else None) or _DUMMY
-    with _at_once:
-        try:
-            right = _hasher.verify(hashed, password)
-        except (VerifyMismatchError, InvalidHashError):
-            return False
+    try:
+        right = _hasher.verify(hashed, password)
+    except (VerifyMismatchError, InvalidHashError):
+        return False
     return right and hashed != _DUMMY
 
 

@@ -44,6 +44,10 @@ class SubmissionError(DataError):
         self.problems = problems
 
 
+class StorageError(SpanwiseError, OSError):
+    """The disk refused to store something; nothing of it was stored."""
+
+
 class LoginError(SpanwiseError, PermissionError):
     """The name or password is wrong, or there were too many tries: then `retry_after` says how many seconds to wait."""
 

@@ -110,6 +110,8 @@ def _backup_before(database: Database, head: str) -> Path | None:
     path = database.path
     if path is None:
         return None
+    for broken in path.parent.glob(f".{path.name}.before-*.part"):  # of an upgrade that was killed
+        broken.unlink()
     name = f"{path.name}.before-{head}-{database.now().replace(':', '')}.bak"
     copy = backup(database, path.with_name(name))
     for old in sorted(path.parent.glob(f"{path.name}.before-*.bak"))[:-KEPT_BACKUPS]:

@@ -16,6 +16,7 @@ from jinja2 import Environment
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -28,6 +29,7 @@ from spanwise.annotate.refusals import (
     DraftConflictError,
     LeaseError,
     LoginError,
+    StorageError,
     SubmissionError,
     UnknownError,
 )
@@ -156,6 +158,8 @@ class Endpoint:
                 return await run_in_threadpool(_answered, self, site, call)
             except TooLargeError:
                 return refusal(self, site, request, 413, "The request is too large; send less at once.")
+            except HTTPException as error:  # Starlette could not take the form in
+                return refusal(self, site, request, error.status_code, f"The form cannot be read: {error.detail}")
             except (SpanwiseError, ValidationError) as error:
                 return _refused(self, site, request, error)
             except Exception:
@@ -284,6 +288,7 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (LeaseError, 409),
     (DraftConflictError, 409),
     (SubmissionError, 422),
+    (StorageError, 507),
 )
 
 
@@ -300,6 +305,8 @@ def _refused(endpoint: Endpoint, site: Site, request: Request, error: Exception)
         status, more = (429, {"retry_after": error.retry_after}) if error.retry_after else (401, {})
     elif isinstance(error, ValidationError):
         return refusal(endpoint, site, request, 400, _first(error))
+    elif isinstance(error, StorageError):
+        log.error("%s %s: %s", request.method, endpoint.path, error)
     elif isinstance(error, LeaseError):
         more = {"reason": error.reason}
     elif isinstance(error, DraftConflictError):

@@ -1,7 +1,9 @@
 """Records in and out: uploads with their reports, batches that can be taken back, downloads."""
 
+import gzip
 import re
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,10 +12,12 @@ from starlette.responses import Response, StreamingResponse
 
 from spanwise.annotate.exports import EXPORTS, Selection, export_file
 from spanwise.annotate.imports import FORMATS, ImportReport, ImportSettings, import_file, list_batches, roll_back
+from spanwise.annotate.security import LARGEST_BODY
 from spanwise.annotate.setup import current
 from spanwise.annotate.web import Call, Endpoint, Page, Redirect, RequestError
 
 UNITS = ("auto", "code_point", "utf16")
+LARGEST_UNPACKED = 4 * LARGEST_BODY
 _CHUNK = 1 << 16
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]|^[.]+")
 
@@ -32,13 +36,29 @@ def upload(call: Call) -> Page:
         raise RequestError(400, "Choose a file to import.")
     settings = ImportSettings.model_validate({"offset_unit": call.field("unit", "auto")})
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / (_UNSAFE.sub("_", sent.filename)[-80:] or "upload")
-        with path.open("wb") as stream:
-            while chunk := sent.file.read(_CHUNK):
-                stream.write(chunk)
+        path = _kept(sent, Path(folder))
         project = current(call.database, call.project)  # a round may have begun since the server did
         report = import_file(call.database, project, path, call.field("format"), user=call.who, settings=settings)
     return show_data(call, report)
+
+
+def _kept(sent: UploadFile, folder: Path) -> Path:
+    """The uploaded file, under a name of ours; an archive is unpacked as far as it stays within bounds."""
+    name = _UNSAFE.sub("_", sent.filename or "")[-80:]
+    path = folder / (name.removesuffix(".gz") or "upload")
+    source = gzip.GzipFile(fileobj=sent.file, mode="rb") if name.endswith(".gz") else sent.file
+    written = 0
+    try:
+        with path.open("wb") as stream:
+            while chunk := source.read(_CHUNK):
+                written += len(chunk)
+                if written > LARGEST_UNPACKED:
+                    most = LARGEST_UNPACKED // 2**20
+                    raise RequestError(413, f"The archive unpacks to more than {most} MB; import it in parts.")
+                stream.write(chunk)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise RequestError(400, "The file is no whole gzip archive; pack it again, or send it unpacked.") from error
+    return path
 
 
 def take_back(call: Call) -> Redirect:

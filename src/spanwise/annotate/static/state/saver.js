@@ -88,7 +88,7 @@ export class Saver {
       return;
     }
     this.tries += 1;
-    this.onState({ kind: "offline", kept: this.kept !== false });
+    this.onState({ kind: "offline", kept: this.kept !== false, detail: error.status ? error.detail : "" });
     this.#schedule(Math.min(LONGEST_WAIT, 1000 * 2 ** Math.min(this.tries - 1, 5)));
   }
 

@@ -91,7 +91,7 @@ export function Notices({ store, actions, openTab }) {
   const { ui } = store;
   return html`<div class="notices">
     ${ui.lost && html`<p class="notice warn">The lease is over and someone else has this item. Go on: your work is stored as an extra annotation.</p>`}
-    ${ui.save.kind === "offline" && html`<p class="notice warn" role="alert">The connection to the server is lost. What you do is kept on this device and sent when it is back.</p>`}
+    ${ui.save.kind === "offline" && html`<p class="notice warn" role="alert">${ui.save.detail || "The connection to the server is lost."} What you do is kept on this device and sent when it is back.</p>`}
     ${ui.twice && html`<p class="notice">This item is open in another tab too. Work in one of them.</p>`}
     ${ui.message && html`<p class="notice" role="status">${ui.message}</p>`}
     ${ui.receipt && !ui.receipt.lesson && html`<p class="notice good">Submitted. ${ui.receipt.message} <button type="button" class="small-button" onClick=${() => actions.reopen(ui.receipt.annotation_id)}>Reopen</button></p>`}
