@@ -35,8 +35,9 @@ computed again in the backward pass does not count. `reference` holds the refere
 """
 MEMORY = """## Memory of the roles
 
-Policy, reference and value model: weights, gradients and optimiser moments between steps, in GB and in weights of one
-model, and the peak of a step. The reward model comes on top in every row and is in the peak.
+Weights, gradients and optimiser moments of all roles between steps, in GB and in weights of one model; the peak of a
+step in GB and in peaks of one model alone (the first row: a policy with an adapter, no values, no reward model). Ways
+that name no reward model have none: their reward costs nothing. A reward model by itself is in float32.
 """
 
 
@@ -126,10 +127,11 @@ def memory_section() -> list[str]:
     if found is None:
         return lines + missing("ppo_memory")
     rows = [
-        [way, f"{row['held_gb']:.3f}", f"{row['held_gb'] / row['weights_gb']:.2f}", f"{row['peak_gb']:.3f}"]
+        [way, *(f"{row[key]:.3f}" for key in ("held_gb", "held_in_weights", "peak_gb", "peak_in_one_model"))]
         for way, row in found["rows"].items()
     ]
-    return lines + source(found) + table(["way", "held GB", "in weights of one model", "peak of a step GB"], rows)
+    titles = ["way", "held GB", "in weights of one model", "peak of a step GB", "in peaks of one model"]
+    return lines + source(found) + table(titles, rows)
 
 
 def reward_section() -> list[str]:

@@ -37,9 +37,9 @@ from spanwise.models.policy import Policy
 from spanwise.rewards.mixture import MixtureConfig, SourceWeight
 from spanwise.rewards.pipeline import RewardPipeline
 from spanwise.rl.algorithms import make_algorithm
-from spanwise.rl.config import RolloutConfig, TrainerConfig, UpdateConfig
+from spanwise.rl.config import AlgorithmName, RolloutConfig, TrainerConfig, UpdateConfig
 from spanwise.rl.trainer import Trainer, TrainerParts
-from spanwise.scores import Sample, SegmentScore, SegmentScores
+from spanwise.scores import RewardSource, Sample, SegmentScore, SegmentScores
 from spanwise.text.spans import Span
 from spanwise.tracking import RunFolder
 
@@ -87,12 +87,21 @@ def prompt_records(shape: Shape, tokenizer: PreTrainedTokenizerBase) -> list[Pro
     ]
 
 
-def make_trainer(shape: Shape, folder: Path, ours: Ours) -> Trainer:
-    """A trainer on the shape's models and prompts."""
+def make_trainer(
+    shape: Shape,
+    folder: Path,
+    ours: Ours,
+    *,
+    policy: Policy | None = None,
+    sources: Sequence[RewardSource] = (),
+    algorithm: AlgorithmName = "ppo",
+) -> Trainer:
+    """A trainer on the shape's models and prompts, or on a policy and reward sources of the caller's."""
     tokenizer = make_tokenizer(shape)
     prompts = prompt_records(shape, tokenizer)
-    source = RandomReward(shape, tokenizer)
+    sources = sources or [RandomReward(shape, tokenizer)]
     config = TrainerConfig(
+        algorithm=algorithm,
         steps=shape.steps,
         value_warmup_steps=0,
         policy_optimizer={"learning_rate": LEARNING_RATE},
@@ -107,8 +116,8 @@ def make_trainer(shape: Shape, folder: Path, ours: Ours) -> Trainer:
         update=UpdateConfig(epochs=shape.epochs, micro_batch_size=shape.micro_batch),
     )
     parts = TrainerParts(
-        policy=Policy(make_policy(shape), tokenizer),
-        pipeline=RewardPipeline([source], MixtureConfig(sources={source.name: SourceWeight()})),
+        policy=policy or Policy(make_policy(shape), tokenizer),
+        pipeline=RewardPipeline(sources, MixtureConfig(sources={source.name: SourceWeight() for source in sources})),
         prompts=prompts,
         heldout=prompts[:1],
         algorithm=make_algorithm(config),
