@@ -33,6 +33,7 @@ class Adapters:
         self._targets = _linear_layers(model)
         self._layers: dict[str, Linear] = {}
         self.names: list[str] = []
+        """Of all adapters, in the order in which they came."""
         self._trained: set[str] = set()
         self._active: str | None = None
         cast("nn.Module", model).requires_grad_(False)

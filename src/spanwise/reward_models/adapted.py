@@ -81,13 +81,12 @@ class AdaptedRewardModel(SpanRewardModel):
                 f"{path}: its base model {base!r} cannot be loaded ({reason}); restore it, or write its new place into "
                 "base_model_name_or_path of adapter_config.json."
             ) from error
-        model = _loaded(path, body, Adapters(body), "reward")
-        if base_fingerprint(body) != model.config.base_fingerprint:
+        if base_fingerprint(body) != _config_at(path).base_fingerprint:
             raise CheckpointError(
                 f"{path}: {base!r} holds other weights than those that the adapter was trained on; restore them, or "
                 "train the reward model again."
             )
-        return model
+        return _loaded(path, body, Adapters(body), "reward")
 
     @classmethod
     def sharing(cls, path: str | Path, adapters: Adapters, name: str) -> "AdaptedRewardModel":
@@ -139,6 +138,10 @@ class AdaptedRewardModel(SpanRewardModel):
         return {f"{name}.{key}": tensor for name, state in states.items() for key, tensor in state.items()}
 
 
+def _config_at(path: str | Path) -> AdaptedRewardConfig:
+    return cast("AdaptedRewardConfig", AutoConfig.from_pretrained(path))
+
+
 def _around(config: AdaptedRewardConfig, body: PreTrainedModel) -> AdaptedRewardModel:
     with torch.random.fork_rng():  # layers draw their first weights from the global generator
         model = AdaptedRewardModel(config, body)
@@ -150,7 +153,7 @@ def _around(config: AdaptedRewardConfig, body: PreTrainedModel) -> AdaptedReward
 
 def _loaded(path: str | Path, body: PreTrainedModel, adapters: Adapters, name: str) -> AdaptedRewardModel:
     """The model at `path` around `body`, its weights in the precision of the body's."""
-    model = _around(cast("AdaptedRewardConfig", AutoConfig.from_pretrained(path)), body)
+    model = _around(_config_at(path), body)
     settings = cast("peft.LoraConfig", peft.LoraConfig.from_pretrained(str(path)))
     lora = LoraConfig(rank=settings.r, alpha=settings.lora_alpha)
     model.base = str(settings.base_model_name_or_path)
