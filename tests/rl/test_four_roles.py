@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from rl_doubles import pipeline_of, small_trainer, word_policy
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from spanwise.lora import LoraConfig
 from spanwise.models import Policy, Sampling
@@ -82,6 +83,24 @@ def test_the_four_roles_read_the_same_weights_in_memory(tmp_path):
     assert len(policy) == 11
     alone, _ = load_reward_model(checkpoint)
     assert not set(own_storages(alone).values()) & set(policy.values())
+
+
+def test_four_roles_hold_at_most_1_3_times_the_weights_of_one_model(tmp_path):
+    config = LlamaConfig(
+        vocab_size=16, hidden_size=256, intermediate_size=512, num_hidden_layers=2, num_attention_heads=4,
+        max_position_embeddings=64, pad_token_id=0, bos_token_id=1, eos_token_id=2,
+    )  # fmt: skip
+    policy = Policy(LlamaForCausalLM(config), word_policy().tokenizer)
+    weights = sum(p.numel() * p.element_size() for p in policy.model.parameters())
+    sources = shared(policy, reward_on(tmp_path, policy))
+    trainer = small_trainer(tmp_path / "run", policy=policy, pipeline=pipeline_of(*sources), lora=LORA)
+    trainer.step(1)
+    models = (policy.model, trainer.reference.model, trainer.value_model, sources[0].model)
+    tensors = [parameter for model in models for parameter in model.parameters()]
+    tensors += [parameter.grad for parameter in tensors if parameter.grad is not None]
+    tensors += trainer.updater.tensors().values()
+    held = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}
+    assert weights < sum(held.values()) < 1.3 * weights
 
 
 def test_scores_on_shared_weights_are_those_of_the_model_alone_before_and_after_training(tmp_path):
