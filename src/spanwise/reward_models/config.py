@@ -32,7 +32,7 @@ class FittingConfig(Config):
     batch_size: int = Field(default=8, ge=1)
     """Records per optimiser step; all responses of a record come along."""
     lr: float = Field(default=5e-5, gt=0)
-    """Peak learning rate of the backbone."""
+    """Peak learning rate of the backbone, or of its adapter."""
     head_lr: float = Field(default=1e-3, gt=0)
     """Peak learning rate of the heads and of the position offset, which start from nothing."""
     weight_decay: float = Field(default=0.01, ge=0)
