@@ -13,8 +13,8 @@ from spanwise.annotate.refusals import StorageError
 
 MOUNTS = Path("/proc/self/mountinfo")
 NETWORK = frozenset(
-    "nfs nfs3 nfs4 cifs smb3 smbfs ncpfs 9p afs ceph glusterfs lustre beegfs gpfs davfs "
-    "fuse.sshfs fuse.glusterfs fuse.s3fs fuse.rclone fuse.davfs2 fuse.ceph".split()
+    {"nfs", "nfs3", "nfs4", "cifs", "smb3", "smbfs", "ncpfs", "9p", "afs", "ceph", "glusterfs", "lustre", "beegfs"}
+    | {"gpfs", "davfs", "fuse.sshfs", "fuse.glusterfs", "fuse.s3fs", "fuse.rclone", "fuse.davfs2", "fuse.ceph"}
 )
 _FULL_ON_POSTGRESQL = "53100"
 _OCTAL = re.compile(r"\\([0-7]{3})")
