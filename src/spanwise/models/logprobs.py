@@ -5,8 +5,6 @@ number of tokens but never with tokens x vocabulary. The arithmetic after the he
 precision. Knows nothing of prompts, batches or models. Shapes: n tokens, h hidden, v vocabulary, k support.
 """
 
-import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -15,9 +13,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-CHUNK_ELEMENTS = 2**22
-"""Logits held at a time: 16 MiB of float32, which stays near the processor's caches."""
-HALF_TOGETHER = 4
+CHUNK_ELEMENTS = 2**23
+"""Logits held at a time: 32 MiB of float32, enough rows for a fast product."""
+HALF_TOGETHER = 2
 """In half precision, the parts whose share of the head's gradient is added at once."""
 
 
@@ -53,7 +51,6 @@ class _Question:
     temperature: float
     entropy: bool
     chunk: int
-    compiled: bool = False
 
     def parts(self) -> list[slice]:
         count = len(self.ids)
@@ -69,12 +66,11 @@ def token_logprobs(
     support: Int[Tensor, "n k"] | None = None,
     entropy: bool = False,
     chunk: int | None = None,
-    compiled: bool = False,
 ) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"] | None]:
     """The log of p(ids | hidden) and, when asked for, the entropy of p = softmax(head(hidden) / temperature).
 
     With `support`, p is the softmax over those ids alone and `ids` must be among them. `chunk` is the number of tokens
-    whose logits are held at a time. `compiled` fuses what follows the head, which changes the last bits.
+    whose logits are held at a time.
     """
     weight: Tensor = head.weight
     bias = cast("Tensor | None", head.bias)
@@ -83,7 +79,7 @@ def token_logprobs(
         hidden, weight = hidden.to(dtype), weight.to(dtype)
         bias = None if bias is None else bias.to(dtype)
     size = chunk or max(1, CHUNK_ELEMENTS // weight.shape[0])
-    question = _Question(ids, support, temperature, entropy, size, compiled)
+    question = _Question(ids, support, temperature, entropy, size)
     logprobs, entropies = _ChunkedLogprobs.apply(hidden, weight, bias, question)
     return logprobs, entropies if entropy else None
 
@@ -100,6 +96,30 @@ def _scaled(logits: Tensor, temperature: float) -> Tensor:
     return logits if temperature == 1.0 else logits / temperature
 
 
+class _Room:
+    """Memory for the logits of one part, used again for the next: to take it anew costs more than to fill it.
+
+    `narrow` has room for several parts in the model's precision.
+    """
+
+    def __init__(self, hidden: Tensor, weight: Tensor, rows: int, parts: int = 1) -> None:
+        dtype = torch.promote_types(hidden.dtype, torch.float32)
+        self.narrow = hidden.new_empty(min(rows * parts, len(hidden)), len(weight))
+        self._wide = None if hidden.dtype == dtype else hidden.new_empty(rows, len(weight), dtype=dtype)
+
+    def logits(
+        self, hidden: Tensor, weight: Tensor, bias: Tensor | None, temperature: float, *, first: int = 0
+    ) -> tuple[Tensor, Tensor]:
+        """Where the logits stand in the model's precision, from row `first`, and in at least float32."""
+        narrow = self.narrow[first : first + len(hidden)]
+        if bias is None:
+            torch.mm(hidden, weight.T, out=narrow)
+        else:
+            torch.addmm(bias, hidden, weight.T, out=narrow)
+        logits = narrow if self._wide is None else self._wide[: len(hidden)].copy_(narrow)
+        return narrow, logits if temperature == 1.0 else logits.div_(temperature)
+
+
 class _ChunkedLogprobs(torch.autograd.Function):
     """log p(id) and H(p) for p = softmax(z), z = (h W' + b) / temperature, restricted to the support where given.
 
@@ -112,25 +132,26 @@ class _ChunkedLogprobs(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         count = len(question.ids)
         dtype = torch.promote_types(hidden.dtype, torch.float32)
-        logprobs = hidden.new_empty(count, dtype=dtype)
+        logprobs, totals = hidden.new_empty(count, dtype=dtype), hidden.new_empty(count, dtype=dtype)
         entropies = hidden.new_zeros(count if question.entropy else 0, dtype=dtype)
-        answer = _fused(_answer) if question.compiled else _answer
+        room = _Room(hidden, weight, question.chunk)
         for part in question.parts():
-            support = None if question.support is None else question.support[part]
-            found: tuple[Tensor, Tensor | None] = answer(
-                functional.linear(hidden[part], weight, bias), question.ids[part], support,
-                question.temperature, question.entropy,
-            )  # fmt: skip
-            logprobs[part] = found[0]
-            if found[1] is not None:
-                entropies[part] = found[1]
-        ctx.save_for_backward(hidden, weight, bias, entropies)
+            _, logits = room.logits(hidden[part], weight, bias, question.temperature)
+            logprobs[part] = logits.gather(1, question.ids[part, None])[:, 0]
+            if question.support is not None:
+                logits = logits.gather(1, question.support[part])
+            if question.entropy:
+                totals[part] = logits.logsumexp(1)
+                entropies[part] = totals[part] - (torch.softmax(logits, 1) * logits).sum(1)
+            else:
+                totals[part] = _logsumexp_(logits)
+        ctx.save_for_backward(hidden, weight, bias, totals, entropies)
         ctx.question = question
-        return logprobs, entropies
+        return logprobs - totals, entropies
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        hidden, weight, bias, entropies = ctx.saved_tensors
+        hidden, weight, bias, totals, entropies = ctx.saved_tensors
         question: _Question = ctx.question
         wide = torch.promote_types(hidden.dtype, torch.float32)
         to_hidden, to_weight, to_bias = (
@@ -138,28 +159,30 @@ class _ChunkedLogprobs(torch.autograd.Function):
             for tensor, needed in zip((hidden, weight, bias), ctx.needs_input_grad[:3], strict=True)
         )
         # Adding a product to the weight's gradient costs more than the product where that is in half precision.
-        together, waiting = 1 if hidden.dtype == wide else HALF_TOGETHER, list[Tensor]()
-        gradient = _fused(_gradient_of_logits) if question.compiled else _gradient_of_logits
+        together = 1 if hidden.dtype == wide else HALF_TOGETHER
+        room = _Room(hidden, weight, question.chunk, together)
+        begun = 0
         for part in question.parts():
-            by_logits = gradient(
-                functional.linear(hidden[part], weight, bias),
+            narrow, logits = room.logits(hidden[part], weight, bias, question.temperature, first=part.start - begun)
+            by_logits = _gradient_of_logits_(
+                logits,
+                totals[part],
                 question.ids[part],
                 None if question.support is None else question.support[part],
-                gradients[0][part],
-                (gradients[1][part], entropies[part]) if question.entropy else None,
-                temperature=question.temperature,
+                by_logprobs=gradients[0][part],
+                by_entropies=(gradients[1][part], entropies[part]) if question.entropy else None,
             )
-            narrow = by_logits.to(hidden.dtype)
+            if question.temperature != 1.0:
+                by_logits.div_(question.temperature)
+            narrow.copy_(by_logits)
             if to_hidden is not None:
-                to_hidden[part] = narrow @ weight
-            if to_weight is not None:
-                waiting.append(narrow)
-                if len(waiting) == together or part.stop == len(hidden):
-                    first = part.stop - sum(map(len, waiting))
-                    to_weight += torch.cat(waiting).T @ hidden[first : part.stop]
-                    waiting.clear()
+                torch.mm(narrow, weight, out=to_hidden[part])
             if to_bias is not None:
                 to_bias += by_logits.sum(0)
+            if part.stop - begun == len(room.narrow) or part.stop == len(hidden):
+                if to_weight is not None:
+                    to_weight += room.narrow[: part.stop - begun].T @ hidden[begun : part.stop]
+                begun = part.stop
         return (
             to_hidden,
             None if to_weight is None else to_weight.to(weight.dtype),
@@ -168,47 +191,32 @@ class _ChunkedLogprobs(torch.autograd.Function):
         )
 
 
-def _answer(
-    logits: Tensor, ids: Tensor, support: Tensor | None, temperature: float, entropy: bool
-) -> tuple[Tensor, Tensor | None]:
-    """Log-probabilities and, if asked for, entropies of one part."""
-    logits = _scaled(logits, temperature)
-    chosen = logits.gather(1, ids[:, None])[:, 0]
-    if support is not None:
-        logits = logits.gather(1, support)
-    total = logits.logsumexp(1)
-    if not entropy:
-        return chosen - total, None
-    return chosen - total, total - (torch.softmax(logits, 1) * logits).sum(1)
+def _logsumexp_(logits: Tensor) -> Tensor:
+    """Of each row, which is overwritten."""
+    highest = logits.amax(1, keepdim=True)
+    return logits.sub_(highest).exp_().sum(1).log_().add_(highest[:, 0])
 
 
-def _gradient_of_logits(
+def _gradient_of_logits_(
     logits: Tensor,
+    totals: Tensor,
     ids: Tensor,
     support: Tensor | None,
+    *,
     by_logprobs: Tensor,
     by_entropies: tuple[Tensor, Tensor] | None,
-    *,
-    temperature: float,
 ) -> Tensor:
-    """The gradient with respect to one part's logits.
+    """The gradient with respect to one part's logits, in their place.
 
     `by_logprobs` is the gradient of its log-probabilities, `by_entropies` that of its entropies and these themselves.
     """
-    logits = _scaled(logits, temperature)
     chosen = logits if support is None else logits.gather(1, support)
-    log_p = torch.log_softmax(chosen, 1)
+    log_p = chosen.sub_(totals[:, None])
     if by_entropies is None:
         result = log_p.exp_().mul_(-by_logprobs[:, None])
     else:
         p = log_p.exp()
-        result = -by_logprobs[:, None] * p - by_entropies[0][:, None] * p * (log_p + by_entropies[1][:, None])
+        result = log_p.add_(by_entropies[1][:, None]).mul_(-by_entropies[0][:, None]).sub_(by_logprobs[:, None]).mul_(p)
     if support is not None:
-        result = torch.zeros_like(logits).scatter_(1, support, result)
-    result.scatter_add_(1, ids[:, None], by_logprobs[:, None])
-    return result if temperature == 1.0 else result.div_(temperature)
-
-
-@functools.cache
-def _fused(function: Callable[..., Any]) -> Callable[..., Any]:
-    return torch.compile(function, dynamic=True)
+        result = logits.zero_().scatter_(1, support, result)
+    return result.scatter_add_(1, ids[:, None], by_logprobs[:, None])

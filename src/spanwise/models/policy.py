@@ -186,7 +186,6 @@ class Policy:
             temperature=sampling.temperature,
             support=None if support is None else support[response_mask],
             entropy=entropy,
-            compiled=self.backbone.compiled,
         )
         return Logprobs(
             _spread(logprobs, response_mask), None if entropies is None else _spread(entropies, response_mask)
