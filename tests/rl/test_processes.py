@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 from rl_doubles import PROMPTS, ScriptedSource, batch_of, pay_each, pipeline_of, small_trainer, word_policy
+from two_processes import KINDS
 
-from spanwise.errors import ConfigError
+from spanwise.errors import ConfigError, TrainingError
 from spanwise.models.sampling import Sampling
+from spanwise.rl.budget import Budget
 from spanwise.rl.joining import joined
 from spanwise.rl.processes import Processes
 from spanwise.rl.rollout import RolloutMaker
@@ -101,25 +103,74 @@ def test_too_few_prompts_for_the_processes_are_refused(tmp_path):
         small_trainer(tmp_path, processes=Processes(0, 5))
 
 
+class Among(Deaf):
+    """The same, while another process makes three passes over each minibatch."""
+
+    def gather(self, part):
+        return [part, 3]
+
+
+def test_in_lockstep_who_has_fewer_passes_reads_for_nothing(tmp_path):
+    trainer = small_trainer(tmp_path, update={"micro_batch_size": 4})
+    batch = batch_of(trainer)
+    trainer.budget.processes = Among(0, 2, splits=True)
+
+    def gathered(lockstep):
+        trainer.budget.lockstep = lockstep
+        metrics = trainer.updater.accumulate(batch)
+        return [g.clone() for optimizer in trainer.updater._optimizers.values() for g in optimizer.gradients()], metrics
+
+    free, alike = gathered(False), gathered(True)
+    assert [counts for _rows, counts in trainer.budget.passes(batch.inputs)] == [True, False, False]
+    assert free[1] == alike[1]
+    for expected, found in zip(free[0], alike[0], strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
+def test_what_split_weights_cannot_have_is_refused(tmp_path, monkeypatch):
+    two = Processes(0, 2, splits=True)
+    with pytest.raises(ConfigError, match="compile=true does not go with weights split"):
+        small_trainer(tmp_path, compile=True, processes=two)
+    monkeypatch.setenv("FSDP_VERSION", "2")
+    monkeypatch.setenv("FSDP_OFFLOAD_PARAMS", "true")
+    with pytest.raises(ConfigError, match="fsdp_offload_params, which there is not here"):
+        small_trainer(tmp_path, processes=two)
+
+    def full():
+        raise torch.OutOfMemoryError
+
+    with pytest.raises(TrainingError, match=r"weights split over processes; lower update\.micro_batch_tokens"):
+        Budget(4, lockstep=True).spend(full)
+
+
 @pytest.mark.slow
-def test_two_processes_give_the_gradients_weights_and_metrics_of_one(tmp_path):
+@pytest.mark.parametrize("split", [False, True], ids=["whole weights", "split weights"])
+def test_two_processes_give_the_gradients_weights_and_metrics_of_one(tmp_path, split):
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    fsdp = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"} if split else {}
     done = subprocess.run(
         [*launch, str(TESTS / "two_processes.py"), str(tmp_path / "two")],
-        capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, check=False, env=environment | fsdp,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    subprocess.run([sys.executable, str(TESTS / "two_processes.py"), str(tmp_path / "one")], check=True)
-    for kind in ("full", "lora"):
+    subprocess.run(
+        [sys.executable, str(TESTS / "two_processes.py"), str(tmp_path / "one")], check=True, env=environment
+    )
+    for kind in KINDS:
         one, two = (torch.load(tmp_path / name / f"{kind}.pt") for name in ("one", "two"))
         assert one["metrics"] == pytest.approx(two["metrics"], rel=1e-3, abs=1e-5)
-        assert one["tensors"].keys() == two["tensors"].keys()
-        for name, tensor in one["tensors"].items():
-            torch.testing.assert_close(two["tensors"][name], tensor, rtol=1e-3, atol=1e-5)
-    rows = [json.loads(line) for line in (tmp_path / "two" / "run" / "metrics.jsonl").read_text().splitlines()]
-    assert [row["step"] for row in rows] == [0, 1, 2]
-    assert {path.name for path in (tmp_path / "two" / "run" / "checkpoints").iterdir()} == {
-        "best",
-        "last",
-        "step-000002",
-    }
+        for part in ("tensors", "weights"):
+            assert one[part].keys() == two[part].keys()
+            for name, tensor in one[part].items():
+                torch.testing.assert_close(two[part][name], tensor, rtol=1e-3, atol=1e-5)
+    runs = [logged(tmp_path / "two" / name) for name in ("run", "again")]
+    assert [row["step"] for row in runs[0]] == [0, 1, 2, 3]
+    assert runs[0] == runs[1]  # what went on after its second step, to the last bit
+    folders = {path.name for path in (tmp_path / "two" / "run" / "checkpoints").iterdir()}
+    assert folders == {"best", "last", "step-000001", "step-000002", "step-000003"}
+
+
+def logged(folder: Path) -> list[dict[str, float]]:
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in row.items() if not name.startswith("time/")} for row in rows]

@@ -37,20 +37,22 @@ class Backbone(nn.Module):
         self.compiled = False
         """Whether whole responses are read by compiled code; reading token by token is left as it is."""
         self._code: tuple[int, Callable[..., Any]] | None = None
+        self.lockstep = False
+        """Whether several processes read together and must make the same calls, whatever each of them reads."""
 
     def forward(
         self, prompts: PromptBatch, response_ids: Int[Tensor, "b t"], response_mask: Bool[Tensor, "b t"]
     ) -> Float[Tensor, "b t h"]:
         """The state before each response token, from which it is predicted; what follows a row's end is meaningless."""
         ends = _ends(response_mask)
-        used = int(ends.max()) if ends.numel() else 0
+        used = max(int(ends.max()) if ends.numel() else 0, int(self.lockstep))
         if used == 0:
             weight = next(self.parameters())
             return weight.new_zeros((*response_ids.shape, self.hidden_size))
         shared = _SharedPrompts.of(prompts)
         if self.is_encoder_decoder:
             states = self._read_after_encoding(shared, response_ids[:, :used])
-        elif shared.saves(used):
+        elif not self.lockstep and shared.saves(used):
             states = self._read_after_prompts(shared, response_ids[:, :used])
         else:
             states = self._read_with_prompts(prompts, response_ids[:, :used], ends)

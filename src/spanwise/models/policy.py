@@ -5,7 +5,7 @@ ends it, and what does not fit. It always runs in evaluation mode: dropout would
 probabilities differ from 1 before any update (wu2023.md 3.4). It knows nothing of rewards or training.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -23,6 +23,7 @@ from spanwise.models.checkpoints import load_policy, whole_folder, without_bars
 from spanwise.models.logprobs import VocabularyHead, logits_of, token_logprobs
 from spanwise.models.plain_text import TextEncoder
 from spanwise.models.sampling import Draw, Sampling, continue_until_end, draw, pick_likeliest
+from spanwise.models.sharding import whole
 
 
 class Policy:
@@ -59,10 +60,14 @@ class Policy:
         model, tokenizer = load_policy(path_or_name, device=device, dtype=dtype)
         return cls(model, tokenizer, place=str(path_or_name))
 
-    def save(self, path: Path) -> None:
-        """Writes a plain Hugging Face folder at `path`, whole or not at all; an adapter is merged into the weights."""
+    def weights(self) -> dict[str, Tensor]:
+        """What a plain model that does the same would hold; all processes must ask for it where weights are split."""
+        return whole(cast("nn.Module", self.model).state_dict() if self.role is None else self.role.merged())
+
+    def save(self, path: Path, weights: Mapping[str, Tensor] | None = None) -> None:
+        """Writes a plain Hugging Face folder at `path`, whole or not at all; `weights` is what `weights` gave."""
         with whole_folder(path) as folder, without_bars():
-            self.model.save_pretrained(folder, state_dict=None if self.role is None else self.role.merged())
+            self.model.save_pretrained(folder, state_dict=dict(self.weights() if weights is None else weights))
             self.tokenizer.save_pretrained(folder)
 
     def trained_parameters(self) -> dict[str, nn.Parameter]:

@@ -21,6 +21,7 @@ T = TypeVar("T")
 class Budget:
     """At most `rows` responses and `tokens` tokens per forward pass, padding included; halved once if memory runs out.
 
+    With split weights every process makes as many passes as the others, and memory that ran out is not tried again.
     A response that is longer than `tokens` is read by itself. `say` is told when the budget is halved. What the rows
     are for is said by `done` ("read", "sampled"); `remedy` names the settings that set the budget.
     """
@@ -31,6 +32,7 @@ class Budget:
         tokens: int | None = None,
         *,
         processes: Processes | None = None,
+        lockstep: bool = False,
         say: Callable[[str], None] | None = None,
         done: str = "read",
         remedy: str = "update.micro_batch_tokens or update.micro_batch_size",
@@ -38,6 +40,7 @@ class Budget:
         self.rows = rows
         self.tokens = tokens
         self.halved = False
+        self.lockstep = lockstep
         self.processes = processes or Processes()
         self._say = say
         self._done = done
@@ -50,6 +53,14 @@ class Budget:
             return inputs.parts(self.rows, self.tokens)
         return [mine[rows] for rows in inputs.select(mine).parts(self.rows, self.tokens)] if len(mine) else []
 
+    def passes(self, inputs: ModelInputs) -> list[tuple[Int[Tensor, " n"], bool]]:
+        """`parts`, each with whether it counts: in lockstep, who has fewer than another reads a row for nothing."""
+        mine: list[tuple[Int[Tensor, " n"], bool]] = [(rows, True) for rows in self.parts(inputs)]
+        if self.lockstep:
+            nothing = torch.zeros(1, dtype=torch.long, device=inputs.response_ids.device)
+            mine += [(nothing, False)] * (max(self.processes.gather(len(mine))) - len(mine))
+        return mine
+
     def spend(self, work: Callable[[], T]) -> T:
         """What `work` returns. When memory runs out it is called again with half the budget, the first time in a run.
 
@@ -61,8 +72,9 @@ class Budget:
         except RuntimeError as error:
             if not _is_out_of_memory(error):
                 raise
-            if self.halved:
-                raise TrainingError(f"Out of memory with half the token budget; lower {self._remedy}.") from error
+            if self.halved or self.lockstep:
+                which = "half the token budget" if self.halved else "weights split over processes"
+                raise TrainingError(f"Out of memory with {which}; lower {self._remedy}.") from error
         self.halve()
         return work()  # outside the handler, whose traceback holds on to the tensors of the failed call
 

@@ -108,10 +108,12 @@ def in_passes(
 
     def all_rows() -> Float[Tensor, "b t"]:
         found = torch.zeros(inputs.response_ids.shape, device=inputs.response_ids.device)
-        for rows in budget.parts(inputs):
+        for rows, counts in budget.passes(inputs):
             part = inputs.select(rows)
-            part = part.shorten(part.width())
-            found[rows, : part.response_ids.shape[1]] = compute(part).float().masked_fill(~part.response_mask, 0.0)
+            part = part.shorten(max(part.width(), 1))
+            told = compute(part).float().masked_fill(~part.response_mask, 0.0)
+            if counts:
+                found[rows, : part.response_ids.shape[1]] = told
         return found
 
     found = budget.spend(all_rows)

@@ -1,8 +1,9 @@
 """The processes that share a run, one per device: who reads which rows, and sums over all of them.
 
-Every process holds all weights and takes its part of the prompts, rows and held-out prompts. Losses are divided by the
-tokens of the whole minibatch, so gradients and metrics of the parts are summed, and the result is that of one process
-up to rounding. `accelerate launch` (or torchrun) starts them. Knows nothing of models and losses.
+Every process holds all weights, or a part of each where they are split, and takes its part of the prompts, rows and
+held-out prompts. Losses are divided by the tokens of the whole minibatch, so gradients and metrics of the parts are
+summed, and the result is that of one process up to rounding. `accelerate launch` (or torchrun) starts them. Knows
+nothing of models and losses.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,11 +16,15 @@ T = TypeVar("T")
 
 
 class Processes:
-    """Process number `rank` of `count`; alone, nothing is sent to anyone."""
+    """Process number `rank` of `count`; alone, nothing is sent to anyone.
 
-    def __init__(self, rank: int = 0, count: int = 1) -> None:
+    With `splits` the weights are split over the processes, which then read in lockstep.
+    """
+
+    def __init__(self, rank: int = 0, count: int = 1, *, splits: bool = False) -> None:
         self.rank = rank
         self.count = count
+        self.splits = splits and count > 1
 
     @property
     def writes(self) -> bool:
@@ -70,9 +75,12 @@ def launched() -> tuple[Processes, str | None]:
     """The processes that a launcher started and this one's device, None where that is the CPU; alone without one."""
     if not distributed.is_torchelastic_launched():
         return Processes(), None
-    from accelerate import PartialState  # noqa: PLC0415 - a second of import that one process alone does without
+    # A second of import that one process alone does without.
+    from accelerate import PartialState  # noqa: PLC0415
+    from accelerate.utils import parse_flag_from_env  # noqa: PLC0415
 
     state = PartialState(cpu=not torch.cuda.is_available())
     device = state.device
     own = None if device is None or device.type == "cpu" else str(device)
-    return Processes(state.process_index, state.num_processes), own
+    splits = parse_flag_from_env("ACCELERATE_USE_FSDP")
+    return Processes(state.process_index, state.num_processes, splits=splits), own

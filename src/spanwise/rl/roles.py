@@ -7,10 +7,14 @@ put there before. A value head may also read the policy's own states and needs n
 
 import copy
 from dataclasses import dataclass
+from typing import cast
+
+from torch import nn
 
 from spanwise.models.adapters import Adapters
 from spanwise.models.heads import ValueModel
 from spanwise.models.policy import Policy
+from spanwise.models.sharding import split
 from spanwise.rl.config import TrainerConfig
 from spanwise.seeding import torch_generator
 
@@ -28,6 +32,14 @@ class Roles:
         for model in (self.policy, self.reference, self.value_model):
             if model is not None:
                 model.backbone.compiled = True
+
+    def split(self, processes: int) -> None:
+        """Splits the weights of all of them over so many processes."""
+        for model in (self.policy, self.reference, self.value_model):
+            if model is not None:
+                split(model.backbone, processes)
+                module = model if isinstance(model, ValueModel) else cast("nn.Module", model.model)
+                module.to(next(model.backbone.parameters()).device)
 
 
 def make_roles(policy: Policy, config: TrainerConfig, *, learns_values: bool) -> Roles:

@@ -12,6 +12,7 @@ from spanwise.feedback.prompts import PromptRecord
 from spanwise.models.batches import PromptBatch, ResponseBatch, join_responses
 from spanwise.models.policy import Policy
 from spanwise.models.sampling import Sampling
+from spanwise.models.sharding import gathered
 from spanwise.rewards.pipeline import RewardPipeline
 from spanwise.rl.budget import Budget
 from spanwise.rl.compat import retokenized_spans
@@ -65,11 +66,20 @@ class RolloutMaker:
         Several processes answer a part of the prompts each, from a generator of their own, and have the whole then.
         """
         records, together = self._shared(records)
+        if self._sampler is not None:
+            with self.clock("rollout"):
+                self._sampler.follow()
+        with gathered(self.policy.backbone):
+            rollout = self._sampled(records, sampling, samples_per_prompt, generator, step)
+        return together(rollout)
+
+    def _sampled(
+        self, records: Sequence[PromptRecord], sampling: Sampling, samples_per_prompt: int, generator: torch.Generator,
+        step: int,
+    ) -> Rollout:  # fmt: skip
         with self.clock("rollout"):
             prompts = self._encode(records)
             start = generator.get_state()
-            if self._sampler is not None:
-                self._sampler.follow()
             generate = self.policy.generate if self._sampler is None else self._sampler.generate
 
             def answer(part: PromptBatch) -> ResponseBatch:
@@ -77,15 +87,17 @@ class RolloutMaker:
 
             responses = self._answered(prompts, answer, samples_per_prompt, again=lambda: generator.set_state(start))
         repeated = [record for record in records for _ in range(samples_per_prompt)]
-        return together(self._scored(repeated, prompts.repeat(samples_per_prompt), responses, step))
+        return self._scored(repeated, prompts.repeat(samples_per_prompt), responses, step)
 
     def greedy(self, records: Sequence[PromptRecord], *, max_new_tokens: int, step: int = 0) -> Rollout:
         """The likeliest response to each prompt, scored as of `step`."""
         records, together = self._shared(records)
-        with self.clock("rollout"):
-            prompts = self._encode(records)
-            responses = self._answered(prompts, lambda part: self.policy.greedy(part, max_new_tokens), 1)
-        return together(self._scored(records, prompts, responses, step))
+        with gathered(self.policy.backbone):
+            with self.clock("rollout"):
+                prompts = self._encode(records)
+                responses = self._answered(prompts, lambda part: self.policy.greedy(part, max_new_tokens), 1)
+            rollout = self._scored(records, prompts, responses, step)
+        return together(rollout)
 
     def _shared(self, records: Sequence[PromptRecord]) -> tuple[Sequence[PromptRecord], Callable[[Rollout], Rollout]]:
         """This process's part of `records`, and what makes one rollout of the parts; too few are not parted."""

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -95,10 +95,8 @@ class VllmSampler:
 
     def follow(self) -> None:
         """Hands the weights over within this process."""
-        role = self._policy.role
-        module = cast("torch.nn.Module", self._policy.model)
-        weights: dict[str, Tensor] = dict(module.named_parameters()) if role is None else role.merged()
-        self._engine.collective_rpc(_load_weights, args=([(name, w.detach()) for name, w in weights.items()],))
+        weights = [(name, weight.detach()) for name, weight in self._policy.weights().items()]
+        self._engine.collective_rpc(_load_weights, args=(weights,))
 
 
 class VllmServerSampler:
@@ -130,9 +128,9 @@ class VllmServerSampler:
 
     def follow(self) -> None:
         """Writes the weights under a name that never was (vLLM may keep what it read) and has the server read them."""
-        version = f"weights-{uuid.uuid4().hex}"
+        version, weights = f"weights-{uuid.uuid4().hex}", self._policy.weights()
         if self._processes.writes:
-            self._policy.save(self._folder / version)
+            self._policy.save(self._folder / version, weights)
             self._server.load_weights(self._folder / version)
             for old in self._folder.glob("weights-*"):
                 if old.name != version:

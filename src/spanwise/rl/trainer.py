@@ -88,10 +88,16 @@ class Trainer:
             parts.policy, parts.pipeline, {"prompts": parts.prompts, "heldout_prompts": parts.heldout}
         )
         roles = make_roles(parts.policy, config, learns_values=isinstance(parts.algorithm, LearnsValues))
+        if self.processes.splits:
+            roles.split(self.processes.count)
         self.reference, self.value_model = roles.reference, roles.value_model
         update = config.update
         self.budget = Budget(
-            update.micro_batch_size, update.micro_batch_tokens, processes=self.processes, say=self.progress.noted
+            update.micro_batch_size,
+            update.micro_batch_tokens,
+            processes=self.processes,
+            lockstep=self.processes.splits,
+            say=self.progress.noted,
         )
         self.sampling_budget = Budget(
             max(config.rollout.responses_per_step(), config.evaluation.max_prompts * config.evaluation.best_of),
@@ -145,10 +151,10 @@ class Trainer:
             self._log(step, metrics)
             if step == self.config.steps:
                 self._save_policy("last")
-            if not self.processes.writes:
-                continue
             if step % self.config.checkpoint.every == 0 or step == self.config.steps:
-                self._states.save(self._state(step, result))
+                state = self._state(step, result)
+                if self.processes.writes:
+                    self._states.save(state)
         return result
 
     def _begun(self) -> tuple[int, TrainingResult]:
@@ -204,8 +210,9 @@ class Trainer:
         return replace(result, last_reward=reward)
 
     def _save_policy(self, name: str) -> None:
+        weights = self.parts.policy.weights()
         if self.processes.writes:
-            self.parts.policy.save(self.folder.checkpoint(name))
+            self.parts.policy.save(self.folder.checkpoint(name), weights)
 
     def _log(self, step: int, metrics: dict[str, float]) -> None:
         if self.processes.writes:
@@ -306,7 +313,9 @@ def check_parts(config: TrainerConfig, parts: TrainerParts) -> None:
 
 
 def check_processes(config: TrainerConfig, processes: Processes) -> None:
-    """Raises ConfigError where there are too few prompts for every process to have one."""
+    """Raises ConfigError for too few prompts for every process to have one, and for split weights to be compiled."""
+    if processes.splits and config.compile:
+        raise ConfigError("compile=true does not go with weights split over processes (FSDP); set it to false.")
     if config.rollout.prompts_per_step < processes.count:
         raise ConfigError(
             f"rollout.prompts_per_step={config.rollout.prompts_per_step} leaves some of {processes.count} processes "

@@ -42,16 +42,19 @@ class Updater:
         self._config = config
         self._budget = budget
         self._warmup = 0 if value_model is None else config.value_warmup_steps
-        self._policy_optimizer = Optimizer(policy.trained_parameters(), config.policy_optimizer)
+        processes = budget.processes
+        self._policy_optimizer = Optimizer(policy.trained_parameters(), config.policy_optimizer, processes)
         self._value_optimizer = (
-            None if value_model is None else Optimizer(value_model.trained_parameters(), config.value_optimizer)
+            None
+            if value_model is None
+            else Optimizer(value_model.trained_parameters(), config.value_optimizer, processes)
         )
         self._optimizers = {"policy": self._policy_optimizer}
         if self._value_optimizer is not None:
             self._optimizers["value"] = self._value_optimizer
 
     def tensors(self) -> dict[str, Tensor]:
-        """All that training changes."""
+        """All that training changes; all processes must ask for it, of which the one that writes has split ones."""
         found = ((role, optimizer.tensors()) for role, optimizer in self._optimizers.items())
         return {f"{role}/{name}": tensor for role, tensors in found for name, tensor in tensors.items()}
 
@@ -96,7 +99,7 @@ class Updater:
         if processes.count > 1:
             for role, optimizer in self._optimizers.items():
                 if role != "policy" or train_policy:
-                    processes.add_up(optimizer.gradients())
+                    processes.add_up(optimizer.gradients(split=False))
         return processes.add_up_numbers(metrics)
 
     def losses(
@@ -124,11 +127,11 @@ class Updater:
         self._clear()
         tokens = minibatch.tokens
         totals: defaultdict[str, float] = defaultdict(float)
-        for rows in self._budget.parts(minibatch.inputs):
+        for rows, counts in self._budget.passes(minibatch.inputs):
             part = minibatch.select(rows)
             for outputs in self.losses(part, tokens=tokens, train_policy=train_policy, kl_coef=kl_coef):
-                outputs.loss.backward()
-                for name, value in outputs.metrics.items():
+                (outputs.loss if counts else 0.0 * outputs.loss).backward()
+                for name, value in outputs.metrics.items() if counts else ():
                     totals[name] += float(value)
         return dict(totals)
 

@@ -32,7 +32,9 @@ def train_policy(settings: RLConfig, progress: ProgressView) -> TrainingResult:
     processes, own_device = launched()
     device = own_device or settings.device
     prompts, heldout = (load_or_raise(path, PromptRecord) for path in (settings.prompts, settings.heldout_prompts))
-    policy = Policy.load(settings.policy, device=device, dtype=precision(settings.dtype, device))
+    # Copies of weights that will be split are made where there is room for whole ones.
+    place = "cpu" if processes.splits and settings.lora is None else device
+    policy = Policy.load(settings.policy, device=place, dtype=precision(settings.dtype, device))
     parts = TrainerParts(
         prompts=prompts,
         heldout=heldout,
