@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from experiment_double import write_experiment
+from experiment_double import write_experiment, write_run
 from judge_server import completion, serving
 from typer.testing import CliRunner
 
@@ -182,3 +182,16 @@ def test_generated_answers_are_judged_with_their_passages(tmp_path):
     assert sum("T0: Fact 0." in text for text in server.prompts) == 2
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert results["command"].endswith(f"--prompts {tmp_path}/prompts.jsonl --judge {tmp_path}/judge.yaml")
+
+
+def test_plain_runs_are_compared_seed_by_seed(tmp_path):
+    folders = []
+    for drift in (1.0, 2.0):
+        for seed in (0, 1):
+            folders.append(tmp_path / f"drift{drift:g}" / f"seed-{seed}")
+            write_run(folders[-1], seed=seed, drift=drift)
+    found = json.loads(run("compare", *folders, "--json").stdout)
+    assert list(found["runs"]) == ["drift1", "drift2"]
+    assert list(found["differences"]) == ["drift2 less drift1"]
+    assert all(own["seeds"] == 2 for own in found["differences"]["drift2 less drift1"].values())
+    assert "drift2 less drift1" in run("compare", *folders).stdout

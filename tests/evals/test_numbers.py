@@ -37,6 +37,7 @@ def test_mean_and_interval_stand_together_and_a_missing_one_is_a_dash():
     assert mean_and_interval(Estimate(mean=0.5, low=0.4, high=0.6), SHARE) == "50.0 [40.0, 60.0]"
     assert mean_and_interval(Estimate(mean=0.5), SCORE) == "0.500"
     assert mean_and_interval(None, SCORE) == "-"
+    assert mean_and_interval(Estimate(mean=0.5, unscored=3), SCORE) == "0.500 (3 unscored)"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from spanwise.cli.sweep import app
 from spanwise.errors import ConfigError
+from spanwise.evals.report import render_report
 from spanwise.evals.results import ExperimentResults
 from spanwise.feedback.jsonl import write_records
 from spanwise.feedback.prompts import PromptRecord
@@ -100,6 +101,16 @@ def test_the_page_holds_plot_dial_and_answers_and_fetches_nothing(swept):
     assert example.prompt in page
     assert "http://" not in page.replace("http://www.w3.org/", "")
     assert "https://" not in page
+
+
+def test_the_report_of_the_sweep_has_the_dial_and_compares_each_setting_with_the_first(swept):
+    work, _ = swept
+    page = render_report([work / "runs"])
+    assert 'type="range"' in page
+    assert "Answers along the dial" in page
+    assert "relevance=0.4 against relevance=0" in page
+    found = {one.metric for one in ExperimentResults.load(work / "runs").comparisons}
+    assert {"reward/relevance", "reward/completeness", "words"} <= found
 
 
 def test_a_second_call_trains_nothing_and_says_the_same(swept):

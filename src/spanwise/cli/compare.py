@@ -10,6 +10,7 @@ from spanwise.cli.config_help import AsJson
 from spanwise.errors import DataError
 
 if TYPE_CHECKING:
+    from spanwise.evals.estimate import Estimate
     from spanwise.evals.judged_comparison import JudgedComparison
     from spanwise.evals.pairwise import Judgements
 
@@ -27,7 +28,7 @@ def compare(
         list[Path],
         typer.Argument(
             metavar="RUN...",
-            help="Annotation files, folders that hold one, or experiment folders; the first is compared with.",
+            help="Annotation files, folders that hold one, experiments, or plain runs; the first is the baseline.",
             show_default=False,
         ),
     ],
@@ -39,7 +40,7 @@ def compare(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare runs: judged answers pair by pair on the same prompts, experiments by their estimates.
+    """Compare runs: judged answers pair by pair, experiments by their estimates, plain runs seed by seed.
 
     Every run is compared with the first. Judged answers are joined by instruction.
     """
@@ -130,14 +131,49 @@ def _sentence(pair: "JudgedComparison") -> str:
     )
 
 
+def _print_runs(runs: list[Path], *, as_json: bool) -> None:
+    """Plain runs: groups of seeds with their last held-out values, each less the first group seed by seed."""
+    from spanwise.evals.run_groups import group_runs
+    from spanwise.evals.runs import named_runs, read_study
+
+    named = named_runs([(run, read_study(run)) for run in runs])
+    first, *others = groups = group_runs({label: own[0] for label, own in named.items()})
+    found = {
+        "runs": {group.label: _estimates({m: group.estimate(m) for m in group.metrics}) for group in groups},
+        "differences": {
+            f"{group.label} less {first.label}": _estimates({m: group.less(first, m) for m in first.metrics})
+            for group in others
+        },
+    }
+    if as_json:
+        _echo(found)
+        return
+    for name, metrics in (row for part in found.values() for row in part.items()):
+        typer.echo(name)
+        for metric, own in metrics.items():
+            typer.echo(f"  {metric}  {_shown(own)}  seeds {own['seeds']}")
+
+
+def _estimates(found: "dict[str, Estimate | None]") -> dict[str, dict[str, Any]]:
+    return {metric: own.model_dump(mode="json") for metric, own in found.items() if own is not None}
+
+
+def _shown(own: dict[str, Any]) -> str:
+    ends = "" if own["low"] is None else f"  [{own['low']:.4g}, {own['high']:.4g}]"
+    return "-" if own["mean"] is None else f"{own['mean']:.4g}{ends}"
+
+
 def _print_experiments(runs: list[Path], *, as_json: bool) -> None:
     from spanwise.evals.runs import read_study
 
+    studies = {run: read_study(run) for run in runs}
+    if all(study.results is None for study in studies.values()):
+        _print_runs(runs, as_json=as_json)
+        return
     table: dict[str, dict[str, Any]] = {}
-    for run in runs:
-        study = read_study(run)
+    for run, study in studies.items():
         if study.results is None:
-            raise DataError(f"{run}: a run without results.json has no estimates; evaluate its answers first.")
+            raise DataError(f"{run}: a plain run, the others are experiments; compare runs of one kind.")
         for arm in study.results.arms.values():
             metrics = {metric: own.model_dump(mode="json") for metric, own in arm.metrics.items()}
             table[f"{study.name}: {arm.label}"] = {"seeds": len(study.results.seeds), "metrics": metrics}
@@ -147,9 +183,7 @@ def _print_experiments(runs: list[Path], *, as_json: bool) -> None:
     for name, row in table.items():
         typer.echo(f"{name} ({row['seeds']} seed{'s' if row['seeds'] > 1 else ''})")
         for metric, own in row["metrics"].items():
-            ends = "" if own["low"] is None else f"  [{own['low']:.4g}, {own['high']:.4g}]"
-            mean = "-" if own["mean"] is None else f"{own['mean']:.4g}"
-            typer.echo(f"  {metric}  {mean}{ends}  n {own['n']}, unscored {own['unscored']}")
+            typer.echo(f"  {metric}  {_shown(own)}  n {own['n']}, unscored {own['unscored']}")
 
 
 def _echo(value: dict[str, Any]) -> None:

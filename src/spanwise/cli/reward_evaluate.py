@@ -46,6 +46,7 @@ def evaluate_segments(
         bias={name: head_bias(own) for name, own in cases.items()},
         agreement=agreement(means),
         transfer={name: _qualities(own) for name, own in elsewhere.items()},
+        left_out=left_out,
     )
     if output is not None:
         write_text(output, render_reward_page(found))

@@ -96,9 +96,10 @@ def _print_table(results: "ExperimentResults", plan: "TradeOff") -> None:
 
     found = settings_table(results, plan)
     table = Table(plan.dial, box=box.SIMPLE)
-    for column in found.columns:
-        table.add_column(Text(f"{column.title} ({column.unit})" if column.unit else column.title))
     for row in found.rows:
-        cells = [" ".join(filter(None, [cell.text, cell.interval])) for cell in row.cells]
-        table.add_row(Text(row.title), *(Text(cell) for cell in cells))
+        table.add_column(Text(row.title, overflow="fold"))
+    for place, column in enumerate(found.columns):
+        cells = [row.cells[place] for row in found.rows]
+        texts = [" ".join(filter(None, [cell.text, cell.interval, cell.note])) for cell in cells]
+        table.add_row(f"{column.title} ({column.unit})" if column.unit else column.title, *map(Text, texts))
     Console().print(table)

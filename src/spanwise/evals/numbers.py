@@ -49,9 +49,10 @@ def interval(estimate: Estimate | None, info: MetricInfo, *, signed: bool = Fals
 
 
 def mean_and_interval(estimate: Estimate | None, info: MetricInfo, *, signed: bool = False) -> str:
-    """`mean [low, high]` without the unit; "-" where nothing was measured."""
+    """`mean [low, high]` without the unit, and how much could not be scored; "-" where nothing was measured."""
     mean = number(estimate.mean if estimate else None, info, signed=signed)
-    return f"{mean} {interval(estimate, info, signed=signed)}".rstrip()
+    missing = f"({estimate.unscored:,} unscored)" if estimate and estimate.unscored else ""
+    return " ".join(filter(None, [mean, interval(estimate, info, signed=signed), missing]))
 
 
 def plain(value: float | None) -> str:

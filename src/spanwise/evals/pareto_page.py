@@ -7,40 +7,24 @@ script is allowed by its hash, and without it the page shows every answer one be
 import base64
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from markupsafe import Markup
 
+from spanwise.evals.dials import dials_of
 from spanwise.evals.estimate import Estimate
-from spanwise.evals.numbers import interval, mean_and_interval, number
+from spanwise.evals.numbers import interval, number
 from spanwise.evals.panels import Panel
 from spanwise.evals.pareto_layout import TradeOff
 from spanwise.evals.pareto_plot import PlacedSetting, trade_off_plot
 from spanwise.evals.pareto_summary import Coverage, FrontRow, coverage, front_rows
 from spanwise.evals.report import page_environment, visible
-from spanwise.evals.results import Arm, Example, ExperimentResults, MetricInfo
+from spanwise.evals.results import Arm, ExperimentResults, MetricInfo
 from spanwise.evals.svg import inline_svg
 from spanwise.evals.tables import Cell, Column, Table, TableRow
 from spanwise.storage import write_text
 
 SHARE = MetricInfo(label="Covered", unit="%", better="higher", description="Share of the box from worst to best.")
-MAX_PROMPTS = 8
-"""Prompts behind the dial; the rest is in the results."""
-
-
-@dataclass(frozen=True)
-class DialGroup:
-    """One group behind the dial: positions, and per prompt the answer at each."""
-
-    title: str
-    note: str
-    positions: tuple[str, ...]
-    labels: tuple[str, ...]
-    figures: tuple[str, ...]
-    """The setting's figures in words, one per position."""
-    cards: tuple[tuple[str, tuple[str, ...]], ...]
-    """(prompt, answers in the order of the positions)."""
 
 
 def write_trade_off(folder: Path, output: Path) -> None:
@@ -59,7 +43,7 @@ def render_trade_off(results: ExperimentResults, plan: TradeOff) -> str:
         panels=trade_off_panels(results, plan),
         table=settings_table(results, plan),
         coverage=coverage_table(coverage(results, plan)),
-        dials=[_dial(results, plan, place) for place in range(len(plan.groups))],
+        dials=dials_of(results, plan),
         **_assets(),
     )
     return visible(page)
@@ -116,7 +100,8 @@ def coverage_table(rows: Sequence[Coverage]) -> Table | None:
 def _cell(estimate: Estimate | None, info: MetricInfo, *, signed: bool = False) -> Cell:
     if estimate is None:
         return Cell(number(None, info))
-    return Cell(number(estimate.mean, info, signed=signed), interval(estimate, info, signed=signed))
+    note = f"{estimate.unscored:,} could not be scored" if estimate.unscored else ""
+    return Cell(number(estimate.mean, info, signed=signed), interval(estimate, info, signed=signed), note)
 
 
 def _front_cell(row: FrontRow) -> Cell:
@@ -131,31 +116,6 @@ def _settings(plan: TradeOff, place: int) -> list[tuple[str, str]]:
 def _placed(arm: Arm, position: str, x: str, y: str) -> PlacedSetting:
     missing = Estimate(mean=None)
     return PlacedSetting(position, arm.metrics.get(x, missing), arm.metrics.get(y, missing))
-
-
-def _dial(results: ExperimentResults, plan: TradeOff, place: int) -> DialGroup:
-    group = plan.groups[place]
-    shown = [one for one in results.examples if any(arm in one.answers for arm in group.arms)][:MAX_PROMPTS]
-    return DialGroup(
-        title=group.title,
-        note=group.note,
-        positions=group.positions,
-        labels=tuple(results.arms[arm].label for arm in group.arms),
-        figures=tuple(_figures(results, arm) for arm in group.arms),
-        cards=tuple((one.prompt, tuple(_answer(one, arm) for arm in group.arms)) for one in shown),
-    )
-
-
-def _figures(results: ExperimentResults, arm: str) -> str:
-    found = results.arms[arm].metrics
-    return "; ".join(
-        f"{info.label} {mean_and_interval(found.get(metric), info)}{f' {info.unit}' if info.unit else ''}"
-        for metric, info in results.metrics.items()
-    )
-
-
-def _answer(example: Example, arm: str) -> str:
-    return example.answers[arm].response if arm in example.answers else ""
 
 
 def _arrow(info: MetricInfo) -> str:

@@ -19,6 +19,7 @@ from markupsafe import Markup
 
 from spanwise.errors import DataError
 from spanwise.evals.answers import Gallery, example_gallery, sample_gallery
+from spanwise.evals.dials import DialGroup, dials_of
 from spanwise.evals.heatmap import Tint
 from spanwise.evals.numbers import duration, plain
 from spanwise.evals.panels import (
@@ -30,7 +31,8 @@ from spanwise.evals.panels import (
     reliability_panels,
 )
 from spanwise.evals.results import ExperimentResults
-from spanwise.evals.runs import Run, Study, read_study
+from spanwise.evals.run_groups import RunGroup, difference_table, group_runs, group_table
+from spanwise.evals.runs import Run, Study, named_runs, read_study
 from spanwise.evals.tables import Table, arm_table, config_table, difference_rows, quality_tables
 from spanwise.evals.words import PairFindings, caveats, pair_findings
 from spanwise.storage import write_text
@@ -63,12 +65,18 @@ class StudyView:
     courses: tuple[str, ...] = ()
     """What a run without results can say of itself."""
     limits: tuple[str, ...] = ()
+    groups: Table | None = None
+    """Plain runs by config, with intervals over seeds."""
+    group_differences: Table | None = None
     arms: Table | None = None
     arm_panels: tuple[Panel, ...] = ()
     difference_panels: tuple[Panel, ...] = ()
     curves: tuple[PanelGroup, ...] = ()
     quality: tuple[Table, ...] = ()
     reliability: tuple[Panel, ...] = ()
+    dial: str = ""
+    """What the dial turns, where the arms are settings of one."""
+    dials: tuple[DialGroup, ...] = ()
     galleries: tuple[Gallery, ...] = ()
     configs: tuple[tuple[str, str], ...] = ()
     config_differences: Table | None = None
@@ -87,7 +95,7 @@ def render_report(folders: Sequence[Path]) -> str:
     studies = [read_study(folder) for folder in folders]
     experiments = [study for study in studies if study.results is not None]
     views = [_experiment_view(study, study.results, f"s{i}") for i, study in enumerate(experiments) if study.results]
-    plain_runs = _named_runs([(folder, s) for folder, s in zip(folders, studies, strict=True) if s.results is None])
+    plain_runs = named_runs([(folder, s) for folder, s in zip(folders, studies, strict=True) if s.results is None])
     if plain_runs:
         views.append(_runs_view(plain_runs))
     return visible(page_environment().get_template("report.html").render(views=views, **_assets()))
@@ -104,6 +112,7 @@ def _experiment_view(study: Study, results: ExperimentResults, name: str) -> Stu
     runs = {labels[arm]: own for arm, own in study.runs.items()}
     galleries = [example_gallery(results.examples, labels, title="Held-out prompts, arm by arm", limit=MAX_CARDS)]
     galleries += _training_galleries(runs)
+    plan = study.trade_off
     return StudyView(
         name=name,
         labels=tuple(labels.values()),
@@ -117,6 +126,8 @@ def _experiment_view(study: Study, results: ExperimentResults, name: str) -> Stu
         curves=tuple(curve_groups(runs, list(labels.values()), name)),
         quality=tuple(quality_tables(results.reward_models)),
         reliability=reliability_panels(results.reward_models, name),
+        dial=plan.dial if plan else "",
+        dials=dials_of(results, plan) if plan else (),
         galleries=tuple(gallery for gallery in galleries if gallery is not None),
         configs=_configs(runs),
         config_differences=config_table(runs),
@@ -126,13 +137,17 @@ def _experiment_view(study: Study, results: ExperimentResults, name: str) -> Stu
 
 def _runs_view(runs: Mapping[str, tuple[Run, ...]]) -> StudyView:
     labels = tuple(runs)
+    groups = group_runs({label: own[0] for label, own in runs.items()})
+    several = len(runs) > 1
     return StudyView(
         name="runs",
         labels=labels,
         results=None,
         courses=tuple(sentence for label, own in runs.items() for sentence in _courses(label, own[0])),
+        groups=group_table(groups) if several else None,
+        group_differences=difference_table(groups) if several else None,
         limits=(
-            "One run each: there are no intervals, so nothing here is a comparison.",
+            _basis_of(groups),
             *_alarms(runs),
             *_problems(runs),
         ),
@@ -143,16 +158,10 @@ def _runs_view(runs: Mapping[str, tuple[Run, ...]]) -> StudyView:
     )
 
 
-def _named_runs(found: Sequence[tuple[Path, Study]]) -> dict[str, tuple[Run, ...]]:
-    """Plain runs by folder name, with the parent's name where two folders share one."""
-    names = [study.name for _, study in found]
-    runs: dict[str, tuple[Run, ...]] = {}
-    for folder, study in found:
-        label = study.name if names.count(study.name) == 1 else "/".join(folder.resolve().parts[-2:])
-        if label in runs:
-            raise DataError(f"{folder}: a run of the name {label} was given already; name each run once.")
-        runs[label] = study.runs[study.name]
-    return runs
+def _basis_of(groups: Sequence[RunGroup]) -> str:
+    if any(len(group.runs) > 1 for group in groups):
+        return "Intervals are over seeds, from the last value of each run; each run's own rewards measured it."
+    return "One run each: there are no intervals, so nothing here is a comparison."
 
 
 def _courses(label: str, run: Run) -> list[str]:
@@ -239,6 +248,9 @@ def _tint_json(tints: Mapping[str, Sequence[Tint]]) -> str:
 def _assets() -> dict[str, Markup | str]:
     """The stylesheet, the script, and the hash by which the page's policy allows that script alone."""
     folder = Path(__file__).parent / "templates"
-    style, script = ((folder / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
+    style, script = (
+        "".join((folder / f"{name}.{kind}").read_text(encoding="utf-8") for name in ("report", "pareto"))
+        for kind in ("css", "js")
+    )
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
     return {"style": Markup(style), "script": Markup(script), "script_hash": digest}

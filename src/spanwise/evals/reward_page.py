@@ -4,11 +4,12 @@ Takes finished figures; knows nothing of models.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from markupsafe import Markup
 
+from spanwise.evals.numbers import MINUS, MISSING
 from spanwise.evals.panels import reliability_panels
 from spanwise.evals.report import page_environment, visible
 from spanwise.evals.results import RewardModelQuality
@@ -38,6 +39,8 @@ class RewardFindings:
     agreement: Mapping[str, float]
     transfer: Mapping[str, Mapping[str, RewardModelQuality]]
     """By data set and head."""
+    left_out: Mapping[str, int] = field(default_factory=dict[str, int])
+    """What was not measured, by reason."""
 
 
 def render_reward_page(found: RewardFindings) -> str:
@@ -87,4 +90,4 @@ def _named(quality: RewardModelQuality) -> str:
 
 
 def _cell(value: float | None) -> Cell:
-    return Cell("-") if value is None else Cell(f"{value:.3f}")
+    return Cell(MISSING) if value is None else Cell(f"{value:.3f}".replace("-", MINUS))

@@ -8,7 +8,7 @@ twice: the later line counts.
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeGuard, cast
@@ -16,6 +16,7 @@ from typing import Any, TypeGuard, cast
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from spanwise.errors import DataError
+from spanwise.evals.pareto_layout import TRADE_OFF_FILE, TradeOff
 from spanwise.evals.results import RESULTS_FILE, ExperimentResults
 from spanwise.storage import read_json, read_lines, read_text
 
@@ -60,6 +61,8 @@ class Study:
     results: ExperimentResults | None
     runs: dict[str, tuple[Run, ...]]
     """By arm, one per seed; an arm without run folder is absent."""
+    trade_off: TradeOff | None = None
+    """Which arms are settings of a dial, where they are."""
 
 
 def read_study(folder: Path) -> Study:
@@ -69,7 +72,8 @@ def read_study(folder: Path) -> Study:
     name = folder.resolve().name
     results = ExperimentResults.load(folder) if _holds_experiment(folder) else None
     if results is not None:
-        return Study(name, results, {arm: runs for arm in results.arms if (runs := _runs_below(folder / arm))})
+        runs = {arm: own for arm in results.arms if (own := _runs_below(folder / arm))}
+        return Study(name, results, runs, _trade_off(folder, results))
     if not _is_run(folder):
         raise DataError(
             f"{folder}: holds neither {RESULTS_FILE} nor metrics.jsonl nor samples.jsonl; give a run folder."
@@ -84,6 +88,26 @@ def read_run(folder: Path, name: str) -> Run:
     samples = _read_samples(folder / "samples.jsonl", problems)
     config = folder / "config.yaml"
     return Run(name, read_text(config) if config.is_file() else "", curves, samples, tuple(problems))
+
+
+def named_runs(found: Sequence[tuple[Path, Study]]) -> dict[str, tuple[Run, ...]]:
+    """Plain runs by folder name, with the parent's name where two folders share one."""
+    names = [study.name for _, study in found]
+    runs: dict[str, tuple[Run, ...]] = {}
+    for folder, study in found:
+        label = study.name if names.count(study.name) == 1 else "/".join(folder.resolve().parts[-2:])
+        if label in runs:
+            raise DataError(f"{folder}: a run of the name {label} was given already; name each run once.")
+        runs[label] = study.runs[study.name]
+    return runs
+
+
+def _trade_off(folder: Path, results: ExperimentResults) -> TradeOff | None:
+    if not (folder / TRADE_OFF_FILE).is_file():
+        return None
+    plan = TradeOff.load(folder)
+    plan.check(results, str(folder))
+    return plan
 
 
 def _holds_experiment(folder: Path) -> bool:

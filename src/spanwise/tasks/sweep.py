@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from spanwise.errors import ConfigError
-from spanwise.evals.compare import arm_estimates
+from spanwise.evals.compare import arm_estimates, compare_arms
 from spanwise.evals.pareto_layout import SettingGroup, TradeOff
 from spanwise.evals.results import Arm, ExperimentResults, MetricInfo
 from spanwise.evals.run_scores import SCORES_FILE, RunScores, join_answers, join_seeds
@@ -74,6 +74,7 @@ def collect(config: SweepConfig, *, command: str) -> tuple[ExperimentResults, Tr
     }
     tables = {setting: join_seeds(own) for setting, own in scores.items()}
     metrics = _shared_metrics(scores, tables)
+    first, *others = scores
     results = ExperimentResults(
         title=f"Sweep over the {config.dial()}",
         created=datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -87,6 +88,7 @@ def collect(config: SweepConfig, *, command: str) -> tuple[ExperimentResults, Tr
             setting: Arm(label=setting, kind="fine-grained", metrics=arm_estimates(tables[setting], arm=setting))
             for setting in scores
         },
+        comparisons=compare_arms(tables, metrics, [(name, first) for name in others]),
         notes=_notes(config),
         examples=tuple(join_answers({setting: own[config.seeds[0]] for setting, own in scores.items()})),
     )
