@@ -1,8 +1,7 @@
 """`docs/edits_results.md` and its curves as a function of `EditResults`: no number is written by hand."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -11,20 +10,21 @@ from spanwise.evals.estimate import Estimate
 from spanwise.evals.numbers import mean_and_interval
 from spanwise.evals.results import Comparison, MetricInfo
 from spanwise.storage import write_text
-from spanwise.tasks.edit_arms import EDITS, MAIN, ORIGINAL
-from spanwise.tasks.edit_results import Curve, EditResults, Reach, label_of
+from spanwise.tasks.edit_arms import EDITS, MAIN, ORIGINAL, SEQUENCE
+from spanwise.tasks.edit_curves import Band, band_of, curve_panels, said_of_leaving
+from spanwise.tasks.edit_results import EditResults, Reach, label_of
 
 SHARE = MetricInfo(label="", unit="%")
 AREA = MetricInfo(label="", digits=3)
 AXES = {"gold": "True score, held-out prompts", "kl": "KL to SFT, nats", "length": "Answer length, tokens"}
-COLOURS = ("#4269d0", "#a463f2", "#efb118", "#ff725c", "#3ca951", "#9c6b4e", "#97bbf5", "#ff8ab7", "#6b7280")
-"""One per arm; each is readable on light and dark paper."""
 
 
 def write_page(results: EditResults, page: Path) -> None:
     """Writes the page and its pictures, which go to the folder `images` beside it."""
-    for name in AXES:
-        _save(_curves(results, name), page.parent / "images" / f"edits_{name}.svg")
+    for name, title in AXES.items():
+        bands = _bands(results, name)
+        figure = curve_panels(bands, _labels(bands), title=title, baseline=SEQUENCE)
+        _save(figure, page.parent / "images" / f"edits_{name}.svg")
     write_text(page, edits_page(results))
 
 
@@ -45,7 +45,8 @@ def edits_page(results: EditResults) -> str:
         "Arm less baseline on the same prompts, with the 95 % interval over seeds and prompts.",
         _differences(table.comparisons, results),
         "## Step by step",
-        *(f"![{title}](images/edits_{name}.svg)" for name, title in AXES.items()),
+        "Answers sampled to held-out prompts at the evaluations of each run: mean over seeds with its 95 % interval.",
+        *(_picture(results, name) for name in AXES),
         "The oracle's score of sampled answers to held-out prompts, mean over seeds.",
         _curve_table(results),
         "## Steps to the best of the sequence arm",
@@ -107,12 +108,26 @@ def _differences(comparisons: Sequence[Comparison], results: EditResults) -> str
     return _table(["difference", "metric", "mean [interval]", "verdict"], rows)
 
 
+def _picture(results: EditResults, name: str) -> str:
+    bands = _bands(results, name)
+    said = said_of_leaving(bands, _labels(bands))
+    return f"![{AXES[name]}](images/edits_{name}.svg)" + (f"\n\n{said}" if said else "")
+
+
+def _bands(results: EditResults, name: str) -> dict[str, Band]:
+    return {arm: band_of(curves) for arm, curves in results.curves[name].items()}
+
+
+def _labels(arms: Iterable[str]) -> dict[str, str]:
+    return {arm: label_of(arm) for arm in arms}
+
+
 def _curve_table(results: EditResults) -> str:
-    curves = {arm: mean_curve(own) for arm, own in results.curves["gold"].items()}
-    steps = sorted({step for curve in curves.values() for step in curve})
+    bands = _bands(results, "gold")
+    steps = sorted({step for band in bands.values() for step in band})
     rows = [
-        [label_of(arm), *(f"{curve[step]:.2f}" if step in curve else "-" for step in steps)]
-        for arm, curve in curves.items()
+        [label_of(arm), *(f"{band[step].mean:.2f}" if step in band else "-" for step in steps)]
+        for arm, band in bands.items()
     ]
     return _table(["arm, by step", *map(str, steps)], rows)
 
@@ -175,27 +190,6 @@ def _titled(info: MetricInfo) -> str:
 def _table(head: list[str], rows: list[list[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
-
-
-def mean_curve(curves: Sequence[Curve]) -> Curve:
-    """The mean over seeds at each step that all of them have."""
-    steps = set[int](curves[0]).intersection(*curves) if curves else set[int]()
-    return {step: fmean(curve[step] for curve in curves) for step in sorted(steps)}
-
-
-def _curves(results: EditResults, name: str) -> Figure:
-    """Means over seeds; a band would hide nine arms behind each other, so the tables have the intervals."""
-    figure = Figure(figsize=(7.2, 3.8), layout="constrained")
-    axes = figure.add_subplot()
-    for number, (arm, curves) in enumerate(results.curves[name].items()):
-        mean = mean_curve(curves)
-        dash = "-" if number % 2 == 0 else "--"
-        axes.plot(list(mean), list(mean.values()), dash, color=COLOURS[number % len(COLOURS)], label=label_of(arm))
-    axes.set_xlabel("PPO step")
-    axes.set_title(AXES[name], loc="left", fontsize=10)
-    axes.grid(visible=True, alpha=0.3)
-    figure.legend(loc="outside right upper", frameon=False, fontsize=8)
-    return figure
 
 
 def _save(figure: Figure, path: Path) -> None:
