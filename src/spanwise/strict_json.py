@@ -33,8 +33,8 @@ def parse_at(text: str, start: int) -> tuple[Any, int]:
     except BadJSONError as error:
         raise BadJSONError(str(error), start) from error
     except json.JSONDecodeError as error:
-        where = f"at character {error.pos - start}"
-        raise BadJSONError(f"not JSON ({error.msg} {where}); mend it.", error.pos) from error
+        what = error.msg.removesuffix(" at")  # some of Python's messages end so
+        raise BadJSONError(f"not JSON ({what} at character {error.pos - start}); mend it.", error.pos) from error
     except RecursionError as error:
         raise BadJSONError("not usable JSON (nested too deeply); flatten it.", start) from error
     except ValueError as error:  # Python refuses to convert integers of thousands of digits
