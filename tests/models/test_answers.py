@@ -2,8 +2,10 @@ import pytest
 
 from spanwise.errors import ConfigError, DataError
 from spanwise.feedback.prompts import PromptRecord
+from spanwise.feedback.schema import Passage
 from spanwise.models import Policy, Sampling
 from spanwise.models.answers import AnswerConfig, answer_all
+from spanwise.reward_models.token_config import ResponseRecord
 
 RECORDS = [
     PromptRecord(id="first", prompt="who was born in Oslo?"),
@@ -23,6 +25,15 @@ def test_answers_come_in_the_order_of_the_prompts_whatever_the_batches(tiny_llam
     for answer, record in zip(at_once, RECORDS, strict=True):
         ids = policy.greedy(policy.encode_prompts([record.model_input]), 6).token_lists()[0]
         assert (answer.prompt, answer.response, answer.tokens) == (record.prompt, policy.decode(ids), len(ids))
+
+
+def test_an_answer_keeps_the_passages_of_its_prompt(tiny_llama):
+    passage = Passage(title="Ada Veld", sentences=("Ada Veld was born in Oslo.",))
+    records = [*RECORDS, RECORDS[0].model_copy(update={"id": "read", "passages": (passage,)})]
+    answers = list(answer_all(Policy(*tiny_llama), records, AnswerConfig(sampling=SHORT)))
+    assert [answer.passages for answer in answers] == [(), (), (), (passage,)]
+    line = answers[3].model_dump_json()
+    assert ResponseRecord.model_validate_json(line).passages == (passage,), "which `spanwise reward score` reads"
 
 
 def test_several_samples_per_prompt_are_numbered_and_follow_the_seed(tiny_t5):

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from spanwise.config import Config
 from spanwise.errors import DataError
 from spanwise.feedback.prompts import PromptRecord
+from spanwise.feedback.schema import Passage
 from spanwise.models.policy import Policy
 from spanwise.models.sampling import Sampling
 from spanwise.seeding import torch_generator
@@ -69,6 +70,8 @@ class Answer(BaseModel):
     """Whether the answer ran into the length limit."""
     tokens: int
     """Tokens of the answer, its end token included."""
+    passages: tuple[Passage, ...] = ()
+    """The prompt's passages, which reward models and editors read too."""
 
 
 def answer_all(policy: Policy, records: Sequence[PromptRecord], config: AnswerConfig) -> Iterator[Answer]:
@@ -81,7 +84,7 @@ def answer_all(policy: Policy, records: Sequence[PromptRecord], config: AnswerCo
     for start in range(0, len(rows), config.batch_size):
         prompts = policy.stack_prompts(rows[start : start + config.batch_size])
         if config.decoding == "greedy":
-            answers = policy.greedy(prompts, config.sampling.max_new_tokens)
+            answers = policy.greedy(prompts, config.sampling.max_new_tokens, config.sampling.min_new_tokens)
         else:
             answers = policy.generate(
                 prompts, sampling=config.sampling, samples_per_prompt=config.samples_per_prompt, generator=generator
@@ -95,6 +98,7 @@ def answer_all(policy: Policy, records: Sequence[PromptRecord], config: AnswerCo
                 response=policy.decode(ids),
                 truncated=truncated,
                 tokens=len(ids),
+                passages=records[number].passages,
             )
 
 
