@@ -58,7 +58,9 @@ class VllmDouble:
             return 404, error(f"The model `{body['model']}` does not exist.", "NotFoundError", 404)
         if len(body["prompt"]) + body["max_tokens"] > 64:
             return 400, error("This model's maximum context length is 64 tokens.", "BadRequestError", 400)
-        sampling = Sampling(temperature=body["temperature"], max_new_tokens=body["max_tokens"])
+        sampling = Sampling(
+            temperature=body["temperature"], max_new_tokens=body["max_tokens"], min_new_tokens=body["min_tokens"]
+        )
         with self._one_at_a_time:
             drawn = self.policy.generate(
                 self.policy.stack_prompts([body["prompt"]]),

@@ -103,6 +103,33 @@ def test_autocast_keeps_float32_weights_and_their_gradients():
     torch.testing.assert_close(logprobs.detach(), exact, atol=0.1, rtol=0.05)
 
 
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+def test_barred_ids_have_no_share_in_their_rows(temperature):
+    hidden, head, ids, _ = make(7)
+    barred = torch.tensor([2, 9])
+    early = torch.tensor([True, False, True, True, False, False, True])
+    ids[early] = 4
+    weights = torch.linspace(-1, 2, 7, dtype=torch.float64)
+    found = []
+    for ours in (True, False):
+        hidden.grad = None
+        head.zero_grad()
+        if ours:
+            logprobs, entropy = token_logprobs(
+                hidden, head, ids, temperature=temperature, barred=(early, barred), entropy=True, chunk=3
+            )
+        else:
+            logits = head(hidden) / temperature
+            allowed = torch.ones_like(logits, dtype=torch.bool)
+            allowed[early.nonzero(), barred] = False
+            distribution = torch.distributions.Categorical(logits=logits.masked_fill(~allowed, -1e9))
+            logprobs, entropy = distribution.log_prob(ids), distribution.entropy()
+        (logprobs * weights + entropy * weights.flip(0)).sum().backward()
+        found.append([logprobs.detach(), entropy.detach(), hidden.grad.clone(), head.weight.grad.clone()])
+    for mine, expected in zip(*found, strict=True):
+        torch.testing.assert_close(mine, expected)
+
+
 def test_logits_of_more_than_a_chunk_are_never_held(monkeypatch):
     rows = []
     whole = module._Room.logits

@@ -210,6 +210,40 @@ def test_greedy_answers_are_those_of_transformers(policy):
         assert ours.token_lists() == [expected]
 
 
+def test_the_least_length_is_that_of_transformers(policy):
+    policy = with_likely_end(policy, 50.0)
+    prompts = policy.encode_prompts(TEXTS[:1])
+    ours = policy.greedy(prompts, 10, 6)
+    theirs = policy.model.generate(
+        prompts.ids,
+        attention_mask=prompts.mask.long(),
+        max_new_tokens=10,
+        min_new_tokens=6,
+        do_sample=False,
+        pad_token_id=policy.pad_id,
+    )
+    expected = theirs[0, 1 if policy.is_encoder_decoder else prompts.ids.shape[1] :].tolist()
+    assert ours.token_lists() == [expected]
+    assert [len(policy.greedy(prompts, 10).token_lists()[0]), len(expected)] == [1, 7]
+
+
+@pytest.mark.parametrize("top_k", [0, 4])
+def test_samples_of_a_least_length_have_the_log_probabilities_that_they_were_drawn_with(policy, top_k):
+    policy = with_likely_end(policy, 50.0)
+    sampling = Sampling(max_new_tokens=12, min_new_tokens=5, top_k=top_k)
+    prompts = policy.encode_prompts(TEXTS)
+    drawn = policy.generate(
+        prompts, sampling=sampling, samples_per_prompt=4, generator=torch.Generator().manual_seed(1)
+    )
+    assert drawn.lengths.unique().tolist() == [6]
+    with torch.no_grad():
+        again = policy.logprobs(
+            prompts.repeat(4), drawn.ids, drawn.mask, sampling=sampling, support=drawn.support, entropy=True
+        )
+    torch.testing.assert_close(again.logprobs, drawn.logprobs, **CLOSE)
+    assert again.entropy.isfinite().all()
+
+
 def test_batched_greedy_answers_are_the_single_ones(policy, monkeypatch):
     single = [policy.greedy(policy.encode_prompts([text]), 10).token_lists()[0] for text in TEXTS]
     for share in (0.0, 1.1):  # never drop finished rows; drop them at once
@@ -217,13 +251,13 @@ def test_batched_greedy_answers_are_the_single_ones(policy, monkeypatch):
         assert policy.greedy(policy.encode_prompts(TEXTS), 10).token_lists() == single
 
 
-def with_likely_end(policy):
+def with_likely_end(policy, by=3.0):
     """Makes the end token likely at every step, so that responses end at many lengths."""
     ends = policy.tokenizer.eos_token_id
     head = policy.model.get_output_embeddings()
     head.bias = torch.nn.Parameter(torch.zeros(head.out_features))
     with torch.no_grad():
-        head.bias[ends] = 3.0
+        head.bias[ends] = by
     return Policy(policy.model, policy.tokenizer)
 
 

@@ -21,6 +21,7 @@ class Request:
     top_p: float
     top_k: int
     max_tokens: int
+    min_tokens: int
     logprobs: int
     seed: int
     detokenize: bool
@@ -68,7 +69,9 @@ class Engine:
         self.requests.append(request)
         drawn = self.policy.generate(
             self.policy.stack_prompts([ids]),
-            sampling=Sampling(temperature=request.temperature, max_new_tokens=request.max_tokens),
+            sampling=Sampling(
+                temperature=request.temperature, max_new_tokens=request.max_tokens, min_new_tokens=request.min_tokens
+            ),
             samples_per_prompt=request.n,
             generator=torch.Generator().manual_seed(request.seed),
         )
@@ -89,11 +92,12 @@ def by_engine(folder, off=0.0, **settings):
 
 
 def test_an_exact_engine_with_the_policys_weights_needs_no_correction(tmp_path):
-    trainer, engine = by_engine(tmp_path, sampling={"temperature": 0.8})
+    trainer, engine = by_engine(tmp_path, sampling={"temperature": 0.8, "min_new_tokens": 3})
     rollout = trainer.rollout(1)
     assert all(
         (r.top_p, r.top_k, r.temperature, r.n, r.stop_token_ids) == (1.0, -1, 0.8, 2, [2]) for r in engine.requests
     )
+    assert int(rollout.responses.lengths.min()) > 3
     experience = trainer.make_experience(rollout, kl_coef=0.1)
     torch.testing.assert_close(experience.old_logprobs, rollout.responses.logprobs, rtol=0, atol=1e-5)
     mask = experience.response_mask

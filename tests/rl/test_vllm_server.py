@@ -14,7 +14,7 @@ from spanwise.rl.resume import check_same_settings
 from spanwise.rl.samplers import VllmServerSampler
 from spanwise.rl.vllm_server import ServerConfig, VllmServer
 
-SAMPLING = Sampling(temperature=0.8, max_new_tokens=8)
+SAMPLING = Sampling(temperature=0.8, max_new_tokens=8, min_new_tokens=2)
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -17,6 +17,9 @@ CHUNK_ELEMENTS = 2**23
 """Logits held at a time: 32 MiB of float32, enough rows for a fast product."""
 HALF_TOGETHER = 2
 """In half precision, the parts whose share of the head's gradient is added at once."""
+
+BARRED = -1e9
+"""The logit of what cannot be drawn: its probability is 0 to the last bit, and its products with 0 are numbers."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class _Question:
     temperature: float
     entropy: bool
     chunk: int
+    barred: tuple[Bool[Tensor, " n"], Int[Tensor, " e"]] | None = None
 
     def parts(self) -> list[slice]:
         count = len(self.ids)
@@ -64,12 +68,14 @@ def token_logprobs(
     *,
     temperature: float = 1.0,
     support: Int[Tensor, "n k"] | None = None,
+    barred: tuple[Bool[Tensor, " n"], Int[Tensor, " e"]] | None = None,
     entropy: bool = False,
     chunk: int | None = None,
 ) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"] | None]:
     """The log of p(ids | hidden) and, when asked for, the entropy of p = softmax(head(hidden) / temperature).
 
-    With `support`, p is the softmax over those ids alone and `ids` must be among them. `chunk` is the number of tokens
+    With `support`, p is the softmax over those ids alone and `ids` must be among them. `barred` names rows and the ids
+    that have no probability there. `chunk` is the number of tokens
     whose logits are held at a time.
     """
     weight: Tensor = head.weight
@@ -79,7 +85,7 @@ def token_logprobs(
         hidden, weight = hidden.to(dtype), weight.to(dtype)
         bias = None if bias is None else bias.to(dtype)
     size = chunk or max(1, CHUNK_ELEMENTS // weight.shape[0])
-    question = _Question(ids, support, temperature, entropy, size)
+    question = _Question(ids, support, temperature, entropy, size, barred)
     logprobs, entropies = _ChunkedLogprobs.apply(hidden, weight, bias, question)
     return logprobs, entropies if entropy else None
 
@@ -108,16 +114,29 @@ class _Room:
         self._wide = None if hidden.dtype == dtype else hidden.new_empty(rows, len(weight), dtype=dtype)
 
     def logits(
-        self, hidden: Tensor, weight: Tensor, bias: Tensor | None, temperature: float, *, first: int = 0
+        self,
+        part: slice,
+        hidden: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        question: _Question,
+        *,
+        first: int = 0,
     ) -> tuple[Tensor, Tensor]:
-        """Where the logits stand in the model's precision, from row `first`, and in at least float32."""
+        """Where one part's logits stand in the model's precision, from row `first`, and in at least float32."""
+        hidden = hidden[part]
         narrow = self.narrow[first : first + len(hidden)]
         if bias is None:
             torch.mm(hidden, weight.T, out=narrow)
         else:
             torch.addmm(bias, hidden, weight.T, out=narrow)
         logits = narrow if self._wide is None else self._wide[: len(hidden)].copy_(narrow)
-        return narrow, logits if temperature == 1.0 else logits.div_(temperature)
+        if question.temperature != 1.0:
+            logits.div_(question.temperature)
+        if question.barred is not None:
+            rows, ids = question.barred[0][part], question.barred[1]
+            logits[rows.nonzero(), ids] = BARRED
+        return narrow, logits
 
 
 class _ChunkedLogprobs(torch.autograd.Function):
@@ -136,7 +155,7 @@ class _ChunkedLogprobs(torch.autograd.Function):
         entropies = hidden.new_zeros(count if question.entropy else 0, dtype=dtype)
         room = _Room(hidden, weight, question.chunk)
         for part in question.parts():
-            _, logits = room.logits(hidden[part], weight, bias, question.temperature)
+            _, logits = room.logits(part, hidden, weight, bias, question)
             logprobs[part] = logits.gather(1, question.ids[part, None])[:, 0]
             if question.support is not None:
                 logits = logits.gather(1, question.support[part])
@@ -163,7 +182,7 @@ class _ChunkedLogprobs(torch.autograd.Function):
         room = _Room(hidden, weight, question.chunk, together)
         begun = 0
         for part in question.parts():
-            narrow, logits = room.logits(hidden[part], weight, bias, question.temperature, first=part.start - begun)
+            narrow, logits = room.logits(part, hidden, weight, bias, question, first=part.start - begun)
             by_logits = _gradient_of_logits_(
                 logits,
                 totals[part],

@@ -20,7 +20,7 @@ from spanwise.models.adapters import Role, active
 from spanwise.models.backbone import Backbone
 from spanwise.models.batches import Logprobs, PromptBatch, ResponseBatch, pad
 from spanwise.models.checkpoints import load_policy, whole_folder, without_bars
-from spanwise.models.logprobs import VocabularyHead, logits_of, token_logprobs
+from spanwise.models.logprobs import BARRED, VocabularyHead, logits_of, token_logprobs
 from spanwise.models.plain_text import TextEncoder
 from spanwise.models.sampling import Draw, Sampling, continue_until_end, draw, pick_likeliest
 from spanwise.models.sharding import whole
@@ -161,7 +161,7 @@ class Policy:
         support: Int[Tensor, "b t k"] | None = None,
         entropy: bool = False,
     ) -> Logprobs:
-        """Log-probabilities of given responses under `sampling`'s temperature; differentiable; 0 where masked.
+        """Log-probabilities of given responses under `sampling`; differentiable; 0 where masked.
 
         Top-k sampling needs `support`, the ids that `generate` stored: without it the log-probabilities would be of
         another distribution than the one that was sampled. Raises ValueError when the two do not fit.
@@ -190,6 +190,7 @@ class Policy:
             response_ids[response_mask],
             temperature=sampling.temperature,
             support=None if support is None else support[response_mask],
+            barred=self._barred(response_mask, sampling.min_new_tokens),
             entropy=entropy,
         )
         return Logprobs(
@@ -201,20 +202,36 @@ class Policy:
     ) -> ResponseBatch:
         """Samples responses; rows are prompt 0 sample 0, prompt 0 sample 1, ..., prompt 1 sample 0, ..."""
 
-        def choose(states: Tensor) -> Draw:
-            return draw(self._logits(states, sampling.temperature), sampling.top_k, generator)
+        def choose(states: Tensor, step: int) -> Draw:
+            logits = self._logits(states, sampling.temperature, may_end=step >= sampling.min_new_tokens)
+            return draw(logits, sampling.top_k, generator)
 
         return self._continue(prompts, samples_per_prompt, choose, sampling.max_new_tokens)
 
-    def greedy(self, prompts: PromptBatch, max_new_tokens: int) -> ResponseBatch:
-        """The likeliest token at every step; `logprobs` are those at temperature 1 among all tokens."""
-        return self._continue(prompts, 1, lambda states: pick_likeliest(self._logits(states, 1.0)), max_new_tokens)
+    def greedy(self, prompts: PromptBatch, max_new_tokens: int, min_new_tokens: int = 0) -> ResponseBatch:
+        """The likeliest token at every step; `logprobs` are those at temperature 1 among all that could be drawn."""
 
-    def _logits(self, states: Tensor, temperature: float) -> Tensor:
-        return logits_of(states * self._scale, self._head.weight, self._head.bias, temperature)
+        def choose(states: Tensor, step: int) -> Draw:
+            return pick_likeliest(self._logits(states, 1.0, may_end=step >= min_new_tokens))
+
+        return self._continue(prompts, 1, choose, max_new_tokens)
+
+    def _logits(self, states: Tensor, temperature: float, *, may_end: bool) -> Tensor:
+        logits = logits_of(states * self._scale, self._head.weight, self._head.bias, temperature)
+        if not may_end:
+            logits[:, self._eos_ids] = BARRED
+        return logits
+
+    def _barred(self, response_mask: Tensor, min_new_tokens: int) -> tuple[Tensor, Tensor] | None:
+        """Among the tokens that count, those at which no response may end, and the ids that end one."""
+        if min_new_tokens == 0:
+            return None
+        early = torch.arange(response_mask.shape[1], device=response_mask.device) < min_new_tokens
+        ends = torch.tensor(self._eos_ids, device=response_mask.device)
+        return early.expand_as(response_mask)[response_mask], ends
 
     def _continue(
-        self, prompts: PromptBatch, samples: int, choose: Callable[[Tensor], Draw], max_new_tokens: int
+        self, prompts: PromptBatch, samples: int, choose: Callable[[Tensor, int], Draw], max_new_tokens: int
     ) -> ResponseBatch:
         self._check_room(prompts, max_new_tokens)
         with torch.inference_mode(), active(self.role):

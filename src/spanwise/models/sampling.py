@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from spanwise.config import Config
@@ -31,6 +31,14 @@ class Sampling(Config):
     """Only the k likeliest tokens can be drawn at each step; 0 means all."""
     max_new_tokens: int = Field(default=200, ge=1)
     """A response is cut off after this many tokens."""
+    min_new_tokens: int = Field(default=0, ge=0)
+    """What ends a response cannot be drawn before it has this many tokens."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Sampling":
+        if self.min_new_tokens > self.max_new_tokens:
+            raise ValueError(f"min_new_tokens ({self.min_new_tokens}) is above max_new_tokens ({self.max_new_tokens})")
+        return self
 
 
 @dataclass
@@ -66,7 +74,7 @@ def pick_likeliest(logits: Float[Tensor, "b v"]) -> Draw:
 
 def continue_until_end(
     decoding: Decoding,
-    choose: Callable[[Tensor], Draw],
+    choose: Callable[[Tensor, int], Draw],
     *,
     max_new_tokens: int,
     eos_ids: Int[Tensor, " e"],
@@ -74,13 +82,13 @@ def continue_until_end(
 ) -> ResponseBatch:
     """Continues every row until one of `eos_ids` or the length limit; finished rows leave the batch.
 
-    `choose` turns hidden states (b, h) into one token per row.
+    `choose` turns hidden states (b, h) into the token at the given place of every row.
     """
     rows = torch.arange(decoding.hidden.shape[0], device=decoding.hidden.device)
     unfinished = torch.ones_like(rows, dtype=torch.bool)
     written = _Written(len(rows), max_new_tokens, rows.device)
     for step in range(max_new_tokens):
-        drawn = choose(decoding.hidden)
+        drawn = choose(decoding.hidden, step)
         ended = unfinished & torch.isin(drawn.tokens, eos_ids)
         written.put(step, rows, drawn, ended)
         unfinished = unfinished & ~ended

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from spanwise.feedback.prompts import PromptRecord
 from spanwise.models.policy import Policy
-from spanwise.models.sampling import Sampling
 from spanwise.rl.best_of_n import best_of
 from spanwise.rl.budget import Budget
 from spanwise.rl.config import TrainerConfig
@@ -42,7 +41,9 @@ class Evaluator:
         self._config = config
         greedy = config.evaluation.decoding == "greedy"
         # Greedy responses come with log-probabilities at temperature 1 among all tokens.
-        self._sampling = Sampling(max_new_tokens=config.sampling.max_new_tokens) if greedy else config.sampling
+        self._sampling = (
+            config.sampling.model_copy(update={"temperature": 1.0, "top_k": 0}) if greedy else config.sampling
+        )
 
     def __call__(self, step: int) -> tuple[dict[str, float], list[dict[str, Any]]]:
         """Metrics `eval/...` over all held-out prompts, and rows for samples.jsonl of the first few."""
@@ -54,7 +55,12 @@ class Evaluator:
 
     def _answer(self, step: int) -> Rollout:
         if self._config.evaluation.decoding == "greedy":
-            return self._rollouts.greedy(self._records, max_new_tokens=self._config.sampling.max_new_tokens, step=step)
+            return self._rollouts.greedy(
+                self._records,
+                max_new_tokens=self._sampling.max_new_tokens,
+                min_new_tokens=self._sampling.min_new_tokens,
+                step=step,
+            )
         count = self._config.evaluation.best_of
         rollout = self._rollouts.sample(
             self._records,

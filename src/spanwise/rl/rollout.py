@@ -89,13 +89,17 @@ class RolloutMaker:
         repeated = [record for record in records for _ in range(samples_per_prompt)]
         return self._scored(repeated, prompts.repeat(samples_per_prompt), responses, step)
 
-    def greedy(self, records: Sequence[PromptRecord], *, max_new_tokens: int, step: int = 0) -> Rollout:
+    def greedy(
+        self, records: Sequence[PromptRecord], *, max_new_tokens: int, min_new_tokens: int = 0, step: int = 0
+    ) -> Rollout:
         """The likeliest response to each prompt, scored as of `step`."""
         records, together = self._shared(records)
         with gathered(self.policy.backbone):
             with self.clock("rollout"):
                 prompts = self._encode(records)
-                responses = self._answered(prompts, lambda part: self.policy.greedy(part, max_new_tokens), 1)
+                responses = self._answered(
+                    prompts, lambda part: self.policy.greedy(part, max_new_tokens, min_new_tokens), 1
+                )
             rollout = self._scored(records, prompts, responses, step)
         return together(rollout)
 

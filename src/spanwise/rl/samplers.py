@@ -87,6 +87,7 @@ class VllmSampler:
             top_p=1.0,
             top_k=-1,
             max_tokens=sampling.max_new_tokens,
+            min_tokens=sampling.min_new_tokens,
             logprobs=0,
             seed=seed,
             detokenize=False,

@@ -91,10 +91,9 @@ class Trainer:
         if self.processes.splits:
             roles.split(self.processes.count)
         self.reference, self.value_model = roles.reference, roles.value_model
-        update = config.update
         self.budget = Budget(
-            update.micro_batch_size,
-            update.micro_batch_tokens,
+            config.update.micro_batch_size,
+            config.update.micro_batch_tokens,
             processes=self.processes,
             lockstep=self.processes.splits,
             say=self.progress.noted,

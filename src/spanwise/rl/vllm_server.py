@@ -108,6 +108,7 @@ class VllmServer:
             "n": request.samples,
             "seed": request.seed,
             "max_tokens": request.sampling.max_new_tokens,
+            "min_tokens": request.sampling.min_new_tokens,
             "temperature": request.sampling.temperature,
             "top_p": 1.0,
             "top_k": 0,
