@@ -105,4 +105,4 @@ def test_help_shows_every_field_with_its_default(monkeypatch):
     for piece in ("relevance.min_span_words", "fitting.head_lr", "position_offset", "custom.NAME.categories"):
         assert piece in output
     assert "default 0.001" in output
-    assert "Peak learning rate of the backbone." in output
+    assert "Peak learning rate of the backbone, or of its adapter." in output

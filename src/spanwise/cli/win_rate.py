@@ -10,7 +10,8 @@ from spanwise.cli.config_help import AsJson, config_command
 from spanwise.errors import ConfigError
 
 if TYPE_CHECKING:
-    from spanwise.evals.win_rate_summary import WinRateSummary
+    from spanwise.cli.judged_outputs import Files
+    from spanwise.evals.win_rate_summary import StoredLengths, WinRateSummary
 
 File = Path | None
 
@@ -54,7 +55,7 @@ def win_rate(
 
     Of judgements that exist (--annotations), or of outputs that a judge compares now (--outputs, --reference, --judge).
     """
-    from spanwise.evals.win_rate_summary import StoredLengths, summarise_file, summarise_stored
+    from spanwise.evals.win_rate_summary import StoredLengths, summarise_file
 
     if (annotations is None) == (outputs is None):
         raise ConfigError("win-rate needs either --annotations FILE, or --outputs FILE with --reference and --judge.")
@@ -71,15 +72,25 @@ def win_rate(
     files = judged_outputs.Files(outputs, reference, prompts)
     if export_pairs is not None:
         typer.echo(judged_outputs.export(files, export_pairs, as_json=as_json))
-        return
-    if judge is None:
+    elif judge is None:
         raise ConfigError("--outputs needs --judge CONFIG.yaml, who compares them.")
+    else:
+        summary, more = _judge(files, judge, stored, output, seed=seed, resamples=resamples)
+        show(summary, more, as_json=as_json)
+
+
+def _judge(
+    files: "Files", judge: Path, stored: "StoredLengths", output: Path | None, *, seed: int, resamples: int
+) -> tuple["WinRateSummary", dict[str, Any]]:
+    """Has the outputs compared, and writes what came of it where asked to."""
+    from spanwise.cli import judged_outputs
+    from spanwise.evals.judged_results import against_reference
+    from spanwise.evals.win_rate_summary import summarise_stored
+
     judged = judged_outputs.run(files, judge)
     summary = summarise_stored(judged.judgements, stored, seed=seed, resamples=resamples)
     more = judged_outputs.facts(judged)
     if output is not None:
-        from spanwise.evals.judged_results import against_reference
-
         results = against_reference(
             summary,
             command=f"spanwise evaluate win-rate {files.words} --judge {judge}",
@@ -89,7 +100,7 @@ def win_rate(
             asked=files.asked(),
         )
         judged_outputs.write(output, summary, results)
-    show(summary, more, as_json=as_json)
+    return summary, more
 
 
 def show(summary: "WinRateSummary", more: dict[str, Any] | None = None, *, as_json: bool) -> None:
