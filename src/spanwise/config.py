@@ -192,4 +192,6 @@ def _complaints(model: type[BaseModel], error: ValidationError, place: str) -> I
         elif problem["type"] == "missing":
             yield f"{place}: {key} is required; add it to the file or pass {key}=VALUE."
         else:
-            yield f"{place}: {key + ': ' if key else ''}{problem['msg']} (got {problem['input']!r:.80})"
+            said = problem["msg"].removeprefix("Value error, ")  # our own validators say the rest
+            got = "" if isinstance(problem["input"], dict) else f" (got {problem['input']!r:.80})"
+            yield f"{place}: {key + ': ' if key else ''}{said}{got}"

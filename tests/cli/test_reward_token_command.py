@@ -43,7 +43,7 @@ def invoke(*arguments):
     return result.stdout
 
 
-def test_train_evaluate_and_score_tokens(project):
+def test_train_evaluate_and_score_tokens(project, monkeypatch):
     trained = json.loads(invoke("train", project / "reward.yaml", "--json"))
     assert trained["metrics"]["pairs"] == 4
     judged = json.loads(invoke("evaluate", project / "reward.yaml", "--json"))
@@ -54,8 +54,16 @@ def test_train_evaluate_and_score_tokens(project):
         assert [one["text"] for one in row["scores"]["token"]] == [*pair.original.split(), ""]
         assert all(isinstance(one["value"], float) for one in row["scores"]["token"])
     shown = invoke("score", best, project / "responses.jsonl")
-    assert edit_pairs(1, "new")[0].original in shown
+    numbers = [f"[{one['value']:+.2f}]" for one in rows[0]["scores"]["token"] if one["text"]]
+    first = edit_pairs(1, "new")[0].original
+    assert " ".join(f"{word}{number}" for word, number in zip(first.split(), numbers, strict=True)) in shown
     assert "[end " in shown
+    for name, value in (("FORCE_COLOR", "1"), ("TERM", "xterm-256color"), ("COLORTERM", "truecolor")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    coloured = invoke("score", best, project / "responses.jsonl")
+    assert coloured.count("48;2;") >= len(numbers)
+    assert numbers[0] not in coloured
     with pytest.raises(ConfigError, match="holds a run already"):
         invoke("train", project / "reward.yaml")
 

@@ -133,7 +133,10 @@ def _plain(scores: Any, sample: "Sample") -> Any:
 
 
 def _show(name: str, scores: Any, sample: "Sample") -> None:
-    """One response in colours: red below 0, green above, the stronger the further; white text has no score."""
+    """One response in colours: red below 0, green above, the stronger the further; white text has no score.
+
+    Where colours cannot be shown, the number stands behind each token.
+    """
     from rich.console import Console
     from rich.text import Text
 
@@ -142,16 +145,24 @@ def _show(name: str, scores: Any, sample: "Sample") -> None:
     if scores.missing is not None:
         Console().print(Text(f"{name}: not scored, {scores.missing.reason}"))
         return
-    text = Text(sample.response)
-    ending: list[str] = []
-    for score in scores.scores:
-        if isinstance(score.value, Unscored):
-            continue
+    console = Console()
+    known = [score for score in scores.scores if not isinstance(score.value, Unscored)]
+    colours = console.color_system is not None
+    text = Text(sample.response if colours else _numbered(sample.response, known))
+    for score in known:
         if not len(score.span):
-            ending.append(f" [end {score.value:+.2f}]")
-        else:
+            text.append(f" [end {score.value:+.2f}]", style="dim")
+        elif colours:
             text.stylize(_colour(score.value), score.span.start, score.span.end)
-    Console(soft_wrap=True).print(Text(f"{name}: ").append(text).append("".join(ending), style="dim"))
+    console.print(Text(f"{name}: ").append(text), soft_wrap=True)
+
+
+def _numbered(response: str, scores: Any) -> str:
+    """The response with each score behind what it is of; from the end on, so that places stay."""
+    for score in sorted(scores, key=lambda one: one.span.end, reverse=True):
+        if len(score.span):
+            response = f"{response[: score.span.end]}[{score.value:+.2f}]{response[score.span.end :]}"
+    return response
 
 
 def _colour(value: float) -> str:
