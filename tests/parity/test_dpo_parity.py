@@ -1,6 +1,6 @@
 """Plain DPO and DPO with the edit's likelihood have the loss and the gradient of TRL's DPOTrainer on the same pairs.
 
-TRL is no dependency: `pip install trl` brings it (passed with 1.12.0 and 1.16.0); without it the tests are skipped.
+TRL is no dependency: `pip install trl` brings it (passed with 1.12.0); without it the tests are skipped.
 """
 
 import doubles
