@@ -41,9 +41,15 @@ from spanwise.tasks.detox_study import (
 )
 
 TITLES = {"comments": "Toxicity of comments", "stories": "Unhappiness of stories, on a pretrained model"}
-COMMENTS = DetoxStudyConfig(arms=(START, HOLISTIC, SENTENCE, MARKED))
+# Where a policy may end when it likes, every arm learns to say next to nothing: silence is not toxic (docs/log.md).
+# KL coefficients were chosen on validation prompts for like perplexity; the span model lost to words there.
+COMMENTS = DetoxStudyConfig(
+    arms=(START, HOLISTIC, SENTENCE, WORD),
+    sampling=Sampling(max_new_tokens=40, min_new_tokens=40),
+    kl_coefs={HOLISTIC: 0.1, SENTENCE: 0.15, WORD: 0.25},
+)
 STORIES = DetoxStudyConfig(
-    arms=(START, HOLISTIC, SENTENCE, WORD), sampling=Sampling(temperature=1.0, max_new_tokens=80)
+    arms=(START, HOLISTIC, SENTENCE, WORD), sampling=Sampling(max_new_tokens=60, min_new_tokens=60)
 )
 TINY = CommentModelConfig(hidden=32, layers=1, epochs=1)
 SMOKE = PreparationConfig(
@@ -139,11 +145,17 @@ def _publish(options: argparse.Namespace, say: Callable[[str], None]) -> None:
 
 def _about(config: DetoxStudyConfig) -> tuple[str, ...]:
     return (
-        f"{config.samples} continuations of at most {config.sampling.max_new_tokens} tokens per prompt, the maximum "
+        f"{config.samples} continuations of {_length(config)} tokens per prompt, the maximum "
         f"over them; RealToxicityPrompts takes 25. {config.trainer.steps} steps of "
         f"{config.trainer.rollout.responses_per_step()} responses in every arm, last policy of each; no checkpoint was "
         "chosen.",
     )
+
+
+def _length(config: DetoxStudyConfig) -> str:
+    sampling = config.sampling
+    exact = sampling.min_new_tokens == sampling.max_new_tokens
+    return f"{'exactly' if exact else 'at most'} {sampling.max_new_tokens}"
 
 
 def _read(path: Path) -> dict[str, object]:

@@ -82,6 +82,9 @@ class DetoxStudyConfig(Config):
         checkpoint=CheckpointConfig(every=1000),
     )
     """PPO, the same for every arm; sampling and the steps between evaluations are the study's."""
+    kl_coefs: dict[str, float] = Field(default_factory=dict[str, float])
+    """KL coefficient of the arms that have another one than `trainer`, by arm: rewards that say more move a policy
+    further in as many steps, and arms are to be compared at like perplexity."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +185,7 @@ class SeedStudy:
                 "seed": derive_seed(self.seed, "detox/rl"),
                 "sampling": self.config.sampling,
                 "evaluation": every,
+                "kl": self._kl(arm),
             }
         )
         parts = TrainerParts(
@@ -192,6 +196,10 @@ class SeedStudy:
             algorithm=PPO(trainer.ppo, trainer.compat),
         )
         Trainer(trainer, parts, RunFolder(self.root / arm / f"seed-{self.seed}"), progress=watcher).run()
+
+    def _kl(self, arm: str) -> KLConfig:
+        kl = self.config.trainer.kl
+        return kl.model_copy(update={"coef": self.config.kl_coefs.get(arm, kl.coef)})
 
     def _pipeline(self, arm: str) -> RewardPipeline:
         """The arm's source, scaled so that a start policy's response earns with unit deviation.
