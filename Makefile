@@ -16,7 +16,7 @@ help:
 	@echo "make test         set up, then the tests (make test-all adds the slow ones)"
 	@echo "make test-browser build and install the wheel, then its annotation app in a real Chromium"
 	@echo "make check        lint, format and strict types"
-	@echo "make results      every number in the docs again (about two hours for five seeds; SEEDS=\"0 1\" for fewer)"
+	@echo "make results      every number in the docs again (about eight hours for five seeds; SEEDS=\"0 1\" for fewer)"
 	@echo "make bench        speed and memory of PPO steps, rewards and alignment against others, into docs/performance.md"
 
 $(VENV)/.ready: pyproject.toml constraints.txt
@@ -69,6 +69,10 @@ results: $(VENV)/.ready
 	@if [ -d $(SHARED)/mlqe_pe ]; then \
 	  $(BIN)/python experiments/edits/post_edits.py --data $(SHARED)/mlqe_pe --out runs/mlqe_pe/study --docs docs/post_edits.md; \
 	else echo "$(SHARED)/mlqe_pe is absent: the numbers on post-edits were not made again."; fi
+	@if [ -d $(SHARED)/toxic_spans ]; then \
+	  $(BIN)/python experiments/detox.py --seeds $(SEEDS) --task comments --data $(SHARED) --out runs/detox --docs docs/detox_results.md; \
+	else echo "$(SHARED)/toxic_spans is absent: the numbers on detoxification were not made again."; fi
+	$(BIN)/python experiments/customisation.py --seeds $(SEEDS) --out runs/customisation --docs docs/customisation_results.md
 
 bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/reward_text_path.py
