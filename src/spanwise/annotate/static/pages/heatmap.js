@@ -167,7 +167,7 @@ function Token({ index, text, special, value, full, current, number, over }) {
 }
 
 function Values({ sample, channels, channel, token }) {
-  if (token === null || token === undefined || !sample.tokens[token]?.length) return html`<p class="muted">Point at a token, or walk with ← →.</p>`;
+  if (token === null || token === undefined || sample.tokens[token] === undefined) return html`<p class="muted">Point at a token, or walk with ← →.</p>`;
   const place = sample.places[token];
   return html`<h2 class="pane-title">Token ${token + 1}</h2>
     <p class="text"><q dir="auto">${visible(sample.tokens[token])}</q> <span class="muted small">${place ? `characters ${place[0]}–${place[1]}` : "wrote nothing"}</span></p>
