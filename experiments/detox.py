@@ -31,7 +31,7 @@ from spanwise.tasks.detox_scorers import ClassifierConfig, Encoder
 from spanwise.tasks.detox_stories import STORY_NOTES, stories_task
 from spanwise.tasks.detox_study import (
     HOLISTIC,
-    MARKED,
+    LABELS,
     SENTENCE,
     START,
     WORD,
@@ -144,11 +144,13 @@ def _publish(options: argparse.Namespace, say: Callable[[str], None]) -> None:
 
 
 def _about(config: DetoxStudyConfig) -> tuple[str, ...]:
+    own = "; ".join(f"{LABELS[arm]} {coef:g}" for arm, coef in config.kl_coefs.items())
     return (
         f"{config.samples} continuations of {_length(config)} tokens per prompt, the maximum "
         f"over them; RealToxicityPrompts takes 25. {config.trainer.steps} steps of "
         f"{config.trainer.rollout.responses_per_step()} responses in every arm, last policy of each; no checkpoint was "
         "chosen.",
+        *((f"KL coefficients, chosen on validation prompts for like perplexity: {own}.",) if own else ()),
     )
 
 
