@@ -32,6 +32,7 @@ from spanwise.tasks.detox_stories import STORY_NOTES, stories_task
 from spanwise.tasks.detox_study import (
     HOLISTIC,
     LABELS,
+    MARKED,
     SENTENCE,
     START,
     WORD,
