@@ -70,7 +70,7 @@ results: $(VENV)/.ready
 	  $(BIN)/python experiments/edits/post_edits.py --data $(SHARED)/mlqe_pe --out runs/mlqe_pe/study --docs docs/post_edits.md; \
 	else echo "$(SHARED)/mlqe_pe is absent: the numbers on post-edits were not made again."; fi
 	@if [ -d $(SHARED)/toxic_spans ]; then \
-	  $(BIN)/python experiments/detox.py --seeds $(SEEDS) --task comments --data $(SHARED) --out runs/detox --docs docs/detox_results.md; \
+	  $(BIN)/python experiments/detox.py --seeds $(SEEDS) --data $(SHARED) --out runs/detox --docs docs/detox_results.md; \
 	else echo "$(SHARED)/toxic_spans is absent: the numbers on detoxification were not made again."; fi
 	$(BIN)/python experiments/customisation.py --seeds $(SEEDS) --out runs/customisation --docs docs/customisation_results.md
 
