@@ -65,7 +65,7 @@ def test_fine_tuning_then_answering(work):
         "truncated": sum(line["truncated"] for line in lines),
     }
     assert [line["id"] for line in lines] == [record.id for record in RECORDS]
-    assert set(lines[0]) == {"id", "sample", "prompt", "response", "truncated", "tokens"}
+    assert set(lines[0]) == {"id", "sample", "prompt", "passages", "response", "truncated", "tokens"}
 
 
 def test_sampling_several_answers_per_prompt(work):
