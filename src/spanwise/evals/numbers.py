@@ -8,6 +8,8 @@ from spanwise.evals.results import MetricInfo
 
 MISSING = "-"
 MINUS = "\N{MINUS SIGN}"
+ROUNDING = 1e-9
+"""What lies nearer to 0 than this is the rounding of sums, and is written as 0."""
 
 
 def scale(info: MetricInfo) -> float:
@@ -56,11 +58,13 @@ def mean_and_interval(estimate: Estimate | None, info: MetricInfo, *, signed: bo
 
 
 def plain(value: float | None) -> str:
-    """Three significant digits, for numbers that no MetricInfo describes."""
+    """Three significant digits, for numbers that no MetricInfo describes; what is 0 but for rounding is "0"."""
     if value is None:
         return MISSING
+    if abs(value) < ROUNDING:
+        return "0"
     text = f"{abs(value):.3g}" if abs(value) < 1000 else f"{abs(value):,.0f}"
-    return (MINUS if value < 0 and float(text.replace(",", "")) != 0 else "") + text
+    return (MINUS if value < 0 else "") + text
 
 
 def duration(seconds: float) -> str:
