@@ -8,7 +8,11 @@ import pytest
 from experiment_double import SOURCES, write_experiment, write_lines, write_run
 
 from spanwise.errors import DataError
+from spanwise.evals.compare import arm_estimates
+from spanwise.evals.judged_comparison import WIN_RATE
 from spanwise.evals.report import render_report, write_report
+from spanwise.evals.results import Arm, ExperimentResults
+from spanwise.evals.score_table import ScoreTable
 
 VOID = {"meta", "input", "br", "path", "rect", "line", "use", "link"}
 
@@ -197,3 +201,19 @@ def test_an_alarm_that_rang_is_told_with_its_first_step(tmp_path):
     text = Page(render_report([tmp_path / "drifting"])).text
     assert "drifting: the alarm length drift rang at step 7." in text
     assert "alarm repetition" not in text
+
+
+def test_judged_answers_have_no_training_to_show(tmp_path):
+    table = ScoreTable.from_values({"a": 1.0, "b": 0.0})
+    ExperimentResults(
+        title="Judged",
+        created="2026-01-01",
+        seeds=(0,),
+        metrics={"win_rate": WIN_RATE},
+        arms={"one": Arm(label="one", metrics=arm_estimates({"win_rate": table}, arm="one"))},
+    ).save(tmp_path)
+    page = render_report([tmp_path])
+    for absent in ("Training", "Settings", "No training curves", "No config"):
+        assert absent not in page
+    assert 'href="#s0-curves"' not in page
+    assert 'href="#s0-arms"' in page

@@ -81,6 +81,14 @@ class StudyView:
     configs: tuple[tuple[str, str], ...] = ()
     config_differences: Table | None = None
     without_curves: tuple[str, ...] = ()
+    trained: bool = True
+    """False where no run folder lies below, as for judged answers: there is no training to show."""
+
+    @property
+    def settings(self) -> bool:
+        """Whether there is anything to say of settings and time."""
+        said = self.results is not None and bool(self.results.config or self.results.seconds)
+        return self.trained or bool(self.configs) or said
 
 
 def write_report(folders: Sequence[Path], output: Path) -> None:
@@ -132,6 +140,7 @@ def _experiment_view(study: Study, results: ExperimentResults, name: str) -> Stu
         configs=_configs(runs),
         config_differences=config_table(runs),
         without_curves=tuple(label for label in labels.values() if label not in runs),
+        trained=bool(runs),
     )
 
 
