@@ -38,6 +38,7 @@ from spanwise.rewards.mixture import MixtureConfig, SourceWeight
 from spanwise.rewards.pipeline import RewardPipeline
 from spanwise.rl.algorithms import make_algorithm
 from spanwise.rl.config import AlgorithmName, RolloutConfig, TrainerConfig, UpdateConfig
+from spanwise.rl.host_memory import keep_freed_memory
 from spanwise.rl.trainer import Trainer, TrainerParts
 from spanwise.scores import RewardSource, Sample, SegmentScore, SegmentScores
 from spanwise.text.spans import Span
@@ -128,6 +129,7 @@ def make_trainer(
 def measure(shape: Shape, ours: Ours) -> dict[str, Any]:
     """Our steps in this process."""
     start_gb = resident_gb()
+    keep_freed_memory()  # as `spanwise rl` does before it multiplies anything; here models are made first
     with tempfile.TemporaryDirectory() as folder:
         trainer = make_trainer(shape, Path(folder), ours)
         steps: list[dict[str, float]] = []

@@ -21,6 +21,7 @@ from spanwise.rl.config import TrainerConfig
 from spanwise.rl.correction import correction_metrics
 from spanwise.rl.evaluation import Evaluator
 from spanwise.rl.experience import ExperienceMaker
+from spanwise.rl.host_memory import give_back_freed_memory, keep_freed_memory
 from spanwise.rl.kl import KLController
 from spanwise.rl.metrics import RESERVED_NAMES, experience_metrics, response_metrics, reward_metrics, value_metrics
 from spanwise.rl.processes import Processes
@@ -107,6 +108,9 @@ class Trainer:
         )
         self.updater = Updater(parts.policy, self.value_model, parts.algorithm, config, budget=self.budget)
         self._clock = Clock()
+        self._on_cpu = parts.policy.device.type == "cpu"
+        if self._on_cpu:
+            keep_freed_memory()
         self._rollouts = RolloutMaker(
             parts.policy,
             parts.pipeline,
@@ -224,7 +228,10 @@ class Trainer:
     def step(self, step: int) -> dict[str, float]:
         """One rollout and its updates; `step` counts from 1."""
         start = time.perf_counter()
-        metrics = self.learn(self.rollout(step), step)
+        rollout = self.rollout(step)
+        self._phase_ended()
+        metrics = self.learn(rollout, step)
+        self._phase_ended()
         return metrics | self._clock.take() | {"time/step_s": time.perf_counter() - start}
 
     def rollout(self, step: int) -> Rollout:
@@ -255,6 +262,7 @@ class Trainer:
                 experience.old_logprobs, sampled, experience.response_mask, self.config.rollout.correction
             )
         batch = self.batch_of(experience)
+        self._phase_ended()
         if self.value_model is not None:
             metrics |= value_metrics(batch)
         kl_coef = self.kl.coef if self.config.kl.where == "loss" else 0.0
@@ -263,6 +271,10 @@ class Trainer:
             metrics |= self.updater.run(batch, step=step - 1, generator=shuffle, kl_coef=kl_coef)
         self.kl.update(metrics["kl/response"], len(batch))
         return metrics
+
+    def _phase_ended(self) -> None:
+        if self._on_cpu:
+            give_back_freed_memory()
 
     def batch_of(self, experience: Experience) -> TrainingBatch:
         """The experience with the algorithm's advantages."""
