@@ -5,9 +5,9 @@
 A random Llama of 15 million parameters, 64 prompts of 128 tokens, 128 new tokens, 4 epochs of one minibatch in
 micro-batches of 16 (`ppo_shape.py`; other sizes by options). Each side runs in a process of its own, one after the
 other; the first step warms up, the median of the others counts. Seconds are of the clock; `cpu_s` are seconds of the
-processor, which say more on a machine with other work. `--compile`, `--value-backbone policy` and `--lora-rank` change
-our side only. The peer's environment is made on first use, in the
-user's cache folder ($XDG_CACHE_HOME or ~/.cache).
+processor, which say more on a machine with other work. `--compile`, `--value-backbone policy`, `--lora-rank` and
+`--micro-batch-tokens` change our side only; gradients are the same for every micro-batch. The peer's environment is
+made on first use, in the user's cache folder ($XDG_CACHE_HOME or ~/.cache).
 """
 
 import argparse
@@ -55,6 +55,7 @@ class Ours:
     compile: bool = False
     value_backbone: str = "own"
     lora_rank: int = 0
+    micro_batch_tokens: int = 0
 
 
 class RandomReward:
@@ -114,7 +115,11 @@ def make_trainer(
             prompts_per_step=shape.responses, samples_per_prompt=1, max_prompt_tokens=shape.prompt_tokens
         ),
         sampling={"max_new_tokens": shape.new_tokens},
-        update=UpdateConfig(epochs=shape.epochs, micro_batch_size=shape.micro_batch),
+        update=UpdateConfig(
+            epochs=shape.epochs,
+            micro_batch_size=shape.micro_batch,
+            micro_batch_tokens=ours.micro_batch_tokens or None,
+        ),
     )
     parts = TrainerParts(
         policy=policy or Policy(make_policy(shape), tokenizer),
@@ -233,6 +238,7 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true", help="ours: compile what whole responses are read with")
     parser.add_argument("--value-backbone", choices=("own", "policy"), default="own", help="ours: what values read")
     parser.add_argument("--lora-rank", type=int, default=0, help="ours: adapters of this rank on one backbone")
+    parser.add_argument("--micro-batch-tokens", type=int, default=0, help="ours: tokens read at a time, at most")
     for field in fields(Shape):
         if isinstance(field.default, int):
             parser.add_argument(f"--{field.name.replace('_', '-')}", type=int, default=field.default)
