@@ -10,7 +10,7 @@ import typer
 from spanwise.cli.config_help import AsJson
 
 if TYPE_CHECKING:
-    from spanwise.evals.reward_bench import BenchAccuracy
+    from spanwise.evals.reward_bench import BenchAccuracy, BenchFindings
 
 
 def add_to(group: typer.Typer) -> None:
@@ -19,34 +19,44 @@ def add_to(group: typer.Typer) -> None:
 
 
 def reward_bench(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Rows with prompt, chosen, rejected and subset; JSON.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Rows with prompt, chosen, rejected, perhaps subset.")],
     reward_model: Annotated[str, typer.Argument(metavar="MODEL", help="Folder or Hub name of the reward model.")],
     *,
     device: Annotated[str, typer.Option(help="Where it runs.")] = "auto",
     seed: Annotated[int, typer.Option(help="The seed of the bootstrap.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Pair accuracy of every head by subset, beside what the rule "longer is better" would get."""
-    from spanwise.evals.reward_bench import bench_accuracy, read_bench
+    """Accuracy of every head by subset, beside what the rule "longer is better" would get.
+
+    Answers are text or chat messages; with several rejected answers the chosen one must be above them all.
+    """
+    from spanwise.evals.reward_bench import bench_findings
+    from spanwise.evals.reward_bench_files import read_bench
     from spanwise.rewards.learned import load_sources
     from spanwise.seeding import numpy_generator
 
-    pairs = read_bench(file)
+    cases = read_bench(file)
     found = {
-        source.name: bench_accuracy(source, pairs, generator=numpy_generator(seed, f"reward bench/{source.name}"))
+        source.name: bench_findings(source, cases, generator=numpy_generator(seed, f"reward bench/{source.name}"))
         for source in load_sources(reward_model, device=device)
     }
     if as_json:
-        typer.echo(json.dumps({name: _plain(groups) for name, groups in found.items()}, indent=2))
+        typer.echo(json.dumps({name: _plain(own) for name, own in found.items()}, indent=2))
         return
-    for name, groups in found.items():
+    for name, own in found.items():
         typer.echo(name)
-        for group, own in groups.items():
-            typer.echo("  " + _line(group, own))
+        for group, accuracy in own.groups.items():
+            typer.echo("  " + _line(group, accuracy))
+        if own.score is not None:
+            typer.echo(f"  {own.benchmark} score: {100 * own.score:.1f}")
 
 
-def _plain(groups: "dict[str, BenchAccuracy]") -> dict[str, Any]:
-    return {group: {**asdict(own), "accuracy": own.accuracy.model_dump(mode="json")} for group, own in groups.items()}
+def _plain(own: "BenchFindings") -> dict[str, Any]:
+    groups = {
+        group: {**asdict(found), "accuracy": found.accuracy.model_dump(mode="json")}
+        for group, found in own.groups.items()
+    }
+    return groups if own.score is None else {**groups, "leaderboard": {"benchmark": own.benchmark, "score": own.score}}
 
 
 def _line(group: str, own: "BenchAccuracy") -> str:
@@ -55,6 +65,6 @@ def _line(group: str, own: "BenchAccuracy") -> str:
         return f"{group}: nothing scored, {found.unscored} unscored"
     ends = "" if found.low is None or found.high is None else f" [{found.low:.3f}, {found.high:.3f}]"
     return (
-        f"{group}: {found.mean:.3f}{ends} of {found.n} pairs, longer {own.longer_wins:.3f}, "
+        f"{group}: {found.mean:.3f}{ends} of {found.n} cases, longer {own.longer_wins:.3f}, "
         f"{own.ties} ties, {found.unscored} unscored"
     )
