@@ -130,8 +130,11 @@ def test_runs_are_compared_with_the_first(tmp_path):
     found = json.loads(run("compare", first, second, "--json").stdout)
     assert found["models"]["new"]["win_rate"] == 87.5
     assert found["comparisons"][0]["difference"] == pytest.approx(75)
+    controlled = found["comparisons"][0]["length_controlled"]
+    assert controlled["low"] <= controlled["difference"] <= controlled["high"]
     shown = run("compare", first, second).stdout
     assert "new less base: +75.00 points" in shown
+    assert "new less base at equal length: +" in shown
 
 
 def test_experiments_are_laid_side_by_side(tmp_path):

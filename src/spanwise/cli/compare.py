@@ -1,6 +1,7 @@
 """`spanwise evaluate compare`: models or runs side by side, with what their differences are worth."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ from spanwise.errors import DataError
 if TYPE_CHECKING:
     from spanwise.evals.estimate import Estimate
     from spanwise.evals.judged_comparison import JudgedComparison
+    from spanwise.evals.length_difference import LengthDifference
     from spanwise.evals.pairwise import Judgements
 
 ANNOTATIONS = ("annotations.json", "annotations.json.gz")
@@ -69,6 +71,7 @@ def _judged(paths: dict[Path, Path], seed: int, resamples: int, output: Path | N
     from spanwise.evals.alpaca_files import read_annotations
     from spanwise.evals.judged_comparison import compare_judged
     from spanwise.evals.judged_results import side_by_side
+    from spanwise.evals.length_difference import length_difference
     from spanwise.evals.win_rate import win_rate
 
     judged = {run: read_annotations(path) for run, path in paths.items()}
@@ -78,25 +81,33 @@ def _judged(paths: dict[Path, Path], seed: int, resamples: int, output: Path | N
         compare_judged(judged[run], judged[first], names=(names[run], names[first]), seed=seed, resamples=resamples)
         for run in others
     ]
+    lengths = [
+        length_difference(judged[run], judged[first], seed=seed, resamples=min(resamples, 500)) for run in others
+    ]
     rates = {names[run]: win_rate(own) for run, own in judged.items()}
     notes = [*(note for pair in pairs for note in pair.notes), *_output_notes(judged, names)]
     if output is not None:
         command = f"spanwise evaluate compare {' '.join(map(str, paths))}"
         named = {names[run]: own for run, own in judged.items()}
-        said = [*map(_sentence, pairs), *notes]
+        said = [*map(_sentence, pairs), *map(_controlled, pairs, lengths), *notes]
         side_by_side(named, command=command, seed=seed, resamples=resamples, notes=said).save(output)
     if as_json:
         models = {
             name: {"n": rate.n, "win_rate": rate.win_rate, "standard_error": rate.standard_error}
             for name, rate in rates.items()
         }
-        _echo({"models": models, "comparisons": [pair.as_dict() for pair in pairs], "notes": notes})
+        compared = [
+            {**pair.as_dict(), "length_controlled": None if own is None else asdict(own)}
+            for pair, own in zip(pairs, lengths, strict=True)
+        ]
+        _echo({"models": models, "comparisons": compared, "notes": notes})
         return
     for name, rate in rates.items():
         error = "" if rate.standard_error is None else f" ± {rate.standard_error:.2f}"
         typer.echo(f"{name}: win rate {rate.win_rate:.2f} %{error} over {rate.n:,} pairs.")
-    for pair in pairs:
+    for pair, own in zip(pairs, lengths, strict=True):
         typer.echo(_sentence(pair))
+        typer.echo(_controlled(pair, own))
     for note in notes:
         typer.echo(note)
 
@@ -129,6 +140,14 @@ def _sentence(pair: "JudgedComparison") -> str:
         f"{pair.arm} less {pair.baseline}: {pair.difference:+.2f} points{interval}{chance}, {pair.verdict}, "
         f"over {pair.prompts:,} shared prompts.{left} To see 2 points takes about {more} prompts."
     )
+
+
+def _controlled(pair: "JudgedComparison", own: "LengthDifference | None") -> str:
+    head = f"{pair.arm} less {pair.baseline} at equal length"
+    if own is None:
+        return f"{head}: not known, fewer than two prompts were decided for both."
+    ends = "" if own.low is None or own.high is None else f" (95 % interval {own.low:+.2f} to {own.high:+.2f})"
+    return f"{head}: {own.difference:+.2f} points{ends}, length-controlled {own.arm:.2f} and {own.baseline:.2f} %."
 
 
 def _print_runs(runs: list[Path], *, as_json: bool) -> None:

@@ -62,10 +62,34 @@ def length_controlled(
     resamples: int = 500,
     level: float = 0.95,
 ) -> LengthControlled:
-    """The length-controlled win rate of `judged`.
+    """The length-controlled win rate of `judged`; raises DataError when no pair that was decided has a difficulty.
 
-    `names` are what the model may be called in `weights`, the likeliest first. Raises DataError when no pair that was
-    decided has a difficulty.
+    `names` are what the model may be called in `weights`, the likeliest first.
+    """
+    return length_controlled_draws(
+        judged,
+        generator=generator,
+        weights=weights,
+        names=names,
+        difficulty=difficulty,
+        resamples=resamples,
+        level=level,
+    )[0]
+
+
+def length_controlled_draws(
+    judged: Judgements,
+    *,
+    generator: np.random.Generator,
+    weights: Mapping[str, LengthWeights] | None = None,
+    names: Sequence[str] = (),
+    difficulty: Mapping[str, float] | None = None,
+    resamples: int = 500,
+    level: float = 0.95,
+) -> tuple[LengthControlled, Float[np.ndarray, " r"]]:
+    """The same with the bootstrap's draws, NaN where a draw held no decided pair.
+
+    Of two models over the same instructions and with generators of one seed, the draws are of the same instructions.
     """
     pairs = [pair for pair in judged.pairs if difficulty is None or pair.instruction in difficulty]
     left_out, places = len(judged.pairs) - len(pairs), _columns(judged, difficulty)
@@ -73,7 +97,8 @@ def length_controlled(
     if not scored.any():
         raise DataError("No decided pair has a difficulty; give the difficulties of these instructions.")
     if judged.model and judged.model == judged.reference:
-        return LengthControlled(50.0, 0.0, 50.0, 50.0, "same model", LengthWeights(0, 0, 0), difficulty is not None)
+        same = LengthControlled(50.0, 0.0, 50.0, 50.0, "same model", LengthWeights(0, 0, 0), difficulty is not None)
+        return same, np.full(resamples, 50.0)
     rows, held = places.take(np.flatnonzero(scored)), regulariser(with_difficulty=difficulty is not None)
     strength = best_strength(rows, held)
     fitted = fit(rows, held, strength=strength)
@@ -81,8 +106,9 @@ def length_controlled(
     used = fitted if stored is None else stored
     chances = 100 * expit(places.features[:, 1:] @ used[1:])
     drawn = _replicates(places, held, fitted, strength=strength, generator=generator, resamples=resamples)
-    low, high = _ends(drawn + (float(chances.mean()) - _predicted(places, fitted)), level)
-    return LengthControlled(
+    drawn = drawn + (float(chances.mean()) - _predicted(places, fitted))
+    low, high = percentile_ends(np.clip(drawn, 0, 100), level)
+    found = LengthControlled(
         win_rate=float(chances.mean()),
         standard_error=float(chances.std(ddof=1)) / math.sqrt(len(chances)) if len(chances) > 1 else None,
         low=low,
@@ -93,6 +119,7 @@ def length_controlled(
         left_out=left_out,
         notes=notes,
     )
+    return found, drawn
 
 
 def _columns(judged: Judgements, difficulty: Mapping[str, float] | None) -> SoftRows:
@@ -153,14 +180,15 @@ def _replicates(
         times = generator.multinomial(count, np.full(count, 1 / count)).astype(np.float64)
         sample = places.times(times)
         kept = np.flatnonzero(scored & (times > 0))
-        if len(kept):
-            drawn.append(_predicted(sample, refit(sample.take(kept), held, fitted, strength=strength)))
+        weights = refit(sample.take(kept), held, fitted, strength=strength) if len(kept) else None
+        drawn.append(np.nan if weights is None else _predicted(sample, weights))
     return np.array(drawn)
 
 
-def _ends(drawn: Float[np.ndarray, " r"], level: float) -> tuple[float | None, float | None]:
-    """Both ends of the percentile interval, held to 0 to 100."""
-    if not len(drawn):
+def percentile_ends(drawn: Float[np.ndarray, " r"], level: float) -> tuple[float | None, float | None]:
+    """Both ends of the percentile interval; None where nothing was drawn."""
+    known = drawn[np.isfinite(drawn)]
+    if not len(known):
         return None, None
-    low, high = np.clip(np.quantile(drawn, [0.5 - level / 2, 0.5 + level / 2]), 0, 100)
+    low, high = np.quantile(known, [0.5 - level / 2, 0.5 + level / 2])
     return float(low), float(high)
