@@ -23,6 +23,9 @@ def over_optimisation(
     ],
     prompts: Annotated[Path, typer.Option("--prompts", help="The runs' held-out prompts, for their passages.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="HTML file to write.")] = None,
+    save: Annotated[
+        bool, typer.Option("--save", help="Keep what was found in each run's folder, for `spanwise report`.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare the reward that a run was trained on with reward models it never saw, step by step.
@@ -32,10 +35,11 @@ def over_optimisation(
     """
     from spanwise.evals.overoptimisation_course import ensemble_gold, read_course, start_samples
     from spanwise.evals.overoptimisation_page import find_course, render_courses, verdict
+    from spanwise.evals.runs import WATCHED_FILE
     from spanwise.feedback.jsonl import load_or_raise
     from spanwise.feedback.prompts import PromptRecord
     from spanwise.rewards.learned import load_sources
-    from spanwise.storage import write_text
+    from spanwise.storage import write_json, write_text
 
     records = {record.prompt: record for record in load_or_raise(prompts, PromptRecord)}
     sources = [source for path in gold for source in load_sources(path)]
@@ -49,6 +53,8 @@ def over_optimisation(
             raise DataError(f"{run}: logged no answer to a prompt of {prompts}; set evaluation.logged_samples.")
         found.append(find_course(name, read_course(run, ensemble_gold(sources, start), records)))
     words = "the mean of " + ", ".join(f"{source.name} ({source.version[:8]})" for source in sources)
+    for run, one in zip(runs, found, strict=True) if save else ():
+        write_json(run / WATCHED_FILE, {"gold": words, "verdict": verdict(one), **one.as_dict()})
     if output is not None:
         write_text(output, render_courses(found, words))
     if as_json:

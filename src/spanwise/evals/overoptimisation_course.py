@@ -41,6 +41,14 @@ def read_course(run: Path, gold: Gold, prompts: Mapping[str, PromptRecord]) -> l
     return [_evaluated(step, own, gold, prompts) for step, own in sorted(steps.items())]
 
 
+def proxy_course(samples: Sequence[SampleRow]) -> list[Evaluated]:
+    """The course of a run by its own reward alone, which stands for the gold score as well."""
+    steps: dict[int, list[SampleRow]] = {}
+    for row in samples:
+        steps.setdefault(row.step, []).append(row)
+    return [_by_proxy(step, own) for step, own in sorted(steps.items())]
+
+
 def ensemble_gold(sources: Sequence[RewardSource], start: Sequence[Sample]) -> Gold:
     """The mean of several sources, each standardised over the answers `start` (those before training).
 
@@ -74,6 +82,11 @@ def _evaluated(step: int, rows: Sequence[SampleRow], gold: Gold, prompts: Mappin
         gold=ScoreTable.from_values(dict(zip(names, judged, strict=True))),
         kl=ScoreTable.from_values(kl),
     )
+
+
+def _by_proxy(step: int, rows: Sequence[SampleRow]) -> Evaluated:
+    proxy = ScoreTable.from_values({name: _total(row) for name, row in zip(_numbered(rows), rows, strict=True)})
+    return Evaluated(step, proxy, proxy, ScoreTable.from_values(dict.fromkeys(proxy.ids, None)))
 
 
 def _numbered(rows: Sequence[SampleRow]) -> Iterator[str]:

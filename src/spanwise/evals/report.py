@@ -33,6 +33,7 @@ from spanwise.evals.panels import (
 from spanwise.evals.results import ExperimentResults
 from spanwise.evals.run_groups import RunGroup, difference_table, group_runs, group_table
 from spanwise.evals.runs import Run, Study, named_runs, read_study
+from spanwise.evals.stopping import stop_sentence
 from spanwise.evals.tables import Table, arm_table, config_table, difference_rows, quality_tables
 from spanwise.evals.words import PairFindings, caveats, pair_findings
 from spanwise.storage import write_text
@@ -81,6 +82,8 @@ class StudyView:
     configs: tuple[tuple[str, str], ...] = ()
     config_differences: Table | None = None
     without_curves: tuple[str, ...] = ()
+    stops: tuple[str, ...] = ()
+    """Where each run should have stopped, or why that is not known."""
     trained: bool = True
     """False where no run folder lies below, as for judged answers: there is no training to show."""
 
@@ -140,6 +143,7 @@ def _experiment_view(study: Study, results: ExperimentResults, name: str) -> Stu
         configs=_configs(runs),
         config_differences=config_table(runs),
         without_curves=tuple(label for label in labels.values() if label not in runs),
+        stops=_stops(runs),
         trained=bool(runs),
     )
 
@@ -164,7 +168,17 @@ def _runs_view(runs: Mapping[str, tuple[Run, ...]]) -> StudyView:
         galleries=tuple(_training_galleries(runs)),
         configs=_configs(runs),
         config_differences=config_table(runs),
+        stops=_stops(runs),
     )
+
+
+def _stops(runs: Mapping[str, tuple[Run, ...]]) -> tuple[str, ...]:
+    found = [
+        stop_sentence(f"{label} ({run.name})" if len(own) > 1 else label, run)
+        for label, own in runs.items()
+        for run in own
+    ]
+    return tuple(filter(None, found))
 
 
 def _basis_of(groups: Sequence[RunGroup]) -> str:

@@ -20,6 +20,8 @@ from spanwise.evals.pareto_layout import TRADE_OFF_FILE, TradeOff
 from spanwise.evals.results import RESULTS_FILE, ExperimentResults
 from spanwise.storage import read_json, read_lines, read_text
 
+WATCHED_FILE = "over_optimisation.json"
+"""Where a run folder keeps what was found by a gold score."""
 Curve = tuple[tuple[float, float | None], ...]
 """(step, value) by ascending step; None where the value was not finite or not had."""
 
@@ -51,6 +53,8 @@ class Run:
     samples: tuple[SampleRow, ...] = ()
     problems: tuple[str, ...] = ()
     """What could not be read, one sentence each."""
+    watched: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What `spanwise evaluate over-optimisation --save` found of the run; empty where it was not asked."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,8 @@ def read_run(folder: Path, name: str) -> Run:
     curves = _read_curves(folder / "metrics.jsonl", problems)
     samples = _read_samples(folder / "samples.jsonl", problems)
     config = folder / "config.yaml"
-    return Run(name, read_text(config) if config.is_file() else "", curves, samples, tuple(problems))
+    watched = _read_watched(folder / WATCHED_FILE, problems)
+    return Run(name, read_text(config) if config.is_file() else "", curves, samples, tuple(problems), watched)
 
 
 def named_runs(found: Sequence[tuple[Path, Study]]) -> dict[str, tuple[Run, ...]]:
@@ -157,6 +162,16 @@ def _read_samples(path: Path, problems: list[str]) -> tuple[SampleRow, ...]:
     if failed:
         problems.append(f"{path}: {failed} {_lines(failed)} no sample of the known form and left out.")
     return tuple(rows)
+
+
+def _read_watched(path: Path, problems: list[str]) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    value = read_json(path)
+    if isinstance(value, dict) and {"gold", "verdict", "last_step"} <= value.keys():
+        return cast("dict[str, Any]", value)
+    problems.append(f"{path}: not what over-optimisation --save writes, and left out; save it again.")
+    return {}
 
 
 def _rows(path: Path, problems: list[str]) -> Iterator[dict[str, Any]]:
