@@ -11,10 +11,13 @@ from spanwise.cli.config_help import AsJson
 from spanwise.errors import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from spanwise.evals.estimate import Estimate
     from spanwise.evals.judged_comparison import JudgedComparison
     from spanwise.evals.length_difference import LengthDifference
     from spanwise.evals.pairwise import Judgements
+    from spanwise.evals.runs import Study
 
 ANNOTATIONS = ("annotations.json", "annotations.json.gz")
 """What a folder of judged answers holds one of."""
@@ -52,7 +55,7 @@ def compare(
     if all(path is None for path in found.values()):
         if output is not None:
             raise DataError("--output is for judged runs; `spanwise report` reads experiment folders as they are.")
-        _print_experiments(runs, as_json=as_json)
+        _print_experiments(runs, seed, resamples, as_json=as_json)
         return
     missing = [run for run, path in found.items() if path is None]
     if missing:
@@ -182,7 +185,8 @@ def _shown(own: dict[str, Any]) -> str:
     return "-" if own["mean"] is None else f"{own['mean']:.4g}{ends}"
 
 
-def _print_experiments(runs: list[Path], *, as_json: bool) -> None:
+def _print_experiments(runs: list[Path], seed: int, resamples: int, *, as_json: bool) -> None:
+    from spanwise.evals.experiment_pairs import pair_experiments
     from spanwise.evals.runs import read_study
 
     studies = {run: read_study(run) for run in runs}
@@ -195,14 +199,31 @@ def _print_experiments(runs: list[Path], *, as_json: bool) -> None:
             raise DataError(f"{run}: a plain run, the others are experiments; compare runs of one kind.")
         for arm in study.results.arms.values():
             metrics = {metric: own.model_dump(mode="json") for metric, own in arm.metrics.items()}
-            table[f"{study.name}: {arm.label}"] = {"seeds": len(study.results.seeds), "metrics": metrics}
+            name = study.name if _once(study.name, studies.values()) else str(run)
+            table[f"{name}: {arm.label}"] = {"seeds": len(study.results.seeds), "metrics": metrics}
+    first, *others = studies
+    names = {run: study.name if _once(study.name, studies.values()) else str(run) for run, study in studies.items()}
+    pairs = [pair_experiments(first, run, (names[first], names[run]), seed=seed, resamples=resamples) for run in others]
     if as_json:
-        _echo({"arms": table})
+        compared = [one.model_dump(mode="json") for pair in pairs for one in pair.comparisons]
+        _echo({"arms": table, "comparisons": compared, "notes": [note for pair in pairs for note in pair.notes]})
         return
     for name, row in table.items():
         typer.echo(f"{name} ({row['seeds']} seed{'s' if row['seeds'] > 1 else ''})")
         for metric, own in row["metrics"].items():
             typer.echo(f"  {metric}  {_shown(own)}  n {own['n']}, unscored {own['unscored']}")
+    for one in (one for pair in pairs for one in pair.comparisons):
+        own = one.difference.model_dump(mode="json")
+        typer.echo(
+            f"{one.arm} less {one.baseline}: {one.metric}  {_shown(own)}, {one.verdict}  "
+            f"n {own['n']}, seeds {own['seeds']}, unscored {own['unscored']}"
+        )
+    for note in (note for pair in pairs for note in pair.notes):
+        typer.echo(note)
+
+
+def _once(name: str, studies: "Iterable[Study]") -> bool:
+    return [study.name for study in studies].count(name) == 1
 
 
 def _echo(value: dict[str, Any]) -> None:
