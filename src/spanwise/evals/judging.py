@@ -94,6 +94,7 @@ def join(outputs: Outputs, reference: Outputs) -> tuple[list[str], dict[str, int
         "further samples in the outputs, not judged": outputs.further,
         "further samples in the reference, not judged": reference.further,
         "empty in the outputs": sum(not outputs.texts[key].strip() for key in shared),
+        "empty in the reference": sum(not reference.texts[key].strip() for key in shared),
     }
     return shared, {what: count for what, count in counts.items() if count}
 

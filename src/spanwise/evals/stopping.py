@@ -44,7 +44,7 @@ def _by_reward(label: str, course: Sequence[Evaluated]) -> str:
     if advice.step == advice.last_step:
         return f"{head} the last step, {advice.step}, is the best: nothing speaks for stopping earlier."
     fell = advice.gold_after.high is not None and advice.gold_after.high < 0
-    verdict = "stop there" if fell else "a fall that may be chance, so no reason to stop earlier"
+    verdict = "stop there" if fell else "no fall beyond chance, so no reason to stop earlier"
     best = f"step {advice.step} of {advice.last_step} is the best"
     return f"{head} {best}; from there to the last {_moved(advice)}: {verdict}."
 
