@@ -33,6 +33,7 @@ from transformers import LlamaForSequenceClassification, PreTrainedTokenizerBase
 
 from spanwise.feedback.prompts import PromptRecord, build_prompt
 from spanwise.lora import LoraConfig
+from spanwise.models.cpu_products import use_products_on_cpu
 from spanwise.models.policy import Policy
 from spanwise.rewards.mixture import MixtureConfig, SourceWeight
 from spanwise.rewards.pipeline import RewardPipeline
@@ -65,6 +66,7 @@ class RandomReward:
 
     def __init__(self, shape: Shape, tokenizer: PreTrainedTokenizerBase) -> None:
         self._model = LlamaForSequenceClassification(shape.config(num_labels=1)).to(shape.torch_dtype()).eval()
+        use_products_on_cpu(self._model)  # as `SpanRewardModel` does with its backbone
         self._tokenizer = tokenizer
 
     def score(self, samples: Sequence[Sample]) -> list[SegmentScores]:
@@ -134,7 +136,9 @@ def make_trainer(
 def measure(shape: Shape, ours: Ours) -> dict[str, Any]:
     """Our steps in this process."""
     start_gb = resident_gb()
-    keep_freed_memory()  # as `spanwise rl` does before it multiplies anything; here models are made first
+    keep_freed_memory(
+        torch.device("cpu")
+    )  # as `spanwise rl` does before it multiplies anything; here models are made first
     with tempfile.TemporaryDirectory() as folder:
         trainer = make_trainer(shape, Path(folder), ours)
         steps: list[dict[str, float]] = []

@@ -19,6 +19,7 @@ from transformers import DynamicCache, EncoderDecoderCache, PreTrainedModel
 from spanwise.models.batches import PromptBatch
 from spanwise.models.cache import growing_cache
 from spanwise.models.cpu_attention import use_on_cpu
+from spanwise.models.cpu_products import use_products_on_cpu
 
 SHARE_BELOW = 0.75
 """Responses to one prompt share its reading when that leaves less than this share of the tokens to be read."""
@@ -30,6 +31,7 @@ class Backbone(nn.Module):
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
         use_on_cpu(model)
+        use_products_on_cpu(model)
         self.is_encoder_decoder = bool(model.config.is_encoder_decoder)
         self.encoder = cast("nn.Module", model.get_encoder()) if self.is_encoder_decoder else None
         self.decoder = cast("nn.Module", model.get_decoder() if self.is_encoder_decoder else model.base_model)

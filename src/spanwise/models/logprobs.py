@@ -11,7 +11,8 @@ from typing import Any, cast
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn import functional
+
+from spanwise.models.cpu_products import linear, product, product_into
 
 CHUNK_ELEMENTS = 2**23
 """Logits held at a time: 32 MiB of float32, enough rows for a fast product."""
@@ -94,7 +95,7 @@ def logits_of(
     hidden: Float[Tensor, "n h"], weight: Float[Tensor, "v h"], bias: Float[Tensor, " v"] | None, temperature: float
 ) -> Float[Tensor, "n v"]:
     """The vocabulary head's output over the temperature, in at least float32."""
-    return _scaled(functional.linear(hidden, weight, bias), temperature)
+    return _scaled(linear(hidden, weight, bias), temperature)
 
 
 def _scaled(logits: Tensor, temperature: float) -> Tensor:
@@ -127,7 +128,7 @@ class _Room:
         hidden = hidden[part]
         narrow = self.narrow[first : first + len(hidden)]
         if bias is None:
-            torch.mm(hidden, weight.T, out=narrow)
+            product_into(narrow, hidden, weight.T)
         else:
             torch.addmm(bias, hidden, weight.T, out=narrow)
         logits = narrow if self._wide is None else self._wide[: len(hidden)].copy_(narrow)
@@ -195,12 +196,12 @@ class _ChunkedLogprobs(torch.autograd.Function):
                 by_logits.div_(question.temperature)
             narrow.copy_(by_logits)
             if to_hidden is not None:
-                torch.mm(narrow, weight, out=to_hidden[part])
+                product_into(to_hidden[part], narrow, weight)
             if to_bias is not None:
                 to_bias += by_logits.sum(0)
             if part.stop - begun == len(room.narrow) or part.stop == len(hidden):
                 if to_weight is not None:
-                    to_weight += room.narrow[: part.stop - begun].T @ hidden[begun : part.stop]
+                    to_weight += product(room.narrow[: part.stop - begun].T, hidden[begun : part.stop])
                 begun = part.stop
         return (
             to_hidden,

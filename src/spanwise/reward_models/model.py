@@ -27,6 +27,7 @@ from transformers import (
 
 from spanwise.errors import ConfigError
 from spanwise.models.adapters import Role, active
+from spanwise.models.cpu_products import use_products_on_cpu
 from spanwise.reward_models.feature_heads import FeatureHeads
 from spanwise.reward_models.features import RESPONSE_FEATURES
 from spanwise.reward_models.heads import HeadSpec
@@ -98,6 +99,7 @@ class SpanRewardModel(PreTrainedModel):
         super().__init__(config)
         inner = config.backbone_config()
         self.backbone = backbone if backbone is not None else cast("PreTrainedModel", AutoModel.from_config(inner))
+        use_products_on_cpu(cast("nn.Module", self.backbone))
         self.role: Role | None = None
         """The adapter that is on while the backbone is read; None where all weights are the reward model's own."""
         self.heads = nn.Linear(inner.get_text_config().hidden_size, len(config.heads))

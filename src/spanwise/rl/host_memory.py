@@ -10,6 +10,8 @@ import functools
 import os
 import sys
 
+import torch
+
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Parameters of mallopt(3)."""
 _LARGE = 2**30
@@ -18,17 +20,21 @@ _KERNELS = "32"
 """How many kernels oneDNN keeps: it makes one for each shape of a product, and lengths are many. By itself 1,024."""
 
 
-def keep_freed_memory() -> None:
+def keep_freed_memory(device: torch.device) -> bool:
     """From now on, this process keeps what it frees, in blocks of up to a gigabyte, and few of oneDNN's kernels.
 
     The latter is settled by whoever multiplies matrices first, or by the user's ONEDNN_PRIMITIVE_CACHE_CAPACITY.
+    Does nothing where models are on another device than the CPU; returns whether they are not.
     """
+    if device.type != "cpu":
+        return False
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", _KERNELS)
     library = _glibc()
     if library is not None:
         library.mallopt(_TRIM_THRESHOLD, _LARGE)
         if not library.mallopt(_MMAP_THRESHOLD, _LARGE):
             library.mallopt(_MMAP_THRESHOLD, _LARGEST_OF_OLD_VERSIONS)
+    return True
 
 
 def give_back_freed_memory() -> None:

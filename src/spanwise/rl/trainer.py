@@ -108,9 +108,7 @@ class Trainer:
         )
         self.updater = Updater(parts.policy, self.value_model, parts.algorithm, config, budget=self.budget)
         self._clock = Clock()
-        self._on_cpu = parts.policy.device.type == "cpu"
-        if self._on_cpu:
-            keep_freed_memory()
+        self._gives_back = keep_freed_memory(parts.policy.device)
         self._rollouts = RolloutMaker(
             parts.policy,
             parts.pipeline,
@@ -273,7 +271,7 @@ class Trainer:
         return metrics
 
     def _phase_ended(self) -> None:
-        if self._on_cpu:
+        if self._gives_back:
             give_back_freed_memory()
 
     def batch_of(self, experience: Experience) -> TrainingBatch:
