@@ -99,13 +99,7 @@ class Trainer:
             lockstep=self.processes.splits,
             say=self.progress.noted,
         )
-        self.sampling_budget = Budget(
-            max(config.rollout.responses_per_step(), config.evaluation.max_prompts * config.evaluation.best_of),
-            processes=self.processes,
-            say=self.progress.noted,
-            done="sampled",
-            remedy="rollout.prompts_per_step, rollout.samples_per_prompt or evaluation.max_prompts",
-        )
+        self.sampling_budget = self._sampling_budget()
         self.updater = Updater(parts.policy, self.value_model, parts.algorithm, config, budget=self.budget)
         self._clock = Clock()
         self._gives_back = keep_freed_memory(parts.policy.device)
@@ -129,6 +123,16 @@ class Trainer:
         self._evaluate = Evaluator(self._rollouts, self.reference, parts.heldout, config, budget=self.budget)
         self._alarms = Alarms(config.alarms)
         self._states = StateStore(folder.checkpoint(""), keep=config.checkpoint.keep, say=self.progress.noted)
+
+    def _sampling_budget(self) -> Budget:
+        rollout, evaluation = self.config.rollout, self.config.evaluation
+        return Budget(
+            max(rollout.responses_per_step(), evaluation.max_prompts * evaluation.best_of),
+            processes=self.processes,
+            say=self.progress.noted,
+            done="sampled",
+            remedy="rollout.prompts_per_step, rollout.samples_per_prompt or evaluation.max_prompts",
+        )
 
     def run(self, *, resume: bool = False) -> TrainingResult:
         """The whole run: steps are numbered from 1, and 0 is the policy as it came.
