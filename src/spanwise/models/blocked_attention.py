@@ -144,10 +144,13 @@ def _by_key_heads(tensor: Tensor, n: int) -> Tensor:
 
 
 def _sizes(q: Tensor) -> tuple[int, int]:
-    """Rows of each query head and number of key heads in a block."""
+    """Rows of each query head and number of key heads in a block; the same for many lengths.
+
+    For each shape of a product oneDNN makes a kernel, so all blocks but the last are alike whatever the length.
+    """
     n, r, t = q.shape[:3]
-    rows = -(-t // -(-t // BLOCK_ROWS))
-    return rows, max(1, min(n, BLOCK_SCORES // (r * rows * t)))
+    rows, columns = min(BLOCK_ROWS, t), -(-t // BLOCK_ROWS) * BLOCK_ROWS
+    return rows, max(1, min(n, BLOCK_SCORES // (r * rows * columns)))
 
 
 def _blocks(q: Tensor) -> Iterator[_Block]:
