@@ -208,12 +208,11 @@ def test_judged_answers_have_no_training_to_show(tmp_path):
     ExperimentResults(
         title="Judged",
         created="2026-01-01",
-        seeds=(0,),
         metrics={"win_rate": WIN_RATE},
         arms={"one": Arm(label="one", metrics=arm_estimates({"win_rate": table}, arm="one"))},
     ).save(tmp_path)
     page = render_report([tmp_path])
-    for absent in ("Training", "Settings", "No training curves", "No config"):
+    for absent in ("Training", "Settings", "No training curves", "No config", "0 seeds"):
         assert absent not in page
     assert 'href="#s0-curves"' not in page
     assert 'href="#s0-arms"' in page

@@ -60,6 +60,12 @@ def test_one_seed_and_unscored_answers_are_told():
     assert "3 pairs of answers" in words[1]
 
 
+def test_answers_of_unknown_training_have_no_seeds():
+    found = results({"rouge": difference(0.1, 0.05, 0.2)}, seeds=())
+    assert verdict_sentences(found)[0] == "Fine-grained against SFT (200 prompts): better on ROUGE-Lsum."
+    assert caveats(found)[0].startswith("Each arm is one model: the intervals are over prompts")
+
+
 def test_without_an_interval_nothing_is_claimed():
     found = results({"rouge": Estimate(mean=0.2, n=1), "error": Estimate(mean=None, unscored=4)})
     findings = {finding.metric: finding.text for finding in pair_findings(found)[0].findings}

@@ -156,9 +156,9 @@ def _experiment(results: ExperimentResults) -> list[str]:
         [arm.label, *(mean_and_interval(arm.metrics.get(name), info) for name, info in infos.items())]
         for arm in results.arms.values()
     ]
-    seeds = f"Seeds: {', '.join(map(str, results.seeds))}; means with 95 % intervals."
+    seeds = f"Seeds: {', '.join(map(str, results.seeds))}; means" if results.seeds else "Means"
     notes = "\n".join(f"- {note}" for note in results.notes)
-    return ["## What was measured", seeds, _table(head, rows), *([notes] if notes else [])]
+    return ["## What was measured", f"{seeds} with 95 % intervals.", _table(head, rows), *([notes] if notes else [])]
 
 
 def _command(values: Mapping[str, Any]) -> str:

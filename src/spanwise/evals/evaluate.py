@@ -79,7 +79,6 @@ def evaluate(
         title=f"Answers of {config.responses.name}",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command,
-        seeds=(config.seed,),
         config=config.model_dump(mode="json"),
         metrics=metrics,
         arms={arm: _arm(config, arm, own) for arm, own in tables.items()},

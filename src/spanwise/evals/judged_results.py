@@ -58,7 +58,6 @@ def against_reference(
         title=f"{names['model']} against {names['reference']}, judged by {judged.judge or 'an unnamed judge'}",
         created=_now(),
         command=command,
-        seeds=(seed,),
         metrics=METRICS,
         arms={
             "reference": Arm(label=names["reference"], metrics={**other, **metrics["reference"]}),
@@ -85,7 +84,6 @@ def side_by_side(
         title=f"Win rates against {judged[first].reference or 'the reference'}",
         created=_now(),
         command=command,
-        seeds=(seed,),
         metrics={name: METRICS[name] for name in ("win_rate", "characters")},
         arms={
             name: Arm(label=name, metrics=arm_estimates(own, arm=name, seed=seed, resamples=resamples))

@@ -132,7 +132,8 @@ class ExperimentResults(_Part):
     machine: str = ""
     command: str = ""
     """What makes these numbers again."""
-    seeds: tuple[int, ...] = Field(min_length=1)
+    seeds: tuple[int, ...] = ()
+    """Training seeds behind the numbers; none where answers were measured whose training is not known."""
     seconds: dict[str, float] = Field(default_factory=dict)
     """Wall-clock seconds of each phase."""
     config: dict[str, Any] = Field(default_factory=dict)

@@ -56,10 +56,9 @@ def pair_findings(results: ExperimentResults) -> list[PairFindings]:
 def caveats(results: ExperimentResults) -> list[str]:
     """What a reader must know before believing the sentences."""
     found: list[str] = []
-    if len(results.seeds) == 1 and results.comparisons:
-        found.append(
-            "One seed was run: the intervals are over prompts and say nothing of what another seed would give."
-        )
+    if len(results.seeds) < 2 and results.comparisons:
+        one, other = ("One seed was run", "another seed") if results.seeds else ("Each arm is one model", "another run")
+        found.append(f"{one}: the intervals are over prompts and say nothing of what {other} would give.")
     unscored = max((comparison.difference.unscored for comparison in results.comparisons), default=0)
     if unscored:
         answers = "pair of answers" if unscored == 1 else "pairs of answers"
@@ -86,7 +85,7 @@ def _summary(results: ExperimentResults, arm: str, baseline: str, own: Sequence[
     parts += [f"worse on {_join(names['worse'])}"] if names["worse"] else []
     parts += [f"no clear difference on {_join(names['no clear difference'])}"] if names["no clear difference"] else []
     parts += [f"not known on {_join(names['not known'])}"] if names["not known"] else []
-    basis = _basis([comparison.difference for comparison in own])
+    basis = _basis(results, [comparison.difference for comparison in own])
     found = "; ".join(parts) or "only described, not judged"
     return f"{results.arms[arm].label} against {results.arms[baseline].label} ({basis}): {found}."
 
@@ -139,9 +138,10 @@ def _mean(results: ExperimentResults, arm: str, metric: str) -> float | None:
     return found.mean if found else None
 
 
-def _basis(differences: Sequence[Estimate]) -> str:
+def _basis(results: ExperimentResults, differences: Sequence[Estimate]) -> str:
     prompts, seeds = max(d.n for d in differences), max(d.seeds for d in differences)
-    return f"{prompts:,} {'prompt' if prompts == 1 else 'prompts'}, {seeds} {'seed' if seeds == 1 else 'seeds'}"
+    found = f"{prompts:,} {'prompt' if prompts == 1 else 'prompts'}"
+    return f"{found}, {seeds} {'seed' if seeds == 1 else 'seeds'}" if results.seeds else found
 
 
 def _join(names: Sequence[str]) -> str:
