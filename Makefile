@@ -79,9 +79,11 @@ bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/reward_text_share.py
 	$(BIN)/python benchmarks/segmentation_agreement.py
 	$(BIN)/python benchmarks/edit_alignment.py
-	for dtype in bf16 fp32; do for lengths in full natural; do \
-	  $(BIN)/python benchmarks/ppo_step.py --dtype $$dtype --lengths $$lengths --peer trl --record ppo_step_$${dtype}_$$lengths || exit 1; \
-	done; $(BIN)/python benchmarks/ppo_phases.py --dtype $$dtype --record ppo_phases_$$dtype || exit 1; done
+	for dtype in bf16 fp32; do \
+	  $(BIN)/python benchmarks/ppo_step.py --dtype $$dtype --lengths full --peer trl --record ppo_step_$${dtype}_full && \
+	  $(BIN)/python benchmarks/ppo_step.py --dtype $$dtype --lengths natural --micro-batch-tokens 2048 --peer trl --record ppo_step_$${dtype}_natural && \
+	  $(BIN)/python benchmarks/ppo_phases.py --dtype $$dtype --record ppo_phases_$$dtype || exit 1; done
+	$(BIN)/python benchmarks/ppo_step.py --dtype bf16 --lengths full --micro-batch-tokens 1024 --steps 2 --record ppo_step_bf16_full_tokens_1024
 	$(BIN)/python benchmarks/ppo_phases.py --dtype bf16 --compile --record ppo_phases_bf16_compiled
 	$(BIN)/python benchmarks/ppo_growth.py --record ppo_growth
 	$(BIN)/python benchmarks/ppo_memory.py --record ppo_memory

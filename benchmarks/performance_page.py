@@ -26,7 +26,8 @@ STEP = """## A PPO step beside TRL
 A random Llama of 15 million parameters (hidden 288, 6 layers, vocabulary 32,000, tied), 64 prompts of 128 tokens, 128
 new tokens, 4 epochs of one minibatch in micro-batches of 16, separate value and reward models of the same size.
 `full`: all answers run to their full length; `natural`: they stop by themselves after 40 % of it on average, and
-prompts are of varied length.
+prompts are of varied length. With `--micro-batch-tokens` ours reads at most that many tokens at a time, rows of like
+length together: less padding and less memory, the same gradients.
 """
 PHASES = """## Where the time goes
 
