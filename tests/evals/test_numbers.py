@@ -42,7 +42,15 @@ def test_mean_and_interval_stand_together_and_a_missing_one_is_a_dash():
 
 @pytest.mark.parametrize(
     ("value", "wanted"),
-    [(0.5, "0.5"), (1234567.0, "1,234,567"), (-0.00012, "\u22120.00012"), (0.0, "0"), (None, "-"), (3.19e-16, "0"), (-2e-11, "0")],
+    [
+        (0.5, "0.5"),
+        (1234567.0, "1,234,567"),
+        (-0.00012, "\u22120.00012"),
+        (0.0, "0"),
+        (None, "-"),
+        (3.19e-16, "0"),
+        (-2e-11, "0"),
+    ],
 )
 def test_plain_numbers(value, wanted):
     assert plain(value) == wanted
