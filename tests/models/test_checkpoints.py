@@ -33,6 +33,13 @@ def test_weights_come_in_the_precision_that_was_asked_for(folder):
     assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
 
 
+def test_the_way_of_attending_is_the_one_asked_for(folder):
+    model, _ = load_policy(folder, attention="eager")
+    assert model.config._attn_implementation == "eager"
+    with pytest.raises(CheckpointError, match="by_guessing"):
+        load_policy(folder, attention="by_guessing")
+
+
 def refused(path):
     with pytest.raises(CheckpointError) as caught:
         load_policy(path)

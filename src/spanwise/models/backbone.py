@@ -21,6 +21,8 @@ from spanwise.models.cache import growing_cache
 from spanwise.models.cpu_attention import use_on_cpu
 from spanwise.models.cpu_products import use_products_on_cpu
 
+PACKING = ("flash", "flex")
+"""Beginnings of the names of attention backends that read many rows one behind the other at no cost."""
 SHARE_BELOW = 0.75
 """Responses to one prompt share its reading when that leaves less than this share of the tokens to be read."""
 
@@ -38,6 +40,8 @@ class Backbone(nn.Module):
         self.config = model.config
         self.hidden_size = int(model.config.hidden_size)
         self._takes_positions = "position_ids" in inspect.signature(self.decoder.forward).parameters
+        self.packs = self._takes_positions and str(model.config._attn_implementation).startswith(PACKING)  # pyright: ignore[reportPrivateUsage] - transformers has no other name for it
+        """Whether whole responses are read one behind the other in one row, without padding."""
         self.compiled = False
         """Whether whole responses are read by compiled code; reading token by token is left as it is."""
         self._code: tuple[int, Callable[..., Any]] | None = None
@@ -58,6 +62,8 @@ class Backbone(nn.Module):
             states = self._read_after_encoding(shared, response_ids[:, :used])
         elif not self.lockstep and shared.saves(used):
             states = self._read_after_prompts(shared, response_ids[:, :used])
+        elif self.packs:
+            states = self._read_packed(prompts, response_ids[:, :used], ends)
         else:
             states = self._read_with_prompts(prompts, response_ids[:, :used], ends)
         return functional.pad(states, (0, 0, 0, response_ids.shape[1] - used))
@@ -99,6 +105,20 @@ class Backbone(nn.Module):
         places = torch.arange(response_ids.shape[1], device=joined.device) + (lengths - 1)
         places = places.clamp(max=width - 1)
         return states.gather(1, places[..., None].expand(-1, -1, states.shape[-1]))
+
+    def _read_packed(
+        self, prompts: PromptBatch, response_ids: Int[Tensor, "b t"], ends: Int[Tensor, " b"]
+    ) -> Float[Tensor, "b t h"]:
+        # Positions begin again with each row, by which transformers knows that it must not see those before it.
+        joined, width = torch.cat([prompts.ids, response_ids], 1), prompts.ids.shape[1]
+        positions = torch.arange(joined.shape[1], device=joined.device) - (width - prompts.lengths)[:, None]
+        # The last response token is predicted and never read.
+        read = (positions >= 0) & (positions < (prompts.lengths + ends)[:, None] - 1)
+        states = self._read(
+            input_ids=joined[read][None], position_ids=positions[read][None], use_cache=False
+        ).last_hidden_state[0]
+        places = (read.flatten().cumsum(0) - 1).view(read.shape).clamp(min=0)
+        return states[places[:, width - 1 : width - 1 + response_ids.shape[1]]]
 
     def _read_after_prompts(self, shared: "_SharedPrompts", response_ids: Int[Tensor, "b t"]) -> Float[Tensor, "b t h"]:
         # Every prompt is read once; its responses go on from its cache, through which gradients flow back into it.

@@ -31,11 +31,16 @@ _LANGUAGE_MODELS = ("CausalLM", "LMHead", "ConditionalGeneration")
 
 
 def load_policy(
-    path_or_name: str | Path, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+    path_or_name: str | Path,
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    attention: str | None = None,
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Loads a causal or encoder-decoder language model and its tokenizer from a folder or a Hub name.
 
-    A folder never touches the network. Raises CheckpointError that names the place and the remedy.
+    A folder never touches the network; `attention` is transformers' name of a backend, None its own choice. Raises
+    CheckpointError that names the place and the remedy.
     """
     place = str(path_or_name)
     options: dict[str, Any] = {"local_files_only": Path(place).is_dir()}
@@ -46,10 +51,12 @@ def load_policy(
         with without_bars():
             model, report = cast(
                 "tuple[PreTrainedModel, dict[str, Any]]",
-                kind.from_pretrained(place, dtype=dtype, output_loading_info=True, **options),
+                kind.from_pretrained(
+                    place, dtype=dtype, attn_implementation=attention, output_loading_info=True, **options
+                ),
             )
         tokenizer = cast("PreTrainedTokenizerBase", AutoTokenizer.from_pretrained(place, **options))
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError) as error:
         raise CheckpointError(f"{place}: weights or tokenizer cannot be loaded ({_first_line(error)}).") from error
     missing = sorted(report["missing_keys"])
     if missing:

@@ -54,10 +54,15 @@ class Policy:
 
     @classmethod
     def load(
-        cls, path_or_name: str | Path, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+        cls,
+        path_or_name: str | Path,
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        attention: str | None = None,
     ) -> "Policy":
         """Loads a checkpoint folder or a Hub model; raises CheckpointError when it is no policy."""
-        model, tokenizer = load_policy(path_or_name, device=device, dtype=dtype)
+        model, tokenizer = load_policy(path_or_name, device=device, dtype=dtype, attention=attention)
         return cls(model, tokenizer, place=str(path_or_name))
 
     def weights(self) -> dict[str, Tensor]:

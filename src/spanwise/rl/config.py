@@ -282,6 +282,9 @@ class RLConfig(TrainerConfig):
     dtype: PrecisionName = "float32"
     """Precision of policy, reference and value model. bfloat16: half the memory and faster where the processor is made
     for it; updates are added up in float32. auto: bfloat16 there, float32 elsewhere."""
+    attention: str | None = None
+    """How policy, reference and value model attend, by transformers' name; null: as it chooses. With flash_attention_2
+    or flex_attention on a GPU, responses are read one behind the other, without padding."""
 
     @model_validator(mode="after")
     def _rewarded(self) -> "RLConfig":

@@ -34,7 +34,9 @@ def train_policy(settings: RLConfig, progress: ProgressView) -> TrainingResult:
     prompts, heldout = (load_or_raise(path, PromptRecord) for path in (settings.prompts, settings.heldout_prompts))
     # Copies of weights that will be split are made where there is room for whole ones.
     place = "cpu" if processes.splits and settings.lora is None else device
-    policy = Policy.load(settings.policy, device=place, dtype=precision(settings.dtype, device))
+    policy = Policy.load(
+        settings.policy, device=place, dtype=precision(settings.dtype, device), attention=settings.attention
+    )
     parts = TrainerParts(
         prompts=prompts,
         heldout=heldout,
