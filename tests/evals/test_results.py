@@ -48,7 +48,7 @@ def test_results_survive_their_file(experiment):
         ({"arms": {"a": {"label": "A"}, "b": {"label": "A"}}}, "same label"),
         ({"version": 2}, "version"),
         ({"surprise": 1}, "surprise"),
-        ({"seeds": []}, "seeds"),
+        ({"seeds": ["first"]}, "seeds"),
     ],
 )
 def test_wrong_results_are_refused_by_name(tmp_path, changes, words):
