@@ -1,6 +1,6 @@
 """The picture of a trade-off: settings as points with both intervals, each group joined along its dial, and its front.
 
-Labels are put where they hide neither each other nor a point; a label that had to move away is joined to its point.
+The labels stand in a column beside the plot, where they cannot hide a point, each joined to its point by a thin line.
 Numbers in, a figure out; `svg.inline_svg` puts it on the page.
 """
 
@@ -11,19 +11,19 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from matplotlib.transforms import BboxBase
+from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
 
 from spanwise.evals.estimate import Estimate
-from spanwise.evals.label_placing import Box, place_labels
 from spanwise.evals.numbers import scale
 from spanwise.evals.pareto import front
 from spanwise.evals.results import MetricInfo
 from spanwise.evals.svg import MUTED, PAPER, panel, series_style, shortened
 
-_RADIUS = 4.0
-"""Of a drawn point with its edge, in points of type."""
-_HAIR = 0.5
-_Point = tuple[float, float]
+_COLUMN = 1.05
+"""Where the labels begin, in widths of the axes."""
+_LINE = 12.0
+"""Height of a line of labels, in points of type."""
 
 
 @dataclass(frozen=True)
@@ -40,81 +40,56 @@ def trade_off_plot(groups: Sequence[Sequence[PlacedSetting]], x: MetricInfo, y: 
 
     A metric of which neither end is better beats nobody.
     """
-    figure, axes = panel(4.6, 3.6)
-    everyone = [one for group in groups for one in group]
-    points = np.array([[_mean(one.x), _mean(one.y)] for one in everyone]).reshape(-1, 2)
-    judged = [place for place, info in enumerate((x, y)) if info.better != "none"]
-    on_front = {id(everyone[place]) for place in front(points[:, judged], [(x, y)[own].better for own in judged])}
+    everyone = [setting for group in groups for setting in group]
+    figure, axes = panel(4.6, max(3.6, 0.9 + len(everyone) * _LINE / 72))
+    points = np.array([[_mean(setting.x), _mean(setting.y)] for setting in everyone]).reshape(-1, 2)
+    judged = [axis for axis, info in enumerate((x, y)) if info.better != "none"]
+    on_front = {id(everyone[place]) for place in front(points[:, judged], [(x, y)[axis].better for axis in judged])}
     factors = scale(x), scale(y)
     for index, group in enumerate(groups):
         _draw_group(axes, group, index, factors, on_front)
     for axis, info in ((axes.xaxis, x), (axes.yaxis, y)):
         axis.set_major_locator(MaxNLocator(5))
         axis.set_label_text(_axis_title(info), color=MUTED, fontsize=11)
-    _label(figure, axes, [(one, place) for place, own in enumerate(groups) for one in own if _known(one)], factors)
+    coloured = [(setting, index) for index, group in enumerate(groups) for setting in group]
+    _label(figure, axes, [(setting, index) for setting, index in coloured if _known(setting)], factors)
     return figure
 
 
 def _label(
     figure: Figure, axes: Axes, known: Sequence[tuple[PlacedSetting, int]], factors: tuple[float, float]
 ) -> None:
-    """Writes the positions beside the points, in the colour of their group; lengths are in points of type."""
-    spots = [(_mean(one.x) * factors[0], _mean(one.y) * factors[1]) for one, _ in known]
+    """Writes each position right of the plot, at the end of a line from the point, in the colour of the group."""
+    if not known:
+        return
     texts = [
         axes.annotate(
-            shortened(one.label, 18), spot, textcoords="offset points", xytext=(0, 0), fontsize=9, zorder=5,
-            parse_math=False, in_layout=False, color=series_style(index)["color"],
+            shortened(setting.label, 18), (_mean(setting.x) * factors[0], _mean(setting.y) * factors[1]),
+            xytext=(_COLUMN, 0.5), textcoords="axes fraction", fontsize=9, verticalalignment="center", zorder=1,
+            parse_math=False, color=series_style(index)["color"],
+            arrowprops={"arrowstyle": "-", "relpos": (0, 0.5), "shrinkA": 0, "color": MUTED, "linewidth": 0.4},
         )
-        for (one, index), spot in zip(known, spots, strict=True)
+        for setting, index in known
     ]  # fmt: skip
     figure.draw_without_rendering()  # only now are the axes where they will be
-    boxes = [_box(text.get_window_extent(), figure) for text in texts]
-    points = [_spot(axes, spot) for spot in spots]
-    placed = place_labels(
-        points,
-        [(box.right - box.left, box.top - box.bottom) for box in boxes],
-        frame=_box(axes.get_window_extent(), figure),
-        radius=_RADIUS,
-        bars=[bar for (one, _), spot in zip(known, spots, strict=True) for bar in _bars(axes, one, factors, spot)],
-    )
-    for text, was, point, own in zip(texts, boxes, points, placed, strict=True):
-        text.set_position((own.box.left - was.left, own.box.bottom - was.bottom))
-        if own.far:
-            _join(axes, point, own.box)
+    points = axes.transAxes.inverted().transform(axes.transData.transform([text.xy for text in texts]))
+    gap = _LINE * figure.dpi / 72 / axes.get_window_extent().height
+    for text, height in zip(texts, label_heights(points[:, 1], gap), strict=True):
+        text.set_position((_COLUMN, height))
 
 
-def _box(box: BboxBase, figure: Figure) -> Box:
-    """A box on the canvas in points of type from the figure's corner."""
-    unit = 72 / figure.dpi
-    return Box(box.x0 * unit, box.y0 * unit, box.x1 * unit, box.y1 * unit)
+def label_heights(wanted: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
+    """Heights from 0 to 1, as near as can be (least squares) to those wanted, in their order and `gap` apart.
 
-
-def _spot(axes: Axes, spot: _Point) -> _Point:
-    """A place of the plane in points of type from the figure's corner."""
-    across, up = axes.transData.transform(spot) * 72 / axes.figure.dpi
-    return float(across), float(up)
-
-
-def _bars(axes: Axes, one: PlacedSetting, factors: tuple[float, float], spot: _Point) -> list[Box]:
-    """The interval bars as boxes that are hardly wider than a line."""
-    found: list[Box] = []
-    for place, estimate in enumerate((one.x, one.y)):
-        if estimate.low is None or estimate.high is None:
-            continue
-        low, high = (end * factors[place] for end in (estimate.low, estimate.high))
-        ends = ((low, spot[1]), (high, spot[1])) if place == 0 else ((spot[0], low), (spot[0], high))
-        (left, bottom), (right, top) = (_spot(axes, end) for end in ends)
-        found.append(Box(left - _HAIR, bottom - _HAIR, right + _HAIR, top + _HAIR))
-    return found
-
-
-def _join(axes: Axes, point: _Point, box: Box) -> None:
-    """A thin line from a point to the nearest place of its label."""
-    nearest = min(max(point[0], box.left), box.right), min(max(point[1], box.bottom), box.top)
-    axes.annotate(
-        "", nearest, point, xycoords="figure points", textcoords="figure points", zorder=3, annotation_clip=False,
-        arrowprops={"arrowstyle": "-", "color": MUTED, "linewidth": 0.6, "shrinkA": _RADIUS, "shrinkB": 1},
-    ).set_in_layout(False)  # fmt: skip
+    `wanted` holds one at least, and equal ones keep the order in which they come. Where there is no room for
+    all, they stand evenly and closer.
+    """
+    order = np.argsort(wanted, kind="stable")
+    steps = np.arange(len(wanted)) * min(gap, 1 / max(1, len(wanted) - 1))
+    # Less their steps, heights that are a gap apart only have to rise.
+    heights = np.empty(len(wanted))
+    heights[order] = np.clip(isotonic_regression(wanted[order] - steps).x, 0, 1 - steps[-1]) + steps
+    return heights
 
 
 def _draw_group(
