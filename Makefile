@@ -13,7 +13,7 @@ export HF_HUB_OFFLINE ?= 1
 
 help:
 	@echo "make quickstart   set up, then the whole loop on the simulated world (about 5 minutes after installation)"
-	@echo "make test         set up, then the tests (make test-all adds the slow ones)"
+	@echo "make test         set up, then the tests (make test-all adds the slow ones and new random examples)"
 	@echo "make test-browser build and install the wheel, then its annotation app in a real Chromium"
 	@echo "make check        lint, format and strict types"
 	@echo "make results      every number in the docs again (about eight hours for five seeds; SEEDS=\"0 1\" for fewer)"
@@ -32,7 +32,7 @@ test: $(VENV)/.ready
 	$(BIN)/python -m pytest
 
 test-all: $(VENV)/.ready
-	$(BIN)/python -m pytest -m "not gpu and not network"
+	SPANWISE_TEST_EXAMPLES=exploring $(BIN)/python -m pytest -m "not gpu and not network"
 
 # Against the wheel as users install it: what the package forgets to carry is missing here. Its dependencies are those
 # of the environment, which a .pth file makes visible behind the wheel.

@@ -1,9 +1,11 @@
-"""Fixtures that several layers share; `doubles.py` says what they are."""
+"""Fixtures that several layers share (`doubles.py` says what they are), and how property tests draw their examples."""
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 # Tensor shapes and types are checked at run time in tests only. (jaxtyping's own pytest option splits its value
@@ -19,6 +21,13 @@ install_import_hook(
     ],
     "beartype.beartype(conf=__import__('beartype').BeartypeConf(is_pep484_tower=True))",
 )
+
+# The same examples in every run of all tests of one state of the code (a run of single files may draw others, as
+# Hypothesis also takes constants from the modules that are loaded). `make test-all` explores; what it finds is printed
+# and belongs into the test as an `@example`. No deadline: how fast a shared machine is says nothing of the code.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile("exploring", print_blob=True, deadline=None)
+settings.load_profile(os.environ.get("SPANWISE_TEST_EXAMPLES", "repeatable"))
 
 # The import mode of this project puts no test folder on the path; `from doubles import ...` needs this one.
 sys.path.insert(0, str(Path(__file__).parent))
