@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from spanwise import storage
 from spanwise.errors import DataError
 from spanwise.storage import atomic_writer, read_json, read_lines, read_text, write_json, write_jsonl, write_text
 
@@ -180,3 +181,25 @@ def test_line_numbers_count_blank_lines_and_only_line_feeds_part_lines(tmp_path)
     (tmp_path / "a").write_bytes("one\n\n \ntwo\u2028\x85\r\nthree".encode())
     found = [(number, line.decode()) for number, line in read_lines(tmp_path / "a")]
     assert found == [(1, "one\n"), (4, "two\u2028\x85\r\n"), (5, "three")]
+
+
+def test_windows_is_asked_to_sync_only_files_opened_for_writing(tmp_path, monkeypatch):
+    opened, real = {}, os.open
+
+    def windows_open(path, flags, *more, **named):
+        if os.path.isdir(path):  # noqa: PTH112 - as the system itself sees it
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        handle = real(path, flags, *more, **named)
+        opened[handle] = flags
+        return handle
+
+    def windows_fsync(handle):
+        if not opened[handle] & (os.O_RDWR | os.O_WRONLY):
+            raise OSError(errno.EBADF, "Bad file descriptor")
+
+    monkeypatch.setattr(storage, "_WINDOWS", True)
+    monkeypatch.setattr(os, "open", windows_open)
+    monkeypatch.setattr(os, "fsync", windows_fsync)
+    write_text(tmp_path / "a.txt", "whole")
+    storage.sync(tmp_path)
+    assert (tmp_path / "a.txt").read_text() == "whole"

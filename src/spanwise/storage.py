@@ -10,6 +10,7 @@ import gzip
 import io
 import json
 import os
+import sys
 import uuid
 import zlib
 from collections.abc import Generator, Iterable, Iterator
@@ -18,6 +19,8 @@ from typing import IO, Any, cast
 
 from spanwise.errors import DataError
 from spanwise.strict_json import BadJSONError, parse
+
+_WINDOWS = sys.platform == "win32"
 
 
 @contextlib.contextmanager
@@ -37,7 +40,7 @@ def atomic_writer(path: Path) -> Generator[IO[str]]:
         with _full(path), stream:
             yield stream
         with _unwritable(path):
-            _sync(beside)
+            sync(beside)
             beside.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -64,6 +67,17 @@ def write_jsonl(path: Path, rows: Iterable[Any]) -> int:
             count += 1
             stream.write(_json(row, path) + "\n")
     return count
+
+
+def sync(path: Path) -> None:
+    """Has the system put the file at `path`, or the names in that folder, on disk; Windows does so for files only."""
+    if _WINDOWS and path.is_dir():
+        return
+    handle = os.open(path, os.O_RDWR if _WINDOWS else os.O_RDONLY)  # Windows syncs only what may be written
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def read_text(path: Path) -> str:
@@ -116,11 +130,6 @@ class _Gzip(gzip.GzipFile):
             super().close()
         finally:
             self._below.close()
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())
 
 
 @contextlib.contextmanager

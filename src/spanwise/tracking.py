@@ -5,8 +5,6 @@ that a run can be watched and loses at most the line being written when it is ki
 """
 
 import contextlib
-import errno
-import fcntl
 import json
 import math
 import os
@@ -16,6 +14,7 @@ from typing import Any, cast
 
 from spanwise.config import Config
 from spanwise.errors import DataError
+from spanwise.locks import take_lock
 from spanwise.storage import read_lines, write_json, write_text
 
 
@@ -41,7 +40,7 @@ class RunFolder:
     def locked(self) -> Generator[None]:
         """A block in which no other run writes here; raises DataError where one does already.
 
-        The lock goes with the process, however it ends. On file systems without locks there is none.
+        The lock goes with the process, however it ends. On systems without locks there is none.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -50,18 +49,13 @@ class RunFolder:
             reason = (error.strerror or str(error)).lower()
             raise DataError(f"{self.path}: cannot be written ({reason}); choose another path.") from error
         with stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
+            if not take_lock(stream):
                 stream.seek(0)
                 holder = stream.read().strip() or "unknown"
                 raise DataError(
                     f"{self.path}: another run (process {holder}) is writing here; wait for its end, stop it, or "
                     "choose another folder."
-                ) from error
-            except OSError as error:
-                if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
-                    raise
+                )
             with contextlib.suppress(OSError):  # the number is for people; a full disk shows elsewhere
                 stream.truncate(0)
                 stream.write(str(os.getpid()))

@@ -22,11 +22,7 @@ from sqlalchemy.exc import ArgumentError, OperationalError
 
 from spanwise.annotate.disks import disk_problem, network_file_system
 from spanwise.errors import ConfigError
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
+from spanwise.locks import give_lock_back, take_lock
 
 BUSY_SECONDS = 15.0
 OLDEST_SQLITE = (3, 31)
@@ -124,22 +120,22 @@ class _Turn:
 
     def __init__(self, path: Path | None) -> None:
         self._thread = threading.Lock()
-        self._path = path.with_name(f"{path.name}-turn") if path is not None and fcntl is not None else None
+        self._path = path.with_name(f"{path.name}-turn") if path is not None else None
         self._file: IO[bytes] | None = None
 
     def __enter__(self) -> None:
         self._thread.acquire()
         try:
-            if self._path is not None and fcntl is not None:
+            if self._path is not None:
                 self._file = self._file or self._path.open("ab")
-                fcntl.flock(self._file, fcntl.LOCK_EX)
+                take_lock(self._file, wait=True)
         except BaseException:
             self._thread.release()
             raise
 
     def __exit__(self, *_: object) -> None:
-        if self._file is not None and fcntl is not None:
-            fcntl.flock(self._file, fcntl.LOCK_UN)
+        if self._file is not None:
+            give_lock_back(self._file)
         self._thread.release()
 
     def close(self) -> None:

@@ -12,19 +12,15 @@ import threading
 import time
 from collections.abc import Generator
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 from spanwise.annotate.database import Clock, stamp, utc_now
 from spanwise.annotate.rounds import COMMAND, LOG, Stage, last_lines
 from spanwise.annotate.users import User, require
 from spanwise.errors import ConfigError, DataError
 from spanwise.feedback.schema import Record
+from spanwise.locks import take_lock
 from spanwise.storage import read_json, write_json
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 DESCRIPTION = "round.yaml"
 DATABASE_VARIABLE = "SPANWISE_DATABASE"
@@ -80,7 +76,7 @@ def only_one(project: Path) -> Generator[None]:
     (project / _FOLDER).mkdir(parents=True, exist_ok=True)
     with (project / _FOLDER / _LOCK).open("ab") as lock:
         for _ in range(20):  # a server that only asks holds it for a moment
-            if _lock(lock):
+            if take_lock(lock):
                 break
             time.sleep(0.1)
         else:
@@ -146,18 +142,7 @@ class RoundJob:
         if not (self._folder / _LOCK).exists():
             return False
         with (self._folder / _LOCK).open("ab") as lock:
-            return not _lock(lock)
+            return not take_lock(lock)
 
 
 _INTERRUPTED = "It was interrupted; start it again, and it goes on where it stopped."
-
-
-def _lock(file: IO[bytes]) -> bool:
-    """Whether the lock could be taken; it ends with the file."""
-    if fcntl is None:
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

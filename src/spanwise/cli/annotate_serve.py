@@ -115,11 +115,9 @@ def _listening(host: str, port: int) -> Generator[socket.socket]:
 @contextlib.contextmanager
 def _only_server(project: Path) -> Generator[None]:
     """Says so when another server works on the same project; both are safe, but one is enough."""
-    import fcntl
+    from spanwise.locks import take_lock
 
     with (project / ".serving").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not take_lock(lock):
             typer.echo(f"Another server works on {project} already; nothing breaks, but one is enough.", err=True)
         yield

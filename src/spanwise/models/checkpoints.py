@@ -5,7 +5,6 @@ or is one of another kind, is refused in one sentence before any work starts.
 """
 
 import contextlib
-import os
 import shutil
 import tempfile
 from collections.abc import Generator
@@ -26,6 +25,7 @@ from transformers import (
 from transformers.utils import logging
 
 from spanwise.errors import CheckpointError, DataError
+from spanwise.storage import sync
 
 _LANGUAGE_MODELS = ("CausalLM", "LMHead", "ConditionalGeneration")
 
@@ -115,11 +115,7 @@ def _unwritable(path: Path) -> Generator[None]:
 def _sync(folder: Path) -> None:
     """Has the system put the files of `folder` on disk, so that not even a power cut leaves a half-written one."""
     for path in [*folder.rglob("*"), folder]:
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync(path)
 
 
 def _load_config(place: str, options: dict[str, Any]) -> PreTrainedConfig:
