@@ -83,8 +83,8 @@ class SFTRunConfig(SFTConfig):
     """JSONL file of records with prompt and completion; they choose the best checkpoint."""
     run_dir: Path
     """Folder for config, metrics and checkpoints; it must not hold a run already."""
-    device: str = "cpu"
-    """Where to train: cpu, cuda, cuda:1, ..."""
+    device: str = "auto"
+    """Where to train: cpu, cuda, cuda:1, ...; auto takes a GPU where there is one."""
     select_by: Literal["loss", "rouge"] = "loss"
     """What makes a checkpoint the best: the lowest held-out loss, or the highest ROUGE-Lsum of greedy answers against
     the held-out completions."""

@@ -134,3 +134,13 @@ def test_the_same_command_again_tells_what_it_told_and_never_means_never(work):
         run(work, "resume=never")
     with pytest.raises(ConfigError, match=r"steps \(2 there, 3 here\)"):
         run(work, "steps=3")
+
+
+def test_auto_is_recorded_as_the_device_it_was_and_goes_on_there(work, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    done = run(work, "steps=1", "value_warmup_steps=0")
+    assert done.stderr.splitlines()[0] == "rl: device: cpu (no CUDA device found)"
+    assert yaml.safe_load((work / "run" / "config.yaml").read_text())["device"] == "cpu"
+    assert run(work, "steps=1", "value_warmup_steps=0", "device=cpu").exit_code == 0
+    with pytest.raises(ConfigError, match="device=gpu: no such device"):
+        run(work, "device=gpu")

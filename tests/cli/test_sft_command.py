@@ -2,6 +2,7 @@ import json
 
 import doubles
 import pytest
+import torch
 import yaml
 from typer.testing import CliRunner
 
@@ -126,3 +127,18 @@ def test_help_shows_the_fields(app, fields):
     result = run(app, "--help")
     assert result.exit_code == 0
     assert all(field in result.stdout for field in fields)
+
+
+@pytest.mark.parametrize(("app", "config"), [(sft_app, "sft.yaml"), (generate_app, "generate.yaml")])
+def test_the_device_is_said_first_and_one_that_is_not_there_is_refused(work, monkeypatch, app, config):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    done = run(app, work / config)
+    assert done.stderr.splitlines()[0] == "device: cpu (no CUDA device found)"
+    with pytest.raises(ConfigError, match="device=cuda:7: this machine has no CUDA device"):
+        run(app, work / config, f"run_dir={work / 'other'}" if app is sft_app else "seed=1", "device=cuda:7")
+
+
+def test_the_run_folder_records_the_device_that_was_taken(work, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    run(sft_app, work / "sft.yaml")
+    assert yaml.safe_load((work / "run" / "config.yaml").read_text())["device"] == "cpu"

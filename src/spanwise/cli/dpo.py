@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
+from spanwise.cli.devices import on_device
 from spanwise.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def dpo(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = Fa
     """Train a language model on edit pairs by DPO with a positive term, or by weighted likelihood of the edits."""
     from spanwise.preference_tuning.config import DPORunConfig
 
-    result = _run(DPORunConfig.load(config, overrides or []))
+    result = _run(on_device(DPORunConfig.load(config, overrides or [])))
     if as_json:
         summary = {
             "checkpoint": str(result.checkpoint),

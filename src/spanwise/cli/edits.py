@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
+from spanwise.cli.devices import on_device
 from spanwise.cli.edit_export import export
 from spanwise.cli.edit_view import print_edit, print_figures, print_validation
 from spanwise.cli.feedback_tables import print_problems
@@ -125,7 +126,10 @@ def generate(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson
     from spanwise.editors.config import EditorConfig
     from spanwise.editors.generate import generate_edits
 
-    report = generate_edits(EditorConfig.load(config, overrides or []))
+    settings = EditorConfig.load(config, overrides or [])
+    if settings.endpoint.provider == "local":
+        settings = settings.model_copy(update={"endpoint": on_device(settings.endpoint)})
+    report = generate_edits(settings)
     if as_json:
         _print_json(report.as_dict())
     else:

@@ -6,6 +6,7 @@ from typing import Any
 import typer
 
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
+from spanwise.cli.devices import on_device
 
 app = typer.Typer()
 
@@ -15,7 +16,7 @@ def generate(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson
     """Answer the prompts of a JSONL file with a language model."""
     from spanwise.models.answers import GenerateConfig
 
-    settings = GenerateConfig.load(config, overrides or [])
+    settings = on_device(GenerateConfig.load(config, overrides or []))
     summary = _run(settings)
     if as_json:
         typer.echo(json.dumps(summary, indent=2))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from spanwise.cli.devices import on_device
 from spanwise.errors import ConfigError
 from spanwise.evals.judges.base import Judge
 from spanwise.evals.judges.cache import CachedJudge
@@ -18,6 +19,8 @@ Asked = Mapping[str, PromptRecord]
 
 def build_judge(config: JudgeConfig, asked: Asked) -> Judge:
     """The judge, behind its cache where one is named."""
+    if config.kind in ("local", "reward"):
+        config = on_device(config)
     try:
         judge = _bare(config, asked)
     except ModuleNotFoundError as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
+from spanwise.cli.devices import on_device, say_device
 from spanwise.cli.reward_token import evaluate_tokens, score_file, train_tokens
 from spanwise.errors import ConfigError
 
@@ -36,7 +37,7 @@ def train(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = 
     settings = RewardModelConfig.load(config, overrides or [])
     if (settings.run_dir / "metrics.jsonl").exists():
         raise ConfigError(f"{settings.run_dir}: holds a run already; choose another run_dir or remove it.")
-    result = _train(settings)
+    result = _train(on_device(settings))
     _print(result.heads, result.left_out, settings.run_dir / "checkpoints" / "best", as_json=as_json)
 
 
@@ -81,7 +82,7 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """Print a reward model's scores of responses: one per token or segment, in colours or as JSON lines."""
-    score_file(checkpoint, responses, head=head, device=device, as_json=as_json)
+    score_file(checkpoint, responses, head=head, device=say_device(device), as_json=as_json)
 
 
 def _judges_tokens(config: Path, overrides: list[str] | None) -> bool:

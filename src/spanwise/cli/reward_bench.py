@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spanwise.cli.config_help import AsJson
+from spanwise.cli.devices import say_device
 
 if TYPE_CHECKING:
     from spanwise.evals.reward_bench import BenchAccuracy, BenchFindings
@@ -22,7 +23,7 @@ def reward_bench(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Rows with prompt, chosen, rejected, perhaps subset.")],
     reward_model: Annotated[str, typer.Argument(metavar="MODEL", help="Folder or Hub name of the reward model.")],
     *,
-    device: Annotated[str, typer.Option(help="Where it runs.")] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.")] = "auto",
     seed: Annotated[int, typer.Option(help="The seed of the bootstrap.")] = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -35,6 +36,7 @@ def reward_bench(
     from spanwise.rewards.learned import load_sources
     from spanwise.seeding import numpy_generator
 
+    device = say_device(device)
     cases = read_bench(file)
     found = {
         source.name: bench_findings(source, cases, generator=numpy_generator(seed, f"reward bench/{source.name}"))

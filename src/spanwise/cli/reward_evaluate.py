@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from spanwise.cli.devices import on_device
 from spanwise.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ def evaluate_segments(
     config: Path, overrides: Sequence[str], transfer: Sequence[str], output: Path | None, *, as_json: bool
 ) -> None:
     """Measures on `test`, prints, and writes the page at `output`."""
+    from torch import nn
+
     from spanwise.cli.reward import records_of
     from spanwise.evals.reward_bias import agreement, head_bias
     from spanwise.evals.reward_cases import collect_cases
@@ -30,11 +33,12 @@ def evaluate_segments(
     from spanwise.rewards.learned import LearnedRewards
     from spanwise.storage import write_text
 
-    settings = RewardModelConfig.load(config, overrides)
+    settings = on_device(RewardModelConfig.load(config, overrides))
     records = records_of(settings.test, field="test")
     others = {name: records_of((path,), field=f"--transfer {name}") for name, path in _named(transfer).items()}
     checkpoint = settings.checkpoint or settings.run_dir / "checkpoints" / "best"
     model, tokenizer = load_reward_model(checkpoint)
+    nn.Module.to(model, settings.device)
     if any(head.kind == "token" for head in model.config.head_specs):
         raise ConfigError(f"{checkpoint}: judges tokens; put kind: token into the config.")
     heads, left_out = evaluate_reward_model(settings, model, tokenizer, records)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from spanwise.cli.devices import on_device
 from spanwise.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,12 +22,14 @@ def train_tokens(config: Path, overrides: list[str], *, as_json: bool) -> None:
     settings = TokenRewardConfig.load(config, overrides)
     if (settings.run_dir / "metrics.jsonl").exists():
         raise ConfigError(f"{settings.run_dir}: holds a run already; choose another run_dir or remove it.")
-    result = _train(settings)
+    result = _train(on_device(settings))
     _print(settings.run_dir / "checkpoints" / "best", result.metrics, result.left_out, as_json=as_json)
 
 
 def evaluate_tokens(config: Path, overrides: list[str], *, as_json: bool) -> None:
     """Measures a token-level reward model on the edit pairs in `heldout`."""
+    from torch import nn
+
     from spanwise.reward_models.checkpoint import load_reward_model
     from spanwise.reward_models.model import encoder_of, pad_id_of
     from spanwise.reward_models.token_config import TokenRewardConfig
@@ -36,8 +39,10 @@ def evaluate_tokens(config: Path, overrides: list[str], *, as_json: bool) -> Non
     settings = TokenRewardConfig.load(config, overrides)
     if not settings.heldout:
         raise ConfigError("heldout names no file; give edit pairs, for example heldout=[pairs.jsonl].")
+    settings = on_device(settings)
     checkpoint = settings.checkpoint or settings.run_dir / "checkpoints" / "best"
     model, tokenizer = load_reward_model(checkpoint)
+    nn.Module.to(model, settings.device)
     if [head.kind for head in model.config.head_specs] != ["token"]:
         raise ConfigError(f"{checkpoint}: judges segments, not tokens; leave kind out of the config.")
     data = TokenData(edits=_pairs(settings.heldout))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
+from spanwise.cli.devices import on_device
 from spanwise.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def sft(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = Fa
     """Fine-tune a language model on demonstrations and keep the best checkpoint."""
     from spanwise.sft import SFTRunConfig
 
-    result = _run(SFTRunConfig.load(config, overrides or []))
+    result = _run(on_device(SFTRunConfig.load(config, overrides or [])))
     if as_json:
         summary = {
             "checkpoint": str(result.checkpoint),

@@ -38,8 +38,8 @@ class EndpointConfig(Config):
     """Price of a million input tokens, for the cost in the report."""
     output_price: float | None = Field(default=None, ge=0)
     """Price of a million output tokens."""
-    device: str = "cpu"
-    """Where a local model runs: cpu, cuda, cuda:1, ..."""
+    device: str = "auto"
+    """Where a local model runs: cpu, cuda, cuda:1, ...; auto takes a GPU where there is one."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "EndpointConfig":

@@ -6,6 +6,7 @@ Schemas are not enforced, the prompt has to ask for JSON. Torch and transformers
 import threading
 from typing import Any
 
+from spanwise.devices import resolve_device
 from spanwise.errors import ConfigError
 from spanwise.llm.chat import CallError, ChatReply, ChatRequest
 from spanwise.llm.config import EndpointConfig
@@ -17,14 +18,14 @@ class LocalClient:
     def __init__(self, config: EndpointConfig) -> None:
         from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415 - heavy
 
-        self._device = config.device
+        self._device = resolve_device(config.device)
         self._one_at_a_time = threading.Lock()
         try:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(config.model)
             model: Any = AutoModelForCausalLM.from_pretrained(config.model)
         except (OSError, ValueError) as error:
             raise ConfigError(f"{config.model}: cannot be loaded as a chat model ({_first_line(error)}).") from error
-        self._model = model.to(config.device).eval()
+        self._model = model.to(self._device).eval()
         if not self._tokenizer.chat_template:
             raise ConfigError(f"{config.model}: its tokenizer has no chat template; name a chat model.")
 

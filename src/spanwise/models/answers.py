@@ -49,8 +49,8 @@ class GenerateConfig(AnswerConfig):
     """JSONL file of prompts."""
     output: Path
     """JSONL file to write, one answer per line; it appears only when all answers are there."""
-    device: str = "cpu"
-    """Where to run: cpu, cuda, cuda:1, ..."""
+    device: str = "auto"
+    """Where to run: cpu, cuda, cuda:1, ...; auto takes a GPU where there is one."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Precision of the weights and of the model's arithmetic."""
 

@@ -24,6 +24,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from spanwise.devices import resolve_device
 from spanwise.errors import CheckpointError, DataError
 from spanwise.storage import sync
 
@@ -40,8 +41,9 @@ def load_policy(
     """Loads a causal or encoder-decoder language model and its tokenizer from a folder or a Hub name.
 
     A folder never touches the network; `attention` is transformers' name of a backend, None its own choice. Raises
-    CheckpointError that names the place and the remedy.
+    CheckpointError that names the place and the remedy, ConfigError for a device that is not there.
     """
+    device = resolve_device(str(device))
     place = str(path_or_name)
     options: dict[str, Any] = {"local_files_only": Path(place).is_dir()}
     config = _load_config(place, options)

@@ -77,5 +77,5 @@ class DPORunConfig(DPOConfig):
     """JSONL file of edit pairs; the lowest loss on them chooses the best checkpoint."""
     run_dir: Path
     """Folder for config, metrics and checkpoints; it must not hold a run already."""
-    device: str = "cpu"
-    """Where to train: cpu, cuda, cuda:1, ..."""
+    device: str = "auto"
+    """Where to train: cpu, cuda, cuda:1, ...; auto takes a GPU where there is one."""

@@ -260,11 +260,6 @@ def pad_id_of(tokenizer: PreTrainedTokenizerBase) -> int:
     return tokenizer.pad_token_id if isinstance(tokenizer.pad_token_id, int) else 0
 
 
-def device_of(name: str) -> torch.device:
-    """The device that a config names; auto takes a GPU where there is one."""
-    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
-
-
 def is_causal(config: PreTrainedConfig) -> bool:
     """Whether a model of this config reads left to right: it can continue text and cannot fill gaps."""
     return type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and type(config) not in MODEL_FOR_MASKED_LM_MAPPING

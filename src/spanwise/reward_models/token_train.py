@@ -16,6 +16,7 @@ from rich.progress import Progress
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from spanwise.devices import resolve_device
 from spanwise.errors import DataError
 from spanwise.feedback.edits import EditPair
 from spanwise.feedback.schema import FeedbackRecord
@@ -25,7 +26,7 @@ from spanwise.reward_models.checkpoint import load_backbone, save_reward_model, 
 from spanwise.reward_models.heads import HeadSpec
 from spanwise.reward_models.inputs import EncodedResponse, InputEncoder
 from spanwise.reward_models.layers import first_layers
-from spanwise.reward_models.model import SpanRewardModel, build_reward_model, device_of, encoder_of, pad_id_of
+from spanwise.reward_models.model import SpanRewardModel, build_reward_model, encoder_of, pad_id_of
 from spanwise.reward_models.packing import collate
 from spanwise.reward_models.token_config import TokenRewardConfig
 from spanwise.reward_models.token_evaluate import collect_rewards, token_metrics
@@ -86,6 +87,7 @@ def train_token_model(
     copied, not changed. With a `folder`, config, metrics, results and checkpoints/best are written. Raises DataError
     where there is nothing to learn from.
     """
+    config = config.model_copy(update={"device": resolve_device(config.device)})
     body, tokenizer = backbone or load_backbone(config.backbone, language_model=config.likelihoods)
     window = window_of(body, tokenizer)
     if backbone is not None:
@@ -101,7 +103,7 @@ def train_token_model(
     if config.lora is not None:
         base = config.backbone or body.name_or_path
         model = AdaptedRewardModel.on(model, base, config.lora, torch_generator(config.seed, "reward/adapter"))
-    nn.Module.to(model, device_of(config.device))
+    nn.Module.to(model, config.device)
     if heldout is None:
         data, heldout = split_by_prompt(data, share=config.heldout_share, seed=config.seed)
     encoder, pad_id = encoder_of(model, tokenizer), pad_id_of(tokenizer)

@@ -15,6 +15,7 @@ from rich.progress import Progress
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from spanwise.devices import resolve_device
 from spanwise.errors import DataError
 from spanwise.feedback.schema import FeedbackRecord
 from spanwise.reward_models.adapted import AdaptedRewardModel
@@ -29,7 +30,7 @@ from spanwise.reward_models.heads import HeadSpec
 from spanwise.reward_models.inputs import InputEncoder
 from spanwise.reward_models.labels import label_records
 from spanwise.reward_models.layers import first_layers
-from spanwise.reward_models.model import SpanRewardModel, build_reward_model, device_of, encoder_of, pad_id_of
+from spanwise.reward_models.model import SpanRewardModel, build_reward_model, encoder_of, pad_id_of
 from spanwise.seeding import derive_seed, numpy_generator, torch_generator
 from spanwise.tracking import RunFolder
 
@@ -66,6 +67,7 @@ def train_reward_model(
     `backbone` is copied, not changed; without one, config.backbone is loaded. With a `folder`, config, metrics,
     results and checkpoints/best are written. Raises DataError where a head has nothing to learn from.
     """
+    config = config.model_copy(update={"device": resolve_device(config.device)})
     body, tokenizer = (
         backbone if backbone is not None else load_backbone(config.backbone, language_model=config.likelihoods)
     )
@@ -166,7 +168,7 @@ def _fresh_model(
     )
     if config.lora is not None:
         model = AdaptedRewardModel.on(model, base, config.lora, torch_generator(config.seed, "reward/adapter"))
-    return cast("SpanRewardModel", nn.Module.to(model, device_of(config.device)))
+    return cast("SpanRewardModel", nn.Module.to(model, config.device))
 
 
 def standardize_features(model: SpanRewardModel, examples: Sequence[Example]) -> None:

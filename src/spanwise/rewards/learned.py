@@ -11,6 +11,7 @@ import torch
 from scipy.special import expit
 from transformers import PreTrainedTokenizerBase
 
+from spanwise.devices import resolve_device
 from spanwise.errors import ConfigError
 from spanwise.feedback.schema import Passage
 from spanwise.models.adapters import Adapters
@@ -18,7 +19,7 @@ from spanwise.reward_models.adapted import AdaptedRewardModel
 from spanwise.reward_models.checkpoint import fingerprint, load_reward_model
 from spanwise.reward_models.heads import HeadSpec
 from spanwise.reward_models.inputs import EncodedResponse
-from spanwise.reward_models.model import SpanRewardModel, device_of, encoder_of, pad_id_of
+from spanwise.reward_models.model import SpanRewardModel, encoder_of, pad_id_of
 from spanwise.reward_models.packing import collate
 from spanwise.scores import Density, Sample, SegmentScore, SegmentScores, Unscored
 
@@ -157,5 +158,5 @@ def load_sources(
     """
     model, tokenizer = load_reward_model(checkpoint, onto=onto)
     if not (isinstance(model, AdaptedRewardModel) and model.shares):
-        torch.nn.Module.to(model, device_of(device))
+        torch.nn.Module.to(model, resolve_device(device))
     return LearnedRewards(model, tokenizer, hard=hard, batch_size=batch_size).sources(heads)

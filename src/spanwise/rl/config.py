@@ -277,8 +277,8 @@ class RLConfig(TrainerConfig):
     placement: Placement = "end"
     """Where on a segment its reward goes: end (its last token, as in the papers), spread (over its tokens by
     characters) or every (over its tokens in equal shares)."""
-    device: str = "cpu"
-    """Where policy, value model and reward models run: cpu, cuda, cuda:1, ..."""
+    device: str = "auto"
+    """Where policy, value model and reward models run: cpu, cuda, cuda:1, ...; auto takes a GPU where there is one."""
     dtype: PrecisionName = "float32"
     """Precision of policy, reference and value model. bfloat16: half the memory and faster where the processor is made
     for it; updates are added up in float32. auto: bfloat16 there, float32 elsewhere."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from spanwise.devices import device_line, resolve_device
 from spanwise.errors import ConfigError
 from spanwise.feedback.jsonl import load_or_raise
 from spanwise.feedback.prompts import PromptRecord
@@ -25,12 +26,16 @@ from spanwise.tracking import RunFolder
 
 def train_policy(settings: RLConfig, progress: ProgressView) -> TrainingResult:
     """Trains in `settings.run_dir` and goes on where it holds a part of this run; ConfigError for another run."""
+    asked = settings.device
+    settings = settings.model_copy(update={"device": resolve_device(asked)})
     if holds_run(settings.run_dir):
         if settings.resume == "never":
             raise ConfigError(f"{settings.run_dir}: holds a run already; set resume=auto, or choose another run_dir.")
         check_same_settings(settings.run_dir, settings)
     processes, own_device = launched()
     device = own_device or settings.device
+    if processes.writes:
+        progress.noted(device_line(asked, device))
     prompts, heldout = (load_or_raise(path, PromptRecord) for path in (settings.prompts, settings.heldout_prompts))
     # Copies of weights that will be split are made where there is room for whole ones.
     place = "cpu" if processes.splits and settings.lora is None else device

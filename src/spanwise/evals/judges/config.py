@@ -57,8 +57,8 @@ class JudgeConfig(Config):
     """The reward model's head; empty where it has one only."""
     batch_size: int = Field(default=8, ge=1)
     """Pairs that a local model reads at a time."""
-    device: str = "cpu"
-    """Where a local model runs: cpu, cuda, ..."""
+    device: str = "auto"
+    """Where a local model runs: cpu, cuda, cuda:1, ...; auto takes a GPU where there is one."""
     pairs: Path | None = None
     """kind=people: feedback records with preferences, from an export of these pairs."""
     items: int = Field(default=100, ge=1)

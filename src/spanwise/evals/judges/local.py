@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from spanwise.devices import resolve_device
 from spanwise.errors import CheckpointError, ConfigError
 from spanwise.evals.judges.base import Case, Reply, Usage, fingerprint
 from spanwise.evals.judges.config import JudgeConfig
@@ -68,10 +69,11 @@ class LocalJudge:
 
 def load_local(config: JudgeConfig) -> LocalJudge:
     """The judge of a model folder or Hub name; CheckpointError where there is none."""
+    device = resolve_device(config.device)
     try:
         tokenizer = AutoTokenizer.from_pretrained(config.model)
         model = AutoModelForCausalLM.from_pretrained(config.model, dtype="auto")
-        torch.nn.Module.to(model, config.device)
+        torch.nn.Module.to(model, device)
     except (OSError, ValueError) as error:
         first = str(error).splitlines()[0][:200]
         raise CheckpointError(

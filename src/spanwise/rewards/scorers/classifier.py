@@ -12,6 +12,7 @@ from typing import cast
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from spanwise.devices import resolve_device
 from spanwise.errors import CheckpointError, ConfigError
 from spanwise.models.plain_text import TextEncoder
 from spanwise.reward_models.checkpoint import window_of
@@ -65,7 +66,7 @@ class TextClassifier:
 
 
 def load_classifier(
-    path: str | Path, *, label: str = "", device: str = "cpu", batch_size: int = 32, pinned: str = ""
+    path: str | Path, *, label: str = "", device: str = "auto", batch_size: int = 32, pinned: str = ""
 ) -> TextClassifier:
     """The classifier at a folder or Hub name.
 
@@ -80,7 +81,7 @@ def load_classifier(
         raise CheckpointError(
             f"{path}: no text classifier can be read here ({reason}); give its folder or name."
         ) from error
-    scorer = TextClassifier(model.to(device), tokenizer, label=label, batch_size=batch_size)
+    scorer = TextClassifier(model.to(resolve_device(device)), tokenizer, label=label, batch_size=batch_size)
     check_pin(scorer, pinned, str(path))
     return scorer
 

@@ -60,7 +60,7 @@ class ScorerUse(Config):
         return self
 
 
-def load_scorer(config: ScorerConfig, *, device: str = "cpu") -> Scorer:
+def load_scorer(config: ScorerConfig, *, device: str = "auto") -> Scorer:
     """The scorer; raises CheckpointError or ConfigError where there is none, or not the pinned one."""
     if config.kind == "perspective":
         return PerspectiveScorer(config.perspective)

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from torch import nn
 
+from spanwise.devices import resolve_device
 from spanwise.reward_models.checkpoint import load_reward_model
-from spanwise.reward_models.model import device_of
 from spanwise.rewards.change import ChangeReward, HolisticReward
 from spanwise.rewards.learned import LearnedRewards
 from spanwise.rewards.marked_words import MarkedWords
@@ -13,7 +13,7 @@ from spanwise.rewards.scorers.config import ScorerUse, load_scorer
 from spanwise.scores import RewardSource
 
 
-def scorer_sources(uses: Mapping[str, ScorerUse], *, device: str = "cpu") -> list[RewardSource]:
+def scorer_sources(uses: Mapping[str, ScorerUse], *, device: str = "auto") -> list[RewardSource]:
     """One source per entry, named as its key; raises CheckpointError or ConfigError for a scorer that is not there."""
     return [_source(name, use, device) for name, use in uses.items()]
 
@@ -21,7 +21,7 @@ def scorer_sources(uses: Mapping[str, ScorerUse], *, device: str = "cpu") -> lis
 def _source(name: str, use: ScorerUse, device: str) -> RewardSource:
     if use.checkpoint is not None:
         model, tokenizer = load_reward_model(use.checkpoint)
-        nn.Module.to(model, device_of(device))
+        nn.Module.to(model, resolve_device(device))
         return MarkedWords(name, LearnedRewards(model, tokenizer), category=use.category)
     assert use.scorer is not None, "the config holds one of the two"
     scorer = load_scorer(use.scorer, device=device)
