@@ -27,7 +27,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        prompt = body["messages"][0]["content"]
+        prompt = body["messages"][0]["content"] if "messages" in body else ""
         with self.server.lock:
             self.server.prompts.append(prompt)
             self.server.bodies.append(body)

@@ -4,12 +4,11 @@ Retries with growing pauses, and waits that the endpoint asks for, are the vendo
 `editors` and are imported when a client is made. Knows nothing of what is asked.
 """
 
-import os
 from typing import Any, Literal
 
-from spanwise.errors import ConfigError
 from spanwise.llm.chat import CallError, ChatClient, ChatReply, ChatRequest, FailureKind
 from spanwise.llm.config import EndpointConfig
+from spanwise.llm.keys import anthropic_client, openai_client
 
 
 def make_client(config: EndpointConfig) -> ChatClient:
@@ -29,11 +28,8 @@ class OpenAIClient:
 
         self._vendor = openai
         self._config = config
-        self._client = openai.OpenAI(
-            api_key=_key(config, "OPENAI_API_KEY"),
-            base_url=config.base_url,
-            timeout=config.timeout_s,
-            max_retries=config.retries,
+        self._client = openai_client(
+            config.base_url, config.api_key_env, timeout_s=config.timeout_s, retries=config.retries
         )
 
     def complete(self, request: ChatRequest) -> ChatReply:
@@ -65,11 +61,8 @@ class AnthropicClient:
 
         self._vendor = anthropic
         self._config = config
-        self._client = anthropic.Anthropic(
-            api_key=_key(config, "ANTHROPIC_API_KEY"),
-            base_url=config.base_url,
-            timeout=config.timeout_s,
-            max_retries=config.retries,
+        self._client = anthropic_client(
+            config.base_url, config.api_key_env, timeout_s=config.timeout_s, retries=config.retries
         )
 
     def complete(self, request: ChatRequest) -> ChatReply:
@@ -148,13 +141,3 @@ def _failed(vendor: Any, error: Exception) -> CallError:
     if isinstance(error, vendor.APIStatusError):
         return CallError("server error" if error.status_code >= 500 else "rejected", reason)  # type: ignore[attr-defined]
     return CallError("malformed reply", reason)
-
-
-def _key(config: EndpointConfig, usual: str) -> str:
-    name = config.api_key_variable or usual
-    found = os.environ.get(name)
-    if found:
-        return found
-    if config.base_url is not None and config.api_key_variable is None:
-        return "none"  # servers of one's own take any
-    raise ConfigError(f"The environment variable {name} is not set; set it to the key of the endpoint.")

@@ -16,8 +16,8 @@ class EndpointConfig(Config):
     """The model's name at the endpoint; for local, the folder or Hub name of a chat model."""
     base_url: str | None = None
     """Address of the endpoint, such as http://127.0.0.1:8000/v1; the provider's own without it."""
-    api_key_variable: str | None = None
-    """Environment variable that holds the key; without it OPENAI_API_KEY or ANTHROPIC_API_KEY."""
+    api_key_env: str | None = None
+    """Environment variable with the key; null is the vendor's own variable, and no key for another base_url."""
     temperature: float | None = Field(default=None, ge=0)
     """Sampling temperature; without it the endpoint's own. 0 where it is taken makes answers almost repeatable."""
     max_tokens: int = Field(default=1024, ge=1)

@@ -161,11 +161,10 @@ class VllmServer:
         )
 
     def _sent(self, path: str, body: dict[str, Any] | None) -> bytes:
-        headers = {"Content-Type": "application/json"}
-        if os.environ.get("VLLM_API_KEY"):
-            headers["Authorization"] = f"Bearer {os.environ['VLLM_API_KEY']}"
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self._url + path, data, headers)
+        request = urllib.request.Request(self._url + path, data, {"Content-Type": "application/json"})
+        if os.environ.get("VLLM_API_KEY"):  # for this server, not for where it may redirect
+            request.add_unredirected_header("Authorization", f"Bearer {os.environ['VLLM_API_KEY']}")
         with urllib.request.urlopen(request, timeout=self._config.timeout_s) as reply:
             return reply.read()
 

@@ -31,7 +31,7 @@ def test_scores_come_in_order_and_equal_texts_are_asked_once():
 def test_the_key_travels_in_a_header_and_never_in_the_address(monkeypatch):
     monkeypatch.setenv("PERSPECTIVE_API_KEY", "secret")
     with serve(lambda body: (400, {})) as (url, seen):
-        found = scorer(url).score(["text"])[0]
+        found = scorer(url, api_key_env="PERSPECTIVE_API_KEY").score(["text"])[0]
     assert "secret" not in seen[0]["path"]
     assert isinstance(found, Unscored)
     assert "secret" not in found.reason

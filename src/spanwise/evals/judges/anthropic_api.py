@@ -8,10 +8,10 @@ import anthropic
 from spanwise.errors import ConfigError
 from spanwise.evals.judges.base import Case, Reply, Usage, fingerprint
 from spanwise.evals.judges.config import JudgeConfig
-from spanwise.evals.judges.openai_api import api_key
 from spanwise.evals.judges.prompt import JudgePrompt
 from spanwise.evals.judges.verdicts import share_of_text
 from spanwise.llm.calls import RateLimit, in_parallel
+from spanwise.llm.keys import ANTHROPIC, anthropic_client, key_for
 from spanwise.scores import Unscored
 
 HOPELESS = (anthropic.AuthenticationError, anthropic.PermissionDeniedError, anthropic.NotFoundError)
@@ -26,16 +26,16 @@ class AnthropicJudge:
         self._config, self._prompt = config, JudgePrompt(config.method, config.prompt)
         self.name = config.model
         self.version = fingerprint("anthropic", config.model, config.base_url, config.max_tokens, self._prompt.version)
-        self._key = api_key(config, "ANTHROPIC_API_KEY")
+        key_for(ANTHROPIC, config.base_url, config.api_key_env)  # refused now, not at the first question
 
     def judge(self, cases: Sequence[Case]) -> Iterator[tuple[int, Reply]]:
         """Asks for each case; replies come as they are ready."""
         limit = RateLimit(self._config.requests_per_minute)
-        with anthropic.Anthropic(
-            api_key=self._key,
-            base_url=self._config.base_url,
-            timeout=self._config.timeout,
-            max_retries=self._config.retries,
+        with anthropic_client(
+            self._config.base_url,
+            self._config.api_key_env,
+            timeout_s=self._config.timeout,
+            retries=self._config.retries,
         ) as client:
             ask = partial(self._ask, client, limit)
             yield from in_parallel(ask, cases, workers=self._config.concurrency)

@@ -4,7 +4,6 @@ The client sends failed requests again with growing pauses and heeds Retry-After
 a key or model that the service does not know stops the run, for every pair would fail.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from functools import partial
 
@@ -17,6 +16,7 @@ from spanwise.evals.judges.prompt import JudgePrompt
 from spanwise.evals.judges.verdicts import LABELS, share_of_label, share_of_logprobs, share_of_text
 from spanwise.evals.pairwise import Share
 from spanwise.llm.calls import RateLimit, in_parallel
+from spanwise.llm.keys import OPENAI, key_for, openai_client
 from spanwise.scores import Unscored
 
 TOP_LOGPROBS = 5
@@ -35,16 +35,16 @@ class OpenAIJudge:
             "openai", config.model, config.base_url, config.method, config.temperature, config.max_tokens,
             self._prompt.version,
         )  # fmt: skip
-        self._key = api_key(config, "OPENAI_API_KEY")
+        key_for(OPENAI, config.base_url, config.api_key_env)  # refused now, not at the first question
 
     def judge(self, cases: Sequence[Case]) -> Iterator[tuple[int, Reply]]:
         """Asks for each case; replies come as they are ready."""
         limit = RateLimit(self._config.requests_per_minute)
-        with openai.OpenAI(
-            api_key=self._key,
-            base_url=self._config.base_url,
-            timeout=self._config.timeout,
-            max_retries=self._config.retries,
+        with openai_client(
+            self._config.base_url,
+            self._config.api_key_env,
+            timeout_s=self._config.timeout,
+            retries=self._config.retries,
         ) as client:
             ask = partial(self._ask, client, limit)
             yield from in_parallel(ask, cases, workers=self._config.concurrency)
@@ -89,12 +89,3 @@ class OpenAIJudge:
             return share_of_label(text)
         top = {entry.token.strip(): entry.logprob for entry in reversed(listed[0].top_logprobs)}
         return share_of_logprobs({label: top[label] for label in LABELS if label in top})
-
-
-def api_key(config: JudgeConfig, usual: str) -> str:
-    """The key from the environment; endpoints other than the vendor's go without unless a variable is named."""
-    variable = config.api_key_env or usual
-    found = os.environ.get(variable) if config.api_key_env or config.base_url is None else None
-    if found is None and (config.api_key_env or config.base_url is None):
-        raise ConfigError(f"The environment variable {variable} is not set; put the service's key there.")
-    return found or "none"

@@ -6,7 +6,6 @@ stays of use for servers of one's own. A service may change its scores without a
 """
 
 import json
-import os
 import threading
 import time
 import urllib.error
@@ -18,27 +17,27 @@ from typing import Any
 from pydantic import Field
 
 from spanwise.config import Config
-from spanwise.errors import ConfigError
 from spanwise.llm.calls import RateLimit, in_parallel
 from spanwise.llm.chat import CallError, FailureKind
+from spanwise.llm.keys import Vendor, key_for
 from spanwise.rewards.scorers.scorer import Probability, checked
 from spanwise.scores import Unscored
 
-GOOGLE = "https://commentanalyzer.googleapis.com/v1alpha1/comments:analyze"
+GOOGLE = Vendor("https://commentanalyzer.googleapis.com/v1alpha1/comments:analyze", "PERSPECTIVE_API_KEY")
 _WORTH_ANOTHER_TRY: tuple[FailureKind, ...] = ("time-out", "connection", "rate limit", "server error")
 
 
 class PerspectiveConfig(Config):
     """Where a Perspective-compatible service is, and how fast it may be asked."""
 
-    url: str = GOOGLE
+    url: str = GOOGLE.address
     """Address that requests are posted to."""
     attribute: str = "TOXICITY"
     """The attribute to ask for."""
     languages: tuple[str, ...] = ("en",)
     """Languages of the texts; without any the service guesses."""
-    api_key_variable: str = "PERSPECTIVE_API_KEY"
-    """Environment variable that holds the key; other services than Google's may do without."""
+    api_key_env: str | None = None
+    """Environment variable with the key; null is PERSPECTIVE_API_KEY for Google's service, and no key for another."""
     requests_per_minute: float | None = Field(default=60.0, gt=0)
     """Most requests begun per minute; null sets no limit."""
     concurrency: int = Field(default=4, ge=1)
@@ -58,11 +57,7 @@ class PerspectiveScorer:
 
     def __init__(self, config: PerspectiveConfig) -> None:
         self._config = config
-        self._key = os.environ.get(config.api_key_variable, "")
-        if not self._key and config.url == GOOGLE:
-            raise ConfigError(
-                f"The environment variable {config.api_key_variable} is not set; set it to the key of the service."
-            )
+        self._key = key_for(GOOGLE, config.url, config.api_key_env)
         self._limit = RateLimit(config.requests_per_minute)
         self._lock = threading.Lock()
         self.failures: Counter[str] = Counter()
@@ -113,8 +108,10 @@ class PerspectiveScorer:
             "doNotStore": True,
             **({"languages": list(self._config.languages)} if self._config.languages else {}),
         }
-        headers = {"Content-Type": "application/json", **({"X-Goog-Api-Key": self._key} if self._key else {})}
+        headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(self._config.url, json.dumps(body).encode(), headers, method="POST")
+        if self._key is not None:  # not to where the service may redirect
+            request.add_unredirected_header("X-Goog-Api-Key", self._key)
         try:
             with urllib.request.urlopen(request, timeout=self._config.timeout_s) as reply:
                 return reply.read()
