@@ -35,7 +35,7 @@ from spanwise.feedback.prompts import PromptRecord, build_prompt
 from spanwise.lora import LoraConfig
 from spanwise.models.cpu_products import use_products_on_cpu
 from spanwise.models.policy import Policy
-from spanwise.rewards.mixture import MixtureConfig, SourceWeight
+from spanwise.rewards.config import MixtureConfig, SourceWeight
 from spanwise.rewards.pipeline import RewardPipeline
 from spanwise.rl.algorithms import make_algorithm
 from spanwise.rl.config import AlgorithmName, RolloutConfig, TrainerConfig, UpdateConfig

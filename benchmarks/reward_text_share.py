@@ -19,15 +19,15 @@ from unittest.mock import patch
 
 import torch
 
+from spanwise.models.config import Sampling
 from spanwise.models.policy import Policy
-from spanwise.models.sampling import Sampling
 from spanwise.reward_models import inputs
 from spanwise.reward_models.checkpoint import load_backbone
 from spanwise.reward_models.config import FittingConfig, RewardModelConfig
 from spanwise.reward_models.train import train_reward_model
 from spanwise.rewards import pipeline
+from spanwise.rewards.config import MixtureConfig, SourceWeight
 from spanwise.rewards.learned import LearnedRewards
-from spanwise.rewards.mixture import MixtureConfig, SourceWeight
 from spanwise.rl.algorithms.ppo import PPO
 from spanwise.rl.config import EvaluationConfig, RolloutConfig, TrainerConfig, UpdateConfig
 from spanwise.rl.progress import NoProgress

@@ -16,11 +16,11 @@ from rich.console import Console
 
 from spanwise.evals.pareto_page import write_trade_off
 from spanwise.evals.report import write_report
-from spanwise.models.sampling import Sampling
+from spanwise.models.config import Sampling
 from spanwise.reward_models.config import FittingConfig
 from spanwise.rl.config import RolloutConfig
 from spanwise.rl.progress import NoProgress
-from spanwise.sft import SFTConfig
+from spanwise.sft_config import SFTConfig
 from spanwise.storage import write_text
 from spanwise.tasks.sim_custom import CustomConfig, CustomSeed
 from spanwise.tasks.sim_custom_page import customisation_page

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from spanwise.errors import DataError
-from spanwise.models.sampling import Sampling
+from spanwise.models.config import Sampling
 from spanwise.reward_models.checkpoint import load_backbone
 from spanwise.reward_models.config import FittingConfig
 from spanwise.storage import read_json, write_text

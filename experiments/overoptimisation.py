@@ -19,9 +19,9 @@ from spanwise.rl.config import EvaluationConfig, KLConfig
 from spanwise.rl.progress import NoProgress
 from spanwise.sim.world import make_items
 from spanwise.storage import write_json, write_text
+from spanwise.tasks.sim_config import FINE_GRAINED, SimStudyConfig
 from spanwise.tasks.sim_gold import oracle_course
 from spanwise.tasks.sim_start import TrainingPlan, make_start
-from spanwise.tasks.sim_study import FINE_GRAINED, SimStudyConfig
 
 KL_COEFFICIENTS = (0.0, 0.05, 0.2)
 STUDY = SimStudyConfig(arms=(FINE_GRAINED,), heldout_prompts=200)

@@ -18,9 +18,10 @@ from spanwise.evals.results import ExperimentResults
 from spanwise.evals.words import verdict_sentences
 from spanwise.rl.progress import NoProgress
 from spanwise.storage import write_text
+from spanwise.tasks.sim_config import STUDIES, SimStudyConfig
 from spanwise.tasks.sim_page import between, readme_block, results_page
 from spanwise.tasks.sim_results import outcome_file, save_outcome, summarize
-from spanwise.tasks.sim_study import STUDIES, SeedStudy, SimStudyConfig
+from spanwise.tasks.sim_study import SeedStudy
 
 
 def main() -> None:

@@ -15,15 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 from spanwise.rl.progress import NoProgress
-from spanwise.tasks.sim_study import (
-    FINE_GRAINED,
-    PREFERENCE,
-    SFT,
-    STUDIES,
-    SeedOutcome,
-    SeedStudy,
-    SimStudyConfig,
-)
+from spanwise.tasks.sim_config import FINE_GRAINED, PREFERENCE, SFT, STUDIES, SimStudyConfig
+from spanwise.tasks.sim_study import SeedOutcome, SeedStudy
 
 STUDY_SEEDS = range(5)
 TRIED = {"arms": (SFT, PREFERENCE, FINE_GRAINED), "judged_split": "validation", "test_prompts": 300}

@@ -10,7 +10,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from spanwise.feedback.prompts import PromptRecord
 from spanwise.models.policy import Policy
-from spanwise.rewards.mixture import MixtureConfig, SourceWeight
+from spanwise.rewards.config import MixtureConfig, SourceWeight
 from spanwise.rewards.pipeline import RewardPipeline
 from spanwise.rl.algorithms import make_algorithm
 from spanwise.rl.config import TrainerConfig

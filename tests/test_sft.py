@@ -10,7 +10,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from spanwise.errors import ConfigError, DataError, SpanwiseError
 from spanwise.feedback.prompts import DemonstrationRecord
 from spanwise.models import Policy
-from spanwise.sft import SFTConfig, learning_rate, train_sft
+from spanwise.sft import learning_rate, train_sft
+from spanwise.sft_config import SFTConfig
 from spanwise.tracking import RunFolder
 
 CITIES = ("Oslo", "Brack", "Korr", "Veld")

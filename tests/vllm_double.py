@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import torch
 from safetensors.torch import load_file
 
-from spanwise.models.sampling import Sampling
+from spanwise.models.config import Sampling
 
 
 class VllmDouble:

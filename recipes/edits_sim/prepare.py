@@ -11,8 +11,8 @@ import argparse
 from pathlib import Path
 
 from spanwise.feedback.jsonl import write_records
+from spanwise.models.config import Sampling
 from spanwise.models.policy import Policy
-from spanwise.models.sampling import Sampling
 from spanwise.sim.annotator import EXACT, NoiseConfig
 from spanwise.sim.world import make_items
 from spanwise.tasks.edit_pairs import make_pairs

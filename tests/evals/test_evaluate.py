@@ -3,7 +3,8 @@ import json
 import pytest
 
 from spanwise.errors import ConfigError, DataError
-from spanwise.evals.evaluate import EvaluateConfig, evaluate
+from spanwise.evals.config import EvaluateConfig
+from spanwise.evals.evaluate import evaluate
 from spanwise.evals.results import ExperimentResults
 from spanwise.scores import SegmentScore, SegmentScores, Unscored
 from spanwise.text.spans import Span

@@ -4,7 +4,8 @@ from spanwise.errors import ConfigError, DataError
 from spanwise.feedback.prompts import PromptRecord
 from spanwise.feedback.schema import Passage
 from spanwise.models import Policy, Sampling
-from spanwise.models.answers import AnswerConfig, answer_all
+from spanwise.models.answers import answer_all
+from spanwise.models.config import AnswerConfig
 from spanwise.reward_models.token_config import ResponseRecord
 
 RECORDS = [

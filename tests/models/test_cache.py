@@ -5,8 +5,8 @@ import torch
 from transformers import DynamicCache
 
 from spanwise.models import backbone, cache
+from spanwise.models.config import Sampling
 from spanwise.models.policy import Policy
-from spanwise.models.sampling import Sampling
 
 
 def answers(policy):

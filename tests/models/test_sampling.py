@@ -2,7 +2,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from spanwise.models.sampling import Sampling, draw, pick_likeliest
+from spanwise.models.config import Sampling
+from spanwise.models.sampling import draw, pick_likeliest
 from spanwise.seeding import torch_generator
 
 LOGITS = torch.tensor([2.0, 1.0, 0.0, -1.0, -torch.inf, 1.5])

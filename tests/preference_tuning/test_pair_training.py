@@ -13,7 +13,8 @@ from spanwise.models import Policy
 from spanwise.preference_tuning.config import DPOConfig
 from spanwise.preference_tuning.examples import pair_examples
 from spanwise.preference_tuning.train import PairTraining, train_dpo
-from spanwise.sft import SFTConfig, train_sft
+from spanwise.sft import train_sft
+from spanwise.sft_config import SFTConfig
 from spanwise.tracking import RunFolder
 
 NAMES = ("Ada", "Ines", "the painter", "the mason")

@@ -3,8 +3,9 @@
 import pytest
 
 from spanwise.feedback.schema import Evidence, FeedbackRecord, MissingInfo, Passage, Response
+from spanwise.reward_models.config import CompletenessRule
 from spanwise.reward_models.coverage import coverages, similarity
-from spanwise.reward_models.labels import CompletenessRule, label_records
+from spanwise.reward_models.labels import label_records
 
 PASSAGES = (
     Passage(title="Lenn", sentences=("The bridge of Lenn was built in 1901.", "It crosses the river Orr.")),

@@ -5,10 +5,11 @@ from doubles import tiny_llama
 from reward_world import records
 
 from spanwise.feedback.schema import FeedbackRecord, Preference, Response, mark
+from spanwise.reward_models.config import FactualityRule
 from spanwise.reward_models.examples import bucketed, by_length, make_batch, make_examples
 from spanwise.reward_models.heads import HeadSpec
 from spanwise.reward_models.inputs import InputEncoder
-from spanwise.reward_models.labels import FactualityRule, label_records
+from spanwise.reward_models.labels import label_records
 
 HEADS = (HeadSpec("factuality", "sentence", "segment"), HeadSpec("preference", "sequence", "sequence"))
 TEXTS = ("It was red. It was monday.", "It was blue.", "It was cow. It was red. It was dog.")

@@ -9,10 +9,11 @@ from reward_world import tiny_bert
 
 from spanwise.feedback.prompts import build_prompt
 from spanwise.feedback.schema import FeedbackRecord, Passage, Response
+from spanwise.reward_models.config import RelevanceRule
 from spanwise.reward_models.examples import make_examples
 from spanwise.reward_models.features import SEGMENT_FEATURES, segment_features
 from spanwise.reward_models.inputs import EncodedResponse, InputEncoder
-from spanwise.reward_models.labels import RelevanceRule, label_records
+from spanwise.reward_models.labels import label_records
 from spanwise.scores import Sample, Unscored
 from spanwise.text.segments import get_segmenter
 

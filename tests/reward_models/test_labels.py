@@ -5,17 +5,8 @@ from collections import Counter
 import pytest
 
 from spanwise.feedback.schema import Evidence, FeedbackRecord, MissingInfo, Passage, Preference, Response, mark
-from spanwise.reward_models.labels import (
-    CompletenessRule,
-    FactualityRule,
-    Pair,
-    RelevanceRule,
-    SpanRule,
-    completeness_pairs,
-    label_records,
-    label_segments,
-    preference_pairs,
-)
+from spanwise.reward_models.config import CompletenessRule, FactualityRule, RelevanceRule, SpanRule
+from spanwise.reward_models.labels import Pair, completeness_pairs, label_records, label_segments, preference_pairs
 from spanwise.text.segments import get_segmenter
 from spanwise.text.spans import Span
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from spanwise.feedback.importers.qa_feedback import import_records
-from spanwise.reward_models.labels import CompletenessRule, FactualityRule, RelevanceRule, label_records
+from spanwise.reward_models.config import CompletenessRule, FactualityRule, RelevanceRule
+from spanwise.reward_models.labels import label_records
 
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data" / "qa_feedback" / "dev_feedback.json.gz"
 

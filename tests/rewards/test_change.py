@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from spanwise.errors import ConfigError
 from spanwise.rewards.change import ChangeReward, HolisticReward, probabilities, whole_text, words
-from spanwise.rewards.mixture import MixtureConfig, SourceWeight
+from spanwise.rewards.config import MixtureConfig, SourceWeight
 from spanwise.rewards.pipeline import RewardPipeline
 from spanwise.scores import Sample, Unscored
 from spanwise.text.spans import Span

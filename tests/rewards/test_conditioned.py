@@ -5,7 +5,8 @@ import pytest
 from spanwise.errors import DataError
 from spanwise.feedback.prompts import DemonstrationRecord, PromptRecord
 from spanwise.rewards.conditioned import conditioned, plain_sample, with_weights
-from spanwise.rewards.mixture import Mixture, MixtureConfig, SourceWeight
+from spanwise.rewards.config import MixtureConfig, SourceWeight
+from spanwise.rewards.mixture import Mixture
 from spanwise.scores import Sample, SegmentScore, SegmentScores, Unscored
 from spanwise.text.spans import Span
 

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from spanwise.errors import ConfigError, ScoringError
-from spanwise.rewards.mixture import Mixture, MixtureConfig, SourceWeight, segment_statistics, total_deviation
+from spanwise.rewards.config import MixtureConfig, SourceWeight
+from spanwise.rewards.mixture import Mixture, segment_statistics, total_deviation
 from spanwise.scores import SegmentScore, SegmentScores, Unscored
 from spanwise.text.spans import Span
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spanwise.errors import ConfigError, ScoringError
-from spanwise.rewards.mixture import MixtureConfig
+from spanwise.rewards.config import MixtureConfig
 from spanwise.rewards.pipeline import RewardPipeline
 from spanwise.scores import Sample, SegmentScore, SegmentScores, Unscored
 from spanwise.text.spans import Span

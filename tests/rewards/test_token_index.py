@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_tokenizers import FAMILIES
 
-from spanwise.rewards.mixture import MixtureConfig
+from spanwise.rewards.config import MixtureConfig
 from spanwise.rewards.pipeline import RewardPipeline
 from spanwise.scores import Sample, SegmentScore, SegmentScores
 from spanwise.text.alignment import TokenAligner

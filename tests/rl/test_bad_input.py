@@ -13,8 +13,8 @@ from spanwise.feedback.prompts import PromptRecord
 from spanwise.models.policy import Policy
 from spanwise.reward_models.heads import HeadSpec
 from spanwise.reward_models.model import build_reward_model
+from spanwise.rewards.config import MixtureConfig, SourceWeight
 from spanwise.rewards.learned import LearnedRewards
-from spanwise.rewards.mixture import MixtureConfig, SourceWeight
 from spanwise.rewards.pipeline import RewardPipeline
 from spanwise.scores import SegmentScore, SegmentScores
 from spanwise.text.spans import Span

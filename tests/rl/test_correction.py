@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from spanwise.rl.correction import CorrectionConfig, correction_metrics, sampling_weights
+from spanwise.rl.config import CorrectionConfig
+from spanwise.rl.correction import correction_metrics, sampling_weights
 
 P, Q = torch.tensor([0.7, 0.2, 0.1]), torch.tensor([0.3, 0.3, 0.4])
 WORTH = torch.tensor([1.0, -2.0, 5.0])

@@ -4,7 +4,7 @@ import pytest
 import torch
 from rl_doubles import small_trainer
 
-from spanwise.models.sampling import Sampling
+from spanwise.models.config import Sampling
 from spanwise.rl.evaluation import sample_rows
 
 

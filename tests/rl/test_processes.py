@@ -12,7 +12,7 @@ from rl_doubles import PROMPTS, ScriptedSource, batch_of, pay_each, pipeline_of,
 from two_processes import KINDS
 
 from spanwise.errors import ConfigError, TrainingError
-from spanwise.models.sampling import Sampling
+from spanwise.models.config import Sampling
 from spanwise.rl.budget import Budget
 from spanwise.rl.joining import joined
 from spanwise.rl.processes import Processes

@@ -8,8 +8,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from spanwise.evals.heatmap import lay_out
 from spanwise.models.batches import ResponseBatch
+from spanwise.models.config import Sampling
 from spanwise.models.policy import Policy
-from spanwise.models.sampling import Sampling
 from spanwise.rl.rollout import RolloutMaker, stripped
 from spanwise.scores import SegmentScores, Unscored
 from spanwise.text.alignment import Alignment, TokenAligner

@@ -7,8 +7,8 @@ import torch
 from rl_doubles import small_trainer, word_policy
 
 from spanwise.errors import ConfigError
+from spanwise.models.config import Sampling
 from spanwise.models.policy import Policy
-from spanwise.models.sampling import Sampling
 from spanwise.rl.samplers import VllmSampler
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from rl_doubles import ScriptedSource, small_trainer, words_of
 
-from spanwise.rewards.mixture import MixtureConfig
+from spanwise.rewards.config import MixtureConfig
 from spanwise.rewards.pipeline import RewardPipeline
 from spanwise.scores import SegmentScore, SegmentScores
 from spanwise.text.spans import Span

@@ -6,13 +6,14 @@ from rl_doubles import PROMPTS, small_trainer, word_policy
 from vllm_double import VllmDouble, serving
 
 from spanwise.errors import ConfigError, TrainingError
+from spanwise.models.config import Sampling
 from spanwise.models.policy import Policy
-from spanwise.models.sampling import Sampling
 from spanwise.rl import vllm_server
+from spanwise.rl.config import ServerConfig
 from spanwise.rl.processes import Processes
 from spanwise.rl.resume import check_same_settings
 from spanwise.rl.samplers import VllmServerSampler
-from spanwise.rl.vllm_server import ServerConfig, VllmServer
+from spanwise.rl.vllm_server import VllmServer
 
 SAMPLING = Sampling(temperature=0.8, max_new_tokens=8, min_new_tokens=2)
 

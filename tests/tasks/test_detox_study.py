@@ -4,8 +4,8 @@ import pytest
 
 from spanwise.errors import DataError
 from spanwise.feedback.prompts import PromptRecord
+from spanwise.models.config import Sampling
 from spanwise.models.policy import Policy
-from spanwise.models.sampling import Sampling
 from spanwise.rl.config import RolloutConfig, TrainerConfig, UpdateConfig
 from spanwise.scores import Unscored
 from spanwise.tasks.detox_measure import DETOX_METRICS, Continuations, table_mean, toxicity_tables

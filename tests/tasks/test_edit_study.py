@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from spanwise.errors import DataError
-from spanwise.models.sampling import Sampling
+from spanwise.models.config import Sampling
 from spanwise.reward_models.config import FittingConfig
 from spanwise.rl.config import EvaluationConfig, RolloutConfig, TrainerConfig, UpdateConfig
 from spanwise.scores import Sample, SegmentScore, SegmentScores
-from spanwise.sft import SFTConfig
+from spanwise.sft_config import SFTConfig
 from spanwise.sim.annotator import EXACT
 from spanwise.tasks.edit_arms import ARMS, make_pipeline
 from spanwise.tasks.edit_page import write_page

@@ -7,10 +7,10 @@ import pytest
 from spanwise.errors import ConfigError, DataError
 from spanwise.feedback.prompts import PromptRecord
 from spanwise.feedback.schema import FeedbackRecord, Passage, Response
-from spanwise.reward_models.config import RewardModelConfig
-from spanwise.reward_models.labels import FactualityRule, RelevanceRule, label_records
+from spanwise.reward_models.config import FactualityRule, RelevanceRule, RewardModelConfig
+from spanwise.reward_models.labels import label_records
 from spanwise.rl.config import RLConfig
-from spanwise.sft import SFTRunConfig
+from spanwise.sft_config import SFTRunConfig
 from spanwise.tasks.qa_feedback import (
     DEMONSTRATION_FILES,
     FEEDBACK_FILE,

@@ -8,15 +8,15 @@ import yaml
 from spanwise.errors import ConfigError
 from spanwise.evals.pareto_page import write_trade_off
 from spanwise.evals.run_scores import RunScores
-from spanwise.models.sampling import Sampling
+from spanwise.models.config import Sampling
 from spanwise.reward_models.config import FittingConfig
 from spanwise.rl.config import EvaluationConfig, RolloutConfig, TrainerConfig, UpdateConfig
 from spanwise.rl.progress import NoProgress
-from spanwise.sft import SFTConfig
+from spanwise.sft_config import SFTConfig
+from spanwise.tasks.sim_config import FINE_GRAINED, SimStudyConfig
 from spanwise.tasks.sim_custom import CustomConfig, CustomSeed
 from spanwise.tasks.sim_custom_page import customisation_page
 from spanwise.tasks.sim_custom_results import finished, keep_config, summarize_custom
-from spanwise.tasks.sim_study import FINE_GRAINED, SimStudyConfig
 
 SMALL = CustomConfig(
     weights=(0.5, 1.5, 3.0),

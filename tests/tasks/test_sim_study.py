@@ -9,15 +9,16 @@ import pytest
 from spanwise.errors import DataError
 from spanwise.evals.report import render_report
 from spanwise.evals.results import ExperimentResults
-from spanwise.models.sampling import Sampling
+from spanwise.models.config import Sampling
 from spanwise.reward_models.config import FittingConfig
 from spanwise.rl.config import EvaluationConfig, RolloutConfig, TrainerConfig, UpdateConfig
 from spanwise.rl.progress import NoProgress
-from spanwise.sft import SFTConfig
+from spanwise.sft_config import SFTConfig
 from spanwise.tasks.sim import SIM_METRICS
+from spanwise.tasks.sim_config import FINE_GRAINED, PREFERENCE, SFT, SimStudyConfig
 from spanwise.tasks.sim_page import results_page
 from spanwise.tasks.sim_results import save_outcome, summarize
-from spanwise.tasks.sim_study import FINE_GRAINED, PREFERENCE, SFT, SeedStudy, SimStudyConfig
+from spanwise.tasks.sim_study import SeedStudy
 
 SMALL = SimStudyConfig(
     arms=(SFT, PREFERENCE, FINE_GRAINED, "without-relevance"),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from spanwise.evals.results import ExperimentResults
     from spanwise.evals.tables import Cell
 
-CONFIG = "spanwise.evals.evaluate:EvaluateConfig"
+CONFIG = "spanwise.evals.config:EvaluateConfig"
 
 app = typer.Typer(
     name="evaluate",
@@ -33,7 +33,8 @@ overoptimisation.add_to(app)
 @app.command(name="answers", cls=config_command(CONFIG))
 def evaluate_command(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = False) -> None:
     """Measure answers: ROUGE-Lsum, length, repetition, rewards, with intervals and paired differences."""
-    from spanwise.evals.evaluate import EvaluateConfig, evaluate
+    from spanwise.evals.config import EvaluateConfig
+    from spanwise.evals.evaluate import evaluate
 
     settings = EvaluateConfig.load(config, overrides or [])
     words = " ".join(["spanwise evaluate", str(config), *(overrides or [])])

@@ -11,10 +11,10 @@ from spanwise.cli.devices import on_device
 app = typer.Typer()
 
 
-@app.command(name="generate", cls=config_command("spanwise.models.answers:GenerateConfig"))
+@app.command(name="generate", cls=config_command("spanwise.models.config:GenerateConfig"))
 def generate(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = False) -> None:
     """Answer the prompts of a JSONL file with a language model."""
-    from spanwise.models.answers import GenerateConfig
+    from spanwise.models.config import GenerateConfig
 
     settings = on_device(GenerateConfig.load(config, overrides or []))
     summary = _run(settings)

@@ -23,8 +23,9 @@ def quickstart(
     from spanwise.evals.report import write_report
     from spanwise.evals.words import verdict_sentences
     from spanwise.rl.progress import ConsoleProgress
+    from spanwise.tasks.sim_config import SimStudyConfig
     from spanwise.tasks.sim_results import save_outcome, summarize
-    from spanwise.tasks.sim_study import SeedStudy, SimStudyConfig
+    from spanwise.tasks.sim_study import SeedStudy
 
     if out.exists() and any(out.iterdir()):
         raise ConfigError(f"{out}: holds files already; give another folder with --out or remove it.")

@@ -13,15 +13,16 @@ from spanwise.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from spanwise.feedback.prompts import DemonstrationRecord
     from spanwise.models.policy import Policy
-    from spanwise.sft import SFTResult, SFTRunConfig
+    from spanwise.sft import SFTResult
+    from spanwise.sft_config import SFTRunConfig
 
 app = typer.Typer()
 
 
-@app.command(name="sft", cls=config_command("spanwise.sft:SFTRunConfig"))
+@app.command(name="sft", cls=config_command("spanwise.sft_config:SFTRunConfig"))
 def sft(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = False) -> None:
     """Fine-tune a language model on demonstrations and keep the best checkpoint."""
-    from spanwise.sft import SFTRunConfig
+    from spanwise.sft_config import SFTRunConfig
 
     result = _run(on_device(SFTRunConfig.load(config, overrides or [])))
     if as_json:
@@ -77,8 +78,8 @@ def _run(settings: "SFTRunConfig") -> "SFTResult":
 def _rouge(records: "list[DemonstrationRecord]", settings: "SFTRunConfig") -> "Callable[[Policy], float]":
     """Mean ROUGE-Lsum of greedy answers against the demonstrations' completions and references."""
     from spanwise.evals.metrics import RougeLsum
-    from spanwise.models.answers import AnswerConfig, answer_all
-    from spanwise.models.sampling import Sampling
+    from spanwise.models.answers import answer_all
+    from spanwise.models.config import AnswerConfig, Sampling
 
     rouge = RougeLsum()
     asked = AnswerConfig(

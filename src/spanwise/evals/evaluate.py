@@ -5,13 +5,10 @@ It knows nothing of the command line; which reward models score the answers is t
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Protocol
 
-from pydantic import Field
-
-from spanwise.config import Config
 from spanwise.evals.compare import ArmTables, arm_estimates, compare_arms
+from spanwise.evals.config import EvaluateConfig
 from spanwise.evals.metrics import TEXT_METRICS, AnswerText, reward_info, reward_scores, text_scores
 from spanwise.evals.responses import ResponseRecord, load_prompts, load_responses
 from spanwise.evals.results import Arm, Comparison, Example, ExampleAnswer, ExperimentResults, MetricInfo
@@ -20,31 +17,6 @@ from spanwise.feedback.prompts import PromptRecord
 from spanwise.scores import RewardSource, Sample
 
 MAX_EXAMPLES = 20
-
-
-class EvaluateConfig(Config):
-    """`spanwise evaluate`: how good answers are, and whether they are better than others."""
-
-    prompts: Path
-    """JSONL file of prompts, with references for ROUGE."""
-    responses: Path
-    """JSONL file of responses with the ids of their prompts, as `spanwise generate` writes it."""
-    baseline: Path | None = None
-    """A second file of responses to the same prompts to compare with."""
-    reward_models: tuple[str, ...] = ()
-    """Folders or Hub names of reward models that score the answers as well."""
-    perplexity_model: str | None = None
-    """Folder or Hub name of a language model, another than the one that answered, for the answers' perplexity."""
-    bertscore_model: str | None = None
-    """Folder or Hub name of an encoder for BERTScore against the prompts' references."""
-    resamples: int = Field(default=2000, ge=100)
-    """Draws of the bootstrap and of the permutation test."""
-    level: float = Field(default=0.95, gt=0, lt=1)
-    """How often the intervals hold the true value."""
-    seed: int = 0
-    """The seed of the bootstrap."""
-    output: Path | None = None
-    """Folder for results.json, which `spanwise report` reads; null prints only."""
 
 
 class ModelMetric(Protocol):

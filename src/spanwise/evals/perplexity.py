@@ -14,8 +14,8 @@ from spanwise.evals.metrics import AnswerText, Score
 from spanwise.evals.results import MetricInfo
 from spanwise.evals.score_table import ScoreTable
 from spanwise.models.batches import pad
+from spanwise.models.config import Sampling
 from spanwise.models.policy import Policy
-from spanwise.models.sampling import Sampling
 from spanwise.scores import Unscored
 
 Likelihood = tuple[float, int] | Unscored

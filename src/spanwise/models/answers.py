@@ -4,55 +4,15 @@ All prompts are checked before the first answer is made. Knows nothing of files 
 """
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict
 
-from spanwise.config import Config
 from spanwise.errors import DataError
 from spanwise.feedback.prompts import PromptRecord
 from spanwise.feedback.schema import Passage
+from spanwise.models.config import AnswerConfig
 from spanwise.models.policy import Policy
-from spanwise.models.sampling import Sampling
 from spanwise.seeding import torch_generator
-
-
-class AnswerConfig(Config):
-    """How a policy answers."""
-
-    seed: int = 0
-    """The seed from which sampled answers follow."""
-    decoding: Literal["greedy", "sample"] = "greedy"
-    """The likeliest token at every step, or tokens drawn as `sampling` says."""
-    sampling: Sampling = Sampling()
-    samples_per_prompt: int = Field(default=1, ge=1)
-    """Answers per prompt; more than one needs decoding=sample."""
-    max_prompt_tokens: int = Field(default=1024, ge=1)
-    """Longest prompt; a longer one is refused before the first answer."""
-    batch_size: int = Field(default=32, ge=1)
-    """Prompts answered at a time."""
-
-    @model_validator(mode="after")
-    def _consistent(self) -> "AnswerConfig":
-        if self.samples_per_prompt > 1 and self.decoding == "greedy":
-            raise ValueError("samples_per_prompt > 1 with decoding=greedy gives equal answers; set decoding=sample")
-        return self
-
-
-class GenerateConfig(AnswerConfig):
-    """`spanwise generate`: answer the prompts of a file."""
-
-    policy: str
-    """Folder or Hub name of the language model."""
-    prompts: Path
-    """JSONL file of prompts."""
-    output: Path
-    """JSONL file to write, one answer per line; it appears only when all answers are there."""
-    device: str = "auto"
-    """Where to run: cpu, cuda, cuda:1, ...; auto takes a GPU where there is one."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """Precision of the weights and of the model's arithmetic."""
 
 
 class Answer(BaseModel):

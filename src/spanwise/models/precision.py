@@ -1,10 +1,8 @@
 """Which floating-point precision a model computes in, and where half of it pays. Knows nothing of models."""
 
-from typing import Literal
-
 import torch
 
-PrecisionName = Literal["float32", "bfloat16", "auto"]
+from spanwise.models.config import PrecisionName
 
 
 def precision(name: PrecisionName, device: torch.device | str) -> torch.dtype:

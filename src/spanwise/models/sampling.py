@@ -11,34 +11,13 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import Field, model_validator
 from torch import Tensor
 
-from spanwise.config import Config
 from spanwise.models.backbone import Decoding
 from spanwise.models.batches import ResponseBatch
 
 SHRINK_BELOW = 0.8
 """The batch drops its finished rows when less than this share of it is still unfinished; the copy costs a step."""
-
-
-class Sampling(Config):
-    """How responses are drawn."""
-
-    temperature: float = Field(default=1.0, gt=0)
-    """Logits are divided by this before the softmax; below 1 sharpens, above 1 flattens."""
-    top_k: int = Field(default=0, ge=0)
-    """Only the k likeliest tokens can be drawn at each step; 0 means all."""
-    max_new_tokens: int = Field(default=200, ge=1)
-    """A response is cut off after this many tokens."""
-    min_new_tokens: int = Field(default=0, ge=0)
-    """What ends a response cannot be drawn before it has this many tokens."""
-
-    @model_validator(mode="after")
-    def _in_order(self) -> "Sampling":
-        if self.min_new_tokens > self.max_new_tokens:
-            raise ValueError(f"min_new_tokens ({self.min_new_tokens}) is above max_new_tokens ({self.max_new_tokens})")
-        return self
 
 
 @dataclass

@@ -18,8 +18,8 @@ from transformers import get_linear_schedule_with_warmup
 from spanwise.errors import DataError, SpanwiseError
 from spanwise.feedback.edits import EditPair
 from spanwise.models.batches import pad
+from spanwise.models.config import Sampling
 from spanwise.models.policy import Policy
-from spanwise.models.sampling import Sampling
 from spanwise.preference_tuning.config import DPOConfig
 from spanwise.preference_tuning.examples import PairExample, pair_examples
 from spanwise.preference_tuning.losses import PairLosses, PairSide, pair_losses

@@ -7,13 +7,66 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
 from spanwise.config import Config
 from spanwise.lora import LoraConfig
-from spanwise.reward_models.labels import CompletenessRule, FactualityRule, RelevanceRule, SpanRule
+from spanwise.scores import Density
 
 HEADS = ("relevance", "factuality", "completeness", "preference")
 """The heads that need no further description."""
 
 PAIR_HEADS = ("completeness", "preference")
 """Heads that learn from pairs of whole responses."""
+
+
+class SpanRule(Config):
+    """How marked spans label the segments of a response."""
+
+    density: Density = "sentence"
+    """Unit of judgement: sub-sentence, sentence, paragraph or sequence."""
+    categories: tuple[str, ...] = ()
+    """Categories of marked spans that make a segment wrong."""
+    min_span_words: int = Field(default=0, ge=0)
+    """Spans of these categories with fewer words are overlooked."""
+    min_coverage: float = Field(default=0.0, ge=0, lt=1)
+    """A segment is wrong when such spans cover more than this share of its characters; 0 = when one touches it."""
+    soft: bool = False
+    """Label a segment with the share of it that no such span covers, instead of 0 or 1."""
+    ignore_categories: tuple[str, ...] = ()
+    """A segment that is not wrong but touched by a span of these categories gets no label."""
+    ignore_min_span_words: int = Field(default=0, ge=0)
+    """Spans of the ignore categories with fewer words are overlooked."""
+
+
+class RelevanceRule(SpanRule):
+    """Sub-sentences with something irrelevant, repeated or incoherent are wrong."""
+
+    density: Density = "sub-sentence"
+    """Unit of judgement: sub-sentence, sentence, paragraph or sequence."""
+    categories: tuple[str, ...] = ("Irrelevant", "Redundant", "Incoherent")
+    """Categories of marked spans that make a segment wrong."""
+    min_span_words: int = Field(default=5, ge=0)
+    """Spans of these categories with fewer words are overlooked."""
+
+
+class FactualityRule(SpanRule):
+    """Sentences with a wrong or unverifiable fact are wrong; irrelevant ones were not checked and are ignored."""
+
+    categories: tuple[str, ...] = ("Wrong-Grounding", "Unverifiable")
+    """Categories of marked spans that make a segment wrong."""
+    ignore_categories: tuple[str, ...] = ("Irrelevant", "Redundant", "Incoherent")
+    """A segment that is not wrong but touched by a span of these categories gets no label."""
+    ignore_min_span_words: int = Field(default=5, ge=0)
+    """Spans of the ignore categories with fewer words are overlooked."""
+
+
+class CompletenessRule(Config):
+    """Which of two responses leaves less out."""
+
+    source: Literal["auto", "missing", "coverage"] = "auto"
+    """missing counts the marked missing information; coverage matches texts with passages as the paper does; auto takes
+    missing for records whose responses are all marked."""
+    overlook: tuple[str, ...] = ("Missing-Minor-Auxiliary",)
+    """Categories of missing information that do not count."""
+    match_threshold: float = Field(default=0.85, gt=0, le=1)
+    """With coverage: a sub-sentence states a passage sentence when they are at least this similar."""
 
 
 class FittingConfig(Config):

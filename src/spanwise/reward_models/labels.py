@@ -7,71 +7,14 @@ models or torch. Nothing is dropped silently: every label that is not made is co
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from pydantic import Field
-
-from spanwise.config import Config
 from spanwise.feedback.schema import FeedbackRecord, Response, SpanMark
+from spanwise.reward_models.config import CompletenessRule, SpanRule
 from spanwise.reward_models.coverage import coverages
-from spanwise.scores import Density
 from spanwise.text.segments import get_segmenter
 from spanwise.text.spans import Span
 
 Segmenter = Callable[[str], tuple[Span, ...]]
-
-
-class SpanRule(Config):
-    """How marked spans label the segments of a response."""
-
-    density: Density = "sentence"
-    """Unit of judgement: sub-sentence, sentence, paragraph or sequence."""
-    categories: tuple[str, ...] = ()
-    """Categories of marked spans that make a segment wrong."""
-    min_span_words: int = Field(default=0, ge=0)
-    """Spans of these categories with fewer words are overlooked."""
-    min_coverage: float = Field(default=0.0, ge=0, lt=1)
-    """A segment is wrong when such spans cover more than this share of its characters; 0 = when one touches it."""
-    soft: bool = False
-    """Label a segment with the share of it that no such span covers, instead of 0 or 1."""
-    ignore_categories: tuple[str, ...] = ()
-    """A segment that is not wrong but touched by a span of these categories gets no label."""
-    ignore_min_span_words: int = Field(default=0, ge=0)
-    """Spans of the ignore categories with fewer words are overlooked."""
-
-
-class RelevanceRule(SpanRule):
-    """Sub-sentences with something irrelevant, repeated or incoherent are wrong."""
-
-    density: Density = "sub-sentence"
-    """Unit of judgement: sub-sentence, sentence, paragraph or sequence."""
-    categories: tuple[str, ...] = ("Irrelevant", "Redundant", "Incoherent")
-    """Categories of marked spans that make a segment wrong."""
-    min_span_words: int = Field(default=5, ge=0)
-    """Spans of these categories with fewer words are overlooked."""
-
-
-class FactualityRule(SpanRule):
-    """Sentences with a wrong or unverifiable fact are wrong; irrelevant ones were not checked and are ignored."""
-
-    categories: tuple[str, ...] = ("Wrong-Grounding", "Unverifiable")
-    """Categories of marked spans that make a segment wrong."""
-    ignore_categories: tuple[str, ...] = ("Irrelevant", "Redundant", "Incoherent")
-    """A segment that is not wrong but touched by a span of these categories gets no label."""
-    ignore_min_span_words: int = Field(default=5, ge=0)
-    """Spans of the ignore categories with fewer words are overlooked."""
-
-
-class CompletenessRule(Config):
-    """Which of two responses leaves less out."""
-
-    source: Literal["auto", "missing", "coverage"] = "auto"
-    """missing counts the marked missing information; coverage matches texts with passages as the paper does; auto takes
-    missing for records whose responses are all marked."""
-    overlook: tuple[str, ...] = ("Missing-Minor-Auxiliary",)
-    """Categories of missing information that do not count."""
-    match_threshold: float = Field(default=0.85, gt=0, le=1)
-    """With coverage: a sub-sentence states a passage sentence when they are at least this similar."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from spanwise.errors import DataError
 from spanwise.feedback.prompts import PromptRecord
-from spanwise.rewards.mixture import MixtureConfig, SourceWeight
+from spanwise.rewards.config import MixtureConfig, SourceWeight
 from spanwise.scores import Density, RewardSource, Sample, SegmentScore, SegmentScores
 
 PLAIN_PROMPT, WEIGHTS = "plain_prompt", "weights"

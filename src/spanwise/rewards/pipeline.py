@@ -14,8 +14,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from spanwise.errors import ScoringError
-from spanwise.rewards.mixture import MixedScores, Mixture, MixtureConfig
-from spanwise.rewards.projection import Placement, place, place_tokens
+from spanwise.rewards.config import MixtureConfig, Placement
+from spanwise.rewards.mixture import MixedScores, Mixture
+from spanwise.rewards.projection import place, place_tokens
 from spanwise.scores import RewardSource, Sample, SegmentScores
 from spanwise.text.spans import Span
 from spanwise.text.token_spans import TokenSpans

@@ -7,7 +7,6 @@ overwritten. Knows nothing of where scores come from, of weights (`mixture.py`) 
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import torch
@@ -15,17 +14,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from spanwise.errors import DataError, SpanError
+from spanwise.rewards.config import Placement
 from spanwise.text.spans import Span
 from spanwise.text.token_spans import TokenSpans
 from spanwise.text.tokens import last_token, trimmed_end
-
-Placement = Literal["end", "spread", "every"]
-"""Where on the tokens of a segment its value goes.
-
-`end`: all of it on the true last token, as in both papers. `spread`: over the tokens in proportion to how many
-characters of the segment each wrote, so that a stretch of text earns the same however it was tokenised.
-`every`: in equal shares on every token, so that each choice of the policy earns the same.
-"""
 
 
 def project(

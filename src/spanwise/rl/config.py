@@ -11,19 +11,53 @@ from pydantic import Field, model_validator
 
 from spanwise.config import Config
 from spanwise.lora import LoraConfig
-from spanwise.models.precision import PrecisionName
-from spanwise.models.sampling import Sampling
-from spanwise.rewards.mixture import MixtureConfig
-from spanwise.rewards.projection import Placement
+from spanwise.models.config import PrecisionName, Sampling
+from spanwise.rewards.config import MixtureConfig, Placement
 from spanwise.rewards.scorers.config import ScorerUse
 from spanwise.rl.alarms import AlarmConfig
-from spanwise.rl.correction import CorrectionConfig
-from spanwise.rl.groups import Match
-from spanwise.rl.kl import KLEstimator
-from spanwise.rl.losses import LossAggregation
-from spanwise.rl.vllm_server import ServerConfig
 
 AlgorithmName = Literal["ppo", "grpo", "rloo", "reinforce++", "expert-iteration"]
+Match = Literal["position", "relative"]
+"""Which token of another response corresponds to token t of a response of n tokens.
+
+`position`: its token t, or its last one where it is shorter. It does not depend on how the response goes on, so the
+baseline leaves the policy gradient unbiased. `relative`: its token floor(t * m / n) of m. It compares beginnings with
+beginnings and ends with ends, but n depends on tokens after t, so the gradient is biased.
+"""
+KLEstimator = Literal["k1", "k2", "k3"]
+"""How the KL of a token is estimated; `kl.token_kl` says which is what."""
+LossAggregation = Literal["token-mean", "seq-mean-token-sum", "seq-mean-token-mean", "seq-mean-token-sum-norm"]
+"""How the losses of tokens become the loss of a minibatch, under verl's names.
+
+`token-mean`: the mean over all tokens. The others are means over responses, of the sum over the response's tokens, of
+their mean, or of their sum divided by the longest length allowed (Dr. GRPO's constant).
+"""
+
+
+class ServerConfig(Config):
+    """A running vLLM server that samples the rollouts (rollout.backend=vllm-server)."""
+
+    url: str = "http://127.0.0.1:8000"
+    """Its address, without /v1. A key for it is read from the environment variable VLLM_API_KEY."""
+    weights_dir: Path | None = None
+    """Folder for the policy's weights on their way to the server, which must see it under this very path; null =
+    rollout-weights in run_dir."""
+    timeout_s: float = Field(default=600.0, gt=0)
+    """Seconds after which a request is given up."""
+    retries: int = Field(default=4, ge=0)
+    """How often a request is repeated after a time-out or an error of the server, with growing pauses."""
+    concurrency: int = Field(default=64, ge=1)
+    """Prompts under way at a time."""
+
+
+class CorrectionConfig(Config):
+    """How samples of another engine than the policy itself are weighted; without effect with the policy's own."""
+
+    how: Literal["truncate", "mask", "none"] = "truncate"
+    """truncate: the weight of a token is p / q, at most `cap` (Yao et al. 2025). mask: p / q, and 0 outside of 1 / cap
+    to cap (Team Ling 2025, IcePop). none: 1, which is biased."""
+    cap: float = Field(default=2.0, gt=1)
+    """The bound of the weights."""
 
 
 class RolloutConfig(Config):

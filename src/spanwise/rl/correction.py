@@ -5,23 +5,10 @@ samples as if they were the policy's is biased. The policy gradient of each toke
 bounded in one of two ways. Pure functions. Dimensions: B responses, T response tokens.
 """
 
-from typing import Literal
-
 from jaxtyping import Bool, Float
-from pydantic import Field
 from torch import Tensor
 
-from spanwise.config import Config
-
-
-class CorrectionConfig(Config):
-    """How samples of another engine than the policy itself are weighted; without effect with the policy's own."""
-
-    how: Literal["truncate", "mask", "none"] = "truncate"
-    """truncate: the weight of a token is p / q, at most `cap` (Yao et al. 2025). mask: p / q, and 0 outside of 1 / cap
-    to cap (Team Ling 2025, IcePop). none: 1, which is biased."""
-    cap: float = Field(default=2.0, gt=1)
-    """The bound of the weights."""
+from spanwise.rl.config import CorrectionConfig
 
 
 def sampling_weights(

@@ -10,13 +10,13 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from spanwise.models.config import Sampling
 from spanwise.models.heads import ValueModel
 from spanwise.models.policy import Policy
-from spanwise.models.sampling import Sampling
 from spanwise.rl.budget import Budget
-from spanwise.rl.config import KLConfig
-from spanwise.rl.correction import CorrectionConfig, sampling_weights
-from spanwise.rl.kl import KLEstimator, token_kl
+from spanwise.rl.config import CorrectionConfig, KLConfig, KLEstimator
+from spanwise.rl.correction import sampling_weights
+from spanwise.rl.kl import token_kl
 from spanwise.rl.types import Experience, ModelInputs, Rollout
 
 

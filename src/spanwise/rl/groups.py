@@ -7,19 +7,12 @@ Dimensions: B responses, T response tokens, N responses of a group.
 """
 
 from collections.abc import Iterator
-from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-Match = Literal["position", "relative"]
-"""Which token of another response corresponds to token t of a response of n tokens.
-
-`position`: its token t, or its last one where it is shorter. It does not depend on how the response goes on, so the
-baseline leaves the policy gradient unbiased. `relative`: its token floor(t * m / n) of m. It compares beginnings with
-beginnings and ends with ends, but n depends on tokens after t, so the gradient is biased.
-"""
+from spanwise.rl.config import Match
 
 
 def leave_one_out(

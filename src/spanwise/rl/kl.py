@@ -5,12 +5,11 @@ Dimensions: B batch, T response tokens.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-KLEstimator = Literal["k1", "k2", "k3"]
+from spanwise.rl.config import KLEstimator
 
 
 def token_kl(

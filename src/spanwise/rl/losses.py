@@ -5,20 +5,14 @@ tokens that count in the whole minibatch, so that the parts of a minibatch add u
 micro-batches are summed, never averaged. Dimensions: B batch, T response tokens.
 """
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from spanwise.rl.kl import KLEstimator, token_kl
-
-LossAggregation = Literal["token-mean", "seq-mean-token-sum", "seq-mean-token-mean", "seq-mean-token-sum-norm"]
-"""How the losses of tokens become the loss of a minibatch, under verl's names.
-
-`token-mean`: the mean over all tokens. The others are means over responses, of the sum over the response's tokens, of
-their mean, or of their sum divided by the longest length allowed (Dr. GRPO's constant).
-"""
+from spanwise.rl.config import KLEstimator, LossAggregation
+from spanwise.rl.kl import token_kl
 
 
 class LossOutputs(NamedTuple):

@@ -10,8 +10,8 @@ import torch
 
 from spanwise.feedback.prompts import PromptRecord
 from spanwise.models.batches import PromptBatch, ResponseBatch, join_responses
+from spanwise.models.config import Sampling
 from spanwise.models.policy import Policy
-from spanwise.models.sampling import Sampling
 from spanwise.models.sharding import gathered
 from spanwise.rewards.pipeline import RewardPipeline
 from spanwise.rl.budget import Budget

@@ -17,10 +17,11 @@ from torch import Tensor
 
 from spanwise.errors import ConfigError
 from spanwise.models.batches import PromptBatch, ResponseBatch, pad
+from spanwise.models.config import Sampling
 from spanwise.models.policy import Policy
-from spanwise.models.sampling import Sampling
+from spanwise.rl.config import ServerConfig
 from spanwise.rl.processes import Processes
-from spanwise.rl.vllm_server import Completion, Request, ServerConfig, VllmServer
+from spanwise.rl.vllm_server import Completion, Request, VllmServer
 
 
 @runtime_checkable

@@ -17,33 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
-from spanwise.config import Config
 from spanwise.errors import ConfigError, TrainingError
-from spanwise.models.sampling import Sampling
+from spanwise.models.config import Sampling
+from spanwise.rl.config import ServerConfig
 
 FIRST_PAUSE_S = 1.0
 """Pause before the first repetition of a request; it doubles from one to the next."""
 _TRIED_AGAIN = (408, 425, 429, 500, 502, 503, 504)
 _CLAMPED = -9998.0  # vLLM tells log 0 as -9999, which no drawn token can have
 _ROUNDING = 1e-3
-
-
-class ServerConfig(Config):
-    """A running vLLM server that samples the rollouts (rollout.backend=vllm-server)."""
-
-    url: str = "http://127.0.0.1:8000"
-    """Its address, without /v1. A key for it is read from the environment variable VLLM_API_KEY."""
-    weights_dir: Path | None = None
-    """Folder for the policy's weights on their way to the server, which must see it under this very path; null =
-    rollout-weights in run_dir."""
-    timeout_s: float = Field(default=600.0, gt=0)
-    """Seconds after which a request is given up."""
-    retries: int = Field(default=4, ge=0)
-    """How often a request is repeated after a time-out or an error of the server, with growing pauses."""
-    concurrency: int = Field(default=64, ge=1)
-    """Prompts under way at a time."""
 
 
 @dataclass(frozen=True)

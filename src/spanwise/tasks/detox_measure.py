@@ -14,8 +14,8 @@ from spanwise.evals.perplexity import likelihoods, perplexity_scores
 from spanwise.evals.results import MetricInfo
 from spanwise.evals.score_table import ScoreTable
 from spanwise.feedback.prompts import PromptRecord
+from spanwise.models.config import Sampling
 from spanwise.models.policy import Policy
-from spanwise.models.sampling import Sampling
 from spanwise.rewards.change import whole_text
 from spanwise.rewards.scorers.scorer import Probability, Scorer
 from spanwise.scores import Unscored

@@ -17,11 +17,12 @@ from spanwise.config import Config
 from spanwise.evals.results import Example, ExampleAnswer
 from spanwise.evals.score_table import ScoreTable
 from spanwise.feedback.prompts import PromptRecord
+from spanwise.models.config import Sampling
 from spanwise.models.policy import Policy
-from spanwise.models.sampling import Sampling
 from spanwise.rewards.change import ChangeReward, HolisticReward
+from spanwise.rewards.config import MixtureConfig, SourceWeight
 from spanwise.rewards.marked_words import MarkedWords
-from spanwise.rewards.mixture import MixtureConfig, SourceWeight, total_deviation
+from spanwise.rewards.mixture import total_deviation
 from spanwise.rewards.pipeline import RewardPipeline
 from spanwise.rewards.scorers.scorer import Scorer
 from spanwise.rl.algorithms.ppo import PPO

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from spanwise.rewards.mixture import Aggregate, MixtureConfig, SourceWeight, segment_statistics, total_deviation
+from spanwise.rewards.config import Aggregate, MixtureConfig, Placement, SourceWeight
+from spanwise.rewards.mixture import segment_statistics, total_deviation
 from spanwise.rewards.pipeline import RewardPipeline
-from spanwise.rewards.projection import Placement
 from spanwise.rewards.token_controls import PermutedSource
 from spanwise.scores import RewardSource, Sample, SegmentScores
 

@@ -14,8 +14,8 @@ from typing import Any
 from pydantic import Field
 
 from spanwise.config import Config
+from spanwise.models.config import Sampling
 from spanwise.models.policy import Policy
-from spanwise.models.sampling import Sampling
 from spanwise.reward_models.checkpoint import load_backbone, load_reward_model
 from spanwise.reward_models.config import FittingConfig, RewardModelConfig
 from spanwise.reward_models.inputs import InputEncoder
@@ -23,14 +23,15 @@ from spanwise.reward_models.token_config import TokenLossConfig, TokenRewardConf
 from spanwise.reward_models.token_examples import PairExample, pair_examples
 from spanwise.reward_models.token_train import TokenData, train_token_model
 from spanwise.reward_models.train import train_reward_model
+from spanwise.rewards.config import Aggregate
 from spanwise.rewards.learned import LearnedRewards
-from spanwise.rewards.mixture import Aggregate
 from spanwise.rl.algorithms.ppo import PPO
 from spanwise.rl.config import EvaluationConfig, KLConfig, OptimizerConfig, RolloutConfig, TrainerConfig, UpdateConfig
 from spanwise.rl.trainer import Trainer, TrainerParts
 from spanwise.scores import RewardSource, Sample
 from spanwise.seeding import derive_seed
-from spanwise.sft import SFTConfig, train_sft
+from spanwise.sft import train_sft
+from spanwise.sft_config import SFTConfig
 from spanwise.sim.annotator import EXACT, NoiseConfig
 from spanwise.sim.model import WINDOW, base_checkpoint
 from spanwise.sim.rewards import OracleSource

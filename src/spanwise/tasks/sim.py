@@ -13,8 +13,8 @@ from spanwise.evals.results import MetricInfo
 from spanwise.evals.score_table import ScoreTable
 from spanwise.feedback.prompts import DemonstrationRecord
 from spanwise.feedback.schema import FeedbackRecord
+from spanwise.models.config import Sampling
 from spanwise.models.policy import Policy
-from spanwise.models.sampling import Sampling
 from spanwise.seeding import numpy_generator, torch_generator
 from spanwise.sim.annotator import NoiseConfig, annotate
 from spanwise.sim.demonstrations import Slips, write_demonstration

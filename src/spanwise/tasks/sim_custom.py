@@ -29,9 +29,9 @@ from spanwise.sft import train_sft
 from spanwise.sim.model import base_checkpoint
 from spanwise.sim.world import SimItem
 from spanwise.tasks.sim import make_demonstrations
+from spanwise.tasks.sim_config import FINE_GRAINED, SimStudyConfig
 from spanwise.tasks.sim_settings import oracle_scores
 from spanwise.tasks.sim_start import Say, SimStart, TrainingPlan, Watch, make_start
-from spanwise.tasks.sim_study import FINE_GRAINED, SimStudyConfig
 from spanwise.tracking import RunFolder
 
 SOURCE = "relevance"

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from spanwise.evals.results import Example, ExampleAnswer, ExampleSpan
+from spanwise.models.config import Sampling
 from spanwise.models.policy import Policy
-from spanwise.models.sampling import Sampling
 from spanwise.rewards.pipeline import RewardPipeline
 from spanwise.rl.rollout import RolloutMaker
 from spanwise.rl.types import Rollout

@@ -2,7 +2,7 @@
 
 from spanwise.evals.numbers import mean_and_interval
 from spanwise.evals.results import Comparison, ExperimentResults, MetricInfo
-from spanwise.tasks.sim_study import ABLATIONS, FINE_GRAINED
+from spanwise.tasks.sim_config import ABLATIONS, FINE_GRAINED
 
 SIGNS = {
     "without-relevance": (("words", 1), ("relevance_error", 1)),

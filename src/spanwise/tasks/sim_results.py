@@ -19,16 +19,8 @@ from spanwise.evals.results import Arm, Example, ExperimentResults, RewardModelQ
 from spanwise.evals.score_table import ScoreTable
 from spanwise.storage import read_json, write_json
 from spanwise.tasks.sim import SIM_METRICS
-from spanwise.tasks.sim_study import (
-    ABLATIONS,
-    FINE_GRAINED,
-    LABELS,
-    PREFERENCE,
-    SFT,
-    SFT_MORE,
-    SeedOutcome,
-    SimStudyConfig,
-)
+from spanwise.tasks.sim_config import ABLATIONS, FINE_GRAINED, LABELS, PREFERENCE, SFT, SFT_MORE, SimStudyConfig
+from spanwise.tasks.sim_study import SeedOutcome
 
 KINDS = {SFT: "sft", SFT_MORE: "sft", PREFERENCE: "preference", FINE_GRAINED: "fine-grained"}
 

@@ -14,8 +14,8 @@ from spanwise.rl.progress import ProgressView
 from spanwise.sim.oracle import judge
 from spanwise.sim.world import SimItem
 from spanwise.tasks.sim import SIM_METRICS, Answers, answer_items, score_answers
+from spanwise.tasks.sim_config import FINE_GRAINED_HEADS
 from spanwise.tasks.sim_start import Say, SimStart, TrainingPlan, make_start
-from spanwise.tasks.sim_study import FINE_GRAINED_HEADS
 from spanwise.tasks.sweep_config import SweepConfig, check_sources
 
 

@@ -15,8 +15,8 @@ from spanwise.errors import ConfigError
 from spanwise.feedback.prompts import PromptRecord
 from spanwise.models.policy import Policy
 from spanwise.reward_models.checkpoint import load_reward_model
+from spanwise.rewards.config import MixtureConfig
 from spanwise.rewards.learned import LearnedRewards
-from spanwise.rewards.mixture import MixtureConfig
 from spanwise.rewards.pipeline import RewardPipeline
 from spanwise.rl.algorithms import make_algorithm
 from spanwise.rl.progress import ProgressView
@@ -25,7 +25,8 @@ from spanwise.scores import RewardSource
 from spanwise.seeding import derive_seed
 from spanwise.sim.world import SimItem, make_items
 from spanwise.storage import read_json, write_json
-from spanwise.tasks.sim_study import FINE_GRAINED, SFT, TEST_SEED, SeedStudy, SimStudyConfig
+from spanwise.tasks.sim_config import FINE_GRAINED, SFT, SimStudyConfig
+from spanwise.tasks.sim_study import TEST_SEED, SeedStudy
 from spanwise.tracking import RunFolder
 
 Say = Callable[[str], None]

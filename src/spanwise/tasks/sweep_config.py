@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from spanwise.config import Config
 from spanwise.errors import ConfigError
-from spanwise.tasks.sim_study import SimStudyConfig
+from spanwise.tasks.sim_config import SimStudyConfig
 
 RESERVED = ("start", "sft", "reward_models")
 """Folders of a sweep that are no setting."""

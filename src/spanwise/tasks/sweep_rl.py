@@ -9,7 +9,8 @@ from spanwise.evals.results import ExampleAnswer
 from spanwise.evals.run_scores import RunScores, ShownAnswer
 from spanwise.feedback.jsonl import load_or_raise
 from spanwise.feedback.prompts import PromptRecord
-from spanwise.models.answers import Answer, AnswerConfig, answer_all
+from spanwise.models.answers import Answer, answer_all
+from spanwise.models.config import AnswerConfig
 from spanwise.models.policy import Policy
 from spanwise.rl.config import RLConfig
 from spanwise.rl.progress import ProgressView
