@@ -7,12 +7,12 @@ from spanwise.devices import device_line, resolve_device
 from spanwise.errors import ConfigError
 from spanwise.evals.judges.config import JudgeConfig
 from spanwise.llm.config import EndpointConfig
-from spanwise.models.answers import GenerateConfig
+from spanwise.models.config import GenerateConfig
 from spanwise.preference_tuning.config import DPORunConfig
 from spanwise.reward_models.config import RewardModelConfig
 from spanwise.reward_models.token_config import TokenRewardConfig
 from spanwise.rl.config import RLConfig
-from spanwise.sft import SFTRunConfig
+from spanwise.sft_config import SFTRunConfig
 
 CONFIGS = [
     DPORunConfig, EndpointConfig, GenerateConfig, JudgeConfig, RLConfig, RewardModelConfig, SFTRunConfig,

@@ -10,8 +10,8 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "src" / "spanwise"
 
 LAYERS = {
-    "errors": 0, "storage": 0, "strict_json": 0, "config": 0, "devices": 0, "locks": 0, "lazy": 0, "lora": 0, "seeding": 0,
-    "sft_config": 0,
+    "errors": 0, "storage": 0, "strict_json": 0, "config": 0, "devices": 0, "locks": 0, "lazy": 0, "lora": 0,
+    "seeding": 0, "sft_config": 0,
     "tracking": 0, "llm": 0,
     "text": 1,
     "feedback": 2,
