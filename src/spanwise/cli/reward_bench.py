@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spanwise.cli.config_help import AsJson
+from spanwise.storage import check_readable
 
 if TYPE_CHECKING:
     from spanwise.evals.reward_bench import BenchAccuracy, BenchFindings
@@ -30,6 +31,7 @@ def reward_bench(
 
     Answers are text or chat messages; with several rejected answers the chosen one must be above them all.
     """
+    check_readable(file)
     from spanwise.evals.reward_bench import bench_findings
     from spanwise.evals.reward_bench_files import read_bench
     from spanwise.rewards.learned import load_sources
