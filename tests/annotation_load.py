@@ -32,10 +32,10 @@ from spanwise.annotate.drafts import Save, save_draft
 from spanwise.annotate.items import NewItem, add_items, list_items
 from spanwise.annotate.logins import new_session
 from spanwise.annotate.progress import progress
-from spanwise.annotate.project import ProjectConfig, preset
+from spanwise.annotate.project import DESCRIPTION, ProjectConfig, preset
 from spanwise.annotate.queue import Claim, NothingNow, claim, release
 from spanwise.annotate.rounds import COMMAND
-from spanwise.annotate.setup import DATA, DESCRIPTION, register
+from spanwise.annotate.setup import DATA, register
 from spanwise.annotate.submit import Submission, submit
 from spanwise.annotate.upkeep import CheckReport, check, upgrade
 from spanwise.annotate.users import create_user, get_user

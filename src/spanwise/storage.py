@@ -80,6 +80,14 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
+def check_readable(*paths: Path | None) -> None:
+    """Opens every file that is named, so that a wrong path is refused before slow work; DataError as reading gives."""
+    for path in paths:
+        if path is not None:
+            with _unreadable(path), path.open("rb"):
+                pass
+
+
 def read_text(path: Path) -> str:
     """The UTF-8 text of `path`, line breaks as they are; raises DataError in one sentence when there is none."""
     with _unreadable(path), _open_bytes(path) as stream:

@@ -14,11 +14,14 @@ from pydantic import Field, model_validator
 
 from spanwise.config import Config
 from spanwise.errors import ConfigError
+from spanwise.storage import write_text
 
 Task = Literal["spans", "edit", "preference"]
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
+DESCRIPTION = "project.yaml"
+"""The file in a project's folder that describes it."""
 PRESETS = ("qa-feedback", "minimal-edit", "toxicity", "preference")
 """The project descriptions that come with Spanwise."""
 
@@ -165,3 +168,13 @@ def preset(name: str) -> ProjectConfig:
     preset_text(name)
     with resources.as_file(resources.files("spanwise.annotate") / "presets" / f"{name}.yaml") as path:
         return ProjectConfig.load(Path(path))
+
+
+def read_description(folder: Path, *, preset_name: str | None = None) -> ProjectConfig:
+    """The description in `folder`; written from the preset where there is none."""
+    path = folder / DESCRIPTION
+    if not path.exists():
+        if preset_name is None:
+            raise ConfigError(f"{folder}: holds no {DESCRIPTION}; name a preset to begin a project with.")
+        write_text(path, preset_text(preset_name))
+    return ProjectConfig.load(path)

@@ -12,14 +12,11 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from spanwise.annotate.audit import record
 from spanwise.annotate.database import Database, new_id, sqlite_url
-from spanwise.annotate.project import Project, ProjectConfig, digest, preset_text
+from spanwise.annotate.project import Project, ProjectConfig, digest, read_description
 from spanwise.annotate.refusals import UnknownError
 from spanwise.annotate.tables import guideline, label_set, project
 from spanwise.annotate.upkeep import upgrade
-from spanwise.errors import ConfigError
-from spanwise.storage import write_text
 
-DESCRIPTION = "project.yaml"
 DATA = "annotations.db"
 
 
@@ -43,16 +40,6 @@ def database_of(folder: Path, *, url: str | None = None) -> Database:
     """The database of the project in `folder`, whatever its shape."""
     config = read_description(folder)
     return Database(url or config.database or sqlite_url(folder.absolute() / DATA))
-
-
-def read_description(folder: Path, *, preset_name: str | None = None) -> ProjectConfig:
-    """The description in `folder`; written from the preset where there is none."""
-    path = folder / DESCRIPTION
-    if not path.exists():
-        if preset_name is None:
-            raise ConfigError(f"{folder}: holds no {DESCRIPTION}; name a preset to begin a project with.")
-        write_text(path, preset_text(preset_name))
-    return ProjectConfig.load(path)
 
 
 def register(database: Database, config: ProjectConfig) -> Project:

@@ -80,9 +80,9 @@ def import_into(
 @app.command(name="take-back")
 def take_back(project: Folder, batch: str, *, database: Url = None) -> None:
     """Take an import back, as long as nobody has worked on its items."""
-    from spanwise.annotate.imports import roll_back
-
     with _opened(project, database) as (base, described):
+        from spanwise.annotate.imports import roll_back
+
         typer.echo(f"Took back {roll_back(base, described, batch):,} items.")
 
 
@@ -101,9 +101,9 @@ def export_from(
     as_json: AsJson = False,
 ) -> None:
     """Export the annotations, with a manifest beside the file."""
-    from spanwise.annotate.exports import Selection, export_file
-
     with _opened(project, database) as (base, described):
+        from spanwise.annotate.exports import Selection, export_file
+
         report = export_file(base, described, output, to, Selection(anonymise=anonymise, extra=extra))
         if as_json:
             _print_json(report.model_dump(mode="json"))
@@ -124,10 +124,10 @@ def agreement(
     """Show how far annotators agree, on segments, spans, evidence, edits and preferences."""
     from rich.console import Console
 
-    from spanwise.annotate.panel import measure_agreement
-    from spanwise.cli.annotate_tables import print_agreement
-
     with _opened(project, database) as (base, described):
+        from spanwise.annotate.panel import measure_agreement
+        from spanwise.cli.annotate_tables import print_agreement
+
         found = measure_agreement(base, described, resamples=resamples)
         if as_json:
             _print_json(found.as_dict())
@@ -138,9 +138,9 @@ def agreement(
 @app.command()
 def progress(project: Folder, *, database: Url = None, as_json: AsJson = False) -> None:
     """Show how far the project has come."""
-    from spanwise.annotate.progress import progress as count
-
     with _opened(project, database) as (base, described):
+        from spanwise.annotate.progress import progress as count
+
         found = count(base, described)
         if as_json:
             _print_json(found.model_dump(mode="json"))
@@ -162,11 +162,11 @@ def suggest_marks(
     database: Url = None,
 ) -> None:
     """Let a reward model propose marks for all items that it has not judged."""
-    from spanwise.annotate.suggestions import suggest
-    from spanwise.reward_models.config import PAIR_HEADS
-    from spanwise.rewards.learned import load_sources
-
     with _opened(project, database) as (base, described):
+        from spanwise.annotate.suggestions import suggest
+        from spanwise.reward_models.config import PAIR_HEADS
+        from spanwise.rewards.learned import load_sources
+
         known = {category.group for category in described.config.span_categories}
         for source in load_sources(checkpoint):
             if source.name not in PAIR_HEADS and source.category in known:
@@ -204,9 +204,9 @@ def close_round(
 @users.command(name="list")
 def list_people(project: Folder, *, database: Url = None, as_json: AsJson = False) -> None:
     """List everybody with an account."""
-    from spanwise.annotate.users import list_users
-
     with _opened(project, database) as (base, _):
+        from spanwise.annotate.users import list_users
+
         found = list_users(base)
         if as_json:
             _print_json({"users": [user.model_dump(mode="json") for user in found]})
@@ -225,10 +225,10 @@ def add(
     database: Url = None,
 ) -> None:
     """Add somebody; without --password, print the secret of an address that logs them in once."""
-    from spanwise.annotate.logins import one_time_login, set_password
-    from spanwise.annotate.users import create_user
-
     with _opened(project, database) as (base, _):
+        from spanwise.annotate.logins import one_time_login, set_password
+        from spanwise.annotate.users import create_user
+
         user = create_user(base, name, role=role)
         if password:
             set_password(base, name, sys.stdin.readline().rstrip("\n"))
@@ -240,9 +240,9 @@ def add(
 @users.command()
 def password(project: Folder, name: str, *, database: Url = None) -> None:
     """Set somebody's password, read from standard input; it ends their sessions."""
-    from spanwise.annotate.logins import set_password
-
     with _opened(project, database) as (base, _):
+        from spanwise.annotate.logins import set_password
+
         set_password(base, name, sys.stdin.readline().rstrip("\n"))
         typer.echo(f"The password of {name} is set.")
 
@@ -250,9 +250,9 @@ def password(project: Folder, name: str, *, database: Url = None) -> None:
 @users.command()
 def disable(project: Folder, name: str, *, database: Url = None) -> None:
     """Shut somebody's account; what they said stays."""
-    from spanwise.annotate.users import disable as shut
-
     with _opened(project, database) as (base, _):
+        from spanwise.annotate.users import disable as shut
+
         shut(base, name)
         typer.echo(f"{name} may no longer log in.")
 
@@ -260,18 +260,18 @@ def disable(project: Folder, name: str, *, database: Url = None) -> None:
 @db.command()
 def backup(project: Folder, target: Annotated[Path, typer.Argument(metavar="TARGET")]) -> None:
     """Copy the database while others work on it."""
-    from spanwise.annotate.upkeep import backup as copy
-
     with _opened(project, None) as (base, _):
+        from spanwise.annotate.upkeep import backup as copy
+
         typer.echo(f"Wrote {copy(base, target)}.")
 
 
 @db.command()
 def check(project: Folder, *, database: Url = None, as_json: AsJson = False) -> None:
     """Look for damage; any leaves the exit code 2."""
-    from spanwise.annotate.upkeep import check as inspect
-
     with _opened(project, database) as (base, _):
+        from spanwise.annotate.upkeep import check as inspect
+
         report = inspect(base)
         if as_json:
             _print_json(report.model_dump(mode="json"))
@@ -285,6 +285,9 @@ def check(project: Folder, *, database: Url = None, as_json: AsJson = False) -> 
 @db.command()
 def upgrade(project: Folder, *, database: Url = None) -> None:
     """Bring the database to the present shape, after a copy."""
+    from spanwise.annotate.project import read_description
+
+    read_description(project)  # refuses a wrong folder before the database is loaded
     from spanwise.annotate.setup import database_of
     from spanwise.annotate.upkeep import upgrade as migrate
 
@@ -296,6 +299,9 @@ def upgrade(project: Folder, *, database: Url = None) -> None:
 @contextlib.contextmanager
 def _opened(folder: Path, url: str | None, preset: str | None = None) -> "Generator[tuple[Database, Project]]":
     """The project in `folder`, closed afterwards whatever happens."""
+    from spanwise.annotate.project import read_description
+
+    read_description(folder, preset_name=preset)  # refuses a wrong folder before the database is loaded
     from spanwise.annotate.setup import open_project
 
     base, described = open_project(folder, preset_name=preset, url=url)

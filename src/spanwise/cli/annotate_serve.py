@@ -35,6 +35,9 @@ def serve(
     ] = None,
 ) -> None:
     """Serve a project until Ctrl+C; prints an address that logs in once."""
+    from spanwise.annotate.project import read_description
+
+    read_description(project, preset_name=preset)  # refuses a wrong preset before the server is loaded
     import uvicorn
 
     from spanwise.annotate.app import create_app

@@ -48,14 +48,15 @@ def _run(settings: "DPORunConfig") -> "DPOResult":
 
     from spanwise.feedback.edits import EditPair
     from spanwise.feedback.jsonl import load_or_raise
-    from spanwise.models.policy import Policy
-    from spanwise.preference_tuning.train import train_dpo
     from spanwise.tracking import RunFolder
 
     if (settings.run_dir / "metrics.jsonl").exists():
         raise ConfigError(f"{settings.run_dir}: holds a run already; choose another run_dir or remove it.")
     pairs = load_or_raise(settings.pairs, EditPair)
     heldout = load_or_raise(settings.heldout_pairs, EditPair)
+    from spanwise.models.policy import Policy
+    from spanwise.preference_tuning.train import train_dpo
+
     policy = Policy.load(settings.policy, device=settings.device)
     console = Console(stderr=True)
     with Progress(*Progress.get_default_columns(), console=console, disable=not console.is_terminal) as bar:

@@ -11,6 +11,7 @@ import typer
 from spanwise.cli import compare, overoptimisation, reward_bench, win_rate
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command, group_with_default
 from spanwise.errors import ConfigError
+from spanwise.storage import check_readable
 
 if TYPE_CHECKING:
     from spanwise.evals.results import ExperimentResults
@@ -34,9 +35,11 @@ overoptimisation.add_to(app)
 def evaluate_command(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = False) -> None:
     """Measure answers: ROUGE-Lsum, length, repetition, rewards, with intervals and paired differences."""
     from spanwise.evals.config import EvaluateConfig
-    from spanwise.evals.evaluate import evaluate
 
     settings = EvaluateConfig.load(config, overrides or [])
+    check_readable(settings.prompts, settings.responses, settings.baseline)
+    from spanwise.evals.evaluate import evaluate
+
     words = " ".join(["spanwise evaluate", str(config), *(overrides or [])])
     models = _models(settings.perplexity_model, settings.bertscore_model)
     results = evaluate(settings, _sources(settings.reward_models), models=models, command=words)

@@ -27,17 +27,19 @@ def generate(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson
 
 
 def _run(settings: Any) -> dict[str, Any]:
-    import torch
     from rich.console import Console
     from rich.progress import track
 
     from spanwise.feedback.jsonl import load_or_raise
     from spanwise.feedback.prompts import PromptRecord
-    from spanwise.models.answers import answer_all
-    from spanwise.models.policy import Policy
     from spanwise.storage import write_jsonl
 
     records = load_or_raise(settings.prompts, PromptRecord)
+    import torch
+
+    from spanwise.models.answers import answer_all
+    from spanwise.models.policy import Policy
+
     policy = Policy.load(settings.policy, device=settings.device, dtype=getattr(torch, settings.dtype))
     console = Console(stderr=True)
     answers = track(

@@ -8,6 +8,7 @@ import typer
 
 from spanwise.cli.config_help import AsJson
 from spanwise.errors import DataError
+from spanwise.storage import check_readable
 
 
 def add_to(group: typer.Typer) -> None:
@@ -33,6 +34,7 @@ def over_optimisation(
     The runs must have logged held-out answers: set evaluation.logged_samples. Several gold models (each head is one)
     are averaged, standardised over the answers before training.
     """
+    check_readable(prompts)
     from spanwise.evals.overoptimisation_course import ensemble_gold, read_course, start_samples
     from spanwise.evals.overoptimisation_page import find_course, render_courses, verdict
     from spanwise.evals.runs import WATCHED_FILE

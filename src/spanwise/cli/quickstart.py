@@ -20,6 +20,9 @@ def quickstart(
     from rich.console import Console
 
     from spanwise.errors import ConfigError
+
+    if out.exists() and any(out.iterdir()):
+        raise ConfigError(f"{out}: holds files already; give another folder with --out or remove it.")
     from spanwise.evals.report import write_report
     from spanwise.evals.words import verdict_sentences
     from spanwise.rl.progress import ConsoleProgress
@@ -27,8 +30,6 @@ def quickstart(
     from spanwise.tasks.sim_results import save_outcome, summarize
     from spanwise.tasks.sim_study import SeedStudy
 
-    if out.exists() and any(out.iterdir()):
-        raise ConfigError(f"{out}: holds files already; give another folder with --out or remove it.")
     start = time.monotonic()
     console = Console(stderr=True)
     config = SimStudyConfig()

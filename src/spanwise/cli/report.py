@@ -30,6 +30,10 @@ def report_command(
     The page needs nothing else: it can be sent to a colleague and opened without a network. With --cards, what each
     run's folder says of its model and its data is written as cards in Markdown.
     """
+    from spanwise.evals.runs import check_folder
+
+    for run in runs:
+        check_folder(run)
     from spanwise.evals.report import write_report
 
     write_report(runs, output)

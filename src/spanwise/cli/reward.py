@@ -95,11 +95,12 @@ def _train(settings: "RewardModelConfig") -> "RewardModelRun":
     from rich.console import Console
     from rich.progress import Progress
 
-    from spanwise.reward_models.train import train_reward_model
     from spanwise.tracking import RunFolder
 
     records = records_of(settings.data, field="data")
     heldout = records_of(settings.heldout, field="heldout") if settings.heldout else []
+    from spanwise.reward_models.train import train_reward_model
+
     console = Console(stderr=True)
     with Progress(*Progress.get_default_columns(), console=console, disable=not console.is_terminal) as progress:
         return train_reward_model(settings, records, heldout, folder=RunFolder(settings.run_dir), progress=progress)

@@ -9,6 +9,7 @@ import typer
 
 from spanwise.cli.config_help import AsJson
 from spanwise.cli.devices import say_device
+from spanwise.storage import check_readable
 
 if TYPE_CHECKING:
     from spanwise.evals.reward_bench import BenchAccuracy, BenchFindings
@@ -31,6 +32,7 @@ def reward_bench(
 
     Answers are text or chat messages; with several rejected answers the chosen one must be above them all.
     """
+    check_readable(file)
     from spanwise.evals.reward_bench import bench_findings
     from spanwise.evals.reward_bench_files import read_bench
     from spanwise.rewards.learned import load_sources

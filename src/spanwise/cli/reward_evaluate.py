@@ -24,18 +24,19 @@ def evaluate_segments(
     from torch import nn
 
     from spanwise.cli.reward import records_of
-    from spanwise.evals.reward_bias import agreement, head_bias
-    from spanwise.evals.reward_cases import collect_cases
-    from spanwise.evals.reward_page import RewardFindings, render_reward_page
-    from spanwise.reward_models.checkpoint import load_reward_model
     from spanwise.reward_models.config import RewardModelConfig
-    from spanwise.reward_models.train import evaluate_reward_model
-    from spanwise.rewards.learned import LearnedRewards
     from spanwise.storage import write_text
 
     settings = on_device(RewardModelConfig.load(config, overrides))
     records = records_of(settings.test, field="test")
     others = {name: records_of((path,), field=f"--transfer {name}") for name, path in _named(transfer).items()}
+    from spanwise.evals.reward_bias import agreement, head_bias
+    from spanwise.evals.reward_cases import collect_cases
+    from spanwise.evals.reward_page import RewardFindings, render_reward_page
+    from spanwise.reward_models.checkpoint import load_reward_model
+    from spanwise.reward_models.train import evaluate_reward_model
+    from spanwise.rewards.learned import LearnedRewards
+
     checkpoint = settings.checkpoint or settings.run_dir / "checkpoints" / "best"
     model, tokenizer = load_reward_model(checkpoint)
     nn.Module.to(model, settings.device)

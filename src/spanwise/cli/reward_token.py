@@ -28,24 +28,26 @@ def train_tokens(config: Path, overrides: list[str], *, as_json: bool) -> None:
 
 def evaluate_tokens(config: Path, overrides: list[str], *, as_json: bool) -> None:
     """Measures a token-level reward model on the edit pairs in `heldout`."""
-    from torch import nn
-
-    from spanwise.reward_models.checkpoint import load_reward_model
-    from spanwise.reward_models.model import encoder_of, pad_id_of
     from spanwise.reward_models.token_config import TokenRewardConfig
-    from spanwise.reward_models.token_evaluate import collect_rewards, token_metrics
-    from spanwise.reward_models.token_train import TokenData, prepare
 
     settings = TokenRewardConfig.load(config, overrides)
     if not settings.heldout:
         raise ConfigError("heldout names no file; give edit pairs, for example heldout=[pairs.jsonl].")
+    pairs = _pairs(settings.heldout)
     settings = on_device(settings)
+    from torch import nn
+
+    from spanwise.reward_models.checkpoint import load_reward_model
+    from spanwise.reward_models.model import encoder_of, pad_id_of
+    from spanwise.reward_models.token_evaluate import collect_rewards, token_metrics
+    from spanwise.reward_models.token_train import TokenData, prepare
+
     checkpoint = settings.checkpoint or settings.run_dir / "checkpoints" / "best"
     model, tokenizer = load_reward_model(checkpoint)
     nn.Module.to(model, settings.device)
     if [head.kind for head in model.config.head_specs] != ["token"]:
         raise ConfigError(f"{checkpoint}: judges segments, not tokens; leave kind out of the config.")
-    data = TokenData(edits=_pairs(settings.heldout))
+    data = TokenData(edits=pairs)
     examples, left_out = prepare(settings, data, encoder_of(model, tokenizer))
     size = settings.fitting.batch_size
     metrics = token_metrics(collect_rewards(model, examples, batch_size=size, pad_id=pad_id_of(tokenizer)))
@@ -54,9 +56,9 @@ def evaluate_tokens(config: Path, overrides: list[str], *, as_json: bool) -> Non
 
 def score_file(checkpoint: Path, path: Path, *, head: str, device: str, as_json: bool) -> None:
     """Prints what each head (or `head`) of a reward model says about the responses of a JSONL file."""
+    samples = _samples(path)
     from spanwise.rewards.learned import load_sources
 
-    samples = _samples(path)
     sources = load_sources(checkpoint, heads=[head] if head else [], device=device)
     scored = {source.name: source.score(samples) for source in sources}
     for place, sample in enumerate(samples):
@@ -75,20 +77,22 @@ def _train(settings: "TokenRewardConfig") -> "TokenRewardRun":
 
     from spanwise.feedback.jsonl import load_or_raise
     from spanwise.feedback.schema import FeedbackRecord
-    from spanwise.reward_models.token_train import TokenData, train_token_model
     from spanwise.tracking import RunFolder
 
     if not (settings.edits or settings.spans or settings.tags):
         raise ConfigError("edits, spans and tags name no file; give at least one, for example edits=[pairs.jsonl].")
     marked = [record for path in settings.spans for record in load_or_raise(path, FeedbackRecord)]
-    data = TokenData(_pairs(settings.edits), marked, _pairs(settings.tags))
+    edits, tags, heldout = _pairs(settings.edits), _pairs(settings.tags), _pairs(settings.heldout)
+    reference = [record for path in settings.reference for record in load_or_raise(path, FeedbackRecord)]
+    from spanwise.reward_models.token_train import TokenData, train_token_model
+
     console = Console(stderr=True)
     with Progress(*Progress.get_default_columns(), console=console, disable=not console.is_terminal) as progress:
         return train_token_model(
             settings,
-            data,
-            heldout=TokenData(edits=_pairs(settings.heldout)) if settings.heldout else None,
-            reference=[record for path in settings.reference for record in load_or_raise(path, FeedbackRecord)],
+            TokenData(edits, marked, tags),
+            heldout=TokenData(edits=heldout) if settings.heldout else None,
+            reference=reference,
             folder=RunFolder(settings.run_dir),
             progress=progress,
         )

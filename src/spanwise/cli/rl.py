@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
+from spanwise.storage import check_readable
 
 if TYPE_CHECKING:
     from spanwise.rl.config import RLConfig
@@ -19,10 +20,12 @@ app = typer.Typer()
 def rl(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = False) -> None:
     """Train a policy by PPO with token-level rewards, and keep the checkpoint with the best held-out reward."""
     from spanwise.rl.config import RLConfig
+
+    settings = RLConfig.load(config, overrides or [])
+    check_readable(settings.prompts, settings.heldout_prompts)
     from spanwise.rl.progress import ConsoleProgress
     from spanwise.tasks.rl_run import train_policy
 
-    settings = RLConfig.load(config, overrides or [])
     with ConsoleProgress(settings.steps) as progress:
         result = train_policy(settings, progress)
     if as_json:

@@ -45,14 +45,15 @@ def _run(settings: "SFTRunConfig") -> "SFTResult":
 
     from spanwise.feedback.jsonl import load_or_raise
     from spanwise.feedback.prompts import DemonstrationRecord
-    from spanwise.models.policy import Policy
-    from spanwise.sft import train_sft
     from spanwise.tracking import RunFolder
 
     if (settings.run_dir / "metrics.jsonl").exists():
         raise ConfigError(f"{settings.run_dir}: holds a run already; choose another run_dir or remove it.")
     demonstrations = load_or_raise(settings.demonstrations, DemonstrationRecord)
     heldout = load_or_raise(settings.heldout_demonstrations, DemonstrationRecord)
+    from spanwise.models.policy import Policy
+    from spanwise.sft import train_sft
+
     policy = Policy.load(settings.policy, device=settings.device)
     console = Console(stderr=True)
     with Progress(*Progress.get_default_columns(), console=console, disable=not console.is_terminal) as bar:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
+from spanwise.storage import check_readable
 
 if TYPE_CHECKING:
     from spanwise.evals.pareto_layout import TradeOff
@@ -33,11 +34,13 @@ def sweep(
     Finished runs are skipped and a stopped one goes on; the page, the table and the JSON are made from the run
     folders alone.
     """
-    from spanwise.evals.pareto_page import write_trade_off
-    from spanwise.tasks.sweep import collect, run_sweep
     from spanwise.tasks.sweep_config import SweepConfig
 
     settings = SweepConfig.load(config, overrides or [])
+    check_readable(settings.base)
+    from spanwise.evals.pareto_page import write_trade_off
+    from spanwise.tasks.sweep import collect, run_sweep
+
     if not only_report:
         run_sweep(settings, _runner(settings), say=lambda text: typer.echo(text, err=True))
     words = " ".join(["spanwise sweep", str(config), *(overrides or [])])

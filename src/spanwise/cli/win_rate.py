@@ -8,6 +8,7 @@ import typer
 
 from spanwise.cli.config_help import AsJson, config_command
 from spanwise.errors import ConfigError
+from spanwise.storage import check_readable
 
 if TYPE_CHECKING:
     from spanwise.cli.judged_outputs import Files
@@ -55,10 +56,11 @@ def win_rate(
 
     Of judgements that exist (--annotations), or of outputs that a judge compares now (--outputs, --reference, --judge).
     """
-    from spanwise.evals.win_rate_summary import StoredLengths, summarise_file
-
     if (annotations is None) == (outputs is None):
         raise ConfigError("win-rate needs either --annotations FILE, or --outputs FILE with --reference and --judge.")
+    check_readable(annotations, outputs, reference, prompts, judge, weights, difficulty)
+    from spanwise.evals.win_rate_summary import StoredLengths, summarise_file
+
     stored = StoredLengths(weights, difficulty, model)
     if annotations is not None:
         if any((reference, prompts, judge, export_pairs, output)):

@@ -69,10 +69,15 @@ class Study:
     """Which arms are settings of a dial, where they are."""
 
 
-def read_study(folder: Path) -> Study:
-    """Reads an experiment or run folder; raises DataError when it is neither."""
+def check_folder(folder: Path) -> None:
+    """DataError where there is no folder at all, which can be told before anything slow is loaded."""
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; give a run folder or an experiment folder.")
+
+
+def read_study(folder: Path) -> Study:
+    """Reads an experiment or run folder; raises DataError when it is neither."""
+    check_folder(folder)
     name = folder.resolve().name
     results = ExperimentResults.load(folder) if _holds_experiment(folder) else None
     if results is not None:
