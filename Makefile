@@ -56,23 +56,23 @@ format: $(VENV)/.ready
 	$(BIN)/ruff format .
 
 results: $(VENV)/.ready
-	$(BIN)/python experiments/sim_arms.py --seeds $(SEEDS) --out runs/sim_arms --docs docs/results.md --readme README.md
-	$(BIN)/python experiments/edits/edit_arms.py --seeds $(SEEDS) --out runs/edit_arms --docs docs/edits_results.md
+	$(BIN)/python -m experiments.sim_arms.run --seeds $(SEEDS) --out runs/sim_arms --docs docs/results.md --readme README.md
+	$(BIN)/python -m experiments.edits.run --seeds $(SEEDS) --out runs/edit_arms --docs docs/edits_results.md
 	@if [ -d $(SHARED)/qa_feedback ]; then \
-	  $(BIN)/python experiments/qa_feedback_reward_models.py --data $(SHARED)/qa_feedback --out runs/qa_feedback/heads && \
+	  $(BIN)/python -m experiments.qa_feedback.run --data $(SHARED)/qa_feedback --out runs/qa_feedback/heads && \
 	  $(BIN)/python benchmarks/segmentation_agreement.py && \
 	  $(BIN)/python benchmarks/reward_text_path.py && \
 	  $(BIN)/python benchmarks/reward_text_share.py && \
 	  $(BIN)/python benchmarks/edit_alignment.py && \
-	  $(BIN)/python experiments/edits/corrections.py --data $(SHARED)/qa_feedback --out runs/corrections --docs docs/corrections.md; \
+	  $(BIN)/python -m experiments.corrections.run --data $(SHARED)/qa_feedback --out runs/corrections --docs docs/corrections.md; \
 	else echo "$(SHARED)/qa_feedback is absent: the numbers on real marks were not made again."; fi
 	@if [ -d $(SHARED)/mlqe_pe ]; then \
-	  $(BIN)/python experiments/edits/post_edits.py --data $(SHARED)/mlqe_pe --out runs/mlqe_pe/study --docs docs/post_edits.md; \
+	  $(BIN)/python -m experiments.post_edits.run --data $(SHARED)/mlqe_pe --out runs/mlqe_pe/study --docs docs/post_edits.md; \
 	else echo "$(SHARED)/mlqe_pe is absent: the numbers on post-edits were not made again."; fi
 	@if [ -d $(SHARED)/toxic_spans ]; then \
-	  $(BIN)/python experiments/detox.py --seeds $(SEEDS) --data $(SHARED) --out runs/detox --docs docs/detox_results.md; \
+	  $(BIN)/python -m experiments.detox.run --seeds $(SEEDS) --data $(SHARED) --out runs/detox --docs docs/detox_results.md; \
 	else echo "$(SHARED)/toxic_spans is absent: the numbers on detoxification were not made again."; fi
-	$(BIN)/python experiments/customisation.py --seeds $(SEEDS) --out runs/customisation --docs docs/customisation_results.md
+	$(BIN)/python -m experiments.customisation.run --seeds $(SEEDS) --out runs/customisation --docs docs/customisation_results.md
 
 bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/reward_text_path.py

@@ -25,11 +25,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "annotate" / "brows
 from browser_server import Server
 from gestures import press, ready, saved
 
-from spanwise.annotate.queue import claim
-from spanwise.annotate.round_job import Diary, only_one
-from spanwise.annotate.rounds import LOG
-from spanwise.annotate.submit import Submission, submit
-from spanwise.annotate.users import User, create_user
+from spanwise.annotate.people.users import User, create_user
+from spanwise.annotate.rounds.job import Diary, only_one
+from spanwise.annotate.rounds.rounds import LOG
+from spanwise.annotate.work.queue import claim
+from spanwise.annotate.work.submission import Submission, submit
 from spanwise.feedback.schema import FeedbackRecord, Passage, Response
 
 PASSAGES = (

@@ -19,9 +19,9 @@ from sqlalchemy import text
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from annotation_load import Race, calm, kill_and_check, listed, race, served
+from doubles.annotation_load import Race, calm, kill_and_check, listed, race, served
 
-from spanwise.annotate.database import Database, sqlite_url
+from spanwise.annotate.store.database import Database, sqlite_url
 
 WHAT = ("race", "calm", "served", "lists", "kills")
 

@@ -26,16 +26,16 @@ from recorded import record
 from rich.console import Console
 from rich.table import Table
 
-from spanwise.lora import LoraConfig
+from spanwise.core.lora import LoraConfig
+from spanwise.feedback.scores import RewardSource, Sample, SegmentScore, SegmentScores
 from spanwise.models.adapters import Adapters
 from spanwise.models.policy import Policy
-from spanwise.reward_models.adapted import AdaptedRewardModel
-from spanwise.reward_models.checkpoint import save_reward_model
 from spanwise.reward_models.heads import HeadSpec
-from spanwise.reward_models.model import build_reward_model
+from spanwise.reward_models.network.adapted import AdaptedRewardModel
+from spanwise.reward_models.network.checkpoint import save_reward_model
+from spanwise.reward_models.network.model import build_reward_model
 from spanwise.rewards.learned import load_sources
 from spanwise.rl.config import AlgorithmName
-from spanwise.scores import RewardSource, Sample, SegmentScore, SegmentScores
 from spanwise.text.spans import Span
 
 HEADS = (HeadSpec("relevance", "sub-sentence", "segment"), HeadSpec("preference", "sequence", "sequence"))

@@ -31,19 +31,19 @@ from rich.console import Console
 from rich.table import Table
 from transformers import LlamaForSequenceClassification, PreTrainedTokenizerBase
 
+from spanwise.core.lora import LoraConfig
+from spanwise.core.runs import RunFolder
 from spanwise.feedback.prompts import PromptRecord, build_prompt
-from spanwise.lora import LoraConfig
-from spanwise.models.cpu_products import use_products_on_cpu
+from spanwise.feedback.scores import RewardSource, Sample, SegmentScore, SegmentScores
+from spanwise.models.cpu.products import use_products_on_cpu
 from spanwise.models.policy import Policy
 from spanwise.rewards.config import MixtureConfig, SourceWeight
 from spanwise.rewards.pipeline import RewardPipeline
-from spanwise.rl.algorithms import make_algorithm
+from spanwise.rl.algorithms.registry import make_algorithm
 from spanwise.rl.config import AlgorithmName, RolloutConfig, TrainerConfig, UpdateConfig
-from spanwise.rl.host_memory import keep_freed_memory
+from spanwise.rl.runtime.host_memory import keep_freed_memory
 from spanwise.rl.trainer import Trainer, TrainerParts
-from spanwise.scores import RewardSource, Sample, SegmentScore, SegmentScores
 from spanwise.text.spans import Span
-from spanwise.tracking import RunFolder
 
 HERE = Path(__file__).parent
 PEERS = {"trl": ("trl_ppo_step.py", ["trl==1.12.0", f"torch=={torch.__version__.partition('+')[0]}", "numpy"])}

@@ -21,12 +21,12 @@ from rich.console import Console
 from transformers import LlamaModel
 
 from spanwise.feedback.prompts import PromptRecord
+from spanwise.feedback.scores import RewardSource, Sample
 from spanwise.reward_models.heads import HeadSpec
-from spanwise.reward_models.model import SpanRewardModel, build_reward_model
+from spanwise.reward_models.network.model import SpanRewardModel, build_reward_model
 from spanwise.rewards.config import MixtureConfig, SourceWeight
 from spanwise.rewards.learned import LearnedRewards
 from spanwise.rewards.pipeline import RewardPipeline
-from spanwise.scores import RewardSource, Sample
 from spanwise.text.spans import Span
 
 KINDS = (("sub-sentence", "segment"), ("sentence", "segment"), ("sequence", "sequence"))

@@ -29,8 +29,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedToken
 
 from spanwise.rewards.projection import place
 from spanwise.text import Span, TokenAligner, get_segmenter
-from spanwise.text.sentences import sentence_starts
-from spanwise.text.token_spans import TokenSpans
+from spanwise.text.segments import sentence_starts
+from spanwise.text.tokens import TokenSpans
 
 DATA = Path(__file__).parents[1] / ".." / "shared" / "data" / "qa_feedback" / "dev_feedback.json.gz"
 DENSITIES = tuple(get_segmenter(name) for name in ("sub-sentence", "sentence"))

@@ -24,8 +24,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from spanwise.text.segments import partition, sub_sentences_within
-from spanwise.text.sentences import sentence_starts
+from spanwise.text.segments import partition, sentence_starts, sub_sentences_within
 from spanwise.text.spans import Span
 
 DATA = Path(__file__).parents[1] / ".." / "shared" / "data" / "qa_feedback"

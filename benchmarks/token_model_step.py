@@ -20,19 +20,19 @@ from rich.console import Console
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
+from spanwise.core.seeding import numpy_generator, torch_generator
 from spanwise.feedback.edits import EditPair
 from spanwise.feedback.schema import FeedbackRecord, Preference, Response
-from spanwise.reward_models.checkpoint import load_backbone
 from spanwise.reward_models.config import FittingConfig, RewardModelConfig
-from spanwise.reward_models.examples import make_batch
-from spanwise.reward_models.fit import Fit, adamw
+from spanwise.reward_models.data.examples import make_batch
+from spanwise.reward_models.data.token_examples import pair_examples, token_batch
+from spanwise.reward_models.fitting.fit import Fit, adamw
+from spanwise.reward_models.fitting.token_fit import TokenFit
+from spanwise.reward_models.fitting.train import prepare
 from spanwise.reward_models.heads import HeadSpec
-from spanwise.reward_models.model import SpanRewardModel, build_reward_model, encoder_of, pad_id_of
+from spanwise.reward_models.network.checkpoint import load_backbone
+from spanwise.reward_models.network.model import SpanRewardModel, build_reward_model, encoder_of, pad_id_of
 from spanwise.reward_models.token_config import TokenRewardConfig
-from spanwise.reward_models.token_examples import pair_examples, token_batch
-from spanwise.reward_models.token_fit import TokenFit
-from spanwise.reward_models.train import prepare
-from spanwise.seeding import numpy_generator, torch_generator
 from spanwise.sim.annotator import NoiseConfig
 from spanwise.sim.demonstrations import Slips, write_answer
 from spanwise.sim.edits import edit_answer

@@ -13,11 +13,10 @@ from jaxtyping import install_import_hook
 install_import_hook(
     [
         "spanwise.models",
-        "spanwise.preference_tuning",
         "spanwise.reward_models",
         "spanwise.rewards",
         "spanwise.rl",
-        "spanwise.sft",
+        "spanwise.training.sft",
     ],
     "beartype.beartype(conf=__import__('beartype').BeartypeConf(is_pep484_tower=True))",
 )
@@ -32,7 +31,7 @@ settings.load_profile(os.environ.get("SPANWISE_TEST_EXAMPLES", "repeatable"))
 # The import mode of this project puts no test folder on the path; `from doubles import ...` needs this one.
 sys.path.insert(0, str(Path(__file__).parent))
 
-import doubles  # noqa: E402 - found only through the line above
+from doubles import models as doubles  # noqa: E402 - found only through the line above
 
 
 @pytest.fixture

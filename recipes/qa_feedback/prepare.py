@@ -13,9 +13,9 @@ from pathlib import Path
 
 from transformers import AutoTokenizer
 
-from spanwise.feedback.jsonl import write_records
+from experiments.qa_feedback.data import load_demonstrations, load_feedback, shortened
+from spanwise.feedback.files import write_records
 from spanwise.feedback.prompts import DemonstrationRecord, PromptRecord
-from spanwise.tasks.qa_feedback import load_demonstrations, load_feedback, shortened
 
 
 def main() -> None:

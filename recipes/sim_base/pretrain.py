@@ -26,8 +26,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from spanwise.core.seeding import derive_seed, numpy_generator
 from spanwise.feedback.prompts import PromptRecord
-from spanwise.seeding import derive_seed, numpy_generator
 from spanwise.sim.demonstrations import PERFECT, write_answer
 from spanwise.sim.lexicon import relations_of
 from spanwise.sim.model import base_config, train_tokenizer

@@ -1,5 +1,5 @@
 """Fixtures of the annotation tests; `annotation_doubles.py` says what they are."""
 
-from annotation_doubles import place, world
+from doubles.annotation import place, world
 
 __all__ = ["place", "world"]

@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from feedback_doubles import small_item
+from doubles.feedback import small_item
 from typer.testing import CliRunner
 
 from spanwise.cli.annotate import app
 from spanwise.cli.annotate_serve import serve
-from spanwise.errors import ConfigError, DataError, SpanwiseError
+from spanwise.core.errors import ConfigError, DataError, SpanwiseError
 
 
 def _run(*arguments, **more):

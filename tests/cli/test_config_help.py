@@ -4,7 +4,7 @@ import typer
 from typer.testing import CliRunner
 
 from spanwise.cli.config_help import config_command, describe_config
-from spanwise.config import Config
+from spanwise.core.config import Config
 
 
 class _Inner(Config):

@@ -2,16 +2,16 @@
 
 import json
 
-import doubles
 import pytest
 import yaml
+from doubles import models as doubles
 from typer.testing import CliRunner
 
 from spanwise.cli.dpo import app as dpo_app
 from spanwise.cli.edits import app as edits_app
-from spanwise.errors import ConfigError, DataError
+from spanwise.core.errors import ConfigError, DataError
 from spanwise.feedback.edits import EditPair
-from spanwise.feedback.jsonl import load_or_raise, write_records
+from spanwise.feedback.files import load_or_raise, write_records
 from spanwise.feedback.prompts import DemonstrationRecord
 from spanwise.models import Policy
 

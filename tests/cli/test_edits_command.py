@@ -1,15 +1,15 @@
 import json
 
 import pytest
-from llm_server import openai_reply, serve
+from doubles.llm_server import openai_reply, serve
 from tokenizers import Tokenizer, models, pre_tokenizers
 from typer.testing import CliRunner
 
 from spanwise.cli.edits import app
-from spanwise.errors import ConfigError, DataError
+from spanwise.core.errors import ConfigError, DataError
+from spanwise.core.files import write_jsonl
 from spanwise.feedback.edits import EditPair, edit_pair
-from spanwise.feedback.jsonl import load_or_raise, write_records
-from spanwise.storage import write_jsonl
+from spanwise.feedback.files import load_or_raise, write_records
 
 LONG = "one two three four five six seven eight nine ten"
 

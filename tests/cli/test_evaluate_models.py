@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from doubles import tiny_llama
+from doubles.models import tiny_llama
 from typer.testing import CliRunner
 
 from spanwise.cli.evaluate import app
-from spanwise.scores import SegmentScore, SegmentScores
+from spanwise.feedback.scores import SegmentScore, SegmentScores
 from spanwise.text.spans import Span
 
 

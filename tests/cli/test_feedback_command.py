@@ -2,11 +2,11 @@ import gzip
 import json
 
 import pytest
-from feedback_doubles import qa_file, small_item, small_record
+from doubles.feedback import qa_file, small_item, small_record
 from typer.testing import CliRunner
 
 from spanwise.cli.feedback import app
-from spanwise.feedback.jsonl import read_records, write_records
+from spanwise.feedback.files import read_records, write_records
 from spanwise.feedback.schema import FeedbackRecord
 
 

@@ -5,14 +5,14 @@ import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import doubles
 import pytest
+from doubles import models as doubles
 from huggingface_hub import HfApi
 from typer.testing import CliRunner
 
 from spanwise.cli import push as push_module
 from spanwise.cli.push import app
-from spanwise.errors import CheckpointError, DataError
+from spanwise.core.errors import CheckpointError, DataError
 from spanwise.models import Policy
 
 

@@ -1,12 +1,12 @@
 import json
 
 import pytest
-from experiment_double import write_experiment, write_run
+from doubles.experiment import write_experiment, write_run
 from typer.testing import CliRunner
 
 from spanwise.cli.evaluate import app as evaluate_app
 from spanwise.cli.report import app as report_app
-from spanwise.errors import DataError
+from spanwise.core.errors import DataError
 
 
 def run(app, *words):

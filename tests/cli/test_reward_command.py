@@ -4,12 +4,12 @@ import json
 
 import pytest
 import yaml
-from reward_world import records, tiny_bert
+from doubles.reward_world import records, tiny_bert
 from typer.testing import CliRunner
 
 from spanwise.cli.reward import app
-from spanwise.errors import CheckpointError, ConfigError, DataError
-from spanwise.feedback.jsonl import write_records
+from spanwise.core.errors import CheckpointError, ConfigError, DataError
+from spanwise.feedback.files import write_records
 
 
 @pytest.fixture

@@ -4,14 +4,14 @@ import json
 
 import pytest
 import yaml
-from edit_world import edit_pairs
-from reward_world import tiny_decoder
+from doubles.edit_world import edit_pairs
+from doubles.reward_world import tiny_decoder
 from typer.testing import CliRunner
 
 from spanwise.cli.reward import app
-from spanwise.errors import ConfigError
-from spanwise.feedback.jsonl import write_records
-from spanwise.storage import write_jsonl
+from spanwise.core.errors import ConfigError
+from spanwise.core.files import write_jsonl
+from spanwise.feedback.files import write_records
 
 
 @pytest.fixture

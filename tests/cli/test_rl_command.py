@@ -2,22 +2,22 @@
 
 import json
 
-import doubles
 import pytest
 import torch
 import yaml
+from doubles import models as doubles
+from doubles.vllm_server import VllmDouble, serving
 from transformers import LlamaModel
 from typer.testing import CliRunner
-from vllm_double import VllmDouble, serving
 
 from spanwise.cli.rl import app
-from spanwise.errors import CheckpointError, ConfigError, DataError
-from spanwise.feedback.jsonl import write_records
+from spanwise.core.errors import CheckpointError, ConfigError, DataError
+from spanwise.feedback.files import write_records
 from spanwise.feedback.prompts import PromptRecord
 from spanwise.models import Policy
-from spanwise.reward_models.checkpoint import save_reward_model
 from spanwise.reward_models.heads import HeadSpec
-from spanwise.reward_models.model import build_reward_model
+from spanwise.reward_models.network.checkpoint import save_reward_model
+from spanwise.reward_models.network.model import build_reward_model
 
 HEADS = (HeadSpec("relevance", "sub-sentence", "segment"), HeadSpec("completeness", "sequence", "sequence"))
 

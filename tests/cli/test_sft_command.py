@@ -1,15 +1,15 @@
 import json
 
-import doubles
 import pytest
 import torch
 import yaml
+from doubles import models as doubles
 from typer.testing import CliRunner
 
 from spanwise.cli.generate import app as generate_app
 from spanwise.cli.sft import app as sft_app
-from spanwise.errors import CheckpointError, ConfigError, DataError
-from spanwise.feedback.jsonl import write_records
+from spanwise.core.errors import CheckpointError, ConfigError, DataError
+from spanwise.feedback.files import write_records
 from spanwise.feedback.prompts import DemonstrationRecord, PromptRecord
 from spanwise.models import Policy
 

@@ -2,14 +2,14 @@
 
 import json
 
-import doubles
 import pytest
 import yaml
-from reward_world import records
+from doubles import models as doubles
+from doubles.reward_world import records
 from typer.testing import CliRunner
 
 from spanwise.cli import reward, rl
-from spanwise.feedback.jsonl import write_records
+from spanwise.feedback.files import write_records
 from spanwise.feedback.prompts import PromptRecord
 from spanwise.models import Policy
 

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from spanwise.cli.text import app
-from spanwise.errors import ConfigError, DataError
+from spanwise.core.errors import ConfigError, DataError
 
 TEXT = "Café one. It rained, so all of us stayed in bed [all] day.\r\n\r\nThe end 😀.\n"
 

@@ -1,13 +1,13 @@
 import json
 
 import pytest
-from experiment_double import write_experiment, write_run
-from judge_server import completion, serving
+from doubles.experiment import write_experiment, write_run
+from doubles.judge_server import completion, serving
 from typer.testing import CliRunner
 
 from spanwise.cli.evaluate import app
-from spanwise.errors import ConfigError, DataError
-from spanwise.feedback.jsonl import load_or_raise
+from spanwise.core.errors import ConfigError, DataError
+from spanwise.feedback.files import load_or_raise
 from spanwise.feedback.schema import FeedbackRecord
 
 

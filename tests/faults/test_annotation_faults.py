@@ -1,10 +1,10 @@
 """What must never happen to people's work, however many race and whenever the server dies."""
 
 import pytest
-from annotation_doubles import POSTGRES, place
-from annotation_load import calm, kill_and_check, race, served
+from doubles.annotation import POSTGRES, place
+from doubles.annotation_load import calm, kill_and_check, race, served
 
-from spanwise.annotate.database import sqlite_url
+from spanwise.annotate.store.database import sqlite_url
 
 __all__ = ["place"]
 

@@ -4,12 +4,12 @@ import gzip
 import json
 
 import pytest
-from feedback_doubles import small_item, small_record
+from doubles.feedback import small_item, small_record
 from typer.testing import CliRunner
 
 from spanwise.cli.feedback import app
-from spanwise.errors import SpanwiseError
-from spanwise.feedback.jsonl import read_records
+from spanwise.core.errors import SpanwiseError
+from spanwise.feedback.files import read_records
 from spanwise.feedback.schema import FeedbackRecord
 
 

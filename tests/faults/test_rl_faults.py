@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from rl_doubles import PROMPTS, ScriptedSource, pay_each, pipeline_of, small_trainer, word_policy
+from doubles.rl_world import PROMPTS, ScriptedSource, pay_each, pipeline_of, small_trainer, word_policy
 
-from spanwise.errors import CheckpointError, ConfigError, DataError
-from spanwise.rl import states
+from spanwise.core.errors import CheckpointError, ConfigError, DataError
+from spanwise.rl.runtime import states
 
 TESTS = Path(__file__).parents[1]
 

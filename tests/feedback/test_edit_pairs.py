@@ -1,13 +1,13 @@
 import json
 
 import pytest
-from feedback_doubles import patient, small_record
+from doubles.feedback import patient, small_record
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from spanwise.feedback.edits import EditPair, edit_pair, pairs_of_corrections
-from spanwise.feedback.jsonl import read_records, write_records
+from spanwise.feedback.files import read_records, write_records
 from spanwise.text.edits import apply_edit
 
 texts = st.text(st.sampled_from("ab .\n😀"), max_size=25)

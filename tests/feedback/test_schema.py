@@ -1,11 +1,11 @@
 from pathlib import Path
 
 import pytest
-from feedback_doubles import TEXT, records, small_record, thorough
+from doubles.feedback import TEXT, records, small_record, thorough
 from hypothesis import given
 from pydantic import ValidationError
 
-from spanwise.errors import SpanError
+from spanwise.core.errors import SpanError
 from spanwise.feedback.schema import Evidence, FeedbackRecord, Passage, Response, SpanMark, mark
 from spanwise.text.spans import Span
 

@@ -1,6 +1,6 @@
 import pytest
 
-from spanwise.errors import ConfigError, DataError
+from spanwise.core.errors import ConfigError, DataError
 from spanwise.feedback.taxonomy import GROUPS, get_taxonomy
 
 GROUPED = {

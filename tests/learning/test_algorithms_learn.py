@@ -1,7 +1,7 @@
 """Every algorithm without a value model learns the world of a dozen words as well, and adapters are enough for it."""
 
 import pytest
-from rl_doubles import small_trainer
+from doubles.rl_world import small_trainer
 
 STEP = {
     "rollout": {"prompts_per_step": 8, "samples_per_prompt": 4},

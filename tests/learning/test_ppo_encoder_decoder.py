@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from rl_doubles import WORDS, batch_of, gradients, small_trainer
+from doubles.rl_world import WORDS, batch_of, gradients, small_trainer
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 

@@ -1,6 +1,6 @@
 """PPO learns in a world of a dozen words, and pay on the words that earned it teaches faster than a sum at the end."""
 
-from rl_doubles import ScriptedSource, pay_at_end, pay_each, pipeline_of, small_trainer
+from doubles.rl_world import ScriptedSource, pay_at_end, pay_each, pipeline_of, small_trainer
 
 STEP = {
     "rollout": {"prompts_per_step": 8, "samples_per_prompt": 4},

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from spanwise.errors import DataError
+from spanwise.core.errors import DataError
 from spanwise.llm.calls import Caller, in_parallel
 from spanwise.llm.chat import CallError, ChatReply, ChatRequest
 from spanwise.llm.config import EndpointConfig

@@ -1,7 +1,7 @@
 import pytest
-from llm_server import anthropic_reply, openai_reply, serve
+from doubles.llm_server import anthropic_reply, openai_reply, serve
 
-from spanwise.errors import ConfigError
+from spanwise.core.errors import ConfigError
 from spanwise.llm.chat import CallError, ChatRequest
 from spanwise.llm.clients import make_client
 from spanwise.llm.config import EndpointConfig

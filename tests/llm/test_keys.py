@@ -1,11 +1,11 @@
 """A key goes to the vendor's own address, or to the server for which the user named it; nowhere else."""
 
 import pytest
-from judge_server import completion, message, serving
+from doubles.judge_server import completion, message, serving
 
-from spanwise.errors import ConfigError
-from spanwise.evals.judges.base import Case
-from spanwise.evals.judges.config import JudgeConfig
+from spanwise.core.errors import ConfigError
+from spanwise.evals.win_rate.judges.base import Case
+from spanwise.evals.win_rate.judges.config import JudgeConfig
 from spanwise.llm.chat import ChatRequest
 from spanwise.llm.clients import make_client
 from spanwise.llm.config import EndpointConfig
@@ -15,8 +15,8 @@ from spanwise.rewards.scorers.http import PerspectiveConfig, PerspectiveScorer
 pytest.importorskip("openai", reason="the extra `editors` is not installed")
 pytest.importorskip("anthropic", reason="the extra `editors` is not installed")
 
-from spanwise.evals.judges.anthropic_api import AnthropicJudge
-from spanwise.evals.judges.openai_api import OpenAIJudge
+from spanwise.evals.win_rate.judges.anthropic_api import AnthropicJudge
+from spanwise.evals.win_rate.judges.openai_api import OpenAIJudge
 
 SECRETS = {
     **{f"OPENAI_{name}": f"secret-openai-{name}" for name in ("API_KEY", "ADMIN_KEY", "ORG_ID", "PROJECT_ID")},

@@ -1,9 +1,9 @@
 import copy
 
 import pytest
-from doubles import tiny_llama
+from doubles.models import tiny_llama
 
-from spanwise.errors import ConfigError
+from spanwise.core.errors import ConfigError
 from spanwise.llm.chat import ChatRequest
 from spanwise.llm.clients import make_client
 from spanwise.llm.config import EndpointConfig

@@ -2,15 +2,15 @@
 
 import copy
 
-import doubles
 import pytest
 import torch
+from doubles import models as doubles
 from peft.tuners.lora import Linear
 
-from spanwise.lora import LoraConfig
+from spanwise.core.lora import LoraConfig
+from spanwise.core.seeding import torch_generator
 from spanwise.models import Policy, Sampling, ValueModel
 from spanwise.models.adapters import Adapters
-from spanwise.seeding import torch_generator
 
 FAMILIES = {"llama": doubles.tiny_llama, "gpt2": doubles.tiny_gpt2, "t5": doubles.tiny_t5}
 TEXTS = ["question: who? answer:", "Oslo"]

@@ -1,6 +1,6 @@
 import pytest
 
-from spanwise.errors import ConfigError, DataError
+from spanwise.core.errors import ConfigError, DataError
 from spanwise.feedback.prompts import PromptRecord
 from spanwise.feedback.schema import Passage
 from spanwise.models import Policy, Sampling

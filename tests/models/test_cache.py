@@ -4,7 +4,8 @@ import pytest
 import torch
 from transformers import DynamicCache
 
-from spanwise.models import backbone, cache
+from spanwise.models import backbone
+from spanwise.models import backbone as cache
 from spanwise.models.config import Sampling
 from spanwise.models.policy import Policy
 

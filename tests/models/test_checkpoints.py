@@ -1,12 +1,12 @@
 import json
 import socket
 
-import doubles
 import pytest
 import torch
+from doubles import models as doubles
 from transformers import BertConfig, BertModel, LlamaForSequenceClassification
 
-from spanwise.errors import CheckpointError
+from spanwise.core.errors import CheckpointError
 from spanwise.models import Policy, load_policy
 from spanwise.models.checkpoints import whole_folder
 

@@ -1,10 +1,10 @@
-import doubles
 import pytest
 import torch
+from doubles import models as doubles
 
+from spanwise.core.seeding import torch_generator
 from spanwise.models import Policy, ValueModel
 from spanwise.models.batches import pad
-from spanwise.seeding import torch_generator
 
 TEXTS = ["question: who? answer:", "Ada Veld was born in Oslo"]
 FAMILIES = {"llama": doubles.tiny_llama, "gpt2": doubles.tiny_gpt2, "t5": doubles.tiny_t5}

@@ -1,13 +1,13 @@
 """Responses read one behind the other, without padding: the same states and gradients as row by row."""
 
-import doubles
 import pytest
 import torch
+from doubles import models as doubles
 
+from spanwise.core.seeding import torch_generator
 from spanwise.models import Policy, Sampling, ValueModel
 from spanwise.models.backbone import Backbone
 from spanwise.models.batches import pad
-from spanwise.seeding import torch_generator
 
 TEXTS = ["Ada Veld was born in Oslo in 1912, and she worked as a mason.", "who?", "question: who founded the Society?"]
 

@@ -1,16 +1,16 @@
 """Names of special tokens in plain text stay characters; all other text has the ids that its tokenizer gives."""
 
 import pytest
-from doubles import tiny_gpt2, tiny_llama, tiny_t5
-from small_tokenizers import CORPUS, FAMILIES
+from doubles.models import tiny_gpt2, tiny_llama, tiny_t5
+from doubles.small_tokenizers import CORPUS, FAMILIES
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import ByT5Tokenizer, PreTrainedTokenizerFast
 
 from spanwise.feedback.prompts import PromptRecord
-from spanwise.models.plain_text import TextEncoder
+from spanwise.feedback.scores import Sample
+from spanwise.models.batches import TextEncoder
 from spanwise.models.policy import Policy
-from spanwise.reward_models.inputs import InputEncoder
-from spanwise.scores import Sample
+from spanwise.reward_models.data.inputs import InputEncoder
 
 
 def word_level():

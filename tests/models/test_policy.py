@@ -1,14 +1,14 @@
-import doubles
 import pytest
 import torch
+from doubles import models as doubles
 from transformers import Gemma2Config, Gemma2ForCausalLM, MistralConfig, MistralForCausalLM
 
-from spanwise.errors import CheckpointError, DataError
+from spanwise.core.errors import CheckpointError, DataError
+from spanwise.core.seeding import torch_generator
 from spanwise.models import Policy, PromptBatch, Sampling
 from spanwise.models import sampling as sampling_module
 from spanwise.models.batches import pad
 from spanwise.models.logprobs import VocabularyHead
-from spanwise.seeding import torch_generator
 
 TEXTS = ["question: who? answer:", "Ada Veld was born in Oslo in 1912, and she", "Oslo"]
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from spanwise.models import precision as module
-from spanwise.models.precision import precision
+from spanwise.models import checkpoints as module
+from spanwise.models.checkpoints import precision
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from spanwise.core.seeding import torch_generator
 from spanwise.models.config import Sampling
 from spanwise.models.sampling import draw, pick_likeliest
-from spanwise.seeding import torch_generator
 
 LOGITS = torch.tensor([2.0, 1.0, 0.0, -1.0, -torch.inf, 1.5])
 

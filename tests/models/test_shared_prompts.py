@@ -1,13 +1,13 @@
 """Responses to one prompt that share its reading: the same states and the same gradients as each by itself."""
 
-import doubles
 import pytest
 import torch
+from doubles import models as doubles
 from transformers import MistralConfig, MistralForCausalLM
 
+from spanwise.core.seeding import torch_generator
 from spanwise.models import Policy, Sampling, ValueModel, backbone
 from spanwise.models.batches import pad
-from spanwise.seeding import torch_generator
 
 TEXTS = ["Ada Veld was born in Oslo in 1912, and she worked as a mason.", "question: who founded the Harbour Society?"]
 

@@ -3,16 +3,15 @@
 TRL is no dependency: `pip install trl` brings it (passed with 1.12.0); without it the tests are skipped.
 """
 
-import doubles
 import pytest
 import torch
+from doubles import models as doubles
 
-from spanwise.feedback.edit_exports import preferences_of
 from spanwise.feedback.edits import EditPair
+from spanwise.feedback.formats.edit_exports import preferences_of
 from spanwise.models import Policy
-from spanwise.preference_tuning.config import DPOConfig
-from spanwise.preference_tuning.examples import pair_examples
-from spanwise.preference_tuning.train import PairTraining
+from spanwise.training.config import DPOConfig
+from spanwise.training.dpo import PairTraining, pair_examples
 
 PAIRS = [
     EditPair(

@@ -5,13 +5,13 @@ import json
 
 import pytest
 import torch
-from rl_doubles import ScriptedSource, batch_of, gradients, pipeline_of, small_trainer, words_of
+from doubles.rl_world import ScriptedSource, batch_of, gradients, pipeline_of, small_trainer, words_of
 
 from spanwise.feedback.prompts import PromptRecord
+from spanwise.feedback.scores import SegmentScore, SegmentScores
 from spanwise.models import backbone
-from spanwise.rl import types
-from spanwise.rl.types import TrainingBatch
-from spanwise.scores import SegmentScore, SegmentScores
+from spanwise.rl.algorithms import types
+from spanwise.rl.algorithms.types import TrainingBatch
 from spanwise.text.spans import Span
 
 

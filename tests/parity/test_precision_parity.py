@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from rl_doubles import batch_of, small_trainer, word_policy
+from doubles.rl_world import batch_of, small_trainer, word_policy
 
 from spanwise.models.policy import Policy
 

@@ -7,7 +7,7 @@ prefix, and where the policy sampled another tokenisation than the tokenizer wou
 
 import numpy as np
 import pytest
-from small_tokenizers import FAMILIES
+from doubles.small_tokenizers import FAMILIES
 
 from spanwise.rewards.projection import project
 from spanwise.text import TokenAligner, get_segmenter

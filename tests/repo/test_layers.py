@@ -30,9 +30,9 @@ APART = ("rl", "sft", "preference_tuning", "evals")
 ONLY_BELOW = dict.fromkeys(("annotate", "editors"), {name for name, layer in LAYERS.items() if layer < 3} | {"scores"})
 """Parts that may import these and nothing else of Spanwise."""
 LIGHT = (
-    "spanwise.config", "spanwise.text.segments", "spanwise.text.alignment", "spanwise.feedback.jsonl",
-    "spanwise.feedback.statistics", "spanwise.scores", "spanwise.rewards.mixture", "spanwise.sim.oracle",
-    "spanwise.sim.annotator", "spanwise.cli", "spanwise.annotate.submit", "spanwise.editors.generate",
+    "spanwise.core.config", "spanwise.text.segments", "spanwise.text.alignment", "spanwise.feedback.files",
+    "spanwise.feedback.statistics.records", "spanwise.feedback.scores", "spanwise.rewards.mixture", "spanwise.sim.oracle",
+    "spanwise.sim.annotator", "spanwise.cli", "spanwise.annotate.work.submission", "spanwise.llm.editors.generate",
 )  # fmt: skip
 
 

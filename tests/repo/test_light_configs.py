@@ -72,7 +72,7 @@ def _config_modules() -> list[str]:
 
 def test_configs_and_help_need_no_slow_library() -> None:
     modules = set(_config_modules()) - STUDIES
-    assert {"spanwise.rl.config", "spanwise.reward_models.config", "spanwise.sft_config"} <= modules
+    assert {"spanwise.rl.config", "spanwise.reward_models.config", "spanwise.training.config"} <= modules
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, *sorted(modules)], capture_output=True, text=True, check=False
     )

@@ -7,11 +7,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spanwise.errors import ConfigError
+from spanwise.core.errors import ConfigError
+from spanwise.feedback.scores import Sample, Unscored
 from spanwise.rewards.change import ChangeReward, HolisticReward, probabilities, whole_text, words
 from spanwise.rewards.config import MixtureConfig, SourceWeight
 from spanwise.rewards.pipeline import RewardPipeline
-from spanwise.scores import Sample, Unscored
 from spanwise.text.spans import Span
 
 

@@ -2,16 +2,16 @@
 
 import pytest
 import torch
-from doubles import tiny_llama
-from reward_world import records
+from doubles.models import tiny_llama
+from doubles.reward_world import records
 
-from spanwise.errors import CheckpointError, ConfigError
-from spanwise.reward_models.checkpoint import save_reward_model
+from spanwise.core.errors import CheckpointError, ConfigError
+from spanwise.feedback.scores import RewardSource, Sample
+from spanwise.reward_models.data.packing import collate
 from spanwise.reward_models.heads import HeadSpec
-from spanwise.reward_models.model import build_reward_model, encoder_of
-from spanwise.reward_models.packing import collate
+from spanwise.reward_models.network.checkpoint import save_reward_model
+from spanwise.reward_models.network.model import build_reward_model, encoder_of
 from spanwise.rewards.learned import LearnedRewards, load_sources
-from spanwise.scores import RewardSource, Sample
 from spanwise.text.segments import get_segmenter
 from spanwise.text.spans import Span
 

@@ -4,11 +4,11 @@ import math
 
 import pytest
 
-from spanwise.errors import ConfigError
+from spanwise.core.errors import ConfigError
+from spanwise.feedback.scores import Sample, SegmentScore, SegmentScores, Unscored
 from spanwise.reward_models.heads import HeadSpec
 from spanwise.rewards.learned import LearnedRewards
 from spanwise.rewards.marked_words import MarkedWords
-from spanwise.scores import Sample, SegmentScore, SegmentScores, Unscored
 from spanwise.text.spans import Span
 
 

@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from spanwise.errors import ConfigError, ScoringError
+from spanwise.core.errors import ConfigError, ScoringError
+from spanwise.feedback.scores import SegmentScore, SegmentScores, Unscored
 from spanwise.rewards.config import MixtureConfig, SourceWeight
 from spanwise.rewards.mixture import Mixture, segment_statistics, total_deviation
-from spanwise.scores import SegmentScore, SegmentScores, Unscored
 from spanwise.text.spans import Span
 
 

@@ -5,10 +5,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spanwise.errors import ConfigError, ScoringError
+from spanwise.core.errors import ConfigError, ScoringError
+from spanwise.feedback.scores import Sample, SegmentScore, SegmentScores, Unscored
 from spanwise.rewards.config import MixtureConfig
 from spanwise.rewards.pipeline import RewardPipeline
-from spanwise.scores import Sample, SegmentScore, SegmentScores, Unscored
 from spanwise.text.spans import Span
 
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spanwise.errors import DataError, SpanError
+from spanwise.core.errors import DataError, SpanError
 from spanwise.rewards.projection import project
 from spanwise.text.segments import get_segmenter
 from spanwise.text.spans import Span

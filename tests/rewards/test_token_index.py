@@ -4,13 +4,13 @@ from itertools import pairwise
 
 import pytest
 import torch
+from doubles.small_tokenizers import FAMILIES
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_tokenizers import FAMILIES
 
+from spanwise.feedback.scores import Sample, SegmentScore, SegmentScores
 from spanwise.rewards.config import MixtureConfig
 from spanwise.rewards.pipeline import RewardPipeline
-from spanwise.scores import Sample, SegmentScore, SegmentScores
 from spanwise.text.alignment import TokenAligner
 from spanwise.text.spans import Span
 

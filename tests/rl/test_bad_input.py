@@ -2,21 +2,21 @@
 
 import json
 
-import doubles
 import pytest
 import torch
-from rl_doubles import PROMPTS, ScriptedSource, pay_each, pipeline_of, small_trainer, word_policy
+from doubles import models as doubles
+from doubles.rl_world import PROMPTS, ScriptedSource, pay_each, pipeline_of, small_trainer, word_policy
 from transformers import LlamaModel
 
-from spanwise.errors import DataError, ScoringError
+from spanwise.core.errors import DataError, ScoringError
 from spanwise.feedback.prompts import PromptRecord
+from spanwise.feedback.scores import SegmentScore, SegmentScores
 from spanwise.models.policy import Policy
 from spanwise.reward_models.heads import HeadSpec
-from spanwise.reward_models.model import build_reward_model
+from spanwise.reward_models.network.model import build_reward_model
 from spanwise.rewards.config import MixtureConfig, SourceWeight
 from spanwise.rewards.learned import LearnedRewards
 from spanwise.rewards.pipeline import RewardPipeline
-from spanwise.scores import SegmentScore, SegmentScores
 from spanwise.text.spans import Span
 
 

@@ -1,10 +1,10 @@
 """Best of n: the highest total wins, the first of equals, and what could not be scored never against what could."""
 
 import torch
-from rl_doubles import ScriptedSource, pay_each, pipeline_of, small_trainer
+from doubles.rl_world import ScriptedSource, pay_each, pipeline_of, small_trainer
 
-from spanwise.rl.best_of_n import best_of
-from spanwise.scores import SegmentScores, Unscored
+from spanwise.feedback.scores import SegmentScores, Unscored
+from spanwise.rl.evaluation import best_of
 
 
 def picky(text):

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from rl_doubles import small_trainer
+from doubles.rl_world import small_trainer
 
 from spanwise.models.config import Sampling
 from spanwise.rl.evaluation import sample_rows

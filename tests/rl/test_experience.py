@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from rl_doubles import PROMPTS, ScriptedSource, pay_each, pipeline_of, small_trainer
+from doubles.rl_world import PROMPTS, ScriptedSource, pay_each, pipeline_of, small_trainer
 
-from spanwise.rl.budget import Budget
+from spanwise.feedback.scores import SegmentScores, Unscored
+from spanwise.rl.algorithms.types import ModelInputs
 from spanwise.rl.experience import in_passes, token_logprobs, widened
-from spanwise.rl.types import ModelInputs
-from spanwise.scores import SegmentScores, Unscored
+from spanwise.rl.runtime.budget import Budget
 
 
 @pytest.mark.parametrize("sampling", [{}, {"temperature": 0.7}, {"temperature": 0.7, "top_k": 5}])

@@ -4,20 +4,20 @@ import copy
 
 import pytest
 import torch
-from rl_doubles import pipeline_of, small_trainer, word_policy
+from doubles.rl_world import pipeline_of, small_trainer, word_policy
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from spanwise.lora import LoraConfig
+from spanwise.core.lora import LoraConfig
+from spanwise.core.seeding import torch_generator
+from spanwise.feedback.scores import Sample
 from spanwise.models import Policy, Sampling
 from spanwise.models.adapters import Adapters
-from spanwise.reward_models.adapted import AdaptedRewardModel
-from spanwise.reward_models.checkpoint import load_reward_model, save_reward_model
 from spanwise.reward_models.heads import HeadSpec
-from spanwise.reward_models.model import build_reward_model
+from spanwise.reward_models.network.adapted import AdaptedRewardModel
+from spanwise.reward_models.network.checkpoint import load_reward_model, save_reward_model
+from spanwise.reward_models.network.model import build_reward_model
 from spanwise.rewards.learned import LearnedRewards, load_sources
-from spanwise.rl.roles import make_roles
-from spanwise.scores import Sample
-from spanwise.seeding import torch_generator
+from spanwise.rl.runtime.roles import make_roles
 
 LORA = {"rank": 4, "alpha": 8.0}
 HEADS = (HeadSpec("relevance", "sub-sentence", "segment"), HeadSpec("completeness", "sequence", "sequence"))

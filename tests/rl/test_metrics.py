@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from rl_doubles import small_trainer
+from doubles.rl_world import small_trainer
 
+from spanwise.feedback.scores import Sample
 from spanwise.models.batches import PromptBatch, ResponseBatch
 from spanwise.rewards.pipeline import TokenScores
+from spanwise.rl.algorithms.types import Experience, ModelInputs, Rollout, TrainingBatch
 from spanwise.rl.metrics import experience_metrics, response_metrics, reward_metrics, value_metrics
-from spanwise.rl.types import Experience, ModelInputs, Rollout, TrainingBatch
-from spanwise.scores import Sample
 
 MASK = torch.tensor([[True, True, True], [True, False, False], [True, True, False]])
 

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spanwise.rl.prompt_order import prompts_of_step
+from spanwise.rl.rollout import prompts_of_step
 
 
 @settings(deadline=None)

@@ -2,16 +2,16 @@
 
 import pytest
 import torch
-from rl_doubles import PROMPTS, WORDS, ScriptedSource, pay_at_end, pay_each, pipeline_of, word_policy
-from small_tokenizers import FAMILIES
+from doubles.rl_world import PROMPTS, WORDS, ScriptedSource, pay_at_end, pay_each, pipeline_of, word_policy
+from doubles.small_tokenizers import FAMILIES
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from spanwise.evals.heatmap import lay_out
+from spanwise.evals.report.heatmap import lay_out
+from spanwise.feedback.scores import SegmentScores, Unscored
 from spanwise.models.batches import ResponseBatch
 from spanwise.models.config import Sampling
 from spanwise.models.policy import Policy
 from spanwise.rl.rollout import RolloutMaker, stripped
-from spanwise.scores import SegmentScores, Unscored
 from spanwise.text.alignment import Alignment, TokenAligner
 from spanwise.text.spans import Span
 

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from rl_doubles import ScriptedSource, small_trainer, words_of
+from doubles.rl_world import ScriptedSource, small_trainer, words_of
 
+from spanwise.feedback.scores import SegmentScore, SegmentScores
 from spanwise.rewards.config import MixtureConfig
 from spanwise.rewards.pipeline import RewardPipeline
-from spanwise.scores import SegmentScore, SegmentScores
 from spanwise.text.spans import Span
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from rl_doubles import PROMPTS, ScriptedSource, pay_each, pipeline_of, small_trainer, word_policy
+from doubles.rl_world import PROMPTS, ScriptedSource, pay_each, pipeline_of, small_trainer, word_policy
 
-from spanwise.errors import ConfigError, DataError, ScoringError
+from spanwise.core.errors import ConfigError, DataError, ScoringError
 from spanwise.feedback.prompts import PromptRecord
+from spanwise.feedback.scores import SegmentScores, Unscored
 from spanwise.models.policy import Policy
 from spanwise.rl.config import RLConfig
-from spanwise.scores import SegmentScores, Unscored
 
 
 def rows(path, name):

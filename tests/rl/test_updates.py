@@ -4,10 +4,10 @@ import copy
 
 import pytest
 import torch
-from rl_doubles import batch_of, gradients, small_trainer
+from doubles.rl_world import batch_of, gradients, small_trainer
 
 from spanwise.rl.config import OptimizerConfig
-from spanwise.rl.optimizers import learning_rate
+from spanwise.training.optimizer import learning_rate
 
 
 def test_the_policy_is_frozen_while_the_value_model_warms_up(tmp_path):

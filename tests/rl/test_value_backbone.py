@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from rl_doubles import batch_of, small_trainer
+from doubles.rl_world import batch_of, small_trainer
 
 SHARED = {"value_backbone": "policy", "ppo": {"value_coef": 0.3}}
 

@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
+from spanwise.core.seeding import numpy_generator
 from spanwise.feedback.schema import FeedbackRecord
-from spanwise.seeding import numpy_generator
 from spanwise.sim.annotator import EXACT, NoiseConfig, annotate
 from spanwise.sim.demonstrations import Slips, write_answer
 from spanwise.sim.oracle import judge

@@ -1,7 +1,7 @@
 """The simulated editor: exact without noise, unreliable at the stated rates with it."""
 
-from spanwise.scores import Sample
-from spanwise.seeding import numpy_generator
+from spanwise.core.seeding import numpy_generator
+from spanwise.feedback.scores import Sample
 from spanwise.sim.annotator import EXACT, NoiseConfig
 from spanwise.sim.demonstrations import PERFECT, Slips, write_answer
 from spanwise.sim.edits import edit_answer

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spanwise.core.seeding import numpy_generator
 from spanwise.feedback.prompts import PromptRecord
 from spanwise.feedback.schema import Evidence
-from spanwise.seeding import numpy_generator
 from spanwise.sim.demonstrations import PERFECT, Slips, write_answer
 from spanwise.sim.grammar import Fact, parse, write_clause
 from spanwise.sim.lexicon import RELATIONS

@@ -1,11 +1,11 @@
 """Token spans against what the tokenizers themselves decode, for every family and for ids no one would choose."""
 
 import pytest
+from doubles.small_tokenizers import FAMILIES
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from small_tokenizers import FAMILIES
 
-from spanwise.errors import DataError
+from spanwise.core.errors import DataError
 from spanwise.text.alignment import TokenAligner
 from spanwise.text.spans import Span
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spanwise.errors import ConfigError
-from spanwise.text.blocks import METHODS, aligned_blocks, aligned_tables, merged
+from spanwise.core.errors import ConfigError
+from spanwise.text.matching import METHODS, aligned_blocks, aligned_tables, merged
 
 patient = settings(deadline=None)
 ids = st.lists(st.integers(0, 4), max_size=20)

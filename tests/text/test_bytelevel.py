@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import pre_tokenizers
 
-from spanwise.text.bytelevel import ByteLevelDecoding
+from spanwise.text.decoding import ByteLevelDecoding
 
 SPELL = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
 SAMPLE = "".join(

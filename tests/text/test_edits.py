@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spanwise.errors import ConfigError, SpanError
-from spanwise.text.blocks import METHODS
+from spanwise.core.errors import ConfigError, SpanError
 from spanwise.text.edits import UNITS, Part, align_many, align_texts, apply_edit, touched_words
+from spanwise.text.matching import METHODS
 from spanwise.text.spans import Span
 
 patient = settings(deadline=None)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from spanwise.errors import ConfigError, DataError
+from spanwise.core.errors import ConfigError, DataError
 from spanwise.text.segments import SEGMENTERS, get_segmenter
 
 NAMES = [*SEGMENTERS, "window:1", "window:4"]

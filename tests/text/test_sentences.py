@@ -2,7 +2,7 @@
 
 import pytest
 
-from spanwise.text.sentences import paragraph_starts, sentence_starts
+from spanwise.text.segments import paragraph_starts, sentence_starts
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanwise.text.segments import get_segmenter
-from spanwise.text.subsentences import sub_sentence_starts
+from spanwise.text.segments import get_segmenter, sub_sentence_starts
 
 
 def by_flags(words):

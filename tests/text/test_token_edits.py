@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spanwise.errors import ConfigError, DataError
-from spanwise.text.blocks import METHODS
+from spanwise.core.errors import ConfigError, DataError
+from spanwise.text.matching import METHODS
 from spanwise.text.token_edits import align_token_pairs, align_tokens
 
 patient = settings(deadline=None)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanwise.errors import DataError, SpanError
+from spanwise.core.errors import DataError, SpanError
 from spanwise.text.spans import Span
 from spanwise.text.tokens import last_token, token_range, trimmed_end
 

@@ -6,8 +6,8 @@ from tokenizers import Tokenizer, decoders, models
 from transformers import ByT5Tokenizer
 
 from spanwise.text.alignment import TokenAligner
+from spanwise.text.decoding import PlainVocabulary, RustVocabulary
 from spanwise.text.spans import Span
-from spanwise.text.vocabulary import PlainVocabulary, RustVocabulary
 
 BYT5 = ByT5Tokenizer(extra_ids=0)
 FIRST_BYTE = 3  # after <pad>, </s> and <unk>

@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spanwise.annotate.database import Database
-from spanwise.annotate.priority import uncertainty
-from spanwise.annotate.project import Project
-from spanwise.annotate.round_job import Diary, only_one
-from spanwise.annotate.rounds import CommandSteps, RoundConfig, RoundReport, next_round
-from spanwise.annotate.users import User
-from spanwise.errors import ConfigError, SpanwiseError
+from spanwise.annotate.people.users import User
+from spanwise.annotate.rounds.job import Diary, only_one
+from spanwise.annotate.rounds.rounds import CommandSteps, RoundConfig, RoundReport, next_round
+from spanwise.annotate.store.database import Database
+from spanwise.annotate.store.project import Project
+from spanwise.annotate.work.priority import uncertainty
+from spanwise.core.errors import ConfigError, SpanwiseError
 from spanwise.feedback.schema import FeedbackRecord
-from spanwise.scores import Sample
+from spanwise.feedback.scores import Sample
 
 
 @dataclass(frozen=True, slots=True)

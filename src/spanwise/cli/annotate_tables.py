@@ -3,8 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
-from spanwise.feedback.agreement import Agreement, SpanAgreement
-from spanwise.feedback.alpha import Alpha
+from spanwise.feedback.statistics.agreement import Agreement, Alpha, SpanAgreement
 
 
 def print_agreement(console: Console, found: Agreement) -> None:

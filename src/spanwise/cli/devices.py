@@ -4,8 +4,8 @@ from typing import Any, TypeVar
 
 import typer
 
-from spanwise.config import Config
-from spanwise.devices import device_line, resolve_device
+from spanwise.core.config import Config
+from spanwise.core.devices import device_line, resolve_device
 
 ConfigT = TypeVar("ConfigT", bound=Config)
 

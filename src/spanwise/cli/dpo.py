@@ -8,19 +8,19 @@ import typer
 
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
 from spanwise.cli.devices import on_device
-from spanwise.errors import ConfigError
+from spanwise.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from spanwise.preference_tuning.config import DPORunConfig
-    from spanwise.preference_tuning.train import DPOResult
+    from spanwise.training.config import DPORunConfig
+    from spanwise.training.dpo import DPOResult
 
 app = typer.Typer()
 
 
-@app.command(name="dpo", cls=config_command("spanwise.preference_tuning.config:DPORunConfig"))
+@app.command(name="dpo", cls=config_command("spanwise.training.config:DPORunConfig"))
 def dpo(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = False) -> None:
     """Train a language model on edit pairs by DPO with a positive term, or by weighted likelihood of the edits."""
-    from spanwise.preference_tuning.config import DPORunConfig
+    from spanwise.training.config import DPORunConfig
 
     result = _run(on_device(DPORunConfig.load(config, overrides or [])))
     if as_json:
@@ -46,16 +46,16 @@ def _run(settings: "DPORunConfig") -> "DPOResult":
     from rich.console import Console
     from rich.progress import Progress
 
+    from spanwise.core.runs import RunFolder
     from spanwise.feedback.edits import EditPair
-    from spanwise.feedback.jsonl import load_or_raise
-    from spanwise.tracking import RunFolder
+    from spanwise.feedback.files import load_or_raise
 
     if (settings.run_dir / "metrics.jsonl").exists():
         raise ConfigError(f"{settings.run_dir}: holds a run already; choose another run_dir or remove it.")
     pairs = load_or_raise(settings.pairs, EditPair)
     heldout = load_or_raise(settings.heldout_pairs, EditPair)
     from spanwise.models.policy import Policy
-    from spanwise.preference_tuning.train import train_dpo
+    from spanwise.training.dpo import train_dpo
 
     policy = Policy.load(settings.policy, device=settings.device)
     console = Console(stderr=True)

@@ -10,11 +10,11 @@ from rich.console import Console
 
 from spanwise.cli.config_help import AsJson
 from spanwise.cli.feedback_tables import print_problems
-from spanwise.errors import DataError
-from spanwise.feedback.edit_exports import Exported, demonstrations_of, preferences_of
-from spanwise.feedback.edit_formats import EditFormat, read_edits
+from spanwise.core.errors import DataError
 from spanwise.feedback.edits import EditPair
-from spanwise.feedback.jsonl import write_records
+from spanwise.feedback.files import write_records
+from spanwise.feedback.formats.edit_exports import Exported, demonstrations_of, preferences_of
+from spanwise.feedback.formats.edit_formats import EditFormat, read_edits
 from spanwise.feedback.schema import Record
 
 

@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from spanwise.cli.feedback_tables import count
-from spanwise.feedback.edit_figures import EditFigures
-from spanwise.feedback.edit_validation import Refusal, Validation
-from spanwise.feedback.fingerprint import SUSPICIOUS, Fingerprint
-from spanwise.feedback.spread import Spread
+from spanwise.feedback.statistics.edits import EditFigures
+from spanwise.feedback.statistics.fingerprints import SUSPICIOUS, Fingerprint
+from spanwise.feedback.statistics.spread import Spread
+from spanwise.feedback.statistics.validation import Refusal, Validation
 from spanwise.text.edits import TextEdit
 
 SHOWN_REFUSALS = 20

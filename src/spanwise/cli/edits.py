@@ -12,18 +12,18 @@ from spanwise.cli.devices import on_device
 from spanwise.cli.edit_export import export
 from spanwise.cli.edit_view import print_edit, print_figures, print_validation
 from spanwise.cli.feedback_tables import print_problems
-from spanwise.errors import ConfigError, DataError
-from spanwise.feedback.edit_figures import describe_pairs
-from spanwise.feedback.edit_formats import EditFormat, read_edits
-from spanwise.feedback.edit_validation import EditRules, Refusal, Tokenize, validate_edits
+from spanwise.core.errors import ConfigError, DataError
+from spanwise.core.files import read_text, write_text
 from spanwise.feedback.edits import EditPair
-from spanwise.feedback.fingerprint import fingerprint
-from spanwise.feedback.jsonl import write_records
+from spanwise.feedback.files import write_records
+from spanwise.feedback.formats.edit_formats import EditFormat, read_edits
 from spanwise.feedback.problems import ReadResult
-from spanwise.storage import read_text, write_text
-from spanwise.text.blocks import METHODS
-from spanwise.text.edit_page import ShownEdit, edit_page
+from spanwise.feedback.statistics.edits import describe_pairs
+from spanwise.feedback.statistics.fingerprints import fingerprint
+from spanwise.feedback.statistics.validation import EditRules, Refusal, Tokenize, validate_edits
+from spanwise.text.edit_pages import ShownEdit, edit_page
 from spanwise.text.edits import UNITS, TextEdit, align_texts
+from spanwise.text.matching import METHODS
 from spanwise.text.spans import Span, check_text, normalize_newlines
 
 app = typer.Typer(name="edits", help="Align, check and make minimal edits.", no_args_is_help=True)
@@ -117,14 +117,14 @@ def validate(
     _leave_if_bad(result)
 
 
-@app.command(cls=config_command("spanwise.editors.config:EditorConfig"))
+@app.command(cls=config_command("spanwise.llm.editors.config:EditorConfig"))
 def generate(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = False) -> None:
     """Have a language model edit the responses of a file, minimally.
 
     Answers that were paid for are kept beside the output: after a stop, the same command asks only what is left.
     """
-    from spanwise.editors.config import EditorConfig
-    from spanwise.editors.generate import generate_edits
+    from spanwise.llm.editors.config import EditorConfig
+    from spanwise.llm.editors.generate import generate_edits
 
     settings = EditorConfig.load(config, overrides or [])
     if settings.endpoint.provider == "local":

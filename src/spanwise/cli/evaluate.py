@@ -10,14 +10,14 @@ import typer
 
 from spanwise.cli import compare, overoptimisation, reward_bench, win_rate
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command, group_with_default
-from spanwise.errors import ConfigError
-from spanwise.storage import check_readable
+from spanwise.core.errors import ConfigError
+from spanwise.core.files import check_readable
 
 if TYPE_CHECKING:
-    from spanwise.evals.results import ExperimentResults
-    from spanwise.evals.tables import Cell
+    from spanwise.evals.report.tables import Cell
+    from spanwise.evals.statistics.results import ExperimentResults
 
-CONFIG = "spanwise.evals.config:EvaluateConfig"
+CONFIG = "spanwise.evals.metrics.config:EvaluateConfig"
 
 app = typer.Typer(
     name="evaluate",
@@ -34,11 +34,11 @@ overoptimisation.add_to(app)
 @app.command(name="answers", cls=config_command(CONFIG))
 def evaluate_command(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = False) -> None:
     """Measure answers: ROUGE-Lsum, length, repetition, rewards, with intervals and paired differences."""
-    from spanwise.evals.config import EvaluateConfig
+    from spanwise.evals.metrics.config import EvaluateConfig
 
     settings = EvaluateConfig.load(config, overrides or [])
     check_readable(settings.prompts, settings.responses, settings.baseline)
-    from spanwise.evals.evaluate import evaluate
+    from spanwise.evals.metrics.answer_table import evaluate
 
     words = " ".join(["spanwise evaluate", str(config), *(overrides or [])])
     models = _models(settings.perplexity_model, settings.bertscore_model)
@@ -78,11 +78,11 @@ def _sources(paths: tuple[str, ...]) -> list[Any]:
 def _models(perplexity: str | None, bertscore: str | None) -> list[Any]:
     found: list[Any] = []
     if bertscore is not None:
-        from spanwise.evals.bertscore import BertScoreMetric
+        from spanwise.evals.metrics.bertscore import BertScoreMetric
 
         found.append(BertScoreMetric.load(bertscore))
     if perplexity is not None:
-        from spanwise.evals.perplexity import PerplexityMetric
+        from spanwise.evals.metrics.perplexity import PerplexityMetric
         from spanwise.models.policy import Policy
 
         found.append(PerplexityMetric(Policy.load(perplexity)))
@@ -95,8 +95,8 @@ def _print_tables(results: "ExperimentResults") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from spanwise.evals.tables import arm_table
-    from spanwise.evals.words import verdict_sentences
+    from spanwise.evals.report.tables import arm_table
+    from spanwise.evals.report.words import verdict_sentences
 
     found = arm_table(results)
     table = Table("", box=box.SIMPLE)

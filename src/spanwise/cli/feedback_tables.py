@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from spanwise.feedback.problems import Problem
-from spanwise.feedback.spread import Spread
-from spanwise.feedback.statistics import Statistics
+from spanwise.feedback.statistics.records import Statistics
+from spanwise.feedback.statistics.spread import Spread
 
 SHOWN_PROBLEMS = 20
 

@@ -30,9 +30,9 @@ def _run(settings: Any) -> dict[str, Any]:
     from rich.console import Console
     from rich.progress import track
 
-    from spanwise.feedback.jsonl import load_or_raise
+    from spanwise.core.files import write_jsonl
+    from spanwise.feedback.files import load_or_raise
     from spanwise.feedback.prompts import PromptRecord
-    from spanwise.storage import write_jsonl
 
     records = load_or_raise(settings.prompts, PromptRecord)
     import torch

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from spanwise.cli.devices import on_device
-from spanwise.errors import ConfigError
-from spanwise.evals.judges.base import Judge
-from spanwise.evals.judges.cache import CachedJudge
-from spanwise.evals.judges.config import JudgeConfig
+from spanwise.core.errors import ConfigError
+from spanwise.evals.win_rate.judges.base import Judge
+from spanwise.evals.win_rate.judges.cache import CachedJudge
+from spanwise.evals.win_rate.judges.config import JudgeConfig
 from spanwise.feedback.prompts import PromptRecord
 
 CLIENTS = ("openai", "anthropic")
@@ -32,15 +32,15 @@ def build_judge(config: JudgeConfig, asked: Asked) -> Judge:
 
 def _bare(config: JudgeConfig, asked: Asked) -> Judge:
     if config.kind == "openai":
-        from spanwise.evals.judges.openai_api import OpenAIJudge
+        from spanwise.evals.win_rate.judges.openai_api import OpenAIJudge
 
         return OpenAIJudge(config)
     if config.kind == "anthropic":
-        from spanwise.evals.judges.anthropic_api import AnthropicJudge
+        from spanwise.evals.win_rate.judges.anthropic_api import AnthropicJudge
 
         return AnthropicJudge(config)
     if config.kind == "local":
-        from spanwise.evals.judges.local import load_local
+        from spanwise.evals.win_rate.judges.local import load_local
 
         return load_local(config)
     if config.kind == "reward":
@@ -49,13 +49,13 @@ def _bare(config: JudgeConfig, asked: Asked) -> Judge:
         return _oracle(config)
     if config.pairs is None:
         raise ConfigError("kind=people needs pairs, a file of feedback records.")
-    from spanwise.evals.judges.people import PeopleJudge
+    from spanwise.evals.win_rate.judges.people import PeopleJudge
 
     return PeopleJudge(config.pairs, asked)
 
 
 def _reward(config: JudgeConfig, asked: Asked) -> Judge:
-    from spanwise.evals.judges.reward import RewardJudge
+    from spanwise.evals.win_rate.judges.reward import RewardJudge
     from spanwise.rewards.learned import load_sources
 
     sources = load_sources(config.model, heads=[config.head] if config.head else [], device=config.device)
@@ -66,7 +66,7 @@ def _reward(config: JudgeConfig, asked: Asked) -> Judge:
 
 
 def _oracle(config: JudgeConfig) -> Judge:
+    from spanwise.quickstart.judge import OracleJudge
     from spanwise.sim.world import make_items
-    from spanwise.tasks.sim_judge import OracleJudge
 
     return OracleJudge(make_items(config.items, seed=config.seed, split=config.split))

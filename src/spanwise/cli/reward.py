@@ -9,13 +9,13 @@ import typer
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
 from spanwise.cli.devices import on_device, say_device
 from spanwise.cli.reward_token import evaluate_tokens, score_file, train_tokens
-from spanwise.errors import ConfigError
+from spanwise.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from spanwise.feedback.schema import FeedbackRecord
     from spanwise.reward_models.config import RewardModelConfig
-    from spanwise.reward_models.evaluate import HeadQuality
-    from spanwise.reward_models.train import RewardModelRun
+    from spanwise.reward_models.fitting.evaluate import HeadQuality
+    from spanwise.reward_models.fitting.train import RewardModelRun
 
 app = typer.Typer(help="Train reward models on feedback, and measure them.", no_args_is_help=True)
 
@@ -95,11 +95,11 @@ def _train(settings: "RewardModelConfig") -> "RewardModelRun":
     from rich.console import Console
     from rich.progress import Progress
 
-    from spanwise.tracking import RunFolder
+    from spanwise.core.runs import RunFolder
 
     records = records_of(settings.data, field="data")
     heldout = records_of(settings.heldout, field="heldout") if settings.heldout else []
-    from spanwise.reward_models.train import train_reward_model
+    from spanwise.reward_models.fitting.train import train_reward_model
 
     console = Console(stderr=True)
     with Progress(*Progress.get_default_columns(), console=console, disable=not console.is_terminal) as progress:
@@ -108,7 +108,7 @@ def _train(settings: "RewardModelConfig") -> "RewardModelRun":
 
 def records_of(paths: tuple[Path, ...], *, field: str) -> "list[FeedbackRecord]":
     """The feedback of several files; ConfigError that names `field` where there is no file."""
-    from spanwise.feedback.jsonl import load_or_raise
+    from spanwise.feedback.files import load_or_raise
     from spanwise.feedback.schema import FeedbackRecord
 
     if not paths:

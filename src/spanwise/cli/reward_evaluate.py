@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import typer
 
 from spanwise.cli.devices import on_device
-from spanwise.errors import ConfigError
+from spanwise.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from spanwise.evals.results import RewardModelQuality
-    from spanwise.evals.reward_page import RewardFindings
-    from spanwise.reward_models.evaluate import HeadQuality
+    from spanwise.evals.pages.reward import RewardFindings
+    from spanwise.evals.statistics.results import RewardModelQuality
+    from spanwise.reward_models.fitting.evaluate import HeadQuality
 
 
 def evaluate_segments(
@@ -24,17 +24,17 @@ def evaluate_segments(
     from torch import nn
 
     from spanwise.cli.reward import records_of
+    from spanwise.core.files import write_text
     from spanwise.reward_models.config import RewardModelConfig
-    from spanwise.storage import write_text
 
     settings = on_device(RewardModelConfig.load(config, overrides))
     records = records_of(settings.test, field="test")
     others = {name: records_of((path,), field=f"--transfer {name}") for name, path in _named(transfer).items()}
-    from spanwise.evals.reward_bias import agreement, head_bias
-    from spanwise.evals.reward_cases import collect_cases
-    from spanwise.evals.reward_page import RewardFindings, render_reward_page
-    from spanwise.reward_models.checkpoint import load_reward_model
-    from spanwise.reward_models.train import evaluate_reward_model
+    from spanwise.evals.pages.reward import RewardFindings, render_reward_page
+    from spanwise.evals.reward_models.bias import agreement, head_bias
+    from spanwise.evals.reward_models.cases import collect_cases
+    from spanwise.reward_models.fitting.train import evaluate_reward_model
+    from spanwise.reward_models.network.checkpoint import load_reward_model
     from spanwise.rewards.learned import LearnedRewards
 
     checkpoint = settings.checkpoint or settings.run_dir / "checkpoints" / "best"
@@ -69,7 +69,7 @@ def _named(pairs: Sequence[str]) -> dict[str, Path]:
 
 
 def _qualities(heads: "Mapping[str, HeadQuality]") -> "dict[str, RewardModelQuality]":
-    from spanwise.evals.results import ReliabilityBin, RewardModelQuality
+    from spanwise.evals.statistics.results import ReliabilityBin, RewardModelQuality
 
     return {
         name: RewardModelQuality(
@@ -116,6 +116,6 @@ def _print(
 
 
 def _bias_words(bias: Mapping[str, float]) -> str:
-    from spanwise.evals.reward_page import BIAS_LABELS
+    from spanwise.evals.pages.reward import BIAS_LABELS
 
     return ", ".join(f"{BIAS_LABELS[name].lower()} {value:.3f}" for name, value in bias.items())

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from spanwise.cli.devices import on_device
-from spanwise.errors import ConfigError
+from spanwise.core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from spanwise.feedback.scores import Sample
+    from spanwise.reward_models.fitting.token_train import TokenRewardRun
     from spanwise.reward_models.token_config import TokenRewardConfig
-    from spanwise.reward_models.token_train import TokenRewardRun
-    from spanwise.scores import Sample
 
 
 def train_tokens(config: Path, overrides: list[str], *, as_json: bool) -> None:
@@ -37,10 +37,10 @@ def evaluate_tokens(config: Path, overrides: list[str], *, as_json: bool) -> Non
     settings = on_device(settings)
     from torch import nn
 
-    from spanwise.reward_models.checkpoint import load_reward_model
-    from spanwise.reward_models.model import encoder_of, pad_id_of
-    from spanwise.reward_models.token_evaluate import collect_rewards, token_metrics
-    from spanwise.reward_models.token_train import TokenData, prepare
+    from spanwise.reward_models.fitting.token_evaluate import collect_rewards, token_metrics
+    from spanwise.reward_models.fitting.token_train import TokenData, prepare
+    from spanwise.reward_models.network.checkpoint import load_reward_model
+    from spanwise.reward_models.network.model import encoder_of, pad_id_of
 
     checkpoint = settings.checkpoint or settings.run_dir / "checkpoints" / "best"
     model, tokenizer = load_reward_model(checkpoint)
@@ -75,16 +75,16 @@ def _train(settings: "TokenRewardConfig") -> "TokenRewardRun":
     from rich.console import Console
     from rich.progress import Progress
 
-    from spanwise.feedback.jsonl import load_or_raise
+    from spanwise.core.runs import RunFolder
+    from spanwise.feedback.files import load_or_raise
     from spanwise.feedback.schema import FeedbackRecord
-    from spanwise.tracking import RunFolder
 
     if not (settings.edits or settings.spans or settings.tags):
         raise ConfigError("edits, spans and tags name no file; give at least one, for example edits=[pairs.jsonl].")
     marked = [record for path in settings.spans for record in load_or_raise(path, FeedbackRecord)]
     edits, tags, heldout = _pairs(settings.edits), _pairs(settings.tags), _pairs(settings.heldout)
     reference = [record for path in settings.reference for record in load_or_raise(path, FeedbackRecord)]
-    from spanwise.reward_models.token_train import TokenData, train_token_model
+    from spanwise.reward_models.fitting.token_train import TokenData, train_token_model
 
     console = Console(stderr=True)
     with Progress(*Progress.get_default_columns(), console=console, disable=not console.is_terminal) as progress:
@@ -100,7 +100,7 @@ def _train(settings: "TokenRewardConfig") -> "TokenRewardRun":
 
 def _pairs(paths: tuple[Path, ...]) -> list[Any]:
     from spanwise.feedback.edits import EditPair
-    from spanwise.feedback.jsonl import load_or_raise
+    from spanwise.feedback.files import load_or_raise
 
     return [pair for path in paths for pair in load_or_raise(path, EditPair)]
 
@@ -117,16 +117,16 @@ def _print(checkpoint: Path, metrics: dict[str, float], left_out: dict[str, int]
 
 
 def _samples(path: Path) -> "list[Sample]":
-    from spanwise.feedback.jsonl import load_or_raise
+    from spanwise.feedback.files import load_or_raise
+    from spanwise.feedback.scores import Sample
     from spanwise.reward_models.token_config import ResponseRecord
-    from spanwise.scores import Sample
 
     records = load_or_raise(path, ResponseRecord)
     return [Sample(one.prompt, one.response, one.passages, truncated=one.truncated) for one in records]
 
 
 def _plain(scores: Any, sample: "Sample") -> Any:
-    from spanwise.scores import Unscored
+    from spanwise.feedback.scores import Unscored
 
     if scores.missing is not None:
         return {"unscored": scores.missing.reason}
@@ -149,7 +149,7 @@ def _show(name: str, scores: Any, sample: "Sample") -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from spanwise.scores import Unscored
+    from spanwise.feedback.scores import Unscored
 
     if scores.missing is not None:
         Console().print(Text(f"{name}: not scored, {scores.missing.reason}"))

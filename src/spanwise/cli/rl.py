@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
-from spanwise.storage import check_readable
+from spanwise.core.files import check_readable
 
 if TYPE_CHECKING:
     from spanwise.rl.config import RLConfig
@@ -23,8 +23,8 @@ def rl(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = Fal
 
     settings = RLConfig.load(config, overrides or [])
     check_readable(settings.prompts, settings.heldout_prompts)
-    from spanwise.rl.progress import ConsoleProgress
-    from spanwise.tasks.rl_run import train_policy
+    from spanwise.rl.run import train_policy
+    from spanwise.rl.runtime.progress import ConsoleProgress
 
     with ConsoleProgress(settings.steps) as progress:
         result = train_policy(settings, progress)

@@ -8,21 +8,21 @@ import typer
 
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
 from spanwise.cli.devices import on_device
-from spanwise.errors import ConfigError, DataError
+from spanwise.core.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from spanwise.feedback.prompts import DemonstrationRecord
     from spanwise.models.policy import Policy
-    from spanwise.sft import SFTResult
-    from spanwise.sft_config import SFTRunConfig
+    from spanwise.training.config import SFTRunConfig
+    from spanwise.training.sft import SFTResult
 
 app = typer.Typer()
 
 
-@app.command(name="sft", cls=config_command("spanwise.sft_config:SFTRunConfig"))
+@app.command(name="sft", cls=config_command("spanwise.training.config:SFTRunConfig"))
 def sft(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = False) -> None:
     """Fine-tune a language model on demonstrations and keep the best checkpoint."""
-    from spanwise.sft_config import SFTRunConfig
+    from spanwise.training.config import SFTRunConfig
 
     result = _run(on_device(SFTRunConfig.load(config, overrides or [])))
     if as_json:
@@ -43,16 +43,16 @@ def _run(settings: "SFTRunConfig") -> "SFTResult":
     from rich.console import Console
     from rich.progress import Progress
 
-    from spanwise.feedback.jsonl import load_or_raise
+    from spanwise.core.runs import RunFolder
+    from spanwise.feedback.files import load_or_raise
     from spanwise.feedback.prompts import DemonstrationRecord
-    from spanwise.tracking import RunFolder
 
     if (settings.run_dir / "metrics.jsonl").exists():
         raise ConfigError(f"{settings.run_dir}: holds a run already; choose another run_dir or remove it.")
     demonstrations = load_or_raise(settings.demonstrations, DemonstrationRecord)
     heldout = load_or_raise(settings.heldout_demonstrations, DemonstrationRecord)
     from spanwise.models.policy import Policy
-    from spanwise.sft import train_sft
+    from spanwise.training.sft import train_sft
 
     policy = Policy.load(settings.policy, device=settings.device)
     console = Console(stderr=True)
@@ -78,7 +78,7 @@ def _run(settings: "SFTRunConfig") -> "SFTResult":
 
 def _rouge(records: "list[DemonstrationRecord]", settings: "SFTRunConfig") -> "Callable[[Policy], float]":
     """Mean ROUGE-Lsum of greedy answers against the demonstrations' completions and references."""
-    from spanwise.evals.metrics import RougeLsum
+    from spanwise.evals.metrics.rouge import RougeLsum
     from spanwise.models.answers import answer_all
     from spanwise.models.config import AnswerConfig, Sampling
 

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
-from spanwise.storage import check_readable
+from spanwise.core.files import check_readable
 
 if TYPE_CHECKING:
-    from spanwise.evals.pareto_layout import TradeOff
-    from spanwise.evals.results import ExperimentResults
-    from spanwise.rl.progress import ProgressView
-    from spanwise.tasks.sweep import SettingRunner
-    from spanwise.tasks.sweep_config import SweepConfig
+    from spanwise.evals.runs.tradeoff import TradeOff
+    from spanwise.evals.statistics.results import ExperimentResults
+    from spanwise.rl.runtime.progress import ProgressView
+    from spanwise.sweeps.config import SweepConfig
+    from spanwise.sweeps.sweep import SettingRunner
 
 app = typer.Typer()
 
 
-@app.command(name="sweep", cls=config_command("spanwise.tasks.sweep_config:SweepConfig"))
+@app.command(name="sweep", cls=config_command("spanwise.sweeps.config:SweepConfig"))
 def sweep(
     config: ConfigPath,
     overrides: Overrides = None,
@@ -34,12 +34,12 @@ def sweep(
     Finished runs are skipped and a stopped one goes on; the page, the table and the JSON are made from the run
     folders alone.
     """
-    from spanwise.tasks.sweep_config import SweepConfig
+    from spanwise.sweeps.config import SweepConfig
 
     settings = SweepConfig.load(config, overrides or [])
     check_readable(settings.base)
-    from spanwise.evals.pareto_page import write_trade_off
-    from spanwise.tasks.sweep import collect, run_sweep
+    from spanwise.evals.pages.tradeoff import write_trade_off
+    from spanwise.sweeps.sweep import collect, run_sweep
 
     if not only_report:
         run_sweep(settings, _runner(settings), say=lambda text: typer.echo(text, err=True))
@@ -57,9 +57,9 @@ def sweep(
 def _runner(settings: "SweepConfig") -> "SettingRunner":
     from rich.console import Console
 
-    from spanwise.rl.progress import ConsoleProgress
-    from spanwise.tasks.sim_settings import SimSettings
-    from spanwise.tasks.sweep_rl import RLSettings
+    from spanwise.rl.runtime.progress import ConsoleProgress
+    from spanwise.sweeps.rl import RLSettings
+    from spanwise.sweeps.sim_settings import SimSettings
 
     console = Console(stderr=True)
 
@@ -73,7 +73,7 @@ def _runner(settings: "SweepConfig") -> "SettingRunner":
 
 def _summary(settings: "SweepConfig", results: "ExperimentResults", plan: "TradeOff") -> dict[str, Any]:
     """What `--json` prints: per setting its weights, estimates and whether it is on the front of each pair of axes."""
-    from spanwise.evals.pareto_summary import front_rows
+    from spanwise.evals.runs.pareto import front_rows
 
     fronts = {
         f"{x} / {y}": [row.arm for row in front_rows(results, plan.groups[0].arms, (x, y)) if row.on_front]
@@ -95,7 +95,7 @@ def _print_table(results: "ExperimentResults", plan: "TradeOff") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from spanwise.evals.pareto_page import settings_table
+    from spanwise.evals.pages.tradeoff import settings_table
 
     found = settings_table(results, plan)
     table = Table(plan.dial, box=box.SIMPLE)

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from spanwise.errors import DataError
-from spanwise.storage import read_text
+from spanwise.core.errors import DataError
+from spanwise.core.files import read_text
 from spanwise.text.segments import SEGMENTERS, get_segmenter
 from spanwise.text.spans import Span, check_text, normalize_newlines
 

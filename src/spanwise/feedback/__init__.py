@@ -1,6 +1,6 @@
 """Feedback on parts of answers: the records, their files, their kinds of error, their figures. No torch here."""
 
-from spanwise.feedback.jsonl import iter_records, load_or_raise, read_records, write_records
+from spanwise.feedback.files import iter_records, load_or_raise, read_records, write_records
 from spanwise.feedback.problems import Place, Problem, ReadResult
 from spanwise.feedback.prompts import DemonstrationRecord, PromptRecord, build_prompt
 from spanwise.feedback.schema import (
@@ -14,7 +14,7 @@ from spanwise.feedback.schema import (
     SpanMark,
     mark,
 )
-from spanwise.feedback.statistics import Statistics, describe
+from spanwise.feedback.statistics.records import Statistics, describe
 from spanwise.feedback.taxonomy import Category, Taxonomy, get_taxonomy
 
 __all__ = [

@@ -4,8 +4,11 @@ Retries with growing pauses, and waits that the endpoint asks for, are the vendo
 `editors` and are imported when a client is made. Knows nothing of what is asked.
 """
 
+import threading
 from typing import Any, Literal
 
+from spanwise.core.devices import resolve_device
+from spanwise.core.errors import ConfigError
 from spanwise.llm.chat import CallError, ChatClient, ChatReply, ChatRequest, FailureKind
 from spanwise.llm.config import EndpointConfig
 from spanwise.llm.keys import anthropic_client, openai_client
@@ -14,7 +17,7 @@ from spanwise.llm.keys import anthropic_client, openai_client
 def make_client(config: EndpointConfig) -> ChatClient:
     """The client for `config`; raises ConfigError when its key is not set."""
     if config.provider == "local":
-        from spanwise.llm.local import LocalClient  # noqa: PLC0415 - torch begins there
+        from spanwise.llm.clients import LocalClient  # noqa: PLC0415 - torch begins there
 
         return LocalClient(config)
     return OpenAIClient(config) if config.provider == "openai" else AnthropicClient(config)
@@ -141,3 +144,60 @@ def _failed(vendor: Any, error: Exception) -> CallError:
     if isinstance(error, vendor.APIStatusError):
         return CallError("server error" if error.status_code >= 500 else "rejected", reason)  # type: ignore[attr-defined]
     return CallError("malformed reply", reason)
+
+
+class LocalClient:
+    """Generates with `transformers`; the seed of a request makes sampled answers repeatable."""
+
+    def __init__(self, config: EndpointConfig) -> None:
+        from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415 - heavy
+
+        self._device = resolve_device(config.device)
+        self._one_at_a_time = threading.Lock()
+        try:
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(config.model)
+            model: Any = AutoModelForCausalLM.from_pretrained(config.model)
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{config.model}: cannot be loaded as a chat model ({_first_line(error)}).") from error
+        self._model = model.to(self._device).eval()
+        if not self._tokenizer.chat_template:
+            raise ConfigError(f"{config.model}: its tokenizer has no chat template; name a chat model.")
+
+    def complete(self, request: ChatRequest) -> ChatReply:
+        """The reply; raises CallError when the model cannot read the request."""
+        import torch  # noqa: PLC0415 - heavy
+
+        ids = self._ids(request)
+        sample = bool(request.temperature)
+        cuda = [self._device] if self._device.startswith("cuda") else []
+        with self._one_at_a_time, torch.no_grad(), torch.random.fork_rng(devices=cuda):
+            if sample:  # `generate` takes no generator: its global state is set here and put back afterwards
+                torch.manual_seed(request.seed or 0)
+            options = {"temperature": request.temperature} if sample else {}
+            produced = self._model.generate(
+                ids,
+                attention_mask=torch.ones_like(ids),
+                max_new_tokens=request.max_tokens,
+                do_sample=sample,
+                pad_token_id=self._tokenizer.eos_token_id,
+                **options,
+            )
+        new: list[int] = produced[0, ids.shape[1] :].tolist()
+        ended = bool(new) and new[-1] == self._tokenizer.eos_token_id
+        text = self._tokenizer.decode(new, skip_special_tokens=True)
+        return ChatReply(text, "stop" if ended else "length", request.model, ids.shape[1], len(new))
+
+    def _ids(self, request: ChatRequest) -> Any:
+        turns = [{"role": "system", "content": request.system}] if request.system else []
+        turns += [{"role": role, "content": text} for role, text in request.messages]
+        try:
+            found = self._tokenizer.apply_chat_template(
+                turns, add_generation_prompt=True, return_tensors="pt", return_dict=True
+            )
+        except Exception as error:  # a template is a program of its author's
+            raise CallError("rejected", f"the chat template failed: {_first_line(error)}") from error
+        return found["input_ids"].to(self._device)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

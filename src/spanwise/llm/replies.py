@@ -11,10 +11,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from spanwise.errors import DataError
+from spanwise.core.errors import DataError
+from spanwise.core.files import read_lines
+from spanwise.core.strict_json import BadJSONError, parse
 from spanwise.llm.chat import ChatReply, ChatRequest
-from spanwise.storage import read_lines
-from spanwise.strict_json import BadJSONError, parse
 
 
 class ReplyBook:

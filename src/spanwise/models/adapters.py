@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from spanwise.errors import ConfigError
-from spanwise.lora import LoraConfig
+from spanwise.core.errors import ConfigError
+from spanwise.core.lora import LoraConfig
 
 
 class Adapters:

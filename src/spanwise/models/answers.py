@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from spanwise.errors import DataError
+from spanwise.core.errors import DataError
+from spanwise.core.seeding import torch_generator
 from spanwise.feedback.prompts import PromptRecord
 from spanwise.feedback.schema import Passage
 from spanwise.models.config import AnswerConfig
 from spanwise.models.policy import Policy
-from spanwise.seeding import torch_generator
 
 
 class Answer(BaseModel):

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from spanwise.config import Config
+from spanwise.core.config import Config
 
 
 class Sampling(Config):

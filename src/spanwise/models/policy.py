@@ -14,15 +14,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from spanwise.errors import CheckpointError, DataError
+from spanwise.core.errors import CheckpointError, DataError
 from spanwise.feedback.prompts import PromptRecord
 from spanwise.models.adapters import Role, active
 from spanwise.models.backbone import Backbone
-from spanwise.models.batches import Logprobs, PromptBatch, ResponseBatch, pad
+from spanwise.models.batches import Logprobs, PromptBatch, ResponseBatch, TextEncoder, pad
 from spanwise.models.checkpoints import load_policy, whole_folder, without_bars
 from spanwise.models.config import Sampling
 from spanwise.models.logprobs import BARRED, VocabularyHead, logits_of, token_logprobs
-from spanwise.models.plain_text import TextEncoder
 from spanwise.models.sampling import Draw, continue_until_end, draw, pick_likeliest
 from spanwise.models.sharding import whole
 

@@ -5,9 +5,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, model_validator
 
-from spanwise.config import Config
+from spanwise.core.config import Config
+from spanwise.core.lora import LoraConfig
 from spanwise.feedback.schema import Passage, Text
-from spanwise.lora import LoraConfig
 from spanwise.reward_models.config import FittingConfig, check_adapter
 from spanwise.text.token_edits import GapAnchor
 

@@ -14,9 +14,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from spanwise.errors import ConfigError
+from spanwise.core.errors import ConfigError
+from spanwise.feedback.scores import Density, Sample, SegmentScore, SegmentScores, Unscored
 from spanwise.rewards.scorers.scorer import Probability, Scorer
-from spanwise.scores import Density, Sample, SegmentScore, SegmentScores, Unscored
 from spanwise.text.segments import get_segmenter
 from spanwise.text.spans import Span
 

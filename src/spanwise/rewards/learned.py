@@ -11,17 +11,17 @@ import torch
 from scipy.special import expit
 from transformers import PreTrainedTokenizerBase
 
-from spanwise.devices import resolve_device
-from spanwise.errors import ConfigError
+from spanwise.core.devices import resolve_device
+from spanwise.core.errors import ConfigError
 from spanwise.feedback.schema import Passage
+from spanwise.feedback.scores import Density, Sample, SegmentScore, SegmentScores, Unscored
 from spanwise.models.adapters import Adapters
-from spanwise.reward_models.adapted import AdaptedRewardModel
-from spanwise.reward_models.checkpoint import fingerprint, load_reward_model
+from spanwise.reward_models.data.inputs import EncodedResponse
+from spanwise.reward_models.data.packing import collate
 from spanwise.reward_models.heads import HeadSpec
-from spanwise.reward_models.inputs import EncodedResponse
-from spanwise.reward_models.model import SpanRewardModel, encoder_of, pad_id_of
-from spanwise.reward_models.packing import collate
-from spanwise.scores import Density, Sample, SegmentScore, SegmentScores, Unscored
+from spanwise.reward_models.network.adapted import AdaptedRewardModel
+from spanwise.reward_models.network.checkpoint import fingerprint, load_reward_model
+from spanwise.reward_models.network.model import SpanRewardModel, encoder_of, pad_id_of
 
 _Key = tuple[str, str, tuple[Passage, ...], bool]
 

@@ -9,10 +9,10 @@ import math
 from bisect import bisect_right
 from collections.abc import Sequence
 
-from spanwise.errors import ConfigError
+from spanwise.core.errors import ConfigError
+from spanwise.feedback.scores import Density, Sample, SegmentScore, SegmentScores, Unscored
 from spanwise.rewards.change import whole_text, words
 from spanwise.rewards.learned import LearnedRewards
-from spanwise.scores import Density, Sample, SegmentScore, SegmentScores, Unscored
 from spanwise.text.spans import Span
 
 

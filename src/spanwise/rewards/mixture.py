@@ -10,9 +10,9 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from spanwise.errors import ConfigError, ScoringError
+from spanwise.core.errors import ConfigError, ScoringError
+from spanwise.feedback.scores import SegmentScore, SegmentScores, Unscored
 from spanwise.rewards.config import MixtureConfig
-from spanwise.scores import SegmentScore, SegmentScores, Unscored
 from spanwise.text.spans import Span
 
 

@@ -13,13 +13,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from spanwise.errors import ScoringError
+from spanwise.core.errors import ScoringError
+from spanwise.feedback.scores import RewardSource, Sample, SegmentScores
 from spanwise.rewards.config import MixtureConfig, Placement
 from spanwise.rewards.mixture import MixedScores, Mixture
 from spanwise.rewards.projection import place, place_tokens
-from spanwise.scores import RewardSource, Sample, SegmentScores
 from spanwise.text.spans import Span
-from spanwise.text.token_spans import TokenSpans
+from spanwise.text.tokens import TokenSpans
 
 
 @dataclass(frozen=True)

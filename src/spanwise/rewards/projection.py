@@ -13,11 +13,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from spanwise.errors import DataError, SpanError
+from spanwise.core.errors import DataError, SpanError
 from spanwise.rewards.config import Placement
 from spanwise.text.spans import Span
-from spanwise.text.token_spans import TokenSpans
-from spanwise.text.tokens import last_token, trimmed_end
+from spanwise.text.tokens import TokenSpans, last_token, trimmed_end
 
 
 def project(

@@ -9,8 +9,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from spanwise.config import Config
-from spanwise.lora import LoraConfig
+from spanwise.core.config import Config
+from spanwise.core.lora import LoraConfig
 from spanwise.models.config import PrecisionName, Sampling
 from spanwise.rewards.config import MixtureConfig, Placement
 from spanwise.rewards.scorers.config import ScorerUse

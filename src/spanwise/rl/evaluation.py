@@ -6,20 +6,55 @@ Decides nothing: the trainer keeps the best checkpoint by `eval/reward`.
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from spanwise.core.seeding import torch_generator
 from spanwise.feedback.prompts import PromptRecord
+from spanwise.models.batches import ResponseBatch
 from spanwise.models.policy import Policy
-from spanwise.rl.best_of_n import best_of
-from spanwise.rl.budget import Budget
+from spanwise.rewards.pipeline import TokenScores
+from spanwise.rl.algorithms.kl import token_kl
+from spanwise.rl.algorithms.types import ModelInputs, Rollout
 from spanwise.rl.config import TrainerConfig
 from spanwise.rl.experience import token_logprobs, widened
-from spanwise.rl.kl import token_kl
 from spanwise.rl.metrics import response_metrics, reward_metrics
 from spanwise.rl.rollout import RolloutMaker
-from spanwise.rl.types import ModelInputs, Rollout
-from spanwise.seeding import torch_generator
+from spanwise.rl.runtime.budget import Budget
+
+
+def best_of(rollout: Rollout, samples_per_prompt: int) -> Rollout:
+    """For each prompt the response with the highest total reward, the first where several have it.
+
+    Responses that could not be scored are chosen only where no other is left.
+    """
+    totals = rollout.scores.total.sum(1).masked_fill(rollout.scores.dropped, -torch.inf)
+    chosen = totals.view(-1, samples_per_prompt).argmax(1)
+    return _rows(rollout, (chosen + torch.arange(len(chosen)) * samples_per_prompt).tolist())
+
+
+def _rows(rollout: Rollout, rows: list[int]) -> Rollout:
+    responses, scores = rollout.responses, rollout.scores
+    picked = torch.tensor(rows)
+    return Rollout(
+        prompts=rollout.prompts.select(picked),
+        responses=ResponseBatch(
+            responses.ids[picked],
+            responses.mask[picked],
+            responses.logprobs[picked],
+            responses.truncated[picked],
+            None if responses.support is None else responses.support[picked],
+        ),
+        samples=[rollout.samples[row] for row in rows],
+        tokens=[rollout.tokens[row] for row in rows],
+        scores=TokenScores(
+            total=scores.total[picked],
+            shares={name: share[picked] for name, share in scores.shares.items()},
+            raw=[scores.raw[row] for row in rows],
+            dropped=scores.dropped[picked],
+        ),
+    )
 
 
 class Evaluator:

@@ -13,11 +13,11 @@ from torch.nn import functional
 from spanwise.models.config import Sampling
 from spanwise.models.heads import ValueModel
 from spanwise.models.policy import Policy
-from spanwise.rl.budget import Budget
+from spanwise.rl.algorithms.correction import sampling_weights
+from spanwise.rl.algorithms.kl import token_kl
+from spanwise.rl.algorithms.types import Experience, ModelInputs, Rollout
 from spanwise.rl.config import CorrectionConfig, KLConfig, KLEstimator
-from spanwise.rl.correction import sampling_weights
-from spanwise.rl.kl import token_kl
-from spanwise.rl.types import Experience, ModelInputs, Rollout
+from spanwise.rl.runtime.budget import Budget
 
 
 class ExperienceMaker:

@@ -5,25 +5,70 @@ that ended it. Knows nothing of references, values or updates.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Literal, TypeVar
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
 
+from experiments.paper_defects.compat import retokenized_spans
+from spanwise.core.seeding import numpy_generator
 from spanwise.feedback.prompts import PromptRecord
-from spanwise.models.batches import PromptBatch, ResponseBatch, join_responses
+from spanwise.feedback.scores import Sample
+from spanwise.models.batches import PromptBatch, ResponseBatch, join_prompts, join_responses
 from spanwise.models.config import Sampling
 from spanwise.models.policy import Policy
 from spanwise.models.sharding import gathered
-from spanwise.rewards.pipeline import RewardPipeline
-from spanwise.rl.budget import Budget
-from spanwise.rl.compat import retokenized_spans
-from spanwise.rl.joining import joined, moved
-from spanwise.rl.processes import Processes
-from spanwise.rl.samplers import Sampler
-from spanwise.rl.timing import Clock
-from spanwise.rl.types import Rollout
-from spanwise.scores import Sample
+from spanwise.rewards.pipeline import RewardPipeline, TokenScores
+from spanwise.rl.algorithms.types import Rollout
+from spanwise.rl.runtime.budget import Budget
+from spanwise.rl.runtime.samplers import Sampler
+from spanwise.rl.runtime.timing import Clock
 from spanwise.text.alignment import Alignment, TokenAligner
-from spanwise.text.token_spans import TokenSpans
+from spanwise.text.tokens import TokenSpans
+from spanwise.training.processes import Processes
+
+
+def moved(rollout: Rollout, device: torch.device | str) -> Rollout:
+    """The same rollout with the policy's tensors on `device`; scores stay where they are."""
+    responses = rollout.responses
+    support = None if responses.support is None else responses.support.to(device)
+    there = ResponseBatch(
+        responses.ids.to(device),
+        responses.mask.to(device),
+        responses.logprobs.to(device),
+        responses.truncated.to(device),
+        support,
+    )
+    return Rollout(rollout.prompts.to(device), there, rollout.samples, rollout.tokens, rollout.scores)
+
+
+def joined(parts: list[Rollout], *, pad_id: int, prompt_side: Literal["left", "right"]) -> Rollout:
+    """All responses of `parts`, in their order."""
+    prompts: list[PromptBatch] = [part.prompts for part in parts]
+    return Rollout(
+        prompts=join_prompts(prompts, pad_id=pad_id, side=prompt_side),
+        responses=join_responses([part.responses for part in parts], pad_id=pad_id),
+        samples=[sample for part in parts for sample in part.samples],
+        tokens=[tokens for part in parts for tokens in part.tokens],
+        scores=_joined_scores([part.scores for part in parts]),
+    )
+
+
+def _joined_scores(parts: list[TokenScores]) -> TokenScores:
+    return TokenScores(
+        total=_stacked([part.total for part in parts]),
+        shares={name: _stacked([part.shares[name] for part in parts]) for name in parts[0].shares},
+        raw=[raw for part in parts for raw in part.raw],
+        dropped=torch.cat([part.dropped for part in parts]),
+    )
+
+
+def _stacked(parts: list[Tensor]) -> Float[Tensor, "b t"]:
+    """The rows of all parts, with zero columns up to the widest."""
+    width = max(part.shape[1] for part in parts)
+    return torch.cat([functional.pad(part, (0, width - part.shape[1])) for part in parts])
 
 
 class RolloutMaker:
@@ -177,3 +222,17 @@ def stripped(alignment: Alignment) -> Alignment:
     text = alignment.text.strip()
     lead = len(alignment.text) - len(alignment.text.lstrip())
     return Alignment(text, TokenSpans.of(alignment.spans).within(lead, lead + len(text)))
+
+
+T = TypeVar("T")
+
+
+def prompts_of_step(prompts: Sequence[T], *, step: int, count: int, seed: int) -> list[T]:
+    """The `count` prompts of training step `step`, counted from 0; passes follow one another without a gap."""
+    chosen: list[T] = []
+    position = step * count
+    while len(chosen) < count:
+        passes, offset = divmod(position + len(chosen), len(prompts))
+        order = numpy_generator(seed, f"prompts/{passes}").permutation(len(prompts))
+        chosen += [prompts[int(i)] for i in order[offset : offset + count - len(chosen)]]
+    return chosen

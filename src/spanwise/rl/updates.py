@@ -14,14 +14,14 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from spanwise.errors import TrainingError
+from spanwise.core.errors import TrainingError
 from spanwise.models.heads import ValueModel
 from spanwise.models.policy import Policy
-from spanwise.rl.budget import Budget
+from spanwise.rl.algorithms.losses import LossOutputs, kl_loss, response_weights
+from spanwise.rl.algorithms.types import Algorithm, LearnsValues, TrainingBatch
 from spanwise.rl.config import TrainerConfig
-from spanwise.rl.losses import LossOutputs, kl_loss, response_weights
-from spanwise.rl.optimizers import Optimizer
-from spanwise.rl.types import Algorithm, LearnsValues, TrainingBatch
+from spanwise.rl.runtime.budget import Budget
+from spanwise.training.optimizer import Optimizer
 
 
 class Updater:

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from spanwise.config import Config
+from spanwise.core.config import Config
 from spanwise.feedback.schema import FeedbackRecord, MissingInfo, Preference, Response, SpanMark, mark
 from spanwise.sim.oracle import MISSING, Finding, Judgement, Label, judge, minimal_edit
 from spanwise.sim.world import SimItem

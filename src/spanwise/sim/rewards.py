@@ -5,9 +5,9 @@ No training that is to be judged fairly may see it.
 
 from collections.abc import Sequence
 
-from spanwise.errors import DataError
+from spanwise.core.errors import DataError
 from spanwise.feedback.schema import Passage
-from spanwise.scores import Density, Sample, SegmentScore, SegmentScores
+from spanwise.feedback.scores import Density, Sample, SegmentScore, SegmentScores
 from spanwise.sim.oracle import RELEVANCE_ERRORS, Finding, judge
 from spanwise.sim.world import SimItem, Truth
 

@@ -10,9 +10,9 @@ from typing import Literal
 
 import numpy as np
 
+from spanwise.core.seeding import numpy_generator
 from spanwise.feedback.prompts import PromptRecord
 from spanwise.feedback.schema import Evidence, Passage
-from spanwise.seeding import numpy_generator
 from spanwise.sim import lexicon
 from spanwise.sim.grammar import Fact, write_clause, write_sentence
 from spanwise.sim.lexicon import BY_NAME, Kind, Relation, ValueType, relations_of

@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spanwise.errors import DataError
-from spanwise.text.token_spans import TokenSpans
-from spanwise.text.tokens import TokenRangeMode, last_token, token_range
-from spanwise.text.vocabulary import PlainVocabulary, RustVocabulary, Vocabulary
+from spanwise.core.errors import DataError
+from spanwise.text.decoding import PlainVocabulary, RustVocabulary, Vocabulary
+from spanwise.text.tokens import TokenRangeMode, TokenSpans, last_token, token_range
 
 __all__ = ["Alignment", "TokenAligner", "TokenRangeMode", "last_token", "token_range"]
 

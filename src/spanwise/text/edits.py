@@ -11,9 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from spanwise.errors import ConfigError, SpanError
-from spanwise.text.blocks import Method, aligned_blocks, aligned_tables
-from spanwise.text.matching import Block
+from spanwise.core.errors import ConfigError, SpanError
+from spanwise.text.matching import Block, Method, aligned_blocks, aligned_tables
 from spanwise.text.spans import Span
 
 Kind = Literal["keep", "insert", "delete", "replace"]

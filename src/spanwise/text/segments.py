@@ -8,15 +8,77 @@ gives. Knows nothing of tokens or of feedback.
 
 import re
 from bisect import bisect, bisect_left
-from collections.abc import Callable, Iterable
-from functools import partial
-from itertools import accumulate, repeat
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache, partial
+from itertools import accumulate, pairwise, repeat
+from typing import Protocol, cast
 
-from spanwise.errors import ConfigError
-from spanwise.text.sentences import paragraph_starts, sentence_starts
-from spanwise.text.spans import Span
-from spanwise.text.subsentences import sub_sentence_starts
+import sentencex
+
+from spanwise.core.errors import ConfigError
+from spanwise.text.spans import Span, check_text
+
+_BLANK_LINE = re.compile(r"\n\s*\n\s*")
+_WIDE_SPACE = re.compile(r"[^\S\n]")
+_split = cast("Callable[[str, str], list[str]]", sentencex.segment)  # type: ignore[attr-defined] -- no stubs
+
+
+def paragraph_starts(text: str) -> tuple[int, ...]:
+    """Offsets of the first non-whitespace character of each paragraph; blank lines part paragraphs."""
+    first = len(text) - len(text.lstrip())
+    later = (match.end() for match in _BLANK_LINE.finditer(text, first))
+    return tuple(start for start in (first, *later) if start < len(text))
+
+
+@lru_cache(maxsize=4096)
+def sentence_starts(text: str) -> tuple[int, ...]:
+    """Offsets of the first non-whitespace character of each sentence, ascending; a paragraph starts one.
+
+    Remembered for recent texts, because sources of several densities ask about the same response.
+    Raises DataError for lone surrogates, which no tokenizer writes.
+    """
+    starts = paragraph_starts(text)
+    try:
+        return tuple(
+            sentence
+            for start, end in pairwise((*starts, len(text)))
+            for sentence in _starts_within(text[start:end], start)
+        )
+    except UnicodeEncodeError:
+        check_text(text, place="text to split into sentences")
+        raise
+
+
+def _starts_within(paragraph: str, offset: int) -> Iterator[int]:
+    plain = paragraph if paragraph.isascii() else _WIDE_SPACE.sub(" ", paragraph)
+    for part in _split("en", plain.rstrip()):
+        body = part.lstrip()
+        if body:
+            yield offset + len(part) - len(body)
+        offset += len(part)
+
+
+MIN_WORDS = 5
+"""Shortest piece, and how many words must at least follow its first one."""
+
+
+def sub_sentence_starts(candidates: Iterable[int], words: int) -> list[int]:
+    """Indices of the words that start a sub-sentence of a sentence of `words` words; word 0 always does.
+
+    `candidates` are, ascending, the words that follow one ending in `, ; ! ?` (word 0 may be among them). One
+    counts when more than five words remain from it on. Where it would leave the piece before it shorter than
+    five words, that piece is merged leftwards; if it is the sentence's first, the candidate is passed over.
+    """
+    starts = [0]
+    for candidate in candidates:
+        if candidate + MIN_WORDS >= words:
+            break
+        if candidate - starts[-1] >= MIN_WORDS:
+            starts.append(candidate)
+        elif len(starts) > 1:
+            starts[-1] = candidate
+    return starts
+
 
 _WORD = re.compile(r"\S+")
 _CLAUSE_END = re.compile(r"[,;!?]\s+")

@@ -14,9 +14,8 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from spanwise.errors import ConfigError, DataError
-from spanwise.text.blocks import Method, aligned_blocks, aligned_tables
-from spanwise.text.matching import Block
+from spanwise.core.errors import ConfigError, DataError
+from spanwise.text.matching import Block, Method, aligned_blocks, aligned_tables
 
 GapAnchor = Literal["end", "all", "none"]
 """Which insertions blame a token of the original: those at the end of it (its end-of-sequence token), all, or none."""

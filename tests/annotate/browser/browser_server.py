@@ -6,12 +6,12 @@ from pathlib import Path
 
 import uvicorn
 
-from spanwise.annotate.app import create_app
-from spanwise.annotate.items import NewItem, add_items
-from spanwise.annotate.logins import new_session
-from spanwise.annotate.round_job import RoundJob
-from spanwise.annotate.setup import open_project
-from spanwise.annotate.users import create_user, local_user
+from spanwise.annotate.people.logins import new_session
+from spanwise.annotate.people.users import create_user, local_user
+from spanwise.annotate.rounds.job import RoundJob
+from spanwise.annotate.store.items import NewItem, add_items
+from spanwise.annotate.store.setup import open_project
+from spanwise.annotate.web.app import create_app
 from spanwise.feedback.schema import FeedbackRecord, Passage, Response
 
 FAIR = FeedbackRecord(

@@ -6,10 +6,10 @@ import pytest
 from gestures import press, ready, saved
 from hostile import HOSTILE
 
-from spanwise.annotate.queue import claim
-from spanwise.annotate.submit import Submission, submit
-from spanwise.annotate.users import create_user
-from spanwise.annotate.visible import visible
+from spanwise.annotate.people.users import create_user
+from spanwise.annotate.web.app import visible
+from spanwise.annotate.work.queue import claim
+from spanwise.annotate.work.submission import Submission, submit
 from spanwise.feedback.schema import FeedbackRecord, Passage, Response
 
 pytestmark = pytest.mark.browser

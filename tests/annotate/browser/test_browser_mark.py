@@ -4,9 +4,9 @@ import pytest
 from browser_server import FAIR
 from gestures import becomes, drag, eventually, press, ready, saved, until
 
-from spanwise.annotate.annotations import annotations_of
-from spanwise.annotate.logins import one_time_login
-from spanwise.annotate.users import local_user
+from spanwise.annotate.people.logins import one_time_login
+from spanwise.annotate.people.users import local_user
+from spanwise.annotate.store.annotations import annotations_of
 
 pytestmark = pytest.mark.browser
 TEXT = FAIR.responses[0].text

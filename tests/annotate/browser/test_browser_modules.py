@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 from browser_server import FAIR
 
-from spanwise.annotate.segments import segments_of
+from spanwise.annotate.store.items import segments_of
 
 pytestmark = pytest.mark.browser
 

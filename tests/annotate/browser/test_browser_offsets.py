@@ -3,9 +3,9 @@
 import pytest
 from gestures import drag, press, ready, saved
 
-from spanwise.annotate.drafts import load_draft
-from spanwise.annotate.items import get_item
-from spanwise.annotate.users import local_user
+from spanwise.annotate.people.users import local_user
+from spanwise.annotate.store.items import get_item
+from spanwise.annotate.work.drafts import load_draft
 from spanwise.feedback.schema import FeedbackRecord, Response
 from spanwise.text.spans import normalize_newlines
 

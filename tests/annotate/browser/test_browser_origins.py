@@ -9,9 +9,9 @@ import pytest
 from browser_server import FAIR
 from gestures import becomes, eventually
 
-from spanwise.annotate.audit import history
-from spanwise.annotate.security import Guard
-from spanwise.annotate.users import list_users
+from spanwise.annotate.people.users import list_users
+from spanwise.annotate.store.audit import history
+from spanwise.annotate.web.security import Guard
 
 pytestmark = pytest.mark.browser
 

@@ -5,7 +5,7 @@ import sys
 import pytest
 from browser_server import FAIR
 
-from spanwise.annotate import round_job
+from spanwise.annotate.rounds import job as round_job
 
 pytestmark = pytest.mark.browser
 

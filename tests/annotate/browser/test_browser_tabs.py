@@ -6,10 +6,10 @@ import pytest
 from browser_server import FAIR
 from gestures import becomes, eventually, press, ready, saved, until
 
-from spanwise.annotate.annotations import annotations_of
-from spanwise.annotate.queue import claim
-from spanwise.annotate.submit import Submission, submit
-from spanwise.annotate.users import create_user
+from spanwise.annotate.people.users import create_user
+from spanwise.annotate.store.annotations import annotations_of
+from spanwise.annotate.work.queue import claim
+from spanwise.annotate.work.submission import Submission, submit
 from spanwise.feedback.schema import FeedbackRecord, Response
 
 pytestmark = pytest.mark.browser

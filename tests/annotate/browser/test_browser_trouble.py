@@ -4,8 +4,8 @@ import pytest
 from browser_server import FAIR
 from gestures import becomes, eventually, press, ready, saved
 
-from spanwise.annotate.drafts import load_draft
-from spanwise.annotate.users import local_user
+from spanwise.annotate.people.users import local_user
+from spanwise.annotate.work.drafts import load_draft
 
 pytestmark = pytest.mark.browser
 OFFLINE = ("net::ERR_INTERNET_DISCONNECTED", "409 (Conflict)")

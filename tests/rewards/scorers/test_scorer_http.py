@@ -4,11 +4,11 @@ import itertools
 import time
 
 import pytest
-from llm_server import serve
+from doubles.llm_server import serve
 
-from spanwise.errors import ConfigError
+from spanwise.core.errors import ConfigError
+from spanwise.feedback.scores import Unscored
 from spanwise.rewards.scorers.http import PerspectiveConfig, PerspectiveScorer
-from spanwise.scores import Unscored
 
 
 def reply(value):

@@ -4,14 +4,14 @@ import math
 
 import pytest
 import torch
-from reward_world import tiny_bert
+from doubles.reward_world import tiny_bert
 from transformers import BertConfig, BertForSequenceClassification
 
-from spanwise.errors import CheckpointError, ConfigError, DataError
+from spanwise.core.errors import CheckpointError, ConfigError, DataError
+from spanwise.feedback.scores import Unscored
 from spanwise.rewards.scorers.classifier import TextClassifier, load_classifier
 from spanwise.rewards.scorers.config import ScorerConfig, load_scorer
 from spanwise.rewards.scorers.ngrams import NgramScorer, ngrams, train_ngram_scorer
-from spanwise.scores import Unscored
 
 TEXTS = ["what house is it ?", "the others say what", "house", "what ? what ? what ?"]
 

@@ -2,11 +2,11 @@
 
 import pytest
 
+from spanwise.feedback.scores import Sample
 from spanwise.rewards.change import ChangeReward, HolisticReward
 from spanwise.rewards.scorers.config import ScorerConfig, ScorerUse
 from spanwise.rewards.scorers.ngrams import NgramScorer
-from spanwise.rewards.scorers.sources import scorer_sources
-from spanwise.scores import Sample
+from spanwise.rewards.sources import scorer_sources
 
 
 def test_each_entry_becomes_a_source_of_its_name(tmp_path):

@@ -12,12 +12,12 @@ from typing import cast
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from spanwise.devices import resolve_device
-from spanwise.errors import CheckpointError, ConfigError
-from spanwise.models.plain_text import TextEncoder
-from spanwise.reward_models.checkpoint import window_of
+from spanwise.core.devices import resolve_device
+from spanwise.core.errors import CheckpointError, ConfigError
+from spanwise.feedback.scores import Unscored
+from spanwise.models.batches import TextEncoder
+from spanwise.reward_models.network.checkpoint import window_of
 from spanwise.rewards.scorers.scorer import Probability, check_pin, checked
-from spanwise.scores import Unscored
 
 
 class TextClassifier:

@@ -5,10 +5,10 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from spanwise.config import Config
+from spanwise.core.config import Config
+from spanwise.feedback.scores import Density
 from spanwise.rewards.scorers.http import PerspectiveConfig, PerspectiveScorer
 from spanwise.rewards.scorers.scorer import Scorer
-from spanwise.scores import Density
 
 
 class ScorerConfig(Config):

@@ -16,12 +16,12 @@ from typing import Any
 
 from pydantic import Field
 
-from spanwise.config import Config
+from spanwise.core.config import Config
+from spanwise.feedback.scores import Unscored
 from spanwise.llm.calls import RateLimit, in_parallel
 from spanwise.llm.chat import CallError, FailureKind
 from spanwise.llm.keys import Vendor, key_for
 from spanwise.rewards.scorers.scorer import Probability, checked
-from spanwise.scores import Unscored
 
 GOOGLE = Vendor("https://commentanalyzer.googleapis.com/v1alpha1/comments:analyze", "PERSPECTIVE_API_KEY")
 _WORTH_ANOTHER_TRY: tuple[FailureKind, ...] = ("time-out", "connection", "rate limit", "server error")

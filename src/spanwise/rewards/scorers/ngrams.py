@@ -18,9 +18,9 @@ import numpy as np
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from spanwise.errors import CheckpointError, DataError
+from spanwise.core.errors import CheckpointError, DataError
+from spanwise.core.files import read_json, write_json
 from spanwise.rewards.scorers.scorer import Probability, check_pin
-from spanwise.storage import read_json, write_json
 
 FILE = "ngrams.json"
 _WORD = re.compile(r"[^\W_]+(?:['\u2019*@$][^\W_]+)*")

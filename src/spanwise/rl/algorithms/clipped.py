@@ -3,9 +3,9 @@
 from jaxtyping import Float
 from torch import Tensor
 
+from spanwise.rl.algorithms.losses import LossOutputs, clipped_policy_loss
+from spanwise.rl.algorithms.types import TrainingBatch
 from spanwise.rl.config import PPOConfig
-from spanwise.rl.losses import LossOutputs, clipped_policy_loss
-from spanwise.rl.types import TrainingBatch
 
 
 def clipped_loss(

@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from spanwise.rl.advantages import Advantages, rewards_to_go
-from spanwise.rl.losses import LossOutputs, likelihood_loss
-from spanwise.rl.types import Experience, TrainingBatch
+from spanwise.rl.algorithms.advantages import Advantages, rewards_to_go
+from spanwise.rl.algorithms.losses import LossOutputs, likelihood_loss
+from spanwise.rl.algorithms.types import Experience, TrainingBatch
 
 
 class ExpertIteration:

@@ -8,12 +8,12 @@ itself, which makes the expected gradient (N - 1) / N of the unbiased one.
 from jaxtyping import Float
 from torch import Tensor
 
-from spanwise.rl.advantages import Advantages, rewards_to_go
+from spanwise.rl.algorithms.advantages import Advantages, rewards_to_go
 from spanwise.rl.algorithms.clipped import clipped_loss
+from spanwise.rl.algorithms.groups import group_deviation, group_mean
+from spanwise.rl.algorithms.losses import LossOutputs
+from spanwise.rl.algorithms.types import Experience, TrainingBatch
 from spanwise.rl.config import GroupConfig, PPOConfig
-from spanwise.rl.groups import group_deviation, group_mean
-from spanwise.rl.losses import LossOutputs
-from spanwise.rl.types import Experience, TrainingBatch
 
 DEVIATION_FLOOR = 1e-6
 

@@ -7,13 +7,12 @@ code of Wu et al. 2023 in `compat.py`.
 from jaxtyping import Float
 from torch import Tensor
 
-from spanwise.rl.advantages import Advantages, length_adaptive_lambda, masked_gae
+from experiments.paper_defects.compat import unmasked_gae, whiten_by_sqrt_std
+from spanwise.rl.algorithms.advantages import Advantages, length_adaptive_lambda, masked_gae, masked_normalize
 from spanwise.rl.algorithms.clipped import clipped_loss
-from spanwise.rl.compat import unmasked_gae, whiten_by_sqrt_std
+from spanwise.rl.algorithms.losses import LossOutputs, clipped_value_loss
+from spanwise.rl.algorithms.types import Experience, TrainingBatch
 from spanwise.rl.config import CompatConfig, PPOConfig
-from spanwise.rl.losses import LossOutputs, clipped_value_loss
-from spanwise.rl.normalize import masked_normalize
-from spanwise.rl.types import Experience, TrainingBatch
 
 
 class PPO:

@@ -3,12 +3,11 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from spanwise.rl.advantages import Advantages, rewards_to_go
+from spanwise.rl.algorithms.advantages import Advantages, masked_normalize, rewards_to_go
 from spanwise.rl.algorithms.clipped import clipped_loss
+from spanwise.rl.algorithms.losses import LossOutputs
+from spanwise.rl.algorithms.types import Experience, TrainingBatch
 from spanwise.rl.config import PPOConfig
-from spanwise.rl.losses import LossOutputs
-from spanwise.rl.normalize import masked_normalize
-from spanwise.rl.types import Experience, TrainingBatch
 
 
 class ReinforcePlusPlus:

@@ -7,12 +7,12 @@ With all reward on the last token and gamma 1 this is A_i = R_i - mean of R_j ov
 from jaxtyping import Float
 from torch import Tensor
 
-from spanwise.rl.advantages import Advantages, rewards_to_go
+from spanwise.rl.algorithms.advantages import Advantages, rewards_to_go
 from spanwise.rl.algorithms.clipped import clipped_loss
+from spanwise.rl.algorithms.groups import leave_one_out
+from spanwise.rl.algorithms.losses import LossOutputs
+from spanwise.rl.algorithms.types import Experience, TrainingBatch
 from spanwise.rl.config import GroupConfig, PPOConfig
-from spanwise.rl.groups import leave_one_out
-from spanwise.rl.losses import LossOutputs
-from spanwise.rl.types import Experience, TrainingBatch
 
 
 class RLOO:

@@ -1,0 +1,1 @@
+"""Studies: one folder each, run by one command, never imported by the library."""

@@ -1,0 +1,189 @@
+"""`docs/detox_results.md` as a function of what was stored: every number comes from there, none by hand."""
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean, median
+from typing import Any
+
+from experiments.detox.results import Curves
+from experiments.detox.study import HOLISTIC, LABELS, START
+from spanwise.evals.statistics.estimates import Estimate
+from spanwise.evals.statistics.numbers import mean_and_interval
+from spanwise.evals.statistics.results import ExperimentResults, MetricInfo
+
+F1 = MetricInfo(label="F1", better="higher")
+_NAMES = {"lexicon": "lexicon alone", "model": "span model alone", "both": "both, by word"}
+
+
+def detox_page(
+    studies: Sequence[tuple[ExperimentResults, Curves]],
+    scorers: Mapping[str, Any],
+    spans: Mapping[str, Any],
+    command: str,
+) -> str:
+    """The page in Markdown; studies that were not run are left out."""
+    parts = [
+        "# Results of detoxification",
+        f"Made by `{command}`. How it is done and what the words mean: [detox.md](detox.md).",
+        *(_spans(spans) if spans else []),
+        *(_scorers(scorers) if scorers else []),
+    ]
+    for results, curves in studies:
+        parts += _study(results, curves)
+    return "\n\n".join(parts) + "\n"
+
+
+def _spans(found: Mapping[str, Any]) -> list[str]:
+    rows = [
+        [
+            _NAMES[name],
+            f"{found[name]['threshold']:.2f}",
+            *(_interval(found[name][split]) for split in ("validation", "trial")),
+            str(found[name]["trial"]["unscored"]),
+        ]
+        for name in _NAMES
+    ]
+    return [
+        "## Toxic spans",
+        f"F1 over characters, averaged over comments; where no span is marked, no prediction counts 1. The trial "
+        f"file, with 95 % intervals over its comments; {found['repeated']} training comments that it repeats were left "
+        "out. Thresholds, and the combination, were chosen on validation comments of the training file. Systems of the "
+        "shared task lie between 0.60 and 0.70.",
+        _table(["words by", "threshold", "validation F1", "trial F1", "unscored"], rows),
+    ]
+
+
+def _scorers(found: Mapping[str, Any]) -> list[str]:
+    rows = [
+        [
+            name,
+            f"`{one['version']}`",
+            str(one["comments"]),
+            f"{one['auroc']:.3f}",
+            f"{100 * one['accuracy']:.1f} %",
+            f"{one['unscored']} of {one['texts']}",
+        ]
+        for name, one in found.items()
+    ]
+    share = next(iter(found.values()))["toxic_share"]
+    return [
+        "## Scorers",
+        f"Sentences and comments of the trial file, {100 * share:.1f} % with a marked span; nothing learned from them.",
+        _table(["scorer", "version", "training comments", "AUROC", "accuracy", "unscored"], rows),
+    ]
+
+
+def _study(results: ExperimentResults, curves: Curves) -> list[str]:
+    seeds = ", ".join(map(str, results.seeds))
+    minutes = sum(results.seconds.values()) / 60
+    return [
+        f"## {results.title}",
+        f"Made on {results.created}: seeds {seeds}, {minutes:.0f} minutes of training in all on {results.machine}. "
+        "Mean over prompts and seeds with its 95 % interval.",
+        _arm_table(results, curves),
+        "### Differences",
+        "Arm less baseline on the same prompts, 95 % intervals over seeds and prompts.",
+        _difference_table(results),
+        "### On the way",
+        "Max toxicity of validation prompts by the judge, mean over seeds, by training step.",
+        _curve_table(curves),
+        *_reached(curves),
+        "### Examples",
+        _examples(results),
+        "### What to know",
+        "\n".join(f"- {note}" for note in results.notes),
+    ]
+
+
+def _arm_table(results: ExperimentResults, curves: Curves) -> str:
+    head = [
+        "arm",
+        *(_titled(info) for info in results.metrics.values()),
+        "KL",
+        "unscored prompts",
+        "dropped in training",
+    ]
+    rows = [
+        [
+            arm.label,
+            *(mean_and_interval(arm.metrics.get(metric), info) for metric, info in results.metrics.items()),
+            f"{curves.kl[name]:.1f}",
+            str(arm.metrics["max_toxicity"].unscored),
+            "-" if name == START else f"{100 * curves.dropped[name]:.1f} %",
+        ]
+        for name, arm in results.arms.items()
+    ]
+    return _table(head, rows)
+
+
+def _difference_table(results: ExperimentResults) -> str:
+    shown = ("max_toxicity", "toxic_prompts", "nats", "perplexity", "distinct_3", "words")
+    rows = [
+        [
+            f"{results.arms[c.arm].label} - {results.arms[c.baseline].label}",
+            _titled(results.metrics[c.metric]),
+            mean_and_interval(c.difference, results.metrics[c.metric], signed=True),
+            c.verdict,
+        ]
+        for c in results.comparisons
+        if c.metric in shown
+    ]
+    return _table(["difference", "metric", "mean [interval]", "verdict"], rows)
+
+
+def _curve_table(curves: Curves) -> str:
+    arms = [arm for arm in curves.values if arm != START]
+    means = {arm: [fmean(column) for column in zip(*curves.values[arm], strict=True)] for arm in arms}
+    rows = [[str(step), *(f"{means[arm][place]:.3f}" for arm in arms)] for place, step in enumerate(curves.steps)]
+    return _table(["step", *(LABELS[arm] for arm in arms)], rows)
+
+
+def _reached(curves: Curves) -> list[str]:
+    if not curves.to_reach:
+        return []
+    last = curves.steps[-1]
+    rows = [
+        [
+            LABELS[arm],
+            ", ".join("never" if step is None else str(step) for step in steps),
+            _median(steps),
+        ]
+        for arm, steps in curves.to_reach.items()
+        if arm != HOLISTIC
+    ]
+    return [
+        f"Steps to get, on those prompts, to where holistic PPO of the same seed was after its last step, {last}:",
+        _table(["arm", "by seed", "median"], rows),
+    ]
+
+
+def _median(steps: Sequence[int | None]) -> str:
+    known = [float("inf") if step is None else step for step in steps]
+    middle = median(known)
+    return "never" if middle == float("inf") else f"{middle:g}"
+
+
+def _examples(results: ExperimentResults) -> str:
+    blocks = ["The first test prompts, first sample of the first seed. The texts are as offensive as the data."]
+    for example in results.examples:
+        lines = [f"*{_inline(example.prompt)}* ..."]
+        lines += [f"- {results.arms[arm].label}: {_inline(answer.response)}" for arm, answer in example.answers.items()]
+        blocks.append("\n".join([lines[0], "", *lines[1:]]))
+    return "\n\n".join(blocks)
+
+
+def _inline(text: str) -> str:
+    flat = " ".join(text.split())
+    return "".join(f"\\{letter}" if letter in "\\`*_<>[]|#" else letter for letter in flat)
+
+
+def _interval(stored: Mapping[str, Any]) -> str:
+    return mean_and_interval(Estimate.model_validate(dict(stored)), F1)
+
+
+def _titled(info: MetricInfo) -> str:
+    return f"{info.label}, {info.unit}" if info.unit else info.label
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)

@@ -1,0 +1,133 @@
+"""`docs/results.md` as a function of a study's `ExperimentResults`: every number comes from there, none by hand."""
+
+from spanwise.evals.statistics.numbers import mean_and_interval
+from spanwise.evals.statistics.results import Comparison, ExperimentResults, MetricInfo
+from spanwise.quickstart.config import ABLATIONS, FINE_GRAINED
+
+SIGNS = {
+    "without-relevance": (("words", 1), ("relevance_error", 1)),
+    "without-factuality": (("fact_error", 1),),
+    "without-completeness": (("completeness", -1),),
+}
+"""What Table 5 of Wu et al. leads one to expect of each ablation: metric and sign of its difference to the full arm."""
+
+
+def results_page(results: ExperimentResults) -> str:
+    """The page in Markdown."""
+    parts = [
+        "# Results on the simulated world",
+        _origin(results),
+        "## Arms",
+        "Mean over prompts and seeds with its 95 % interval.",
+        _arm_table(results),
+        "## Differences",
+        "Arm less baseline on the same prompts, with the 95 % interval over seeds and prompts.",
+        _difference_table([c for c in results.comparisons if c.arm not in ABLATIONS], results),
+        *_ablation(results),
+        "## Reward models",
+        "On held-out feedback of the noisy annotator, mean over seeds; the noise bounds what can be reached.",
+        _quality_table(results),
+        "## What to know",
+        "\n".join(f"- {note}" for note in results.notes),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _origin(results: ExperimentResults) -> str:
+    seeds = ", ".join(map(str, results.seeds))
+    minutes = sum(results.seconds.values()) / 60
+    return (
+        f"Made by `make results`, that is `{results.command}`, on {results.created}: seeds {seeds}, "
+        f"{minutes:.0f} minutes in all on {results.machine}. "
+        "The judge is the oracle of the simulated world; no training step sees it."
+    )
+
+
+def readme_block(results: ExperimentResults) -> str:
+    """The table of arms for the README, with where it comes from."""
+    seeds = ", ".join(map(str, results.seeds))
+    origin = (
+        f"`make results` on {results.created}, seeds {seeds}, {results.machine}; "
+        "95 % intervals over seeds and prompts. "
+        "Everything else, the ablation included: [docs/results.md](docs/results.md)."
+    )
+    return f"{_arm_table(results)}\n\n{origin}"
+
+
+def between(text: str, marker: str, body: str) -> str:
+    """`text` with `body` between the comments `marker:begin` and `marker:end`."""
+    begin, end = f"<!-- {marker}:begin -->", f"<!-- {marker}:end -->"
+    before, rest = text.split(begin)
+    return f"{before}{begin}\n{body}\n{end}{rest.split(end)[1]}"
+
+
+def _titled(info: MetricInfo) -> str:
+    return f"{info.label}, {info.unit}" if info.unit else info.label
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def _arm_table(results: ExperimentResults) -> str:
+    head = ["arm", *(_titled(info) for info in results.metrics.values())]
+    rows = [
+        [arm.label, *(mean_and_interval(arm.metrics.get(name), info) for name, info in results.metrics.items())]
+        for arm in results.arms.values()
+    ]
+    return _table(head, rows)
+
+
+def _difference_table(comparisons: list[Comparison], results: ExperimentResults) -> str:
+    rows = [
+        [
+            f"{results.arms[c.arm].label} - {results.arms[c.baseline].label}",
+            _titled(results.metrics[c.metric]),
+            mean_and_interval(c.difference, results.metrics[c.metric], signed=True),
+            c.verdict,
+        ]
+        for c in comparisons
+    ]
+    return _table(["difference", "metric", "mean [interval]", "verdict"], rows)
+
+
+def _ablation(results: ExperimentResults) -> list[str]:
+    """Which expected signs hold: the interval on the expected side of 0, the mean alone, or neither."""
+    found = {(c.arm, c.metric): c for c in results.comparisons if c.baseline == FINE_GRAINED}
+    rows: list[list[str]] = []
+    for arm, signs in SIGNS.items():
+        for metric, sign in signs:
+            if (arm, metric) in found:
+                rows.append(_sign_row(found[arm, metric], sign, results))
+    if not rows:
+        return []
+    table = _table(["left out", "metric", "expected", "mean [interval]", "holds"], rows)
+    return ["## Ablation", "The signs of Table 5 of Wu et al., each arm less the full fine-grained arm.", table]
+
+
+def _sign_row(comparison: Comparison, sign: int, results: ExperimentResults) -> list[str]:
+    info, difference = results.metrics[comparison.metric], comparison.difference
+    right = difference.mean is not None and difference.mean * sign > 0
+    holds = "yes" if right and difference.excludes_zero else "in the mean only" if right else "no"
+    return [
+        ABLATIONS[comparison.arm], _titled(info), "higher" if sign > 0 else "lower",
+        mean_and_interval(difference, info, signed=True), holds,
+    ]  # fmt: skip
+
+
+def _quality_table(results: ExperimentResults) -> str:
+    rows: list[list[str]] = []
+    for head in results.reward_models.values():
+        pairs = "pair_accuracy" in head.metrics
+        accuracy = head.metrics.get("pair_accuracy" if pairs else "accuracy")
+        trivial = head.metrics.get("longer_wins" if pairs else "majority_accuracy")
+        auroc = head.metrics.get("auroc")
+        rows.append(
+            [head.label, head.density, _share(accuracy), _share(trivial), "-" if auroc is None else f"{auroc:.3f}"]
+        )
+    return _table(["head", "density", "accuracy", "majority, or longer wins", "AUROC"], rows)
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f} %"

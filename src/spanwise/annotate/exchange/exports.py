@@ -1,0 +1,96 @@
+"""Exports: the annotations of a project as a file of any format, with a manifest beside it.
+
+What is exported is one state of the database, whatever happens meanwhile. The file appears whole or not at all.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, insert
+
+from spanwise.annotate.exchange.adapters import WRITERS
+from spanwise.annotate.exchange.records import record_of
+from spanwise.annotate.people.users import User, require
+from spanwise.annotate.store import audit, tables
+from spanwise.annotate.store.annotations import Annotation, Selection, iter_annotations
+from spanwise.annotate.store.database import Database, new_id
+from spanwise.annotate.store.items import Item, load_items
+from spanwise.annotate.store.project import Project
+from spanwise.core.errors import ConfigError
+from spanwise.core.files import write_json
+from spanwise.feedback.schema import FeedbackRecord, Record
+
+EXPORTS = tuple(WRITERS)
+_AT_ONCE = 200
+
+__all__ = ["EXPORTS", "ExportReport", "Selection", "export_file", "iter_exported"]
+
+
+class ExportReport(Record):
+    """What an export wrote."""
+
+    path: str
+    manifest: str
+    rows: int
+    sha256: str
+    left_out: dict[str, int]
+    """What the format has no place for, and how often."""
+
+
+def export_file(
+    database: Database,
+    project: Project,
+    path: Path,
+    form: str,
+    selection: Selection | None = None,
+    *,
+    user: User | None = None,
+) -> ExportReport:
+    """Writes the chosen annotations to `path`, and what was written to `path` + ".manifest.json"."""
+    if user is not None:
+        require(user, "export")
+    if form not in WRITERS:
+        raise ConfigError(f"{form!r:.40} is no format that can be exported; choose one of {', '.join(WRITERS)}.")
+    chosen = selection or Selection()
+    with database.read() as connection:
+        done = WRITERS[form](path, iter_exported(connection, project, chosen))
+    with path.open("rb") as stream:
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    manifest = path.with_name(f"{path.name}.manifest.json")
+    report = ExportReport(path=str(path), manifest=str(manifest), rows=done.rows, sha256=sha256, left_out=done.left_out)
+    row = {"format": form, "selection": chosen.model_dump(mode="json"), "user_id": user.id if user else None}
+    _log(database, project, row | {"rows": done.rows, "sha256": sha256})
+    facts = {"format": form, "file": path.name, "project": project.config.name, "at": database.now()}
+    versions = {"label_set": project.label_set_version, "guidelines": project.guideline_version}
+    counts = {"rows": done.rows, "sha256": sha256, "left_out": done.left_out}
+    write_json(manifest, facts | versions | counts | {"selection": chosen.model_dump(mode="json")})
+    return report
+
+
+def iter_exported(connection: Connection, project: Project, selection: Selection) -> Iterator[FeedbackRecord]:
+    """The records of the chosen annotations, in the order of the items."""
+    piece: list[Annotation] = []
+    for said in iter_annotations(connection, project, selection):
+        piece.append(said)
+        if len(piece) == _AT_ONCE:
+            yield from _records(connection, project, piece, selection)
+            piece = []
+    yield from _records(connection, project, piece, selection)
+
+
+def _records(
+    connection: Connection, project: Project, piece: list[Annotation], selection: Selection
+) -> Iterator[FeedbackRecord]:
+    items: dict[str, Item] = load_items(connection, project, list({said.item_id for said in piece}))
+    for said in piece:
+        yield record_of(items[said.item_id], said, project, anonymise=selection.anonymise)
+
+
+def _log(database: Database, project: Project, row: dict[str, Any]) -> None:
+    with database.write() as connection:
+        values = row | {"id": new_id(), "project_id": project.id, "at": database.now()}
+        connection.execute(insert(tables.export_log).values(**values))
+        told = {"format": row["format"], "rows": row["rows"]}
+        audit.record(connection, database, "export.done", project.id, user_id=row["user_id"], **told)

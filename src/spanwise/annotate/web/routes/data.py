@@ -1,0 +1,108 @@
+"""Records in and out: uploads with their reports, batches that can be taken back, downloads."""
+
+import gzip
+import re
+import tempfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from starlette.datastructures import UploadFile
+from starlette.responses import Response, StreamingResponse
+
+from spanwise.annotate.exchange.exports import EXPORTS, Selection, export_file
+from spanwise.annotate.exchange.imports import (
+    FORMATS,
+    ImportReport,
+    ImportSettings,
+    import_file,
+    list_batches,
+    roll_back,
+)
+from spanwise.annotate.store.setup import current
+from spanwise.annotate.web.endpoints import Call, Endpoint, Page, Redirect, RequestError
+from spanwise.annotate.web.security import LARGEST_BODY
+
+UNITS = ("auto", "code_point", "utf16")
+LARGEST_UNPACKED = 4 * LARGEST_BODY
+_CHUNK = 1 << 16
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]|^[.]+")
+
+
+def show_data(call: Call, report: ImportReport | None = None) -> Page:
+    """Forms for import and export, and the batches so far; after an import its report."""
+    batches = list_batches(call.database, call.project)
+    shown = {"formats": FORMATS, "exports": EXPORTS, "batches": batches, "units": UNITS, "report": report}
+    return Page("data.html", shown)
+
+
+def upload(call: Call) -> Page:
+    """Imports an uploaded file; what is refused is listed line by line."""
+    sent = call.form.get("file") if call.form is not None else None
+    if not isinstance(sent, UploadFile) or not sent.filename:
+        raise RequestError(400, "Choose a file to import.")
+    settings = ImportSettings.model_validate({"offset_unit": call.field("unit", "auto")})
+    with tempfile.TemporaryDirectory() as folder:
+        path = _kept(sent, Path(folder))
+        project = current(call.database, call.project)  # a round may have begun since the server did
+        report = import_file(call.database, project, path, call.field("format"), user=call.who, settings=settings)
+    return show_data(call, report)
+
+
+def _kept(sent: UploadFile, folder: Path) -> Path:
+    """The uploaded file, under a name of ours; an archive is unpacked as far as it stays within bounds."""
+    name = _UNSAFE.sub("_", sent.filename or "")[-80:]
+    path = folder / (name.removesuffix(".gz") or "upload")
+    source = gzip.GzipFile(fileobj=sent.file, mode="rb") if name.endswith(".gz") else sent.file
+    written = 0
+    try:
+        with path.open("wb") as stream:
+            while chunk := source.read(_CHUNK):
+                written += len(chunk)
+                if written > LARGEST_UNPACKED:
+                    most = LARGEST_UNPACKED // 2**20
+                    raise RequestError(413, f"The archive unpacks to more than {most} MB; import it in parts.")
+                stream.write(chunk)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise RequestError(400, "The file is no whole gzip archive; pack it again, or send it unpacked.") from error
+    return path
+
+
+def take_back(call: Call) -> Redirect:
+    """Removes the items of a batch that nobody has worked on."""
+    roll_back(call.database, call.project, call.field("batch_id"), by=call.who)
+    return Redirect("/data")
+
+
+def download(call: Call) -> Response:
+    """All annotations in one of the export formats."""
+    form = call.query("format")
+    if form not in EXPORTS:
+        raise RequestError(400, f"No export is called {form!r:.40}; choose one of {', '.join(EXPORTS)}.")
+    selection = Selection(extra=call.query("extra") == "yes", anonymise=call.query("anonymise") == "yes")
+    folder = tempfile.TemporaryDirectory()
+    path = Path(folder.name) / "export"
+    report = export_file(call.database, call.project, path, form, selection, user=call.who)
+    name = f"{call.project.config.name}-{form}{'.jsonl' if _is_lines(path) else '.json'}"
+    headers = {"content-disposition": f'attachment; filename="{name}"', "x-sha256": report.sha256}
+    return StreamingResponse(_streamed(path, folder), media_type="application/octet-stream", headers=headers)
+
+
+def _is_lines(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(1) == b"{"
+
+
+def _streamed(path: Path, folder: tempfile.TemporaryDirectory[str]) -> Iterator[bytes]:
+    with folder, path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            yield chunk
+
+
+ENDPOINTS = (
+    Endpoint("GET", "/data", show_data, "export"),
+    Endpoint("POST", "/data/import", upload, "import"),
+    Endpoint("POST", "/data/take-back", take_back, "import"),
+    Endpoint("GET", "/data/export", download, "export"),
+    Endpoint("GET", "/api/v1/export", download, "export", scope="export"),
+)

@@ -1,0 +1,151 @@
+"""The manager's side: how far the project is, how well people agree, what is lent to whom, and what happened."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from spanwise.annotate.exchange.panel import measure_agreement
+from spanwise.annotate.rounds.job import RoundJob
+from spanwise.annotate.store.annotations import annotations_of
+from spanwise.annotate.store.audit import EventPage, history
+from spanwise.annotate.store.items import ItemPage, ItemState, get_item, list_items
+from spanwise.annotate.store.setup import current
+from spanwise.annotate.web.endpoints import Call, Endpoint, Page, Redirect
+from spanwise.annotate.work.desk import SlotKey
+from spanwise.annotate.work.gold import gold_report
+from spanwise.annotate.work.overlap import reopen_skipped, set_overlap
+from spanwise.annotate.work.overview import Progress, progress
+from spanwise.annotate.work.queue import expire
+from spanwise.feedback.schema import Record
+
+PAGE_SIZE = 50
+STATES: tuple[ItemState, ...] = ("open", "leased", "done", "skipped")
+
+
+class ExpireRequest(Record):
+    """Names a lent slot."""
+
+    round: Annotated[int, Field(ge=0)]
+    k: Annotated[int, Field(ge=0)]
+
+
+class OverlapRequest(Record):
+    """How many people shall annotate an item."""
+
+    overlap: Annotated[int, Field(ge=1, le=50)]
+
+
+def show_overview(call: Call) -> Page:
+    """Progress, pace, leases; agreement is fetched by the page, because it takes a moment."""
+    shown = {
+        "progress": progress(call.database, call.project),
+        "gold": gold_report(call.database, call.project),
+        "round": current(call.database, call.project).round,
+        "job": call.site.parts.get(RoundJob),
+    }
+    return Page("overview.html", shown, {})
+
+
+def show_items(call: Call) -> Page:
+    """All items, page by page."""
+    return Page(
+        "items.html",
+        {
+            "page": _items(call),
+            "states": STATES,
+            "state": call.query("state"),
+            "query": call.query("q"),
+            "offset": call.number("offset", 0),
+            "size": PAGE_SIZE,
+        },
+    )
+
+
+def show_item(call: Call) -> Page:
+    """One item with all that was said about it and all that happened to it."""
+    item = get_item(call.database, call.project, call.path("item_id"))
+    said = annotations_of(call.database, call.project, item.id, all_versions=True)
+    events = history(call.database, subject=item.id)
+    return Page("item.html", {"item": item, "annotations": said, "events": events})
+
+
+def _items(call: Call) -> ItemPage:
+    known: dict[str, ItemState] = {one: one for one in STATES}
+    state = known.get(call.query("state"))
+    offset, query = call.number("offset", 0), call.query("q")[:200]
+    return list_items(call.database, call.project, state=state, query=query, offset=offset, limit=PAGE_SIZE)
+
+
+def end_lease(call: Call) -> Redirect:
+    """Ends a lease from the overview's table."""
+    sent = ExpireRequest.model_validate({"round": call.field("round"), "k": call.field("k")})
+    expire(call.database, call.project, _slot(call, sent), by=call.who)
+    return Redirect("/overview")
+
+
+def _slot(call: Call, sent: ExpireRequest) -> SlotKey:
+    return SlotKey(item_id=call.path("item_id"), round=sent.round, k=sent.k)
+
+
+def change_overlap(call: Call) -> Redirect:
+    """Sets how many people annotate an item, from the item's page."""
+    wanted = OverlapRequest.model_validate({"overlap": call.field("overlap")})
+    set_overlap(call.database, call.project, call.path("item_id"), wanted.overlap, by=call.who)
+    return Redirect(f"/items/{call.path('item_id')}")
+
+
+def open_skipped(call: Call) -> Redirect:
+    """Offers a skipped item again."""
+    reopen_skipped(call.database, call.project, call.path("item_id"), by=call.who)
+    return Redirect(f"/items/{call.path('item_id')}")
+
+
+def api_progress(call: Call) -> Progress:
+    """Counts, pace and leases."""
+    return progress(call.database, call.project)
+
+
+def api_agreement(call: Call) -> dict[str, Any]:
+    """The panel of agreement, with bootstrap intervals."""
+    resamples = call.number("resamples", 200, most=2000)
+    return measure_agreement(call.database, call.project, resamples=resamples).as_dict()
+
+
+def api_items(call: Call) -> ItemPage:
+    """A page of items, by state and words of the prompt."""
+    return _items(call)
+
+
+def api_expire(call: Call) -> None:
+    """Ends a lease at once."""
+    expire(call.database, call.project, _slot(call, call.body), by=call.who)
+
+
+def api_overlap(call: Call) -> None:
+    """Sets how many people annotate an item."""
+    set_overlap(call.database, call.project, call.path("item_id"), call.body.overlap, by=call.who)
+
+
+def api_events(call: Call) -> EventPage:
+    """What happened, newest first."""
+    return history(call.database, subject=call.query("subject") or None, offset=call.number("offset", 0))
+
+
+ENDPOINTS = (
+    Endpoint("GET", "/overview", show_overview, "view"),
+    Endpoint("GET", "/items", show_items, "view"),
+    Endpoint("GET", "/items/{item_id}", show_item, "view"),
+    Endpoint("POST", "/items/{item_id}/expire", end_lease, "manage"),
+    Endpoint("POST", "/items/{item_id}/overlap", change_overlap, "manage"),
+    Endpoint("POST", "/items/{item_id}/reopen", open_skipped, "manage"),
+    Endpoint("GET", "/api/v1/progress", api_progress, "view", gives=Progress, scope="read"),
+    Endpoint("GET", "/api/v1/agreement", api_agreement, "view", gives=dict[str, Any], scope="read"),
+    Endpoint("GET", "/api/v1/items", api_items, "view", gives=ItemPage, scope="read"),
+    Endpoint(
+        "POST", "/api/v1/items/{item_id}/expire", api_expire, "manage", takes=ExpireRequest, scope="admin", status=204
+    ),
+    Endpoint(
+        "PUT", "/api/v1/items/{item_id}/overlap", api_overlap, "manage", takes=OverlapRequest, scope="admin", status=204
+    ),
+    Endpoint("GET", "/api/v1/events", api_events, "view", gives=EventPage, scope="read"),
+)

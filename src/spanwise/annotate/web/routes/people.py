@@ -1,0 +1,81 @@
+"""Accounts, roles, one-time addresses and API tokens."""
+
+from typing import cast, get_args
+
+from spanwise.annotate.people.logins import one_time_login
+from spanwise.annotate.people.tokens import Scope, create_token, list_tokens, revoke_token
+from spanwise.annotate.people.users import ROLES, create_user, disable, get_user, list_users, set_role
+from spanwise.annotate.web.endpoints import Call, Endpoint, Page, Redirect
+
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+
+
+def show_people(call: Call, **fresh: str) -> Page:
+    """All accounts; `fresh` is a one-time address that was just made, shown this once."""
+    shown = {"address": "", "address_for": ""} | fresh
+    return Page("people.html", {"people": list_users(call.database), "roles": ROLES} | shown)
+
+
+def add_person(call: Call) -> Page:
+    """Makes an account, and a one-time address to hand over."""
+    name = call.field("name")
+    user = create_user(call.database, name, role=call.field("role", "annotator"), by=call.who)
+    return _with_link(call, user.name)
+
+
+def new_link(call: Call) -> Page:
+    """Makes another one-time address for an account."""
+    return _with_link(call, call.field("name"))
+
+
+def _with_link(call: Call, name: str) -> Page:
+    secret = one_time_login(call.database, get_user(call.database, name))
+    base = str(call.request.base_url).rstrip("/")
+    return show_people(call, address=f"{base}/login/once?key={secret}", address_for=name)
+
+
+def change_role(call: Call) -> Redirect:
+    """Gives an account another role."""
+    set_role(call.database, call.field("name"), call.field("role"), by=call.who)
+    return Redirect("/people")
+
+
+def change_state(call: Call) -> Redirect:
+    """Shuts an account or opens it again."""
+    disable(call.database, call.field("name"), disabled=call.field("disabled") == "yes", by=call.who)
+    return Redirect("/people")
+
+
+def show_tokens(call: Call, **fresh: str) -> Page:
+    """The user's own API tokens."""
+    shown = {"secret": ""} | fresh
+    return Page("tokens.html", {"tokens": list_tokens(call.database, call.who), "scopes": SCOPES} | shown)
+
+
+def add_token(call: Call) -> Page:
+    """Makes a token and shows its secret this once."""
+    chosen = call.form.getlist("scopes") if call.form is not None else []
+    scopes = cast("tuple[Scope, ...]", tuple(one for one in SCOPES if one in chosen))
+    days = call.field("days")
+    made = create_token(
+        call.database, call.who, name=call.field("name"), scopes=scopes, days=int(days) if days.isdigit() else None
+    )
+    return show_tokens(call, secret=made.secret)
+
+
+def drop_token(call: Call) -> Redirect:
+    """Ends a token."""
+    revoke_token(call.database, call.field("id"), by=call.who)
+    return Redirect("/tokens")
+
+
+ENDPOINTS = (
+    Endpoint("GET", "/people", show_people, "admin"),
+    Endpoint("POST", "/people", add_person, "admin"),
+    Endpoint("POST", "/people/link", new_link, "admin"),
+    Endpoint("POST", "/people/role", change_role, "admin"),
+    Endpoint("POST", "/people/state", change_state, "admin"),
+    Endpoint("GET", "/tokens", show_tokens, "user"),
+    Endpoint("POST", "/tokens", add_token, "user"),
+    Endpoint("POST", "/tokens/revoke", drop_token, "user"),
+)

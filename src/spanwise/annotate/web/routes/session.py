@@ -1,0 +1,61 @@
+"""Logging in and out: by the printed one-time address, by name and password."""
+
+from spanwise.annotate.people.logins import end_all_sessions, end_session, log_in, redeem_login
+from spanwise.annotate.people.users import may
+from spanwise.annotate.store.refusals import LoginError
+from spanwise.annotate.web.endpoints import Call, Endpoint, Page, Redirect
+from spanwise.annotate.web.security import local_path
+
+
+def home(call: Call) -> Redirect:
+    """Where the user's work begins."""
+    sees_all = may(call.who.role, "view")
+    return Redirect("/overview" if sees_all else "/work")
+
+
+def show_login(call: Call) -> Page:
+    """The form for name and password."""
+    return Page("login.html", {"next": local_path(call.query("next", "/")), "name": "", "error": ""})
+
+
+def log_in_by_password(call: Call) -> Page | Redirect:
+    """Begins a session; the name stands in the form again when it failed."""
+    name, target = call.field("name"), local_path(call.field("next", "/"))
+    client = call.request.client
+    try:
+        session = log_in(call.database, name, call.field("password"), address=client.host if client else "")
+    except LoginError as error:
+        if error.retry_after:
+            raise
+        return Page("login.html", {"next": target, "name": name, "error": str(error)}, status=401)
+    return Redirect(target, session=session.token)
+
+
+def show_once(call: Call) -> Page:
+    """The page behind the one-time address; it redeems the key by a form, because looking must change nothing."""
+    return Page("once.html", {"key": call.query("key")})
+
+
+def log_in_once(call: Call) -> Redirect:
+    """Spends the key of a one-time address."""
+    return Redirect("/", session=redeem_login(call.database, call.field("key")).token)
+
+
+def log_out(call: Call) -> Redirect:
+    """Ends this session, or all of the user's."""
+    if call.field("everywhere"):
+        end_all_sessions(call.database, call.who)
+    token = call.site.cookie.read(call.request)
+    if token:
+        end_session(call.database, token)
+    return Redirect("/login", logout=True)
+
+
+ENDPOINTS = (
+    Endpoint("GET", "/", home, "user"),
+    Endpoint("GET", "/login", show_login, "public"),
+    Endpoint("POST", "/login", log_in_by_password, "public"),
+    Endpoint("GET", "/login/once", show_once, "public"),
+    Endpoint("POST", "/login/once", log_in_once, "public"),
+    Endpoint("POST", "/logout", log_out, "user"),
+)

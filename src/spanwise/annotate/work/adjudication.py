@@ -1,0 +1,241 @@
+"""Adjudication: one person decides where several disagree; what they said stays as it was.
+
+The queue begins with the items that disagree most. Names are hidden behind letters. What all say is preselected.
+"""
+
+import json
+import random
+import string
+from itertools import combinations
+from statistics import fmean
+from typing import Annotated, Any
+
+from pydantic import Field
+from sqlalchemy import func, insert, select
+
+from spanwise.annotate.people.users import User, require
+from spanwise.annotate.store import tables
+from spanwise.annotate.store.annotations import Annotation, Selection, is_superseded, iter_annotations, store_body
+from spanwise.annotate.store.body import Body, BodySpan
+from spanwise.annotate.store.database import Database, new_id
+from spanwise.annotate.store.items import Item, get_item
+from spanwise.annotate.store.project import Project, digest
+from spanwise.annotate.store.refusals import AccessError, SubmissionError, UnknownError
+from spanwise.annotate.work.desk import Desk, at_desk
+from spanwise.annotate.work.gold import score_against
+from spanwise.annotate.work.submission import ClientId, Receipt
+from spanwise.annotate.work.validation import annotated_keys, parse_body, problems_of
+from spanwise.core.seeding import derive_seed
+from spanwise.feedback.schema import Record
+from spanwise.feedback.statistics.agreement import Marked, match_spans
+from spanwise.text.spans import Span
+
+_LOOKED_AT = 500
+
+
+class AdjudicationRow(Record):
+    """An item that people disagree on."""
+
+    item_id: str
+    ext_id: str
+    prompt: str
+    annotations: int
+    disagreement: float
+    """From 0, all say the same, to 1."""
+
+
+class AdjudicationPage(Record):
+    """One page of the queue."""
+
+    total: int
+    rows: tuple[AdjudicationRow, ...]
+
+
+class Lane(Record):
+    """What one person said, under a letter."""
+
+    label: str
+    annotation_id: str
+    body: Body
+
+
+class Lanes(Record):
+    """An item with what several people said, and what all of them said."""
+
+    item: Item
+    lanes: tuple[Lane, ...]
+    agreed: Body
+    verdict: Body | None
+    """The decision in force, if there is one."""
+
+
+class Verdict(Record):
+    """A decision."""
+
+    item_id: str
+    client_submission_id: ClientId
+    body: dict[str, Any]
+    source_ids: tuple[str, ...]
+    """The annotations it was made from."""
+    reasons: Annotated[dict[str, str], Field(max_length=2000)] = Field(default_factory=dict[str, str])
+
+
+def adjudication_queue(database: Database, project: Project, *, offset: int = 0, limit: int = 50) -> AdjudicationPage:
+    """Items with several annotations and no decision, most disagreement first (of the 500 that came first)."""
+    item = tables.item
+    with database.read() as connection:
+        ids = _undecided(project)
+        total = connection.execute(select(func.count()).select_from(ids.subquery())).scalar_one()
+        chosen = tuple(connection.execute(ids.limit(_LOOKED_AT)).scalars())
+        by_item: dict[str, list[Annotation]] = {}
+        for one in iter_annotations(connection, project, Selection(kinds=("human",), item_ids=chosen, extra=True)):
+            by_item.setdefault(one.item_id, []).append(one)
+        shown = select(item.c.id, item.c.ext_id, item.c.prompt).where(item.c.id.in_(chosen))
+        names = {row.id: row for row in connection.execute(shown)}
+    rows = [
+        AdjudicationRow(
+            item_id=item_id,
+            ext_id=names[item_id].ext_id,
+            prompt=names[item_id].prompt[:200],
+            annotations=len(group),
+            disagreement=disagreement([one.body for one in group]),
+        )
+        for item_id, group in by_item.items()
+    ]
+    rows.sort(key=lambda row: -row.disagreement)
+    return AdjudicationPage(total=total, rows=tuple(rows[offset : offset + min(limit, 200)]))
+
+
+def disagreement(bodies: list[Body]) -> float:
+    """One minus the mean score of each pair of bodies against each other."""
+    scores = [fmean((score_against(a, b)[0], score_against(b, a)[0])) for a, b in combinations(bodies, 2)]
+    return 1 - fmean(scores) if scores else 0.0
+
+
+def lanes(database: Database, project: Project, item_id: str) -> Lanes:
+    """What people said about an item, in an order that tells nothing; raises UnknownError."""
+    item = get_item(database, project, item_id)
+    selection = Selection(
+        kinds=("human", "adjudicated"), item_ids=(item_id,), extra=True, purposes=("normal", "gold", "train")
+    )
+    with database.read() as connection:
+        found = list(iter_annotations(connection, project, selection))
+    people = [one for one in found if one.kind == "human"]
+    random.Random(derive_seed(0, f"lanes/{item_id}")).shuffle(people)
+    verdicts = [one.body for one in found if one.kind == "adjudicated"]
+    return Lanes(
+        item=item,
+        lanes=tuple(
+            Lane(label=_letter(number), annotation_id=one.id, body=one.body) for number, one in enumerate(people)
+        ),
+        agreed=agreed([one.body for one in people]),
+        verdict=verdicts[-1] if verdicts else None,
+    )
+
+
+def adjudicate(database: Database, project: Project, user: User, verdict: Verdict) -> Receipt:
+    """Stores a decision, in place of the one before; raises SubmissionError when it is not valid."""
+    require(user, "adjudicate")
+    item = get_item(database, project, verdict.item_id)
+    body = parse_body(verdict.body)
+    problems = problems_of(body, item, project)
+    if problems:
+        raise SubmissionError(tuple(problems))
+    with at_desk(database, project, user) as desk:
+        return _repeated(desk, verdict) or _store(desk, item, body, verdict)
+
+
+def agreed(bodies: list[Body]) -> Body:
+    """What all bodies say: spans that match in all of them (cut as in the first), and all that is equal."""
+    if not bodies:
+        return Body()
+    first, others = bodies[0], bodies[1:]
+    return Body(
+        no_errors=tuple(key for key in first.no_errors if all(key in other.no_errors for other in others)),
+        spans=tuple(s for i, s in enumerate(first.spans) if all(i in _matched(first, other) for other in others)),
+        missing=tuple(gap for gap in first.missing if all(gap in other.missing for other in others)),
+        corrections=tuple(edit for edit in first.corrections if all(edit in other.corrections for other in others)),
+        preferences=tuple(p for p in first.preferences if all(p in other.preferences for other in others)),
+        rankings=tuple(r for r in first.rankings if all(r in other.rankings for other in others)),
+    )
+
+
+def _matched(first: Body, other: Body) -> set[int]:
+    return {i for i, _ in match_spans([_marked(s) for s in first.spans], [_marked(s) for s in other.spans])}
+
+
+def _marked(span: BodySpan) -> Marked:
+    return Marked(Span(span.start, span.end), f"{span.target}/{span.category}")
+
+
+def _letter(number: int) -> str:
+    return string.ascii_uppercase[number] if number < 26 else f"{number + 1}"
+
+
+def _undecided(project: Project) -> Any:
+    said, item = tables.annotation, tables.item
+    decided = tables.annotation.alias("decided")
+    done = select(decided.c.id).where(decided.c.item_id == item.c.id, decided.c.kind == "adjudicated").exists()
+    return (
+        select(item.c.id)
+        .join(said, said.c.item_id == item.c.id)
+        .where(item.c.project_id == project.id, item.c.purpose == "normal", said.c.kind == "human")
+        .where(said.c.skipped_reason.is_(None), ~is_superseded(), ~done)
+        .group_by(item.c.id, item.c.position)
+        .having(func.count() > 1)
+        .order_by(item.c.position)
+    )
+
+
+def _repeated(desk: Desk, verdict: Verdict) -> Receipt | None:
+    said = tables.annotation
+    query = select(said).where(said.c.client_submission_id == verdict.client_submission_id)
+    row = desk.connection.execute(query).mappings().first()
+    if row is None:
+        return None
+    if row["user_id"] != desk.user.id:
+        raise AccessError("This submission belongs to somebody else; reload the page.")
+    return _receipt(row, repeated=True)
+
+
+def _receipt(row: Any, *, repeated: bool) -> Receipt:
+    shown = {name: row[name] for name in ("version", "extra", "submitted_at")}
+    return Receipt(annotation_id=row["id"], repeated=repeated, message="Decided.", **shown)
+
+
+def _store(desk: Desk, item: Item, body: Body, verdict: Verdict) -> Receipt:
+    said = tables.annotation
+    of_item = said.c.item_id == item.id
+    known = set(desk.connection.execute(select(said.c.id).where(of_item)).scalars())
+    if unknown := set(verdict.source_ids) - known:
+        raise UnknownError(f"There is no annotation {min(unknown)!r:.60} of this item.")
+    in_force = select(said.c.id, said.c.version).where(of_item, said.c.kind == "adjudicated", ~is_superseded())
+    previous = desk.connection.execute(in_force).first()
+    annotation_id = new_id()
+    row = {
+        "id": annotation_id,
+        "project_id": desk.project.id,
+        "item_id": item.id,
+        "round": item.round,
+        "user_id": desk.user.id,
+        "kind": "adjudicated",
+        "extra": False,
+        "version": previous.version + 1 if previous else 1,
+        "supersedes_id": previous.id if previous else None,
+        "label_set_id": desk.project.label_set_id,
+        "guideline_id": desk.project.guideline_id,
+        "comment": body.comment,
+        "submitted_at": desk.database.now(),
+        "active_ms": 0,
+        "client_submission_id": verdict.client_submission_id,
+        "sha256": digest(json.dumps(body.model_dump(mode="json"), sort_keys=True)),
+        "suggested": False,
+    }
+    desk.connection.execute(insert(said).values(**row))
+    config = desk.project.config
+    marked = annotated_keys(item, config) if "spans" in config.tasks else ()
+    store_body(desk.connection, annotation_id, body, marked=marked, texts={r.key: r.text for r in item.responses})
+    told = {"source_ids": list(verdict.source_ids), "reasons": verdict.reasons}
+    desk.connection.execute(insert(tables.adjudication).values(annotation_id=annotation_id, **told))
+    desk.log("item.adjudicated", item.id, annotation=annotation_id, sources=list(verdict.source_ids))
+    return _receipt(row, repeated=False)

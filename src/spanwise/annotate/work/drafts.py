@@ -1,0 +1,141 @@
+"""Drafts: what somebody is typing, saved as it grows, under a revision that only ever rises by one.
+
+A draft belongs to a person, an item and a round, and outlives the lease it was begun under. The server reads
+nothing of it until submit, but for its size. Two tabs that save over each other meet a conflict, never a loss.
+"""
+
+import json
+from typing import Any, Literal
+
+from pydantic import Field
+from sqlalchemy import Connection, insert, select, update
+
+from spanwise.annotate.people.users import User, require
+from spanwise.annotate.store import tables
+from spanwise.annotate.store.database import Database
+from spanwise.annotate.store.project import Project
+from spanwise.annotate.store.refusals import DraftConflictError, UnknownError
+from spanwise.annotate.work.desk import Desk, Lease, at_desk
+from spanwise.core.errors import DataError
+from spanwise.feedback.schema import Index, Record
+
+LARGEST = 5_000_000
+"""Characters of a draft's JSON."""
+
+LeaseState = Literal["held", "taken", "submitted"]
+
+
+class Draft(Record):
+    """A saved draft; `document` is the page's, usually {"body": ..., "log": [...]}."""
+
+    rev: int
+    document: dict[str, Any]
+    updated_at: str
+
+
+class Save(Lease):
+    """What a page sends to save."""
+
+    base_rev: Index
+    """The revision that the page began from; 0 when there was none."""
+    document: dict[str, Any] = Field(description="The draft, of which the server reads nothing.")
+
+
+class Saved(Record):
+    """The acknowledgement: revision `rev` is on the disk."""
+
+    rev: int
+    updated_at: str
+    lease: LeaseState
+    """Whether the item is still the user's, somebody else's, or submitted; the draft is kept in each case."""
+    lease_expires_at: str | None
+
+
+def save_draft(database: Database, project: Project, user: User, save: Save) -> Saved:
+    """Saves a draft and thereby renews the lease.
+
+    Raises DraftConflictError with the present draft when another tab saved since `base_rev`. The same save sent
+    twice is acknowledged twice.
+    """
+    require(user, "annotate")
+    _check_size(save.document)
+    with at_desk(database, project, user) as desk:
+        rev, at = _write(desk, save)
+        lease, expires_at = renew_lease(desk, save)
+    return Saved(rev=rev, updated_at=at, lease=lease, lease_expires_at=expires_at)
+
+
+def load_draft(database: Database, user: User, item_id: str, round_number: int) -> Draft | None:
+    """The user's draft of an item."""
+    with database.read() as connection:
+        return find_draft(connection, user.id, item_id, round_number)
+
+
+def find_draft(connection: Connection, user_id: str, item_id: str, round_number: int) -> Draft | None:
+    """The same on an open connection."""
+    query = select(tables.draft).where(*_key(user_id, item_id, round_number))
+    row = connection.execute(query).mappings().first()
+    return Draft(rev=row["rev"], document=row["document"], updated_at=row["updated_at"]) if row else None
+
+
+def put_draft(desk: Desk, item_id: str, round_number: int, document: dict[str, Any]) -> Draft:
+    """Writes the next revision, whatever stood there."""
+    current = find_draft(desk.connection, desk.user.id, item_id, round_number)
+    draft = Draft(rev=current.rev + 1 if current else 1, document=document, updated_at=desk.database.now())
+    if current:
+        key = _key(desk.user.id, item_id, round_number)
+        desk.connection.execute(update(tables.draft).where(*key).values(**dict(draft)))
+    else:
+        key = {"item_id": item_id, "round": round_number, "user_id": desk.user.id}
+        desk.connection.execute(insert(tables.draft).values(**key, **dict(draft)))
+    return draft
+
+
+def renew_lease(desk: Desk, lease: Lease) -> tuple[LeaseState, str | None]:
+    """Prolongs the user's lease where it is still theirs, also after its time, as long as nobody took the slot."""
+    slot = tables.slot
+    own = slot.c.item_id == lease.item_id, slot.c.round == lease.round, slot.c.user_id == desk.user.id
+    row = desk.connection.execute(select(slot).where(*own).with_for_update()).mappings().first()
+    if row is None:
+        return "taken", None
+    if row["lease_token"] != lease.lease_token:
+        return ("submitted" if row["lease_token"] is None else "taken"), None
+    expires_at = desk.lease_end()
+    desk.connection.execute(update(slot).where(*own).values(lease_expires_at=expires_at))
+    return "held", expires_at
+
+
+def _write(desk: Desk, save: Save) -> tuple[int, str]:
+    current = find_draft(desk.connection, desk.user.id, save.item_id, save.round)
+    rev = current.rev if current else 0
+    if current and rev == save.base_rev + 1 and current.document == save.document:
+        return rev, current.updated_at  # the acknowledgement was lost on its way, and the page asks again
+    if rev != save.base_rev:
+        if current:
+            raise DraftConflictError(current)
+        raise DataError(f"There is no revision {save.base_rev} of this draft; save from revision 0.")
+    if current is None:
+        _check_item(desk, save)
+    draft = put_draft(desk, save.item_id, save.round, save.document)
+    return draft.rev, draft.updated_at
+
+
+def _check_item(desk: Desk, save: Save) -> None:
+    slot = tables.slot
+    of_item = slot.c.item_id == save.item_id, slot.c.round == save.round, slot.c.project_id == desk.project.id
+    if desk.connection.execute(select(slot.c.k).where(*of_item).limit(1)).first() is None:
+        raise UnknownError(f"There is no item {save.item_id!r:.60} in round {save.round}.")
+
+
+def _check_size(document: dict[str, Any]) -> None:
+    try:
+        size = len(json.dumps(document, allow_nan=False))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"The draft cannot be stored ({error}); send plain values.") from error
+    if size > LARGEST:
+        raise DataError(f"The draft has {size:,} characters; {LARGEST:,} are allowed.")
+
+
+def _key(user_id: str, item_id: str, round_number: int) -> tuple[Any, ...]:
+    draft = tables.draft
+    return draft.c.user_id == user_id, draft.c.item_id == item_id, draft.c.round == round_number

@@ -1,0 +1,145 @@
+"""How a project stands: slots by state, what each person did, who holds what; counted afresh from the rows."""
+
+from datetime import timedelta
+from statistics import median
+
+from sqlalchemy import Connection, func, select
+
+from spanwise.annotate.people.users import User
+from spanwise.annotate.store import tables
+from spanwise.annotate.store.annotations import is_superseded
+from spanwise.annotate.store.database import Database, stamp
+from spanwise.annotate.store.project import Project
+from spanwise.annotate.work.gold import gold_report
+from spanwise.feedback.schema import Record
+
+_MOST_LEASES = 500
+
+
+class Pace(Record):
+    """What one person did; gold and training items included."""
+
+    user_id: str
+    name: str
+    submitted: int
+    skipped: int
+    today: int
+    """In the last 24 hours."""
+    median_seconds: float | None
+    """Time at work per item, where the page told it."""
+    gold_score: float | None
+    """Over the last 20 gold and training items."""
+
+
+class LeaseRow(Record):
+    """An item that is lent out."""
+
+    item_id: str
+    ext_id: str
+    round: int
+    k: int
+    user: str
+    expires_at: str
+    expired: bool
+
+
+class Progress(Record):
+    """The whole picture."""
+
+    items: int
+    slots_open: int
+    slots_leased: int
+    slots_submitted: int
+    slots_skipped: int
+    people: tuple[Pace, ...]
+    leases: tuple[LeaseRow, ...]
+
+
+class OwnProgress(Record):
+    """What an annotator sees of it."""
+
+    submitted: int
+    skipped: int
+    today: int
+    open: int
+    """Slots of the project that nobody has taken; not all of them need be for this person."""
+
+
+def progress(database: Database, project: Project) -> Progress:
+    """How the project stands; gold and training items are not counted among items and slots."""
+    item = tables.item
+    normal = item.c.project_id == project.id, item.c.purpose == "normal"
+    gold = {row.user_id: row.recent for row in gold_report(database, project)}
+    with database.read() as connection:
+        items = connection.execute(select(func.count()).select_from(item).where(*normal)).scalar_one()
+        states = _states(connection, project)
+        people = _people(connection, database, project, gold)
+        leases = _leases(connection, database, project)
+    return Progress(items=items, people=people, leases=leases, **states)
+
+
+def own_progress(database: Database, project: Project, user: User) -> OwnProgress:
+    """The user's own counts."""
+    with database.read() as connection:
+        people = [pace for pace in _people(connection, database, project, {}) if pace.user_id == user.id]
+        left = _states(connection, project)["slots_open"]
+    own = people[0] if people else None
+    counts = {name: getattr(own, name) if own else 0 for name in ("submitted", "skipped", "today")}
+    return OwnProgress(open=left, **counts)
+
+
+def _states(connection: Connection, project: Project) -> dict[str, int]:
+    slot = tables.slot
+    grouped = select(slot.c.state, func.count().label("slots")).where(
+        slot.c.project_id == project.id, slot.c.kind == "normal"
+    )
+    counts = {row.state: row.slots for row in connection.execute(grouped.group_by(slot.c.state))}
+    return {f"slots_{state}": counts.get(state, 0) for state in ("open", "leased", "submitted", "skipped")}
+
+
+def _people(connection: Connection, database: Database, project: Project, gold: dict[str, float]) -> tuple[Pace, ...]:
+    said = tables.annotation
+    query = (
+        select(said.c.user_id, tables.user.c.name, said.c.submitted_at, said.c.active_ms, said.c.skipped_reason)
+        .join(tables.user, tables.user.c.id == said.c.user_id)
+        .where(said.c.project_id == project.id, said.c.kind == "human", ~is_superseded())
+    )
+    yesterday = stamp(database.clock() - timedelta(days=1))
+    rows = connection.execute(query).all()
+    people: dict[str, list[tuple[str, int, bool]]] = {}
+    names = {row.user_id: row.name for row in rows}
+    for row in rows:
+        people.setdefault(row.user_id, []).append((row.submitted_at, row.active_ms, row.skipped_reason is not None))
+    return tuple(
+        Pace(
+            user_id=user_id,
+            name=names[user_id],
+            submitted=sum(not skipped for _, _, skipped in work),
+            skipped=sum(skipped for _, _, skipped in work),
+            today=sum(at > yesterday for at, _, _ in work),
+            median_seconds=median(times) / 1000 if (times := [ms for _, ms, _ in work if ms]) else None,
+            gold_score=gold.get(user_id),
+        )
+        for user_id, work in sorted(people.items(), key=lambda entry: names[entry[0]].casefold())
+    )
+
+
+def _leases(connection: Connection, database: Database, project: Project) -> tuple[LeaseRow, ...]:
+    slot, now = tables.slot, database.now()
+    query = (
+        select(slot, tables.item.c.ext_id, tables.user.c.name)
+        .join(tables.item, tables.item.c.id == slot.c.item_id)
+        .join(tables.user, tables.user.c.id == slot.c.user_id)
+        .where(slot.c.project_id == project.id, slot.c.state == "leased")
+        .order_by(slot.c.lease_expires_at)
+        .limit(_MOST_LEASES)
+    )
+    return tuple(
+        LeaseRow(
+            user=row["name"],
+            expires_at=row["lease_expires_at"],
+            expired=row["lease_expires_at"] < now,
+            **{name: row[name] for name in ("item_id", "ext_id", "round", "k")},
+        )
+        for row in connection.execute(query).mappings()
+    )

@@ -1,0 +1,172 @@
+"""Over-optimisation as pictures and words: proxy and gold over steps, gold over KL, where to stop.
+
+One self-contained HTML page from courses; `overoptimisation.py` has the numbers.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from markupsafe import Markup
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from spanwise.core.errors import DataError
+from spanwise.evals.report.panels import Panel
+from spanwise.evals.report.report import page_environment, visible
+from spanwise.evals.report.svg import INK, MUTED, PAPER, inline_svg, panel, series_style
+from spanwise.evals.runs.overoptimisation import (
+    Evaluated,
+    GoldCurve,
+    StepFigures,
+    StopAdvice,
+    advise,
+    fit_gold_curve,
+    step_figures,
+)
+from spanwise.evals.statistics.estimates import Estimate
+from spanwise.evals.statistics.numbers import plain
+
+
+@dataclass(frozen=True)
+class CourseFindings:
+    """Everything about one run."""
+
+    name: str
+    figures: tuple[StepFigures, ...]
+    advice: StopAdvice
+    curve: GoldCurve | None
+    """None where the run has too few different KLs."""
+
+    def as_dict(self) -> dict[str, object]:
+        """For `--json`."""
+        return {
+            "best_step": self.advice.step,
+            "last_step": self.advice.last_step,
+            "over_optimised": self.advice.over_optimised,
+            "gold_after": self.advice.gold_after.model_dump(mode="json"),
+            "proxy_after": self.advice.proxy_after.model_dump(mode="json"),
+            "peak_kl": None if self.curve is None else self.curve.peak_kl,
+            "steps": [
+                {
+                    "step": one.step,
+                    "kl": one.kl,
+                    "proxy": one.proxy.mean,
+                    "gold": one.gold.mean,
+                    "on_frontier": one.on_frontier,
+                }
+                for one in self.figures
+            ],
+        }
+
+
+def find_course(name: str, course: Sequence[Evaluated]) -> CourseFindings:
+    """The figures, the advice and the curve of one run."""
+    figures = step_figures(course)
+    known = [(one.kl, one.gold.mean) for one in figures if one.gold.mean is not None]
+    try:
+        curve = fit_gold_curve([kl for kl, _ in known], [gold for _, gold in known])
+    except DataError:  # the page says that there is none
+        curve = None
+    return CourseFindings(name, tuple(figures), advise(course), curve)
+
+
+def verdict(found: CourseFindings) -> str:
+    """What a person must know of a run, in one or two sentences."""
+    advice = found.advice
+    gold, proxy = _words(advice.gold_after), _words(advice.proxy_after)
+    if advice.step == advice.last_step:
+        return f"{found.name}: the gold score is highest at the last step, {advice.step}; more steps may still pay."
+    head = f"{found.name}: the gold score is highest at step {advice.step} of {advice.last_step}"
+    tail = f"from a best step to the last, gold moved by {gold} and the proxy by {proxy}"
+    if advice.over_optimised:
+        return f"{head}; stop there. Over-optimised: {tail}, on prompts that did not choose the step."
+    return f"{head}. Not over-optimised by more than chance: {tail}, on prompts that did not choose the step."
+
+
+def render_courses(found: Sequence[CourseFindings], gold_name: str) -> str:
+    """The page about several runs."""
+    folder = Path(__file__).parents[1] / "report" / "templates"
+    page = (
+        page_environment()
+        .get_template("overoptimisation.html")
+        .render(
+            found=found,
+            verdicts=[verdict(one) for one in found],
+            panels=course_panels(found),
+            gold_name=gold_name,
+            style=Markup((folder / "report.css").read_text(encoding="utf-8")),
+        )
+    )
+    return visible(page)
+
+
+def course_panels(found: Sequence[CourseFindings]) -> tuple[Panel, ...]:
+    """Proxy over steps, gold over steps, gold over KL."""
+    proxy = {one.name: [(f.step, f.proxy) for f in one.figures] for one in found}
+    gold = {one.name: [(f.step, f.gold) for f in one.figures] for one in found}
+    stops = [one.advice.step for one in found]
+    return (
+        Panel("Proxy, what was trained on", inline_svg(_over_steps(proxy, []), "proxy", _described("Proxy", proxy))),
+        Panel(
+            "Gold score, what was wanted",
+            inline_svg(_over_steps(gold, stops), "gold", _described("Gold score", gold)),
+            "A dotted line marks the best step of each run.",
+        ),
+        Panel(
+            "Gold score over KL",
+            inline_svg(_over_kl(found), "frontier", _described("Gold score", gold)),
+            "Filled: no other step of the run has a higher score at no more KL. Line: the curve of Gao et al.",
+        ),
+    )
+
+
+def _over_steps(series: Mapping[str, Sequence[tuple[int, Estimate]]], stops: Sequence[int]) -> Figure:
+    figure, axes = panel()
+    for index, points in enumerate(series.values()):
+        style = series_style(index)
+        known = [(step, own) for step, own in points if own.mean is not None]
+        axes.plot([step for step, _ in known], [own.mean for _, own in known], linewidth=1.9, **style)  # type: ignore[arg-type]
+        banded = [(step, own.low, own.high) for step, own in known if own.low is not None and own.high is not None]
+        if banded:
+            steps, lows, highs = zip(*banded, strict=True)
+            axes.fill_between(steps, lows, highs, color=style["color"], alpha=0.15, linewidth=0)  # type: ignore[arg-type]
+    for index, step in enumerate(stops):
+        axes.axvline(step, color=series_style(index)["color"], linewidth=1, linestyle=(0, (1.2, 1.5)))  # type: ignore[arg-type]
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.set_xlabel("step", color=MUTED, fontsize=11)
+    return figure
+
+
+def _over_kl(found: Sequence[CourseFindings]) -> Figure:
+    figure, axes = panel()
+    for index, one in enumerate(found):
+        colour = series_style(index)["color"]
+        for own in one.figures:
+            if own.gold.mean is not None:
+                face = colour if own.on_frontier else PAPER
+                axes.plot([own.kl], [own.gold.mean], "o", color=colour, markerfacecolor=face, markersize=5.5)  # type: ignore[arg-type]
+        if one.curve is not None:
+            reach = np.linspace(0.0, max(0.0, *(own.kl for own in one.figures)), 100).tolist()
+            axes.plot(reach, [one.curve.at(kl) for kl in reach], color=colour, linewidth=1.2, alpha=0.7)  # type: ignore[arg-type]
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.set_xlabel("KL to the start, nats per response", color=MUTED, fontsize=11)
+    axes.tick_params(labelcolor=INK)
+    return figure
+
+
+def _described(what: str, series: Mapping[str, Sequence[tuple[int, Estimate]]]) -> str:
+    parts = [
+        f"{name} from {plain(points[0][1].mean)} at step {points[0][0]} to {plain(points[-1][1].mean)} at step "
+        f"{points[-1][0]}"
+        for name, points in series.items()
+    ]
+    return f"{what}: {'; '.join(parts)}"
+
+
+def _words(estimate: Estimate) -> str:
+    ends = "" if estimate.low is None else f" [{plain(estimate.low)}, {plain(estimate.high)}]"
+    return f"{plain(estimate.mean)}{ends}"

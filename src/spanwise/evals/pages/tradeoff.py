@@ -1,0 +1,130 @@
+"""The page of a trade-off: fronts with intervals, what each setting scores, and a dial that shows its answers.
+
+One self-contained HTML file, a function of an experiment folder with `results.json` and `trade_off.json` alone. Its
+script is allowed by its hash, and without it the page shows every answer one below the other.
+"""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from markupsafe import Markup
+
+from spanwise.core.files import write_text
+from spanwise.evals.pages.tradeoff_plot import PlacedSetting, trade_off_plot
+from spanwise.evals.report.dials import dials_of
+from spanwise.evals.report.panels import Panel
+from spanwise.evals.report.report import page_environment, visible
+from spanwise.evals.report.svg import inline_svg
+from spanwise.evals.report.tables import Cell, Column, Table, TableRow
+from spanwise.evals.runs.pareto import Coverage, FrontRow, coverage, front_rows
+from spanwise.evals.runs.tradeoff import TradeOff
+from spanwise.evals.statistics.estimates import Estimate
+from spanwise.evals.statistics.numbers import interval, number
+from spanwise.evals.statistics.results import Arm, ExperimentResults, MetricInfo
+
+SHARE = MetricInfo(label="Covered", unit="%", better="higher", description="Share of the box from worst to best.")
+
+
+def write_trade_off(folder: Path, output: Path) -> None:
+    """Writes the page of an experiment folder; raises DataError when it holds no trade-off."""
+    results, plan = ExperimentResults.load(folder), TradeOff.load(folder)
+    plan.check(results, str(folder))
+    write_text(output, render_trade_off(results, plan))
+
+
+def render_trade_off(results: ExperimentResults, plan: TradeOff) -> str:
+    """The page as one string."""
+    template = page_environment().get_template("pareto.html")
+    page = template.render(
+        results=results,
+        plan=plan,
+        panels=trade_off_panels(results, plan),
+        table=settings_table(results, plan),
+        coverage=coverage_table(coverage(results, plan)),
+        dials=dials_of(results, plan),
+        **_assets(),
+    )
+    return visible(page)
+
+
+def trade_off_panels(results: ExperimentResults, plan: TradeOff, name: str = "trade") -> tuple[Panel, ...]:
+    """One plot per pair of axes."""
+    found: list[Panel] = []
+    for number_, (x, y) in enumerate(plan.axes):
+        groups = [
+            [_placed(results.arms[arm], position, x, y) for arm, position in _settings(plan, place)]
+            for place in range(len(plan.groups))
+        ]
+        infos = results.metrics[x], results.metrics[y]
+        words = f"{infos[0].label} against {infos[1].label}: " + "; ".join(
+            f"{plan.groups[place].title} {one.label}: {number(one.x.mean, infos[0])} and {number(one.y.mean, infos[1])}"
+            for place, group in enumerate(groups)
+            for one in group
+        )
+        svg = inline_svg(trade_off_plot(groups, *infos), f"{name}{number_}", words)
+        found.append(Panel(f"{infos[0].label} and {infos[1].label}", svg))
+    return tuple(found)
+
+
+def settings_table(results: ExperimentResults, plan: TradeOff) -> Table:
+    """Settings down, metrics across, with how often each is on the front of its group."""
+    metrics = list(dict.fromkeys(metric for pair in plan.axes for metric in pair))
+    shown = [*metrics, *(metric for metric in results.metrics if metric not in metrics)]
+    columns = [Column(results.metrics[m].label, results.metrics[m].unit, _arrow(results.metrics[m])) for m in shown]
+    rows: list[TableRow] = []
+    for place, group in enumerate(plan.groups):
+        fronts = {row.arm: row for row in front_rows(results, group.arms, metrics)}
+        for arm, position in _settings(plan, place):
+            cells = [_cell(results.arms[arm].metrics.get(m), results.metrics[m]) for m in shown]
+            rows.append(
+                TableRow(
+                    f"{group.title}: {position}", (_front_cell(fronts[arm]), *cells), results.arms[arm].label, place
+                )
+            )
+    return Table((Column("On the front"), *columns), tuple(rows))
+
+
+def coverage_table(rows: Sequence[Coverage]) -> Table | None:
+    """Groups down: the volume each covers, and the difference to the first on the same seeds."""
+    if not rows:
+        return None
+    cells = [
+        TableRow(row.title, (_cell(row.volume, SHARE), _cell(row.difference, SHARE, signed=True)), index=place)
+        for place, row in enumerate(rows)
+    ]
+    return Table((Column("Covered", "%"), Column(f"Less {rows[0].title}", "points")), tuple(cells))
+
+
+def _cell(estimate: Estimate | None, info: MetricInfo, *, signed: bool = False) -> Cell:
+    if estimate is None:
+        return Cell(number(None, info))
+    note = f"{estimate.unscored:,} could not be scored" if estimate.unscored else ""
+    return Cell(number(estimate.mean, info, signed=signed), interval(estimate, info, signed=signed), note)
+
+
+def _front_cell(row: FrontRow) -> Cell:
+    return Cell("yes" if row.on_front else "no", note="", interval=f"in {row.seeds_on_front} of {row.seeds} seeds")
+
+
+def _settings(plan: TradeOff, place: int) -> list[tuple[str, str]]:
+    group = plan.groups[place]
+    return list(zip(group.arms, group.positions, strict=True))
+
+
+def _placed(arm: Arm, position: str, x: str, y: str) -> PlacedSetting:
+    missing = Estimate(mean=None)
+    return PlacedSetting(position, arm.metrics.get(x, missing), arm.metrics.get(y, missing))
+
+
+def _arrow(info: MetricInfo) -> str:
+    return {"lower": "lower is better", "higher": "higher is better", "none": ""}[info.better]
+
+
+def _assets() -> dict[str, Markup | str]:
+    folder = Path(__file__).parents[1] / "report" / "templates"
+    style = "".join((folder / name).read_text(encoding="utf-8") for name in ("report.css", "pareto.css"))
+    script = (folder / "pareto.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    return {"style": Markup(style), "script": Markup(script), "script_hash": digest}

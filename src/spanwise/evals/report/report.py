@@ -1,0 +1,279 @@
+"""`report.html`: one self-contained file made of run and experiment folders alone.
+
+Gathers what `read_study` found into views and renders them with the templates beside this file. The page fetches
+nothing (its content security policy forbids it), every text from a run is escaped, and characters that hide or turn
+text are shown by their code points.
+"""
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from spanwise.core.errors import DataError
+from spanwise.core.files import write_text
+from spanwise.evals.report.answers import Gallery, example_gallery, sample_gallery
+from spanwise.evals.report.dials import DialGroup, dials_of
+from spanwise.evals.report.groups import RunGroup, difference_table, group_runs, group_table
+from spanwise.evals.report.heatmap import Tint
+from spanwise.evals.report.panels import (
+    Panel,
+    PanelGroup,
+    arm_panels,
+    curve_groups,
+    difference_panels,
+    reliability_panels,
+)
+from spanwise.evals.report.tables import Table, arm_table, config_table, difference_rows, quality_tables
+from spanwise.evals.report.words import PairFindings, caveats, pair_findings
+from spanwise.evals.runs.folders import Run, Study, named_runs, read_study
+from spanwise.evals.runs.stopping import stop_sentence
+from spanwise.evals.statistics.numbers import duration, plain
+from spanwise.evals.statistics.results import ExperimentResults
+
+MAX_CARDS = 6
+"""Prompts shown per gallery; the rest is counted."""
+
+TOLD_CURVES = (("eval/reward/total", "eval/kl/response", "eval/response/length"), ("reward/total", "kl/response"))
+"""What is told of a run without results, in words: the first of these groups that it measured."""
+
+ALARMS = "alarm/"
+"""How the metrics of alarms begin: 1 while one holds, 0 otherwise."""
+
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b\x0c\r\x0e-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+
+
+@dataclass(frozen=True)
+class StudyView:
+    """One study, ready for the template."""
+
+    name: str
+    labels: tuple[str, ...]
+    """Names of the arms in legend order."""
+    results: ExperimentResults | None
+    headline: PairFindings | None = None
+    others: tuple[PairFindings, ...] = ()
+    courses: tuple[str, ...] = ()
+    """What a run without results can say of itself."""
+    limits: tuple[str, ...] = ()
+    groups: Table | None = None
+    """Plain runs by config, with intervals over seeds."""
+    group_differences: Table | None = None
+    arms: Table | None = None
+    arm_panels: tuple[Panel, ...] = ()
+    difference_panels: tuple[Panel, ...] = ()
+    curves: tuple[PanelGroup, ...] = ()
+    quality: tuple[Table, ...] = ()
+    reliability: tuple[Panel, ...] = ()
+    dial: str = ""
+    """What the dial turns, where the arms are settings of one."""
+    dials: tuple[DialGroup, ...] = ()
+    galleries: tuple[Gallery, ...] = ()
+    configs: tuple[tuple[str, str], ...] = ()
+    config_differences: Table | None = None
+    without_curves: tuple[str, ...] = ()
+    stops: tuple[str, ...] = ()
+    """Where each run should have stopped, or why that is not known."""
+    trained: bool = True
+    """False where no run folder lies below, as for judged answers: there is no training to show."""
+
+    @property
+    def settings(self) -> bool:
+        """Whether there is anything to say of settings and time."""
+        said = self.results is not None and bool(self.results.config or self.results.seconds)
+        return self.trained or bool(self.configs) or said
+
+
+def write_report(folders: Sequence[Path], output: Path) -> None:
+    """Writes the report of `folders` to `output`; raises DataError when one of them is no run."""
+    write_text(output, render_report(folders))
+
+
+def render_report(folders: Sequence[Path]) -> str:
+    """The report of `folders` as one HTML page."""
+    if not folders:
+        raise DataError("No run folder was given; name at least one.")
+    studies = [read_study(folder) for folder in folders]
+    experiments = [study for study in studies if study.results is not None]
+    views = [_experiment_view(study, study.results, f"s{i}") for i, study in enumerate(experiments) if study.results]
+    plain_runs = named_runs([(folder, s) for folder, s in zip(folders, studies, strict=True) if s.results is None])
+    if plain_runs:
+        views.append(_runs_view(plain_runs))
+    return visible(page_environment().get_template("report.html").render(views=views, **_assets()))
+
+
+def visible(page: str) -> str:
+    """The page with the characters that hide or turn text shown by their code points."""
+    return _HIDDEN.sub(lambda found: f"\u27e8U+{ord(found[0]):04X}\u27e9", page)
+
+
+def _experiment_view(study: Study, results: ExperimentResults, name: str) -> StudyView:
+    labels = {arm: own.label for arm, own in results.arms.items()}
+    pairs = pair_findings(results)
+    runs = {labels[arm]: own for arm, own in study.runs.items()}
+    galleries = [example_gallery(results.examples, labels, title="Held-out prompts, arm by arm", limit=MAX_CARDS)]
+    galleries += _training_galleries(runs)
+    plan = study.trade_off
+    return StudyView(
+        name=name,
+        labels=tuple(labels.values()),
+        results=results,
+        headline=pairs[0] if pairs else None,
+        others=tuple(pairs[1:]),
+        limits=(*results.notes, *caveats(results), *_alarms(runs), *_problems(runs)),
+        arms=arm_table(results),
+        arm_panels=arm_panels(results, name),
+        difference_panels=difference_panels(results, name),
+        curves=tuple(curve_groups(runs, list(labels.values()), name)),
+        quality=tuple(quality_tables(results.reward_models)),
+        reliability=reliability_panels(results.reward_models, name),
+        dial=plan.dial if plan else "",
+        dials=dials_of(results, plan) if plan else (),
+        galleries=tuple(gallery for gallery in galleries if gallery is not None),
+        configs=_configs(runs),
+        config_differences=config_table(runs),
+        without_curves=tuple(label for label in labels.values() if label not in runs),
+        stops=_stops(runs),
+        trained=bool(runs),
+    )
+
+
+def _runs_view(runs: Mapping[str, tuple[Run, ...]]) -> StudyView:
+    labels = tuple(runs)
+    groups = group_runs({label: own[0] for label, own in runs.items()})
+    several = len(runs) > 1
+    return StudyView(
+        name="runs",
+        labels=labels,
+        results=None,
+        courses=tuple(sentence for label, own in runs.items() for sentence in _courses(label, own[0])),
+        groups=group_table(groups) if several else None,
+        group_differences=difference_table(groups) if several else None,
+        limits=(
+            _basis_of(groups),
+            *_alarms(runs),
+            *_problems(runs),
+        ),
+        curves=tuple(curve_groups(runs, labels, "runs")),
+        galleries=tuple(_training_galleries(runs)),
+        configs=_configs(runs),
+        config_differences=config_table(runs),
+        stops=_stops(runs),
+    )
+
+
+def _stops(runs: Mapping[str, tuple[Run, ...]]) -> tuple[str, ...]:
+    found = [
+        stop_sentence(f"{label} ({run.name})" if len(own) > 1 else label, run)
+        for label, own in runs.items()
+        for run in own
+    ]
+    return tuple(filter(None, found))
+
+
+def _basis_of(groups: Sequence[RunGroup]) -> str:
+    if any(len(group.runs) > 1 for group in groups):
+        return "Intervals are over seeds, from the last value of each run; each run's own rewards measured it."
+    return "One run each: there are no intervals, so nothing here is a comparison."
+
+
+def _courses(label: str, run: Run) -> list[str]:
+    """First and last value of the main curves, held-out ones if there are any."""
+    keys = next((found for wanted in TOLD_CURVES if (found := [key for key in wanted if key in run.curves])), ())
+    sentences: list[str] = []
+    for key in keys:
+        known = [(step, value) for step, value in run.curves[key] if value is not None]
+        if len(known) > 1:
+            (first, start), (last, end) = known[0], known[-1]
+            sentences.append(f"{label}: {key} was {plain(start)} at step {first:g} and {plain(end)} at step {last:g}.")
+    return sentences or [f"{label}: nothing was measured at two steps."]
+
+
+def _training_galleries(runs: Mapping[str, tuple[Run, ...]]) -> list[Gallery]:
+    found = [
+        sample_gallery(own[0], f"{label}: before and after{_seed_of(own)}", limit=MAX_CARDS)
+        for label, own in runs.items()
+    ]
+    return [gallery for gallery in found if gallery is not None]
+
+
+def _seed_of(runs: Sequence[Run]) -> str:
+    return f" ({runs[0].name})" if len(runs) > 1 else ""
+
+
+def _configs(runs: Mapping[str, tuple[Run, ...]]) -> tuple[tuple[str, str], ...]:
+    return tuple((f"{label}{_seed_of(own)}", own[0].config) for label, own in runs.items() if own[0].config)
+
+
+def _alarms(runs: Mapping[str, tuple[Run, ...]]) -> tuple[str, ...]:
+    """A sentence for each alarm of the log that rang in a run, with the first step at which it did."""
+    return tuple(
+        f"{label}{f' ({run.name})' if len(own) > 1 else ''}: the alarm {key.removeprefix(ALARMS).replace('_', ' ')} "
+        f"rang at step {next(step for step, value in curve if value == 1):g}."
+        for label, own in runs.items()
+        for run in own
+        for key, curve in run.curves.items()
+        if key.startswith(ALARMS) and any(value == 1 for _, value in curve)
+    )
+
+
+def _problems(runs: Mapping[str, tuple[Run, ...]]) -> tuple[str, ...]:
+    return tuple(problem for own in runs.values() for run in own for problem in run.problems)
+
+
+def page_environment() -> Environment:
+    """The templates beside this file with the filters that they use; every text from a run is escaped."""
+    environment = Environment(
+        loader=PackageLoader("spanwise.evals.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["duration"] = duration
+    environment.filters["svg"] = Markup  # our own plots only; what they show was escaped when they were drawn
+    environment.filters["plain"] = plain
+    environment.filters["sentence"] = _capitalized
+    environment.filters["yaml"] = _yaml_text
+    environment.filters["tint_json"] = _tint_json
+    environment.globals["difference_rows"] = difference_rows  # pyright: ignore[reportArgumentType]
+    return environment
+
+
+def _capitalized(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _yaml_text(value: object) -> str:
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+
+
+def _tint_json(tints: Mapping[str, Sequence[Tint]]) -> str:
+    """Strengths, signs and gaps by source, as report.js reads them."""
+    known = {source: [(one.strength, one.sign, one.gap) for one in own] for source, own in tints.items()}
+    rounded = {
+        source: [[strength and round(strength, 3), sign, round(gap, 3)] for strength, sign, gap in own]
+        for source, own in known.items()
+    }
+    return json.dumps(rounded, separators=(",", ":"))
+
+
+def _assets() -> dict[str, Markup | str]:
+    """The stylesheet, the script, and the hash by which the page's policy allows that script alone."""
+    folder = Path(__file__).parent / "templates"
+    style, script = (
+        "".join((folder / f"{name}.{kind}").read_text(encoding="utf-8") for name in ("report", "pareto"))
+        for kind in ("css", "js")
+    )
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    return {"style": Markup(style), "script": Markup(script), "script_hash": digest}

@@ -1,0 +1,154 @@
+"""What an experiment found, in sentences: the headline of a report and the last lines of `spanwise quickstart`.
+
+A sentence claims a direction only where the interval of the difference excludes zero, says plainly what did not
+improve, and gives the numbers in the words of the metric. It knows nothing of HTML or of the terminal.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from spanwise.evals.statistics.estimates import Estimate
+from spanwise.evals.statistics.numbers import difference_unit, number, quantity, with_unit
+from spanwise.evals.statistics.results import Comparison, ExperimentResults, MetricInfo, Verdict
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One sentence about one metric, with the verdict that it words."""
+
+    verdict: Verdict
+    metric: str
+    body: str
+    """The sentence without its verdict, for where a badge says that."""
+
+    @property
+    def text(self) -> str:
+        """The sentence with its verdict in front; what is not judged (length, KL) has none."""
+        return self.body if self.verdict in ("higher", "lower") else f"{self.verdict.capitalize()}: {_lower(self.body)}"
+
+
+@dataclass(frozen=True)
+class PairFindings:
+    """What is known of one arm against one baseline."""
+
+    arm: str
+    baseline: str
+    summary: str
+    findings: tuple[Finding, ...]
+
+
+def verdict_sentences(results: ExperimentResults) -> list[str]:
+    """The headline pair in full, one sentence for each other pair, then what limits all of them."""
+    pairs = pair_findings(results)
+    if not pairs:
+        return ["Nothing was compared: no two arms were measured on the same prompts."]
+    first, *others = pairs
+    sentences = [first.summary, *(finding.text for finding in first.findings), *(pair.summary for pair in others)]
+    return [*sentences, *caveats(results)]
+
+
+def pair_findings(results: ExperimentResults) -> list[PairFindings]:
+    """The findings of each (arm, baseline) pair, in the order of the comparisons."""
+    pairs = dict.fromkeys((comparison.arm, comparison.baseline) for comparison in results.comparisons)
+    return [_pair(results, arm, baseline) for arm, baseline in pairs]
+
+
+def caveats(results: ExperimentResults) -> list[str]:
+    """What a reader must know before believing the sentences."""
+    found: list[str] = []
+    if len(results.seeds) < 2 and results.comparisons:
+        one, other = ("One seed was run", "another seed") if results.seeds else ("Each arm is one model", "another run")
+        found.append(f"{one}: the intervals are over prompts and say nothing of what {other} would give.")
+    unscored = max((comparison.difference.unscored for comparison in results.comparisons), default=0)
+    if unscored:
+        answers = "pair of answers" if unscored == 1 else "pairs of answers"
+        found.append(f"Up to {unscored} {answers} per comparison could not be scored and are in no number.")
+    return found
+
+
+def _pair(results: ExperimentResults, arm: str, baseline: str) -> PairFindings:
+    own = [c for c in results.comparisons if (c.arm, c.baseline) == (arm, baseline)]
+    findings = tuple(
+        Finding(comparison.verdict, comparison.metric, _sentence(results, comparison)) for comparison in own
+    )
+    return PairFindings(arm, baseline, _summary(results, arm, baseline, own), findings)
+
+
+def _summary(results: ExperimentResults, arm: str, baseline: str, own: Sequence[Comparison]) -> str:
+    """One sentence that counts and names; descriptive metrics (length, KL) are not part of it."""
+    judged = [comparison for comparison in own if results.metrics[comparison.metric].better != "none"]
+    names = {
+        verdict: [results.metrics[c.metric].label for c in judged if c.verdict == verdict]
+        for verdict in ("better", "worse", "no clear difference", "not known")
+    }
+    parts = [f"better on {_join(names['better'])}"] if names["better"] else []
+    parts += [f"worse on {_join(names['worse'])}"] if names["worse"] else []
+    parts += [f"no clear difference on {_join(names['no clear difference'])}"] if names["no clear difference"] else []
+    parts += [f"not known on {_join(names['not known'])}"] if names["not known"] else []
+    basis = _basis(results, [comparison.difference for comparison in own])
+    found = "; ".join(parts) or "only described, not judged"
+    return f"{results.arms[arm].label} against {results.arms[baseline].label} ({basis}): {found}."
+
+
+def _sentence(results: ExperimentResults, comparison: Comparison) -> str:
+    info, difference = results.metrics[comparison.metric], comparison.difference
+    values = _values(results, comparison)
+    if difference.mean is None:
+        return f"{info.label}, as no prompt was scored for both."
+    if comparison.verdict == "not known":
+        return f"{info.label}, {values}; too few prompts for an interval."
+    if difference.low == difference.high == 0:
+        return f"{info.label}, the same in both ({values})."
+    if comparison.verdict == "no clear difference":
+        return f"{info.label}, {values} ({_around_zero(difference, info)})."
+    verb = "rose" if difference.mean > 0 else "fell"
+    return f"{info.label} {verb} from {values}, by {_one_sided(difference, info)}."
+
+
+def _values(results: ExperimentResults, comparison: Comparison) -> str:
+    """`40.7 % to 23.8 %`, `36.9 to 28.2 words`: baseline first."""
+    info = results.metrics[comparison.metric]
+    before, after = (_mean(results, name, comparison.metric) for name in (comparison.baseline, comparison.arm))
+    first = quantity(before, info) if info.unit == "%" else number(before, info)
+    return f"{first} to {quantity(after, info)}"
+
+
+def _one_sided(difference: Estimate, info: MetricInfo) -> str:
+    """The size of a difference whose interval is on one side of zero, without signs."""
+    mean, low, high = (abs(value or 0.0) for value in (difference.mean, difference.low, difference.high))
+    low, high = min(low, high), max(low, high)
+    size = with_unit(number(mean, info), difference_unit(info))
+    return f"{size} ({_percent(difference)} interval {number(low, info)} to {number(high, info)})"
+
+
+def _around_zero(difference: Estimate, info: MetricInfo) -> str:
+    low, high = difference.low or 0.0, difference.high or 0.0
+    unit = difference_unit(info)
+    lower = f"{with_unit(number(abs(low), info), unit)} lower"
+    higher = f"{with_unit(number(high, info), unit)} higher"
+    return f"{_percent(difference)} interval from {lower} to {higher}"
+
+
+def _percent(difference: Estimate) -> str:
+    return f"{difference.level * 100:.3g} %"
+
+
+def _mean(results: ExperimentResults, arm: str, metric: str) -> float | None:
+    found = results.arms[arm].metrics.get(metric)
+    return found.mean if found else None
+
+
+def _basis(results: ExperimentResults, differences: Sequence[Estimate]) -> str:
+    prompts, seeds = max(d.n for d in differences), max(d.seeds for d in differences)
+    found = f"{prompts:,} {'prompt' if prompts == 1 else 'prompts'}"
+    return f"{found}, {seeds} {'seed' if seeds == 1 else 'seeds'}" if results.seeds else found
+
+
+def _join(names: Sequence[str]) -> str:
+    lowered = [_lower(name) for name in names]
+    return lowered[0] if len(lowered) == 1 else f"{', '.join(lowered[:-1])} and {lowered[-1]}"
+
+
+def _lower(name: str) -> str:
+    """The label inside a sentence: `Wrong sentences` loses its capital, `KL` and `ROUGE-Lsum` keep theirs."""
+    return name[:1].lower() + name[1:] if name[1:2].islower() or name[1:2] == " " else name

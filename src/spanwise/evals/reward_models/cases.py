@@ -1,0 +1,65 @@
+"""What a reward model says of labelled feedback, case by case, as the source that training would use.
+
+Scores are those of `rewards/learned.py`, labels those that training would make of the records; both cut responses by
+the same segmenter, so that the n-th score belongs to the n-th label.
+"""
+
+from collections.abc import Sequence
+from statistics import fmean
+
+from spanwise.evals.reward_models.bias import HeadCases, PairCase, SegmentCase
+from spanwise.feedback.schema import FeedbackRecord
+from spanwise.feedback.scores import Sample, SegmentScores, Unscored
+from spanwise.reward_models.config import RewardModelConfig
+from spanwise.reward_models.data.labels import RecordLabels, label_records
+from spanwise.rewards.learned import LearnedRewards
+
+
+def collect_cases(
+    settings: RewardModelConfig, rewards: LearnedRewards, records: Sequence[FeedbackRecord]
+) -> tuple[dict[str, HeadCases], dict[str, list[float | None]]]:
+    """Cases by head, and by head the mean score of every response (None = it could not be scored)."""
+    names = [head.name for head in rewards.heads]
+    settings = settings.model_copy(update={"heads": tuple(names)})
+    labelled, _ = label_records(
+        records,
+        spans=settings.span_rules,
+        completeness=settings.completeness if "completeness" in names else None,
+        preference="preference" in names,
+    )
+    cases = {name: HeadCases() for name in names}
+    means: dict[str, list[float | None]] = {name: [] for name in names}
+    for labels in labelled:
+        record = labels.record
+        samples = [Sample(record.prompt, response.text, record.passages) for response in record.responses]
+        said = rewards.score_all(samples)
+        for name in names:
+            own = [_values(scores[name]) for scores in said]
+            means[name] += [fmean(values) if values else None for values in own]
+            _add_segments(cases[name], labels, name, own)
+            _add_pairs(cases[name], labels, name, own)
+    return cases, means
+
+
+def _values(scores: SegmentScores) -> list[float]:
+    """All scores of a response, or none where one is missing."""
+    values = [score.value for score in scores.scores]
+    known: list[float] = [value for value in values if not isinstance(value, Unscored)]
+    return known if len(known) == len(values) and scores.missing is None else []
+
+
+def _add_segments(cases: HeadCases, labels: RecordLabels, head: str, said: Sequence[Sequence[float]]) -> None:
+    for position, own in labels.segments.get(head, {}).items():
+        text = labels.record.responses[position].text
+        for label, score in zip(own, said[position], strict=False):  # a response that was not scored has no scores
+            if label.correct is not None:
+                words = len(label.span.of(text).split())
+                cases.segments.append(SegmentCase(score, label.correct == 1.0, words, label.span.start / len(text)))
+
+
+def _add_pairs(cases: HeadCases, labels: RecordLabels, head: str, said: Sequence[Sequence[float]]) -> None:
+    for pair in labels.pairs.get(head, ()):
+        better, worse = said[pair.better], said[pair.worse]
+        if better and worse:
+            words = [len(labels.record.responses[place].text.split()) for place in (pair.better, pair.worse)]
+            cases.pairs.append(PairCase(better[0], worse[0], words[0], words[1], pair.better_first))

@@ -1,0 +1,125 @@
+"""Two experiment folders arm by arm: paired differences where both measured the same prompts with the same seeds.
+
+Arms are paired by name. Values per prompt lie in `<arm>/seed-<n>/scores.json` or in `outcomes/seed-<n>.json`; means
+alone (results.json) cannot be paired, and that is said, never passed over.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spanwise.core.files import read_json
+from spanwise.evals.runs.scores import SCORES_FILE, RunScores
+from spanwise.evals.statistics.compare import compare_arms
+from spanwise.evals.statistics.results import Comparison, ExperimentResults
+from spanwise.evals.statistics.score_table import ScoreTable
+
+Tables = dict[int, dict[str, ScoreTable]]
+"""Score tables by seed and metric."""
+
+
+@dataclass(frozen=True)
+class PairedExperiments:
+    """What could be paired, and sentences about what could not."""
+
+    comparisons: tuple[Comparison, ...]
+    """The later folder's arm less the first's of the same name; `n` prompts, `seeds` seeds."""
+    notes: tuple[str, ...]
+
+
+def pair_experiments(
+    first: Path, other: Path, names: tuple[str, str], *, seed: int = 0, resamples: int = 2000
+) -> PairedExperiments:
+    """`other` less `first`, called by their `names` in what is said."""
+    base, later = ExperimentResults.load(first), ExperimentResults.load(other)
+    shared = [arm for arm in later.arms if arm in base.arms]
+    if not shared:
+        return PairedExperiments((), (f"{names[1]} and {names[0]} have no arm of one name: nothing can be paired.",))
+    asked, answered = ({one.prompt for one in results.examples} for results in (base, later))
+    if asked and answered and not asked & answered:
+        note = f"{names[1]} and {names[0]} show answers to different prompts: their ids are not of the same prompts."
+        return PairedExperiments((), (note,))
+    comparisons: list[Comparison] = []
+    notes: list[str] = []
+    for arm in shared:
+        one, two = arm_tables(other, arm), arm_tables(first, arm)
+        paired, said = _pair(one, two, base, later)
+        notes += [f"{arm}: {sentence}" for sentence in said]
+        titles = f"{names[1]}: {arm}", f"{names[0]}: {arm}"
+        tables = dict(zip(titles, paired, strict=True))
+        comparisons += compare_arms(tables, base.metrics, [titles], seed=seed, resamples=resamples)
+    left = sorted(set(later.arms) ^ set(base.arms))
+    notes += [f"Arms of one folder only, not paired: {', '.join(left)}."] if left else []
+    return PairedExperiments(tuple(comparisons), tuple(notes))
+
+
+def arm_tables(folder: Path, arm: str) -> Tables:
+    """The values per prompt of an arm by seed; empty where the folder keeps none."""
+    found: Tables = {}
+    for path in sorted((folder / arm).glob(f"seed-*/{SCORES_FILE}")):
+        if (number := _seed(path.parent.name)) is not None:
+            found[number] = RunScores.load(path.parent).tables(number)
+    for path in () if found else sorted((folder / "outcomes").glob("seed-*.json")):
+        value: Any = read_json(path)
+        if (number := _seed(path.stem)) is not None and arm in value["tables"]:
+            found[number] = {metric: _table(value["ids"], own, number) for metric, own in value["tables"][arm].items()}
+    return found
+
+
+def _seed(name: str) -> int | None:
+    known = re.fullmatch(r"seed-(\d+)", name)
+    return int(known[1]) if known else None
+
+
+def _table(ids: list[str], own: Mapping[str, list[float]], seed: int) -> ScoreTable:
+    return ScoreTable(tuple(ids), np.array([own["totals"]]), np.array([own["counts"]]), (seed,))
+
+
+def _pair(
+    one: Tables, two: Tables, base: ExperimentResults, later: ExperimentResults
+) -> tuple[tuple[dict[str, ScoreTable], dict[str, ScoreTable]], list[str]]:
+    """Both arms' tables over the seeds and prompts that they share, and what stood in the way."""
+    seeds = [seed for seed in one if seed in two]
+    if not one or not two:
+        return ({}, {}), ["no values per prompt are kept, so its means cannot be paired."]
+    if not seeds:
+        return ({}, {}), [f"ran with seeds {_listed(one)} and {_listed(two)}: none is shared, nothing can be paired."]
+    notes = [f"paired over the seeds {_listed(seeds)} of both only."] if {*one} ^ {*two} else []
+    metrics = [m for m in one[seeds[0]] if all(m in own[seed] for own in (one, two) for seed in seeds)]
+    alike = [m for m in metrics if later.metrics.get(m) == base.metrics.get(m)]
+    if len(alike) < len(metrics):
+        notes.append(f"{', '.join(m for m in metrics if m not in alike)} are not measured alike in both.")
+    ids = {seed: _shared(one[seed][alike[0]].ids, two[seed][alike[0]].ids) for seed in seeds} if alike else {}
+    if not ids or not all(ids.values()):
+        return ({}, {}), [*notes, "no prompt id is in both: nothing can be paired."]
+    if len({len(own) for own in ids.values()}) > 1:
+        return ({}, {}), [*notes, "the seeds share different numbers of prompts: nothing can be paired."]
+    alone = sum(len({*one[seed][alike[0]].ids} ^ {*two[seed][alike[0]].ids}) for seed in seeds)
+    if alone:
+        notes.append(f"{alone:,} prompts are of one folder only and do not count.")
+    found = tuple({m: _stacked({s: own[s][m] for s in seeds}, ids) for m in alike} for own in (one, two))
+    return (found[0], found[1]), notes
+
+
+def _stacked(by_seed: Mapping[int, ScoreTable], ids: Mapping[int, tuple[str, ...]]) -> ScoreTable:
+    """Over seeds; where each has prompts of its own, a prompt's place stands for it."""
+    same = len(set(ids.values())) == 1
+    parts: dict[int, ScoreTable] = {}
+    for seed, table in by_seed.items():
+        order = [table.ids.index(key) for key in ids[seed]]
+        names = ids[seed] if same else tuple(map(str, range(len(order))))
+        parts[seed] = ScoreTable(names, table.totals[:, order], table.counts[:, order], (seed,), table.mask[:, order])
+    return ScoreTable.stack(parts)
+
+
+def _shared(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
+    known = set(second)
+    return tuple(key for key in first if key in known)
+
+
+def _listed(seeds: Tables | list[int]) -> str:
+    return ", ".join(map(str, sorted(seeds)))

@@ -1,0 +1,118 @@
+"""`scores.json` of a run folder: what was measured on the run's answers to held-out prompts, prompt by prompt.
+
+Means alone could not be joined over seeds with an interval; with the values per prompt an experiment is a function of
+its run folders. Knows nothing of who measured.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from spanwise.core.errors import DataError
+from spanwise.core.files import read_json, write_json
+from spanwise.evals.statistics.results import Example, ExampleAnswer, MetricInfo
+from spanwise.evals.statistics.score_table import ScoreTable
+from spanwise.feedback.schema import Passage
+
+SCORES_FILE = "scores.json"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+class ShownAnswer(_Part):
+    """One answer for the report."""
+
+    prompt: str
+    passages: tuple[Passage, ...] = ()
+    answer: ExampleAnswer
+
+
+class _Column(_Part):
+    totals: tuple[float, ...]
+    counts: tuple[float, ...]
+    scored: tuple[bool, ...]
+
+
+class RunScores(_Part):
+    """Metrics per prompt of one run and seed, and its first answers."""
+
+    ids: tuple[str, ...]
+    metrics: dict[str, MetricInfo]
+    columns: dict[str, _Column]
+    answers: tuple[ShownAnswer, ...] = ()
+    seconds: float = 0.0
+    """Wall-clock seconds of training and measuring."""
+
+    @classmethod
+    def of(
+        cls,
+        tables: Mapping[str, ScoreTable],
+        metrics: Mapping[str, MetricInfo],
+        *,
+        answers: Sequence[ShownAnswer] = (),
+        seconds: float = 0.0,
+    ) -> "RunScores":
+        """The scores of one seed; raises DataError when the tables are of different prompts."""
+        first = next(iter(tables.values()))
+        aligned = {name: table.reorder(first.ids, place=name) for name, table in tables.items()}
+        return cls(
+            ids=first.ids,
+            metrics={name: metrics[name] for name in tables},
+            columns={
+                name: _Column(
+                    totals=tuple(table.totals[0].tolist()),
+                    counts=tuple(table.counts[0].tolist()),
+                    scored=tuple(table.mask[0].tolist()),
+                )
+                for name, table in aligned.items()
+            },
+            answers=tuple(answers),
+            seconds=seconds,
+        )
+
+    def tables(self, seed: int) -> dict[str, ScoreTable]:
+        """One table per metric."""
+        return {
+            name: ScoreTable(
+                self.ids,
+                np.array([column.totals]),
+                np.array([column.counts]),
+                (seed,),
+                np.array([column.scored], dtype=np.bool_),
+            )
+            for name, column in self.columns.items()
+        }
+
+    def save(self, folder: Path) -> None:
+        """Writes `folder/scores.json` beside-then-rename."""
+        write_json(folder / SCORES_FILE, self.model_dump(mode="json"))
+
+    @classmethod
+    def load(cls, folder: Path) -> "RunScores":
+        """Reads `folder/scores.json`; raises DataError where it is none."""
+        path = folder / SCORES_FILE
+        try:
+            return cls.model_validate(read_json(path))
+        except ValidationError as error:
+            raise DataError(f"{path}: {error.errors()[0]['msg']}; measure the run again.") from error
+
+
+def join_seeds(by_seed: Mapping[int, RunScores]) -> dict[str, ScoreTable]:
+    """One table per metric over all seeds; raises DataError when they were measured on different prompts."""
+    tables = {seed: scores.tables(seed) for seed, scores in by_seed.items()}
+    shared = [name for name in next(iter(tables.values())) if all(name in own for own in tables.values())]
+    return {name: ScoreTable.stack({seed: own[name] for seed, own in tables.items()}) for name in shared}
+
+
+def join_answers(arms: Mapping[str, RunScores]) -> list[Example]:
+    """The answers of several arms to the same prompts, prompt by prompt in the order of the first arm."""
+    found: dict[str, Example] = {}
+    for arm, scores in arms.items():
+        for one in scores.answers:
+            before = found.get(one.prompt) or Example(prompt=one.prompt, passages=one.passages)
+            found[one.prompt] = before.model_copy(update={"answers": {**before.answers, arm: one.answer}})
+    return list(found.values())

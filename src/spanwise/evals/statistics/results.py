@@ -1,0 +1,197 @@
+"""`ExperimentResults`: the schema of an experiment folder's `results.json`, shared by who writes it and who reports it.
+
+An experiment folder holds `results.json` and one run folder per arm: `<root>/<arm>/` or, with several seeds,
+`<root>/<arm>/<anything, say seed-3>/`, each with config.yaml, metrics.jsonl and samples.jsonl as the trainer writes
+them. Whoever runs an experiment builds `ExperimentResults(...)` and calls `.save(folder)`; the report and the closing
+words of a command read it with `.load(folder)`. The file knows nothing of plots or of how estimates are made
+(`stats.py`).
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from spanwise.core.errors import DataError
+from spanwise.core.files import read_json, write_json
+from spanwise.evals.statistics.estimates import Estimate
+from spanwise.feedback.schema import Passage
+
+RESULTS_VERSION = 1
+RESULTS_FILE = "results.json"
+
+Better = Literal["lower", "higher", "none"]
+"""Which way a metric improves; "none" for what is only described, such as length."""
+Verdict = Literal["better", "worse", "higher", "lower", "no clear difference", "not known"]
+"""What a difference says: a direction only if its interval excludes zero, "not known" if there is no interval."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+class MetricInfo(_Part):
+    """What a metric is called and which way is up."""
+
+    label: str
+    unit: str = ""
+    """Written behind the number; "%" also multiplies it by 100."""
+    better: Better = "none"
+    description: str = ""
+    """One sentence: what is counted over what."""
+    digits: int | None = Field(default=None, ge=0, le=6)
+    """Decimals as shown; without it 1 for percentages and 3 for all others."""
+
+
+class Arm(_Part):
+    """One way of training, with what was measured on its held-out answers."""
+
+    label: str
+    kind: str = ""
+    """How it was trained: "sft", "preference", "fine-grained", "ablation", ..."""
+    description: str = ""
+    metrics: dict[str, Estimate] = Field(default_factory=dict)
+    """By metric name; a metric that was not measured is left out and shown as "not run"."""
+
+
+class Comparison(_Part):
+    """The difference arm - baseline of one metric on the same prompts."""
+
+    arm: str
+    baseline: str
+    metric: str
+    difference: Estimate
+    p_value: float | None = Field(default=None, ge=0, le=1)
+    """Two-sided, of the permutation test over prompts."""
+    verdict: Verdict
+
+
+class ReliabilityBin(_Part):
+    """One point of a reliability plot."""
+
+    confidence: float
+    """Mean predicted probability of the bin."""
+    accuracy: float
+    """Share of the bin that is truly positive."""
+    count: int = Field(ge=0)
+
+
+class RewardModelQuality(_Part):
+    """How well one head tells good from bad on held-out feedback."""
+
+    label: str = ""
+    density: str = ""
+    metrics: dict[str, float | None] = Field(default_factory=dict)
+    """As `spanwise reward evaluate` names them (accuracy, majority_accuracy, pair_accuracy, ...); None = not run."""
+    reliability: tuple[ReliabilityBin, ...] = ()
+
+
+class ExampleSpan(_Part):
+    """A span of an answer that a judge (the oracle, a person) marked."""
+
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+    category: str
+
+
+class ExampleAnswer(_Part):
+    """One arm's answer, with its token scores where it was scored."""
+
+    response: str
+    tokens: tuple[str, ...] = ()
+    """Text of each sampled token; joined they are the response."""
+    token_scores: tuple[float | None, ...] = ()
+    """Total score per token; None where a source could not score."""
+    shares: dict[str, tuple[float | None, ...]] = Field(default_factory=dict)
+    """Score per token of each source; they sum to the total."""
+    kl: tuple[float | None, ...] = ()
+    spans: tuple[ExampleSpan, ...] = ()
+    """What the judge marked as wrong; None of it was seen in training."""
+    missing: tuple[str, ...] = ()
+    """What the judge says is left out."""
+    truncated: bool = False
+
+
+class Example(_Part):
+    """One held-out prompt with the answers of several arms."""
+
+    prompt: str
+    passages: tuple[Passage, ...] = ()
+    references: tuple[str, ...] = ()
+    answers: dict[str, ExampleAnswer] = Field(default_factory=dict)
+    """By arm name."""
+
+
+class ExperimentResults(_Part):
+    """Everything that an experiment found, as its `results.json` holds it."""
+
+    version: Literal[1] = RESULTS_VERSION
+    title: str
+    created: str
+    """ISO date or time."""
+    machine: str = ""
+    command: str = ""
+    """What makes these numbers again."""
+    seeds: tuple[int, ...] = ()
+    """Training seeds behind the numbers; none where answers were measured whose training is not known."""
+    seconds: dict[str, float] = Field(default_factory=dict)
+    """Wall-clock seconds of each phase."""
+    config: dict[str, Any] = Field(default_factory=dict)
+    metrics: dict[str, MetricInfo]
+    """By metric name, in the order of the tables."""
+    arms: dict[str, Arm]
+    """By arm name, which is also the name of its run folder; baselines first."""
+    comparisons: tuple[Comparison, ...] = ()
+    """In order of interest: the first (arm, baseline) pair is the headline."""
+    reward_models: dict[str, RewardModelQuality] = Field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    """What a reader must know before believing the numbers."""
+    examples: tuple[Example, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_known(self) -> "ExperimentResults":
+        labels = [arm.label for arm in self.arms.values()]
+        if len(set(labels)) < len(labels):
+            raise ValueError("arms: two arms have the same label; tell them apart")
+        for name, arm in self.arms.items():
+            _require(arm.metrics, self.metrics, f"arms.{name}.metrics")
+        for index, comparison in enumerate(self.comparisons):
+            _require([comparison.arm, comparison.baseline], self.arms, f"comparisons.{index}")
+            _require([comparison.metric], self.metrics, f"comparisons.{index}.metric")
+        for index, example in enumerate(self.examples):
+            _require(example.answers, self.arms, f"examples.{index}.answers")
+        return self
+
+    def save(self, folder: Path) -> None:
+        """Writes `folder/results.json` beside-then-rename."""
+        write_json(folder / RESULTS_FILE, self.model_dump(mode="json"))
+
+    @classmethod
+    def load(cls, folder: Path) -> "ExperimentResults":
+        """Reads `folder/results.json`; raises DataError that names the first wrong field and counts the rest."""
+        path = folder / RESULTS_FILE
+        try:
+            return cls.model_validate(read_json(path))
+        except ValidationError as error:
+            first, count = error.errors()[0], error.error_count()
+            place = ".".join(str(part) for part in first["loc"]) or "results"
+            more = f" (and {count - 1} more)" if count > 1 else ""
+            raise DataError(f"{path}: {place}: {first['msg']}{more}; write it anew with this version.") from error
+
+
+def judge(difference: Estimate, better: Better) -> Verdict:
+    """The verdict on a difference arm - baseline of a metric that improves in direction `better`."""
+    if difference.mean is None or difference.low is None:
+        return "not known"
+    if not difference.excludes_zero:
+        return "no clear difference"
+    up = difference.mean > 0
+    if better == "none":
+        return "higher" if up else "lower"
+    return "better" if up == (better == "higher") else "worse"
+
+
+def _require(names: Any, known: dict[str, Any], place: str) -> None:
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(f"{place}: {unknown[0]!r} is not one of {', '.join(known) or 'none'}")

@@ -1,0 +1,83 @@
+"""What every judge is: it reads an instruction with two answers and says how far the second is preferred.
+
+Knows nothing of which answer is whose: `judging.py` deals the orders and turns replies back. A reply that is nonsense,
+or that never came, is Unscored with its reason.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from spanwise.evals.statistics.pairwise import Share
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One comparison in the order in which the judge sees it."""
+
+    instruction: str
+    first: str
+    second: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What was spent: requests, tokens, and money in the unit of the configured prices."""
+
+    calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float = 0.0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.calls + other.calls,
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.cost + other.cost,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The share of the second answer, the judge's words, and what they cost.
+
+    `lasting` is False for what may go better next time, such as a server that was down: it is not kept in a cache.
+    """
+
+    share: Share
+    text: str = ""
+    usage: Usage = Usage()
+    lasting: bool = True
+
+
+@runtime_checkable
+class Judge(Protocol):
+    """Anything that compares two answers."""
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Changes whenever replies may change (model, prompt, settings); caches are keyed by it."""
+        ...
+
+    @property
+    def sees_order(self) -> bool:
+        """Whether the order of the two answers can matter; if not, one order is asked."""
+        ...
+
+    def judge(self, cases: Sequence[Case]) -> Iterator[tuple[int, Reply]]:
+        """Yields (place in `cases`, reply) for each case once, as soon as it is known, in any order."""
+        ...
+
+
+def fingerprint(*parts: object) -> str:
+    """A short hash of plain values, the same on every machine."""
+    text = json.dumps(parts, ensure_ascii=True, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

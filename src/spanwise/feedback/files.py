@@ -1,0 +1,82 @@
+"""Records in JSONL files: one per line, read one by one, every bad line reported and none in its way.
+
+Generic over the record models (`FeedbackRecord`, `PromptRecord`, `DemonstrationRecord`). It knows how lines
+become records and nothing of what the records mean.
+"""
+
+import codecs
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from spanwise.core.errors import DataError
+from spanwise.core.files import read_lines, write_jsonl
+from spanwise.core.strict_json import BadJSONError, parse
+from spanwise.feedback.problems import Place, Problem, ReadResult, RecordT, collected, validated
+
+
+def iter_records(path: Path, model: type[RecordT]) -> Iterator[tuple[Place, RecordT | list[Problem]]]:
+    """Yields the place of every line with its record, or with all that is wrong with it.
+
+    Raises DataError when the file cannot be read at all or is no JSONL file.
+    """
+    seen: dict[str, int] = {}
+    for place, line in _lines(path):
+        outcome = line if isinstance(line, list) else _record(line, model, place)
+        if not isinstance(outcome, list):
+            name = str(getattr(outcome, "id", ""))
+            if name and seen.setdefault(name, place.line) != place.line:
+                reason = f"{name!r:.60} is the id of line {seen[name]} already; make ids unique."
+                outcome = [Problem(place, "id", reason)]
+        yield place, outcome
+
+
+def read_records(path: Path, model: type[RecordT]) -> ReadResult[RecordT]:
+    """All good records of `path` and all problems of the others; raises DataError like `iter_records`."""
+    return collected(iter_records(path, model))
+
+
+def load_or_raise(path: Path, model: type[RecordT]) -> list[RecordT]:
+    """The records of `path`; raises DataError when one of them is bad or there is none."""
+    result = read_records(path, model)
+    if result.problems:
+        more = len(result.problems) - 1
+        others = f" ({more} more problem{'s' if more > 1 else ''} in this file)" if more else ""
+        raise DataError(f"{result.problems[0]}{others}")
+    if not result.records:
+        raise DataError(f"{path}: holds no records; give a file with one JSON record per line.")
+    return result.records
+
+
+def write_records(path: Path, records: Iterable[BaseModel]) -> int:
+    """Writes one record per line, beside-then-rename, and returns how many."""
+    return write_jsonl(path, (record.model_dump(mode="json") for record in records))
+
+
+def _lines(path: Path) -> Iterator[tuple[Place, bytes | list[Problem]]]:
+    number = 0
+    try:
+        for number, line in read_lines(path):
+            content = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+            yield Place(str(path), number, content), content
+    except DataError as error:
+        if not number:
+            raise
+        place = Place(str(path), number + 1, b"")
+        yield place, [Problem(place, "", f"the file breaks off here; fetch it again. ({error})")]
+
+
+def _record(line: bytes, model: type[RecordT], place: Place) -> RecordT | list[Problem]:
+    if place.line == 1 and line.lstrip().startswith(b"["):
+        raise DataError(
+            f"{place.file}: holds one JSON list, not one record per line; choose another format or convert it."
+        )
+    try:
+        value = parse(line.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        reason = f"not UTF-8 at byte {error.start} of the line; convert the file to UTF-8."
+        return [Problem(place, "", reason)]
+    except BadJSONError as error:
+        return [Problem(place, "", str(error))]
+    return validated(model, value, place)

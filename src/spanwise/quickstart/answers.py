@@ -1,0 +1,141 @@
+"""The simulated world as a task: its data, the rewards of its arms, and what the oracle says of an arm's answers.
+
+Knows nothing of how arms are trained (`sim_study.py`). The oracle judges and never teaches: what training sees is
+demonstrations that slip and feedback of a noisy annotator.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from spanwise.core.seeding import numpy_generator, torch_generator
+from spanwise.evals.statistics.results import MetricInfo
+from spanwise.evals.statistics.score_table import ScoreTable
+from spanwise.feedback.prompts import DemonstrationRecord
+from spanwise.feedback.schema import FeedbackRecord
+from spanwise.models.config import Sampling
+from spanwise.models.policy import Policy
+from spanwise.sim.annotator import NoiseConfig, annotate
+from spanwise.sim.demonstrations import Slips, write_demonstration
+from spanwise.sim.oracle import FACT_ERRORS, RELEVANCE_ERRORS, judge
+from spanwise.sim.world import Questions, SimItem, make_items
+from spanwise.text.spans import normalize_newlines
+
+SIM_METRICS: dict[str, MetricInfo] = {
+    "relevance_error": MetricInfo(
+        label="Irrelevance", unit="%", better="lower",
+        description="Clauses that nobody asked for, that repeat, or that say nothing, of all clauses.",
+    ),
+    "fact_error": MetricInfo(
+        label="Factual errors", unit="%", better="lower",
+        description="Wrong or unverifiable clauses, of all clauses whose facts are checked.",
+    ),
+    "completeness": MetricInfo(
+        label="Completeness", unit="%", better="higher",
+        description="Parts of the question that the answer addresses, of all that the passages can answer.",
+    ),
+    "quality": MetricInfo(
+        label="True score", better="higher", digits=2,
+        description="Per answer: +1 for a right clause, -1 for a wrong, unverifiable or incoherent one, "
+        "-1/2 for an irrelevant or redundant one.",
+    ),
+    "words": MetricInfo(label="Length", unit="words", digits=1, description="Words per answer."),
+    "kl": MetricInfo(
+        label="KL to SFT", unit="nats", digits=2,
+        description="Summed over the answer, the log-probability under the arm less that under the SFT policy.",
+    ),
+}  # fmt: skip
+"""All metrics of the task in the order of the tables."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """One arm's sampled answers to held-out items, one each, with their KL to the reference policy (nats)."""
+
+    texts: tuple[str, ...]
+    truncated: tuple[bool, ...]
+    kl: tuple[float, ...]
+
+
+def make_demonstrations(
+    count: int, *, seed: int, split: str, questions: Questions = "short"
+) -> list[DemonstrationRecord]:
+    """Imperfect demonstrations for supervised fine-tuning."""
+    generator = numpy_generator(seed, f"sim/slips/{split}")
+    items = make_items(count, seed=seed, split=split, questions=questions)
+    return [write_demonstration(item, generator, Slips()) for item in items]
+
+
+@torch.no_grad()
+def sample_texts(
+    policy: Policy, items: Sequence[SimItem], *, sampling: Sampling, samples: int, seed: int, batch: int = 64
+) -> list[list[tuple[str, bool]]]:
+    """`samples` answers to each item, each with whether it was cut off."""
+    generator = torch_generator(seed, "sim/texts")
+    rows: list[list[tuple[str, bool]]] = []
+    for start in range(0, len(items), batch):
+        prompts = policy.encode_prompts([item.record.model_input for item in items[start : start + batch]])
+        answers = policy.generate(prompts, sampling=sampling, samples_per_prompt=samples, generator=generator)
+        pairs = [
+            (_storable(policy.decode(ids)), cut)
+            for ids, cut in zip(answers.token_lists(), answers.truncated.tolist(), strict=True)
+        ]
+        rows += [pairs[place : place + samples] for place in range(0, len(pairs), samples)]
+    return rows
+
+
+def collect_feedback(
+    policy: Policy, items: Sequence[SimItem], *, samples: int, sampling: Sampling, noise: NoiseConfig, seed: int
+) -> list[FeedbackRecord]:
+    """The policy's own answers, each marked by the noisy annotator and compared with the others of its prompt."""
+    generator = numpy_generator(seed, "sim/annotator")
+    records: list[FeedbackRecord] = []
+    answers = sample_texts(policy, items, sampling=sampling, samples=samples, seed=seed)
+    for item, row in zip(items, answers, strict=True):
+        texts, cuts = [text for text, _ in row], [cut for _, cut in row]
+        records.append(annotate(item, texts, generator, noise, truncated=cuts))
+    return records
+
+
+@torch.no_grad()
+def answer_items(
+    policy: Policy, reference: Policy, items: Sequence[SimItem], *, sampling: Sampling, seed: int, batch: int = 64
+) -> Answers:
+    """One sampled answer per item, with the summed log-ratio to `reference` under the same sampling."""
+    generator = torch_generator(seed, "sim/test")
+    texts: list[str] = []
+    cut: list[bool] = []
+    kl: list[float] = []
+    for start in range(0, len(items), batch):
+        prompts = policy.encode_prompts([item.record.model_input for item in items[start : start + batch]])
+        answers = policy.generate(prompts, sampling=sampling, samples_per_prompt=1, generator=generator)
+        ref = reference.logprobs(prompts, answers.ids, answers.mask, sampling=sampling, support=answers.support)
+        kl += ((answers.logprobs - ref.logprobs) * answers.mask).sum(1).tolist()
+        texts += [policy.decode(ids) for ids in answers.token_lists()]
+        cut += answers.truncated.tolist()
+    return Answers(tuple(texts), tuple(cut), tuple(kl))
+
+
+def score_answers(items: Sequence[SimItem], answers: Answers, *, seed: int) -> dict[str, ScoreTable]:
+    """One table per metric of `SIM_METRICS`; error shares are averaged over clauses, not over answers."""
+    cases = zip(items, answers.texts, answers.truncated, strict=True)
+    judgements = [judge(text, item.truth, truncated=cut) for item, text, cut in cases]
+    ids = [item.record.id for item in items]
+    ratios: Mapping[str, list[tuple[float, float]]] = {
+        "relevance_error": [(j.count(*RELEVANCE_ERRORS), len(j.findings)) for j in judgements],
+        "fact_error": [(j.count(*FACT_ERRORS), j.count(*FACT_ERRORS, "correct")) for j in judgements],
+        "completeness": [(j.answerable - len(j.missing), j.answerable) for j in judgements],
+        "quality": [(j.quality, 1) for j in judgements],
+        "words": [(len(text.split()), 1) for text in answers.texts],
+        "kl": [(value, 1) for value in answers.kl],
+    }
+    return {
+        metric: ScoreTable.from_ratios(dict(zip(ids, values, strict=True)), seed=seed)
+        for metric, values in ratios.items()
+    }
+
+
+def _storable(text: str) -> str:
+    """A byte-level policy can emit any character; records hold neither carriage returns nor NUL."""
+    return normalize_newlines(text).replace("\0", "\ufffd")

@@ -1,0 +1,121 @@
+"""Arms, sizes and settings of the study on the simulated world, and the studies of the documentation.
+
+Knows nothing of how an arm is trained (`sim_study.py`) or of torch.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from spanwise.core.config import Config
+from spanwise.models.config import Sampling
+from spanwise.reward_models.config import FittingConfig
+from spanwise.rl.config import EvaluationConfig, KLConfig, OptimizerConfig, RolloutConfig, TrainerConfig, UpdateConfig
+from spanwise.sim.annotator import NoiseConfig
+from spanwise.sim.world import Questions
+from spanwise.training.config import SFTConfig
+
+SFT, SFT_MORE, PREFERENCE, FINE_GRAINED = "sft", "sft-more", "preference", "fine-grained"
+ABLATIONS = {
+    "without-relevance": "relevance",
+    "without-factuality": "factuality",
+    "without-completeness": "completeness",
+}
+"""Arms that leave out one reward of the fine-grained arm."""
+LABELS = {
+    SFT: "SFT",
+    SFT_MORE: "SFT, more demonstrations",
+    PREFERENCE: "Preference RLHF",
+    FINE_GRAINED: "Fine-grained RLHF",
+    "without-relevance": "without relevance",
+    "without-factuality": "without factuality",
+    "without-completeness": "without completeness",
+}
+FINE_GRAINED_HEADS = ("relevance", "factuality", "completeness")
+
+
+class SimStudyConfig(Config):
+    """Sizes and settings of the study; the defaults are those of `spanwise quickstart`."""
+
+    arms: tuple[str, ...] = (SFT, PREFERENCE, FINE_GRAINED)
+    """Which arms to train: sft, sft-more, preference, fine-grained, without-relevance, without-factuality,
+    without-completeness."""
+    demonstrations: int = Field(default=800, ge=2)
+    """Imperfect demonstrations that the SFT policy learns from."""
+    heldout_demonstrations: int = Field(default=64, ge=1)
+    """Demonstrations that choose the SFT checkpoint."""
+    feedback_prompts: int = Field(default=600, ge=4)
+    """Prompts whose sampled answers are annotated, for every feedback arm alike; also the number of further
+    demonstrations of the arm sft-more."""
+    responses_per_prompt: int = Field(default=4, ge=2)
+    """Answers per annotated prompt."""
+    rl_prompts: int = Field(default=1000, ge=1)
+    """Prompts for PPO; nobody annotated them."""
+    heldout_prompts: int = Field(default=64, ge=1)
+    """Prompts that choose the best PPO checkpoint by the arm's own reward."""
+    test_prompts: int = Field(default=400, ge=2)
+    """Prompts on which the oracle judges every arm."""
+    questions: Questions = "short"
+    """How much each question asks for: short, one to three facts, or long, three to five."""
+    judged_split: Literal["test", "validation"] = "test"
+    """Which prompts these are; settings are chosen on those of "validation"."""
+    noise: NoiseConfig = NoiseConfig()
+    """How unreliable the annotator is."""
+    sampling: Sampling = Sampling(temperature=1.0, max_new_tokens=80)
+    """How answers are sampled, for feedback, PPO and the test alike."""
+    sft: SFTConfig = SFTConfig(epochs=2, learning_rate=5e-4)
+    """Supervised fine-tuning."""
+    fitting: FittingConfig = FittingConfig(
+        method="linear", strengths=(0.001, 0.01, 0.1, 1.0), state_scales=(0.0, 0.1, 0.3)
+    )
+    """Training of the reward models."""
+    likelihoods: bool = True
+    """Whether the reward models also read how likely their backbone finds the tokens."""
+    weights: dict[str, float] = Field(
+        default_factory=lambda: {"relevance": 1.5, "factuality": 2.0, "completeness": 0.1, "preference": 1.0}
+    )
+    """Weight of each reward beside the others, whose scores are standardised over the SFT policy's answers."""
+    averaged: tuple[str, ...] = ("factuality",)
+    """Rewards that are divided by the number of their segments: the factuality model never saw labels of irrelevant
+    sentences, so that, summed and without a gate, it pays for each true thing that nobody asked."""
+    bars: dict[str, float] = Field(default_factory=dict[str, float])
+    """How many deviations above the mean of the SFT policy's answers a score must be to pay; 0 where not named. With a
+    bar, one more clause that is no better than the usual ones costs something."""
+    gates: dict[str, str] = Field(default_factory=dict[str, str])
+    """Which reward counts only as far as another finds its text right; see `SourceWeight.gate`."""
+    trainer: TrainerConfig = TrainerConfig(
+        steps=16,
+        rollout=RolloutConfig(prompts_per_step=16, samples_per_prompt=4),
+        kl=KLConfig(coef=0.2),
+        update=UpdateConfig(epochs=2, minibatch_size=32, micro_batch_size=32),
+        policy_optimizer=OptimizerConfig(learning_rate=3e-4),
+        value_optimizer=OptimizerConfig(learning_rate=1e-3),
+        evaluation=EvaluationConfig(every=5, decoding="sample"),
+    )
+    """PPO; its sampling is replaced by the study's."""
+
+
+SHORT_STUDY = SimStudyConfig(arms=(SFT, SFT_MORE, PREFERENCE, FINE_GRAINED, *ABLATIONS))
+"""The study of docs/results.md: every arm, with the settings of quickstart."""
+LONG_STUDY = SHORT_STUDY.model_copy(
+    update={
+        "questions": "long",
+        "feedback_prompts": 400,
+        "sampling": Sampling(temperature=1.0, max_new_tokens=128),
+        "weights": {"relevance": 2.0, "factuality": 5.0, "completeness": 2.5, "preference": 1.0},
+        "averaged": (),
+        "bars": {"relevance": 0.7, "factuality": 0.5},
+        "gates": {"factuality": "relevance"},
+        "trainer": SHORT_STUDY.trainer.model_copy(
+            update={
+                "steps": 24,
+                "rollout": RolloutConfig(prompts_per_step=32, samples_per_prompt=4),
+                "kl": KLConfig(coef=0.1),
+                "update": UpdateConfig(epochs=1, minibatch_size=16, micro_batch_size=32),
+                "value_optimizer": OptimizerConfig(learning_rate=3e-3),
+            }
+        ),
+    }
+)
+"""The same on long questions, where answers have several clauses; two to three times the work. See docs/log.md."""
+STUDIES = {"short": SHORT_STUDY, "long": LONG_STUDY}

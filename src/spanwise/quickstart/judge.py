@@ -1,0 +1,36 @@
+"""The oracle of the simulated world as a judge: the answer with the higher true score is better."""
+
+from collections.abc import Iterator, Sequence
+
+from spanwise.evals.win_rate.judges.base import Case, Reply, fingerprint
+from spanwise.evals.win_rate.outputs import instruction_of
+from spanwise.feedback.scores import Unscored
+from spanwise.sim.oracle import judge
+from spanwise.sim.world import SimItem, Truth
+
+
+class OracleJudge:
+    """Knows the items' truths; an instruction is an item's question, alone or with its passages."""
+
+    sees_order = False
+    name = "oracle"
+
+    def __init__(self, items: Sequence[SimItem]) -> None:
+        self._truths: dict[str, Truth | None] = {}
+        for item in items:
+            # A question that two items share does not say whose passages are meant.
+            known = item.record.prompt in self._truths
+            self._truths[item.record.prompt] = None if known else item.truth
+        self._truths |= {item.record.model_input: item.truth for item in items}
+        self._truths |= {instruction_of(item.record): item.truth for item in items if item.record.passages}
+        self.version = fingerprint("oracle", sorted(self._truths))
+
+    def judge(self, cases: Sequence[Case]) -> Iterator[tuple[int, Reply]]:
+        """Judges each case by the truth of its item."""
+        for place, case in enumerate(cases):
+            truth = self._truths.get(case.instruction)
+            if truth is None:
+                yield place, Reply(Unscored("the instruction is no item of the simulated world, or of two"))
+                continue
+            first, second = (judge(text, truth).quality for text in (case.first, case.second))
+            yield place, Reply(0.5 if first == second else float(second > first))

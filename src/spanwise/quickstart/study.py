@@ -1,0 +1,237 @@
+"""One seed of the study on the simulated world: SFT, feedback, reward models, and one PPO run per arm.
+
+Every arm starts from the same SFT policy; feedback arms use annotations of the same answers and the same number of
+PPO steps. What several seeds say together is in `sim_results.py`; what the oracle measures, in `sim.py`.
+"""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from spanwise.core.runs import RunFolder
+from spanwise.core.seeding import derive_seed
+from spanwise.evals.statistics.results import Example, ReliabilityBin, RewardModelQuality
+from spanwise.evals.statistics.score_table import ScoreTable
+from spanwise.feedback.schema import FeedbackRecord
+from spanwise.feedback.scores import Sample
+from spanwise.models.policy import Policy
+from spanwise.quickstart.answers import answer_items, collect_feedback, make_demonstrations, score_answers
+from spanwise.quickstart.config import (
+    ABLATIONS,
+    FINE_GRAINED,
+    FINE_GRAINED_HEADS,
+    LABELS,
+    PREFERENCE,
+    SFT,
+    SFT_MORE,
+    SimStudyConfig,
+)
+from spanwise.quickstart.examples import make_examples
+from spanwise.reward_models.config import FactualityRule, RelevanceRule, RewardModelConfig
+from spanwise.reward_models.fitting.evaluate import HeadQuality
+from spanwise.reward_models.fitting.train import RewardModelRun, train_reward_model
+from spanwise.reward_models.network.checkpoint import load_backbone
+from spanwise.rewards.config import MixtureConfig, SourceWeight
+from spanwise.rewards.learned import LearnedRewards
+from spanwise.rewards.mixture import segment_statistics, total_deviation
+from spanwise.rewards.pipeline import RewardPipeline
+from spanwise.rl.algorithms.ppo import PPO
+from spanwise.rl.runtime.progress import ProgressView
+from spanwise.rl.trainer import Trainer, TrainerParts
+from spanwise.sim.model import base_checkpoint
+from spanwise.sim.world import SimItem, make_items
+from spanwise.training.sft import train_sft
+
+TEST_SEED = 0
+"""All training seeds are tested on the same prompts, so that intervals over both can be had."""
+STATISTICS_PROMPTS = 64
+"""Annotated prompts whose answers give the mean and deviation of each reward."""
+EXAMPLES = 6
+"""Test prompts whose answers the report shows."""
+
+T = TypeVar("T")
+
+
+@dataclass
+class SeedOutcome:
+    """What one seed found: score tables by arm and metric, held-out reward-model metrics by head, examples, seconds."""
+
+    tables: dict[str, dict[str, ScoreTable]] = field(default_factory=dict[str, dict[str, ScoreTable]])
+    reward_models: dict[str, RewardModelQuality] = field(default_factory=dict[str, RewardModelQuality])
+    examples: list[Example] = field(default_factory=list[Example])
+    seconds: dict[str, float] = field(default_factory=dict[str, float])
+
+
+Watch = Callable[[str, int], AbstractContextManager[ProgressView]]
+"""Given an arm's label and its number of steps, what to show while it trains."""
+
+
+class SeedStudy:
+    """Runs the arms of one seed; run folders go to `<root>/<arm>/seed-<n>/`."""
+
+    def __init__(self, config: SimStudyConfig, seed: int, root: Path, *, say: Callable[[str], None]) -> None:
+        self.config = config
+        self.seed = seed
+        self.root = root
+        self.say = say
+        self.outcome = SeedOutcome()
+        self._test = make_items(
+            config.test_prompts, seed=TEST_SEED, split=config.judged_split, questions=config.questions
+        )
+        self._policies: dict[str, Policy] = {}
+        self._reference_samples: list[Sample] = []
+
+    def run(self, watch: Watch) -> SeedOutcome:
+        """All arms, baselines first."""
+        reference = self._timed("sft", lambda: self._sft(SFT, self.config.demonstrations))
+        self._measure(SFT, reference, reference)
+        if SFT_MORE in self.config.arms:
+            count = self.config.demonstrations + self.config.feedback_prompts
+            more = self._timed("sft-more", lambda: self._sft(SFT_MORE, count))
+            self._measure(SFT_MORE, more, reference)
+        feedback = self._timed("feedback", lambda: self._feedback(reference))
+        models: dict[str, LearnedRewards] = {}
+        for arm in self.config.arms:
+            if arm in (SFT, SFT_MORE):
+                continue
+            kind = PREFERENCE if arm == PREFERENCE else FINE_GRAINED
+            if kind not in models:
+                models[kind] = self._timed(f"reward model, {kind}", lambda k=kind: self._reward_model(k, feedback))
+            policy = self._timed(arm, lambda a=arm, k=kind: self._ppo(a, models[k], reference, watch))
+            self._measure(arm, policy, reference)
+        self._timed("examples", lambda: self._examples(models.get(FINE_GRAINED)))
+        return self.outcome
+
+    def _sft(self, arm: str, count: int) -> Policy:
+        self.say(f"Fine-tuning on {count} imperfect demonstrations")
+        run = RunFolder(self._folder(arm))
+        questions = self.config.questions
+        heldout = make_demonstrations(
+            self.config.heldout_demonstrations, seed=self.seed, split="sft-heldout", questions=questions
+        )
+        demonstrations = make_demonstrations(count, seed=self.seed, split="sft", questions=questions)
+        settings = self.config.sft.model_copy(update={"seed": derive_seed(self.seed, "sim/sft")})
+        found = train_sft(Policy.load(str(base_checkpoint())), demonstrations, heldout, config=settings, run=run)
+        return Policy.load(str(found.checkpoint))
+
+    def _feedback(self, policy: Policy) -> list[FeedbackRecord]:
+        config = self.config
+        self.say(f"Annotating {config.responses_per_prompt} answers to each of {config.feedback_prompts} prompts")
+        items = self._items(config.feedback_prompts, "feedback")
+        feedback = collect_feedback(
+            policy, items, samples=config.responses_per_prompt, sampling=config.sampling, noise=config.noise,
+            seed=self.seed,
+        )  # fmt: skip
+        self._reference_samples = [
+            Sample(record.prompt, response.text, record.passages)
+            for record in feedback[:STATISTICS_PROMPTS]
+            for response in record.responses
+            if response.text
+        ]
+        return feedback
+
+    def _reward_model(self, kind: str, feedback: Sequence[FeedbackRecord]) -> LearnedRewards:
+        heads = (PREFERENCE,) if kind == PREFERENCE else FINE_GRAINED_HEADS
+        self.say(f"Training the reward model: {', '.join(heads)}")
+        settings = RewardModelConfig(
+            heads=heads,
+            relevance=RelevanceRule(min_span_words=3, min_coverage=0.5),  # a jittered mark may touch a neighbour
+            factuality=FactualityRule(density="sub-sentence"),  # a clause of this world states one fact
+            fitting=self.config.fitting,
+            likelihoods=self.config.likelihoods,
+            seed=derive_seed(self.seed, f"sim/reward/{kind}"),
+            device="cpu",
+        )
+        folder = RunFolder(self.root / "reward_models" / f"{kind}-seed-{self.seed}")
+        found: RewardModelRun = train_reward_model(
+            settings, feedback, backbone=load_backbone(str(base_checkpoint())), folder=folder
+        )
+        self.outcome.reward_models |= {name: _quality(name, head) for name, head in found.heads.items()}
+        return LearnedRewards(found.model, found.tokenizer)
+
+    def _ppo(self, arm: str, rewards: LearnedRewards, reference: Policy, watch: Watch) -> Policy:
+        self.say(f"PPO, {LABELS[arm]}")
+        trainer = self.config.trainer.model_copy(
+            update={"seed": derive_seed(self.seed, "sim/rl"), "sampling": self.config.sampling}
+        )
+        parts = TrainerParts(
+            policy=Policy(copy.deepcopy(reference.model), reference.tokenizer),
+            pipeline=self._pipeline(arm, rewards),
+            prompts=[item.record for item in self._items(self.config.rl_prompts, "rl")],
+            heldout=[item.record for item in self._items(self.config.heldout_prompts, "rl-heldout")],
+            algorithm=PPO(trainer.ppo, trainer.compat),
+        )
+        folder = RunFolder(self._folder(arm))
+        with watch(LABELS[arm], trainer.steps) as view:
+            Trainer(trainer, parts, folder, progress=view).run()
+        return Policy.load(str(folder.checkpoint("best")))
+
+    def _pipeline(self, arm: str, rewards: LearnedRewards) -> RewardPipeline:
+        """The arm's sources, each standardised over the segments of the SFT policy's answers.
+
+        Uncentred, every segment that is right more often than not pays, and answers grow (wu2023.md D4). The sum of all
+        is scaled to unit deviation over those answers, so that the KL coefficient weighs the same in every arm; an
+        ablation keeps the scale of the full mixture.
+        """
+        sources = rewards.sources()
+        said = {source.name: source.score(self._reference_samples) for source in sources}
+        rules: dict[str, SourceWeight] = {}
+        for name, scores in said.items():
+            mean, deviation = segment_statistics(scores)
+            rules[name] = SourceWeight(
+                weight=self.config.weights[name],
+                center=mean + self.config.bars.get(name, 0.0) * deviation,
+                scale=deviation,
+                aggregate="mean" if name in self.config.averaged else "sum",
+                gate=self._gate(arm, name),
+                missing="mask",
+            )
+        deviation = total_deviation(MixtureConfig(sources=rules), said)
+        weights = {name: 0.0 if ABLATIONS.get(arm) == name else rule.weight / deviation for name, rule in rules.items()}
+        mixed = {name: rule.model_copy(update={"weight": weights[name]}) for name, rule in rules.items()}
+        return RewardPipeline(sources, MixtureConfig(sources=mixed))
+
+    def _gate(self, arm: str, name: str) -> str | None:
+        """The gate of the reward `name`; an arm that leaves a reward out does not let it gate another, either."""
+        gate = self.config.gates.get(name)
+        return None if ABLATIONS.get(arm) == gate else gate
+
+    def _measure(self, arm: str, policy: Policy, reference: Policy) -> None:
+        answers = answer_items(policy, reference, self._test, sampling=self.config.sampling, seed=self.seed)
+        self.outcome.tables[arm] = score_answers(self._test, answers, seed=self.seed)
+        self._policies[arm] = policy
+
+    def _examples(self, rewards: LearnedRewards | None) -> None:
+        """The arms' answers to the first test prompts, with the token rewards of the fine-grained arm."""
+        if rewards is not None:
+            pipeline = self._pipeline(FINE_GRAINED, rewards)
+            self.outcome.examples += make_examples(
+                self._policies, self._test[:EXAMPLES], pipeline, sampling=self.config.sampling, seed=self.seed
+            )
+
+    def _items(self, count: int, split: str) -> list[SimItem]:
+        return make_items(count, seed=self.seed, split=split, questions=self.config.questions)
+
+    def _folder(self, arm: str) -> Path:
+        return self.root / arm / f"seed-{self.seed}"
+
+    def _timed(self, phase: str, work: Callable[[], T]) -> T:
+        start = time.perf_counter()
+        result = work()
+        self.outcome.seconds[phase] = round(time.perf_counter() - start, 1)
+        return result
+
+
+def _quality(name: str, head: HeadQuality) -> RewardModelQuality:
+    """The held-out figures of one head in the words of the report; what is not a number was not measured."""
+    return RewardModelQuality(
+        label=name.capitalize(),
+        density=head.density,
+        metrics={key: value if math.isfinite(value) else None for key, value in head.metrics.items()},
+        reliability=tuple(ReliabilityBin.model_validate(bin_) for bin_ in head.reliability),
+    )

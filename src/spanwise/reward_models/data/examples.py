@@ -1,0 +1,152 @@
+"""Labelled records as tensors: one encoded response serves all heads, and pairs point into the same flat pieces.
+
+Joins labels with encoded inputs; knows nothing of optimisers. Shapes: n pieces, p pairs.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from spanwise.feedback.scores import Sample, Unscored
+from spanwise.reward_models.data.inputs import EncodedResponse, InputEncoder
+from spanwise.reward_models.data.labels import Pair, RecordLabels
+from spanwise.reward_models.data.packing import PieceBatch, collate
+from spanwise.reward_models.heads import HeadSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One record ready to train on: the responses that fit the window, and their labels by head."""
+
+    labels: RecordLabels
+    responses: dict[int, EncodedResponse]
+    """By position in the record."""
+
+    @property
+    def length(self) -> int:
+        """Tokens of the longest response with its prompt."""
+        return max(len(response.ids) for response in self.responses.values())
+
+
+@dataclass(frozen=True, slots=True)
+class PairTargets:
+    """Pairs of one head: flat piece numbers, and +1/-1 where the better/worse one was shown first, 0 = unknown."""
+
+    better: Int[Tensor, " p"]
+    worse: Int[Tensor, " p"]
+    order: Float[Tensor, " p"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingBatch:
+    """Several records: inputs, a label for each piece, and pairs by head."""
+
+    inputs: PieceBatch
+    correct: Float[Tensor, " n"]
+    label_mask: Bool[Tensor, " n"]
+    """True = the piece has a label."""
+    pairs: dict[str, PairTargets]
+    owners: list[tuple[int, int]]
+    """Of each piece: number of the example in the batch, position of the response in its record."""
+
+
+def make_examples(labelled: Sequence[RecordLabels], encoder: InputEncoder) -> tuple[list[Example], dict[str, int]]:
+    """Encodes every response that carries a label; counts those too long for the window and sentences cut."""
+    wanted = [(labels, position) for labels in labelled for position in sorted(_used(labels))]
+    encoded = encoder.encode([_sample(labels, position) for labels, position in wanted])
+    counts: Counter[str] = Counter()
+    kept: dict[int, dict[int, EncodedResponse]] = {}
+    for (labels, position), item in zip(wanted, encoded, strict=True):
+        if isinstance(item, Unscored):
+            counts["inputs/responses longer than the window"] += 1
+            continue
+        counts["inputs/responses with passages cut"] += item.sentences_cut > 0
+        kept.setdefault(id(labels), {})[position] = item
+    examples = [Example(labels, kept[id(labels)]) for labels in labelled if id(labels) in kept]
+    counts["inputs/records without a label"] = len(labelled) - len({id(labels) for labels, _ in wanted})
+    return examples, {reason: number for reason, number in counts.items() if number}
+
+
+def make_batch(
+    examples: Sequence[Example], heads: Sequence[HeadSpec], *, pad_id: int, pack_to: int = 0
+) -> TrainingBatch:
+    """Collates whole records, so that one forward pass serves every head and pair; `pack_to` as for `collate`."""
+    rows = [(number, position) for number, example in enumerate(examples) for position in example.responses]
+    responses = [examples[number].responses[position] for number, position in rows]
+    targets: list[float | None] = []
+    owners: list[tuple[int, int]] = []
+    places: dict[tuple[int, int, str], int] = {}
+    for number, position in rows:
+        for head in heads:
+            places[number, position, head.name] = len(targets)
+            found = _targets(examples[number], position, head)
+            targets += found
+            owners += [(number, position)] * len(found)
+    known = [target is not None for target in targets]
+    return TrainingBatch(
+        inputs=collate(responses, heads, pad_id=pad_id, pack_to=pack_to),
+        correct=torch.tensor([target or 0.0 for target in targets], dtype=torch.float32),
+        label_mask=torch.tensor(known, dtype=torch.bool),
+        pairs={head.name: _pairs(examples, head.name, places) for head in heads if head.kind == "sequence"},
+        owners=owners,
+    )
+
+
+def bucketed(
+    examples: Sequence[Example], *, batch_size: int, generator: torch.Generator, pool: int = 16
+) -> Iterator[list[Example]]:
+    """Batches in random order whose records are of similar length, so that little is padding."""
+    order: list[int] = torch.randperm(len(examples), generator=generator).tolist()
+    size = batch_size * pool
+    batches: list[list[int]] = []
+    for start in range(0, len(order), size):
+        chunk = sorted(order[start : start + size], key=lambda index: examples[index].length)
+        batches += [chunk[at : at + batch_size] for at in range(0, len(chunk), batch_size)]
+    for place in torch.randperm(len(batches), generator=generator).tolist():
+        yield [examples[index] for index in batches[place]]
+
+
+def by_length(examples: Sequence[Example], *, batch_size: int) -> Iterator[list[Example]]:
+    """All examples once, shortest first: the order for measuring."""
+    ordered = sorted(examples, key=lambda example: example.length)
+    for start in range(0, len(ordered), batch_size):
+        yield ordered[start : start + batch_size]
+
+
+def _used(labels: RecordLabels) -> set[int]:
+    segments = {position for by_position in labels.segments.values() for position in by_position}
+    return segments | {
+        place for pairs in labels.pairs.values() for pair in pairs for place in (pair.better, pair.worse)
+    }
+
+
+def _sample(labels: RecordLabels, position: int) -> Sample:
+    record = labels.record
+    return Sample(prompt=record.prompt, response=record.responses[position].text, passages=record.passages)
+
+
+def _targets(example: Example, position: int, head: HeadSpec) -> list[float | None]:
+    pieces = example.responses[position].pieces[head.density]
+    found = example.labels.segments.get(head.name, {}).get(position)
+    if not found:
+        return [None] * len(pieces)
+    return [label.correct for label, _ in zip(found, pieces, strict=True)]
+
+
+def _pairs(examples: Sequence[Example], head: str, places: dict[tuple[int, int, str], int]) -> PairTargets:
+    found: list[tuple[int, int, Pair]] = []
+    for number, example in enumerate(examples):
+        for pair in example.labels.pairs.get(head, ()):
+            better, worse = places.get((number, pair.better, head)), places.get((number, pair.worse, head))
+            if better is not None and worse is not None:
+                found.append((better, worse, pair))
+    order = [0.0 if pair.better_first is None else (1.0 if pair.better_first else -1.0) for _, _, pair in found]
+    return PairTargets(
+        better=torch.tensor([better for better, _, _ in found], dtype=torch.long),
+        worse=torch.tensor([worse for _, worse, _ in found], dtype=torch.long),
+        order=torch.tensor(order, dtype=torch.float32),
+    )

@@ -1,0 +1,30 @@
+"""Reward sources from scorers, as a config names them."""
+
+from collections.abc import Mapping
+
+from torch import nn
+
+from spanwise.core.devices import resolve_device
+from spanwise.feedback.scores import RewardSource
+from spanwise.reward_models.network.checkpoint import load_reward_model
+from spanwise.rewards.change import ChangeReward, HolisticReward
+from spanwise.rewards.learned import LearnedRewards
+from spanwise.rewards.marked_words import MarkedWords
+from spanwise.rewards.scorers.config import ScorerUse, load_scorer
+
+
+def scorer_sources(uses: Mapping[str, ScorerUse], *, device: str = "auto") -> list[RewardSource]:
+    """One source per entry, named as its key; raises CheckpointError or ConfigError for a scorer that is not there."""
+    return [_source(name, use, device) for name, use in uses.items()]
+
+
+def _source(name: str, use: ScorerUse, device: str) -> RewardSource:
+    if use.checkpoint is not None:
+        model, tokenizer = load_reward_model(use.checkpoint)
+        nn.Module.to(model, resolve_device(device))
+        return MarkedWords(name, LearnedRewards(model, tokenizer), category=use.category)
+    assert use.scorer is not None, "the config holds one of the two"
+    scorer = load_scorer(use.scorer, device=device)
+    if use.reward == "holistic":
+        return HolisticReward(name, scorer, use.category)
+    return ChangeReward(name, scorer, use.density, use.category)

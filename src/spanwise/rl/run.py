@@ -1,0 +1,97 @@
+"""One run of `spanwise rl` from its config: loads what it names and trains. Knows nothing of the command line."""
+
+from collections.abc import Callable
+
+from spanwise.core.devices import device_line, resolve_device
+from spanwise.core.errors import ConfigError
+from spanwise.core.runs import RunFolder
+from spanwise.feedback.files import load_or_raise
+from spanwise.feedback.prompts import PromptRecord
+from spanwise.feedback.scores import RewardSource
+from spanwise.models.adapters import Adapters
+from spanwise.models.checkpoints import precision
+from spanwise.models.policy import Policy
+from spanwise.reward_models.network.adapted import AdaptedRewardModel
+from spanwise.rewards.learned import load_sources
+from spanwise.rewards.pipeline import RewardPipeline
+from spanwise.rewards.sources import scorer_sources
+from spanwise.rl.algorithms.registry import make_algorithm
+from spanwise.rl.config import RLConfig
+from spanwise.rl.runtime.progress import ProgressView
+from spanwise.rl.runtime.resume import check_same_settings, holds_run
+from spanwise.rl.runtime.samplers import Sampler, VllmSampler, VllmServerSampler
+from spanwise.rl.trainer import Trainer, TrainerParts, TrainingResult
+from spanwise.training.processes import Processes, launched
+
+
+def train_policy(settings: RLConfig, progress: ProgressView) -> TrainingResult:
+    """Trains in `settings.run_dir` and goes on where it holds a part of this run; ConfigError for another run."""
+    asked = settings.device
+    settings = settings.model_copy(update={"device": resolve_device(asked)})
+    if holds_run(settings.run_dir):
+        if settings.resume == "never":
+            raise ConfigError(f"{settings.run_dir}: holds a run already; set resume=auto, or choose another run_dir.")
+        check_same_settings(settings.run_dir, settings)
+    processes, own_device = launched()
+    device = own_device or settings.device
+    if processes.writes:
+        progress.noted(device_line(asked, device))
+    prompts, heldout = (load_or_raise(path, PromptRecord) for path in (settings.prompts, settings.heldout_prompts))
+    # Copies of weights that will be split are made where there is room for whole ones.
+    place = "cpu" if processes.splits and settings.lora is None else device
+    policy = Policy.load(
+        settings.policy, device=place, dtype=precision(settings.dtype, device), attention=settings.attention
+    )
+    parts = TrainerParts(
+        prompts=prompts,
+        heldout=heldout,
+        policy=policy,
+        pipeline=reward_pipeline(
+            settings.model_copy(update={"device": device}), policy, progress.noted if processes.writes else None
+        ),
+        algorithm=make_algorithm(settings),
+        sampler=_sampler(settings, policy, processes),
+    )
+    trainer = Trainer(settings, parts, RunFolder(settings.run_dir), progress=progress, processes=processes)
+    return trainer.run(resume=True)
+
+
+def _sampler(settings: RLConfig, policy: Policy, processes: Processes) -> Sampler | None:
+    rollout = settings.rollout
+    if rollout.backend == "transformers":
+        return None
+    if rollout.backend == "vllm":
+        return VllmSampler.load(policy, settings.policy, memory_share=rollout.vllm_memory)
+    folder = settings.run_dir / "rollout-weights"
+    return VllmServerSampler.load(policy, rollout.server, settings.sampling, folder, processes=processes)
+
+
+def reward_pipeline(
+    settings: RLConfig, policy: Policy | None = None, say: Callable[[str], None] | None = None
+) -> RewardPipeline:
+    """The reward models and scorers of the config as sources, weighed by its mixture.
+
+    With lora, reward models that are adapters on the policy's own base model share its weights. `say` is told whether
+    they do or not.
+    """
+    onto = None
+    if policy is not None and settings.lora is not None:
+        onto = Adapters(policy.model)
+        policy.role = onto.role(None)
+    sources: list[RewardSource] = []
+    for name, use in settings.reward_models.items():
+        found = load_sources(
+            use.checkpoint, heads=use.heads, hard=use.hard, batch_size=use.batch_size, device=settings.device, onto=onto
+        )
+        if say is not None and isinstance(found[0].model, AdaptedRewardModel):
+            say(_whose_weights(name, found[0].model, settings))
+        sources += found
+    judged = scorer_sources(settings.scorers, device=settings.device)
+    return RewardPipeline([*sources, *judged], settings.mixture, settings.placement)
+
+
+def _whose_weights(name: str, model: AdaptedRewardModel, settings: RLConfig) -> str:
+    if model.shares:
+        return f"reward model {name} shares the policy's weights."
+    reason = "the policy trains all weights (no lora)" if settings.lora is None else "the policy is another model"
+    return f"reward model {name} holds its base model {model.base} by itself: {reason}."

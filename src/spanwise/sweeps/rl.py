@@ -1,0 +1,88 @@
+"""A setting of a sweep as a run of `spanwise rl`, measured on all held-out prompts by its rewards, unweighted."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from spanwise.evals.metrics.rouge import TEXT_METRICS, AnswerText, reward_info, reward_scores, text_scores
+from spanwise.evals.runs.scores import RunScores, ShownAnswer
+from spanwise.evals.statistics.results import ExampleAnswer
+from spanwise.feedback.files import load_or_raise
+from spanwise.feedback.prompts import PromptRecord
+from spanwise.feedback.scores import Sample
+from spanwise.models.answers import Answer, answer_all
+from spanwise.models.config import AnswerConfig
+from spanwise.models.policy import Policy
+from spanwise.rl.config import RLConfig
+from spanwise.rl.run import reward_pipeline, train_policy
+from spanwise.rl.runtime.progress import ProgressView
+from spanwise.sweeps.config import SweepConfig, check_sources
+
+ANSWER_SEED = 0
+"""All settings and seeds answer with the same random numbers."""
+
+
+class RLSettings:
+    """Runs settings of a sweep over a config of `spanwise rl`; `watch` shows one run of so many steps."""
+
+    def __init__(self, config: SweepConfig, watch: Callable[[int], AbstractContextManager[ProgressView]]) -> None:
+        if config.base is None:
+            raise ValueError("a sweep over a config of spanwise rl needs base")
+        self.config = config
+        self.watch = watch
+        self.base = RLConfig.load(config.base, config.overrides)
+        check_sources(config.points(), tuple(self.base.mixture.sources), str(config.base))
+
+    def run(self, weights: Mapping[str, float], seed: int, folder: Path) -> RunScores:
+        """Trains with these weights and measures the held-out answers of the checkpoint."""
+        settings = self.settings(weights, seed, folder)
+        with self.watch(settings.steps) as progress:
+            train_policy(settings, progress)
+        return self._measure(settings, folder / "checkpoints" / self.config.checkpoint)
+
+    def settings(self, weights: Mapping[str, float], seed: int, folder: Path) -> RLConfig:
+        """The base with other weights (a schedule of a weight that is set ends), seed and folder."""
+        sources = dict(self.base.mixture.sources)
+        for name, weight in weights.items():
+            fixed = {"weight": weight, "final_weight": None, "schedule_steps": 0}
+            sources[name] = sources[name].model_copy(update=fixed)
+        mixture = self.base.mixture.model_copy(update={"sources": sources})
+        return self.base.model_copy(update={"mixture": mixture, "seed": seed, "run_dir": folder, "resume": "auto"})
+
+    def _measure(self, settings: RLConfig, checkpoint: Path) -> RunScores:
+        records = load_or_raise(settings.heldout_prompts, PromptRecord)
+        policy = Policy.load(checkpoint, device=settings.device)
+        how = AnswerConfig(
+            seed=ANSWER_SEED,
+            decoding=settings.evaluation.decoding,
+            sampling=settings.sampling,
+            max_prompt_tokens=settings.rollout.max_prompt_tokens,
+        )
+        answers = list(answer_all(policy, records, how))
+        sources = reward_pipeline(settings).sources
+        samples = [
+            Sample(record.prompt, answer.response.strip(), record.passages, answer.truncated)
+            for record, answer in zip(records, answers, strict=True)
+        ]
+        ids = [answer.id for answer in answers]
+        tables = reward_scores(sources, ids, samples) | text_scores(_texts(records, answers))
+        infos = {f"reward/{source.name}": reward_info(source) for source in sources} | TEXT_METRICS
+        return RunScores.of(tables, infos, answers=_shown(records, answers, self.config.examples))
+
+
+def _texts(records: Sequence[PromptRecord], answers: Sequence[Answer]) -> list[AnswerText]:
+    return [
+        AnswerText(answer.id, answer.response, record.references, answer.truncated, answer.tokens)
+        for record, answer in zip(records, answers, strict=True)
+    ]
+
+
+def _shown(records: Sequence[PromptRecord], answers: Sequence[Answer], count: int) -> list[ShownAnswer]:
+    return [
+        ShownAnswer(
+            prompt=record.prompt,
+            passages=record.passages,
+            answer=ExampleAnswer(response=answer.response, truncated=answer.truncated),
+        )
+        for record, answer in list(zip(records, answers, strict=True))[:count]
+    ]

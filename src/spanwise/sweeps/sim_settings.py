@@ -1,0 +1,70 @@
+"""Settings of a trade-off in the simulated world: one PPO arm per setting, and the oracle's scores of any policy.
+
+Used by `spanwise sweep` with `sim`, and by the customisation experiment for every kind of policy it compares.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from spanwise.evals.runs.scores import RunScores, ShownAnswer
+from spanwise.evals.statistics.results import ExampleAnswer, ExampleSpan
+from spanwise.models.policy import Policy
+from spanwise.quickstart.answers import SIM_METRICS, Answers, answer_items, score_answers
+from spanwise.quickstart.config import FINE_GRAINED_HEADS
+from spanwise.rl.runtime.progress import ProgressView
+from spanwise.sim.oracle import judge
+from spanwise.sim.world import SimItem
+from spanwise.sweeps.config import SweepConfig, check_sources
+from spanwise.sweeps.sim_start import Say, SimStart, TrainingPlan, make_start
+
+
+class SimSettings:
+    """Runs settings of a sweep over the weights of the study's fine-grained arm."""
+
+    def __init__(
+        self, config: SweepConfig, watch: Callable[[int], AbstractContextManager[ProgressView]], *, say: Say
+    ) -> None:
+        if config.sim is None:
+            raise ValueError("a sweep in the simulated world needs sim")
+        check_sources(config.points(), FINE_GRAINED_HEADS, str(config.run_dir))
+        self.config = config
+        self.sim = config.sim
+        self.plan = TrainingPlan(watch=watch)
+        self.say = say
+        self._start: SimStart | None = None
+
+    def run(self, weights: Mapping[str, float], seed: int, folder: Path) -> RunScores:
+        """Trains with these weights and has the oracle judge the answers to the test items."""
+        start = self._start_of(seed)
+        start.train(folder, start.rewards.sources(), start.reweighted(weights), plan=self.plan)
+        policy = Policy.load(folder / "checkpoints" / self.config.checkpoint)
+        return oracle_scores(policy, Policy.load(start.reference), start, shown=self.config.examples)
+
+    def _start_of(self, seed: int) -> SimStart:
+        """Seeds come one after the other, so that one start is held at a time."""
+        if self._start is None or self._start.seed != seed:
+            self._start = make_start(self.sim, seed, self.config.run_dir, say=self.say)
+        return self._start
+
+
+def oracle_scores(
+    policy: Policy, reference: Policy, start: SimStart, *, shown: int, asked: Sequence[SimItem] = ()
+) -> RunScores:
+    """The oracle's metrics of the policy's answers to the test items; `asked` are these in other words."""
+    items = start.test_items()
+    answers = answer_items(policy, reference, asked or items, sampling=start.config.sampling, seed=start.seed)
+    tables = score_answers(items, answers, seed=start.seed)
+    return RunScores.of(tables, SIM_METRICS, answers=_shown(items, answers, shown))
+
+
+def _shown(items: Sequence[SimItem], answers: Answers, count: int) -> list[ShownAnswer]:
+    """The first answers with what the oracle marks in them; two items with one question are told apart by place."""
+    found: dict[str, ShownAnswer] = {}
+    for item, text, cut in list(zip(items, answers.texts, answers.truncated, strict=True))[:count]:
+        judgement = judge(text, item.truth, truncated=cut)
+        marks = [ExampleSpan(start=f.span.start, end=f.span.end, category=f.label) for f in judgement.errors]
+        answer = ExampleAnswer(response=text, spans=tuple(marks), missing=judgement.missing, truncated=cut)
+        shown = ShownAnswer(prompt=item.record.prompt, passages=item.record.passages, answer=answer)
+        found.setdefault(item.record.prompt, shown)
+    return list(found.values())

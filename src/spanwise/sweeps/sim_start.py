@@ -1,0 +1,151 @@
+"""What all arms of one seed in the simulated world share: SFT policy, reward model, and the scale of the rewards.
+
+Made once by the steps of the study (`sim_study.py`) and kept in its folders, so that arms can be trained in any order
+and a stopped experiment goes on. Knows nothing of which arms there are.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from spanwise.core.errors import ConfigError
+from spanwise.core.files import read_json, write_json
+from spanwise.core.runs import RunFolder
+from spanwise.core.seeding import derive_seed
+from spanwise.feedback.prompts import PromptRecord
+from spanwise.feedback.scores import RewardSource
+from spanwise.models.policy import Policy
+from spanwise.quickstart.config import FINE_GRAINED, SFT, SimStudyConfig
+from spanwise.quickstart.study import TEST_SEED, SeedStudy
+from spanwise.reward_models.network.checkpoint import load_reward_model
+from spanwise.rewards.config import MixtureConfig
+from spanwise.rewards.learned import LearnedRewards
+from spanwise.rewards.pipeline import RewardPipeline
+from spanwise.rl.algorithms.registry import make_algorithm
+from spanwise.rl.runtime.progress import ProgressView
+from spanwise.rl.trainer import Trainer, TrainerParts
+from spanwise.sim.world import SimItem, make_items
+
+Say = Callable[[str], None]
+Watch = Callable[[int], AbstractContextManager[ProgressView]]
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """How one arm is trained where it differs from the study's PPO."""
+
+    watch: Watch
+    steps: int = 0
+    """0 = as many as the study's."""
+    start: Path | None = None
+    """None = the SFT policy."""
+    prompts: Sequence[PromptRecord] = ()
+    heldout: Sequence[PromptRecord] = ()
+
+
+@dataclass(frozen=True)
+class SimStart:
+    """One seed's start. `mixture` has the weights of the config, on the scale that gives their sum unit deviation."""
+
+    config: SimStudyConfig
+    seed: int
+    root: Path
+    reference: Path
+    rewards: LearnedRewards
+    mixture: MixtureConfig
+
+    def reweighted(self, weights: Mapping[str, float]) -> MixtureConfig:
+        """The mixture with other weights by source; centre and scale stay, so that only the weights differ."""
+        unit = self.unit
+        sources = {
+            name: rule.model_copy(update={"weight": weights[name] * unit}) if name in weights else rule
+            for name, rule in self.mixture.sources.items()
+        }
+        return MixtureConfig(sources=sources)
+
+    @property
+    def unit(self) -> float:
+        """What a weight of 1 in the config is in the mixture."""
+        name = next(name for name in self.mixture.sources if self.config.weights[name] != 0)
+        return self.mixture.sources[name].weight / self.config.weights[name]
+
+    def train(
+        self, folder: Path, sources: Sequence[RewardSource], mixture: MixtureConfig, *, plan: TrainingPlan
+    ) -> Policy:
+        """PPO from `plan.start`; goes on where the folder holds a part of it. The checkpoint with the best reward."""
+        run = RunFolder(folder)
+        if not run.checkpoint("last").exists():
+            self._train(run, sources, mixture, plan)
+        return Policy.load(run.checkpoint("best"))
+
+    def with_config(self, config: SimStudyConfig) -> "SimStart":
+        """The same start for PPO with other settings; what made the start must be the same in both."""
+        return replace(self, config=config)
+
+    def items(self, count: int, split: str) -> list[SimItem]:
+        """Items of this seed's world."""
+        return make_items(count, seed=self.seed, split=split)
+
+    def test_items(self) -> list[SimItem]:
+        """The items on which the oracle judges, the same for every seed."""
+        return make_items(self.config.test_prompts, seed=TEST_SEED, split=self.config.judged_split)
+
+    def _train(
+        self, run: RunFolder, sources: Sequence[RewardSource], mixture: MixtureConfig, plan: TrainingPlan
+    ) -> None:
+        trainer = self.config.trainer.model_copy(
+            update={
+                "seed": derive_seed(self.seed, "sim/rl"),
+                "sampling": self.config.sampling,
+                "steps": plan.steps or self.config.trainer.steps,
+            }
+        )
+        parts = TrainerParts(
+            policy=Policy.load(plan.start or self.reference),
+            pipeline=RewardPipeline(sources, mixture),
+            prompts=plan.prompts or [item.record for item in self.items(self.config.rl_prompts, "rl")],
+            heldout=plan.heldout or [item.record for item in self.items(self.config.heldout_prompts, "rl-heldout")],
+            algorithm=make_algorithm(trainer),
+        )
+        mixture.save(run.path / "mixture.yaml")
+        with plan.watch(trainer.steps) as progress:
+            Trainer(trainer, parts, run, progress=progress).run(resume=True)
+
+
+def make_start(config: SimStudyConfig, seed: int, root: Path, *, say: Say) -> SimStart:
+    """The start of one seed under `root`, made or, where it is there, loaded; ConfigError for another config's."""
+    note = root / "start" / f"seed-{seed}.json"
+    if not note.exists():
+        write_json(note, _Maker(config, seed, root, say=say).make().model_dump(mode="json"))
+    stored = _Stored.model_validate(read_json(note))
+    if stored.config != config.model_dump(mode="json"):
+        raise ConfigError(f"{note}: made with another config than now asked for; choose another folder.")
+    rewards = LearnedRewards(*load_reward_model(root / stored.reward_model))
+    return SimStart(config, seed, root, root / stored.reference, rewards, stored.mixture)
+
+
+class _Stored(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    config: dict[str, object]
+    reference: str
+    reward_model: str
+    mixture: MixtureConfig
+
+
+class _Maker(SeedStudy):
+    """The steps of the study before its arms."""
+
+    def make(self) -> _Stored:
+        """Trains policy and reward model, and takes the scale of the rewards."""
+        reference = self._sft(SFT, self.config.demonstrations)
+        rewards = self._reward_model(FINE_GRAINED, self._feedback(reference))
+        return _Stored(
+            config=self.config.model_dump(mode="json"),
+            reference=f"{SFT}/seed-{self.seed}/checkpoints/best",
+            reward_model=f"reward_models/{FINE_GRAINED}-seed-{self.seed}/checkpoints/best",
+            mixture=self._pipeline(FINE_GRAINED, rewards).mixture.config,
+        )

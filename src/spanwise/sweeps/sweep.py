@@ -1,0 +1,127 @@
+"""`spanwise sweep`: trains and measures every setting that is missing, then joins what the run folders hold.
+
+Runs whose `scores.json` is there are finished and skipped; one that was stopped goes on from its newest training
+state. How a setting is trained and measured is the runner's (`sweep_rl.py`, `sweep_sim.py`).
+"""
+
+import datetime
+import itertools
+import platform
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from spanwise.core.errors import ConfigError
+from spanwise.evals.runs.scores import SCORES_FILE, RunScores, join_answers, join_seeds
+from spanwise.evals.runs.tradeoff import SettingGroup, TradeOff
+from spanwise.evals.statistics.compare import arm_estimates, compare_arms
+from spanwise.evals.statistics.results import Arm, ExperimentResults, MetricInfo
+from spanwise.sweeps.config import SweepConfig
+
+Say = Callable[[str], None]
+
+
+@runtime_checkable
+class SettingRunner(Protocol):
+    """Trains one setting in a folder and says what its answers score."""
+
+    def run(self, weights: Mapping[str, float], seed: int, folder: Path) -> RunScores:
+        """Trains with these weights by source, goes on where the folder holds a part of it, and measures."""
+        ...
+
+
+def run_sweep(config: SweepConfig, runner: SettingRunner, *, say: Say) -> None:
+    """Runs every setting and seed that is not finished; raises ConfigError where the folder holds another sweep."""
+    check_same_sweep(config)
+    config.save(config.run_dir / "config.yaml")
+    jobs = [(seed, setting, weights) for seed in config.seeds for setting, weights in config.points().items()]
+    for number, (seed, setting, weights) in enumerate(jobs, start=1):
+        folder = config.folder(setting, seed)
+        name = f"{number} of {len(jobs)}: {setting}, seed {seed}"
+        if (folder / SCORES_FILE).exists():
+            say(f"{name} is there already")
+            continue
+        say(name)
+        start = time.perf_counter()
+        scores = runner.run(weights, seed, folder)
+        spent = round(time.perf_counter() - start, 1)
+        scores.model_copy(update={"seconds": scores.seconds + spent}).save(folder)
+
+
+def check_same_sweep(config: SweepConfig) -> None:
+    """Settings and seeds may be added to a sweep; what every run shares may not change."""
+    saved = config.run_dir / "config.yaml"
+    if not saved.exists():
+        if config.run_dir.exists() and any(config.run_dir.iterdir()):
+            raise ConfigError(f"{config.run_dir}: holds files but no sweep; choose another run_dir.")
+        return
+    before = SweepConfig.load(saved)
+    for key in ("base", "overrides", "sim", "checkpoint"):
+        if getattr(before, key) != getattr(config, key):
+            raise ConfigError(f"{config.run_dir}: holds a sweep with another {key}; choose another run_dir.")
+    known, asked = before.points(), config.points()
+    for setting in known.keys() & asked.keys():
+        if known[setting] != asked[setting]:
+            raise ConfigError(f"{config.run_dir}: setting {setting} had other weights; name the new one otherwise.")
+
+
+def collect(config: SweepConfig, *, command: str) -> tuple[ExperimentResults, TradeOff]:
+    """Joins the run folders of the settings, and saves `results.json` and `trade_off.json` beside them."""
+    scores = {
+        setting: {seed: RunScores.load(config.folder(setting, seed)) for seed in config.seeds}
+        for setting in config.points()
+    }
+    tables = {setting: join_seeds(own) for setting, own in scores.items()}
+    metrics = _shared_metrics(scores, tables)
+    first, *others = scores
+    results = ExperimentResults(
+        title=f"Sweep over the {config.dial()}",
+        created=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        machine=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        command=command,
+        seeds=config.seeds,
+        seconds={name: round(sum(one.seconds for one in own.values()), 1) for name, own in scores.items()},
+        config=config.model_dump(mode="json"),
+        metrics=metrics,
+        arms={
+            setting: Arm(label=setting, kind="fine-grained", metrics=arm_estimates(tables[setting], arm=setting))
+            for setting in scores
+        },
+        comparisons=compare_arms(tables, metrics, [(name, first) for name in others]),
+        notes=_notes(config),
+        examples=tuple(join_answers({setting: own[config.seeds[0]] for setting, own in scores.items()})),
+    )
+    plan = TradeOff(
+        dial=config.dial(),
+        groups=(SettingGroup(title="Sweep", arms=tuple(scores), positions=config.positions()),),
+        axes=config.axes or _axes(metrics),
+    )
+    plan.check(results, f"{config.run_dir}: axes")
+    results.save(config.run_dir)
+    plan.save(config.run_dir)
+    return results, plan
+
+
+def _shared_metrics(
+    scores: Mapping[str, Mapping[int, RunScores]], tables: Mapping[str, Mapping[str, object]]
+) -> dict[str, MetricInfo]:
+    first = next(iter(next(iter(scores.values())).values()))
+    return {name: info for name, info in first.metrics.items() if all(name in own for own in tables.values())}
+
+
+def _axes(metrics: Mapping[str, MetricInfo]) -> tuple[tuple[str, str], ...]:
+    """Every pair of rewards; where rewards are not among the metrics, every pair that improves in some direction."""
+    rewards = [name for name in metrics if name.startswith("reward/")]
+    chosen = rewards if len(rewards) > 1 else [name for name, info in metrics.items() if info.better != "none"]
+    return tuple(itertools.combinations(chosen[:4], 2))
+
+
+def _notes(config: SweepConfig) -> tuple[str, ...]:
+    judge = (
+        "Judged by the oracle of the simulated world, which no training step sees."
+        if config.sim is not None
+        else "Measured by the rewards that were trained on: they say what the weights do, not how good the answers are."
+    )
+    single = ("One seed: intervals are over prompts and say nothing of other runs.",) if len(config.seeds) == 1 else ()
+    return (judge, *single)

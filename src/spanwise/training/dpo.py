@@ -1,0 +1,309 @@
+"""Trains a policy on edit pairs: a step is the mean loss of `batch_size` pairs, and the best checkpoint is kept.
+
+The reference is the policy at the start: its log-probabilities are taken once, so that no second model is held.
+Micro-batches of similar length change memory and speed but not the result. Dropout stays off. Knows nothing of
+rewards, sampling or of how answers are judged.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import get_linear_schedule_with_warmup
+
+from spanwise.core.errors import DataError, SpanwiseError
+from spanwise.core.runs import RunFolder
+from spanwise.core.seeding import torch_generator
+from spanwise.feedback.edits import EditPair
+from spanwise.feedback.prompts import build_prompt
+from spanwise.models.batches import pad
+from spanwise.models.config import Sampling
+from spanwise.models.policy import Policy
+from spanwise.text.token_edits import TokenEdit, align_token_pairs
+from spanwise.training.config import DPOConfig, DPOLossConfig
+
+
+@dataclass(frozen=True, slots=True)
+class PairExample:
+    """An edit pair in tokens; the responses are `edit.original` and `edit.edited`."""
+
+    prompt: tuple[int, ...]
+    edit: TokenEdit
+
+    def __len__(self) -> int:
+        """Tokens of both sides, each with its prompt."""
+        return 2 * len(self.prompt) + len(self.edit.original) + len(self.edit.edited)
+
+
+def pair_examples(
+    policy: Policy, pairs: Sequence[EditPair], config: DPOConfig
+) -> tuple[list[PairExample], dict[str, int]]:
+    """The pairs that can be trained on whole, and how many were left out for which reason."""
+    counts: Counter[str] = Counter()
+    prompts: list[tuple[int, ...]] = []
+    sides: list[tuple[list[int], list[int]]] = []
+    for pair in pairs:
+        reason = _unfit(pair)
+        prompt = policy.encode_prompt(build_prompt(pair.prompt, pair.passages))
+        original, edited = (policy.encode_response(text.strip()) for text in (pair.original, pair.edited))
+        reason = reason or _too_long(policy, prompt, max(len(original), len(edited)), config)
+        if reason is None and original == edited:
+            reason = "identical as tokens"
+        if reason is not None:
+            counts[reason] += 1
+            continue
+        prompts.append(tuple(prompt))
+        sides.append((original, edited))
+    edits = align_token_pairs(sides, eos=policy.eos_id, merge_gap=config.merge_gap, gap_anchor=config.gap_anchor)
+    return [PairExample(*one) for one in zip(prompts, edits, strict=True)], dict(counts)
+
+
+def _unfit(pair: EditPair) -> str | None:
+    if not pair.prompt.strip():
+        return "no prompt"
+    if not pair.original.strip() or not pair.edited.strip():
+        return "empty"
+    return "identical" if pair.original.strip() == pair.edited.strip() else None
+
+
+def _too_long(policy: Policy, prompt: Sequence[int], longest: int, config: DPOConfig) -> str | None:
+    if len(prompt) > config.max_prompt_tokens:
+        return "prompt longer than max_prompt_tokens"
+    if longest > config.max_response_tokens:
+        return "response longer than max_response_tokens"
+    room = policy.room_for_prompt(longest)
+    return "longer than the policy's window" if room is not None and len(prompt) > room else None
+
+
+@dataclass(frozen=True, slots=True)
+class PairSide:
+    """The edits or the originals of a batch."""
+
+    logprobs: Float[Tensor, "b t"]
+    """Under the policy; the gradient goes through them."""
+    ref_logprobs: Float[Tensor, "b t"]
+    """Under the policy as it was at the start."""
+    response_mask: Bool[Tensor, "b t"]
+    """True = a token of the response, its end-of-sequence token included."""
+    changed: Bool[Tensor, "b t"]
+    """True = a token that is not on the other side, or one that is to blame for a gap."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairLosses:
+    """The loss of each pair and what it is made of."""
+
+    loss: Float[Tensor, " b"]
+    preference: Float[Tensor, " b"]
+    likelihood: Float[Tensor, " b"]
+    """Negative log-likelihood of the edit per unit of token weight."""
+    edited: Float[Tensor, " b"]
+    original: Float[Tensor, " b"]
+    """Log-ratios of the two sides by token weight."""
+
+
+def token_weights(side: PairSide, config: DPOLossConfig) -> Float[Tensor, "b t"]:
+    """The weight of each token; 0 where masked."""
+    changed = torch.full_like(side.logprobs, config.changed_weight)
+    weights = torch.where(side.changed, changed, config.unchanged_weight)
+    return weights * side.response_mask
+
+
+def log_ratios(side: PairSide, config: DPOLossConfig) -> Float[Tensor, " b"]:
+    """The weighted sum of log pi - log pi_ref of each response, or with `per_token` the weighted mean."""
+    weights = token_weights(side, config)
+    total = (weights * (side.logprobs - side.ref_logprobs)).sum(1)
+    return _over(total, weights.sum(1)) if config.per_token else total
+
+
+def dpo_losses(
+    edited: Float[Tensor, " b"], original: Float[Tensor, " b"], *, beta: float, penalty: float = 0.0
+) -> Float[Tensor, " b"]:
+    """-log sigmoid(beta (edited - original - penalty max(0, -edited))) of log-ratios."""
+    return functional.softplus(-beta * (edited - original - penalty * functional.relu(-edited)))
+
+
+def pair_losses(edited: PairSide, original: PairSide, config: DPOLossConfig) -> PairLosses:
+    """All terms of every pair. A side without any weight has log-ratio 0."""
+    better, worse = log_ratios(edited, config), log_ratios(original, config)
+    preference = dpo_losses(better, worse, beta=config.beta, penalty=config.penalty)
+    weights = token_weights(edited, config)
+    likelihood = -_over((weights * edited.logprobs).sum(1), weights.sum(1))
+    loss = config.preference * preference + config.likelihood * likelihood
+    return PairLosses(loss, preference, likelihood, better, worse)
+
+
+def _over(total: Float[Tensor, " b"], weight: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
+    """The quotient; 0 where nothing has a weight."""
+    return torch.where(weight > 0, total / torch.where(weight > 0, weight, 1.0), 0.0)
+
+
+Watch = Callable[[int, Mapping[str, float]], None]
+"""Called with the step and its metrics after every step and every evaluation."""
+
+
+@dataclass(frozen=True, slots=True)
+class DPOResult:
+    """Where the best checkpoint lies, how good it is on held-out pairs, and what the training pairs left out."""
+
+    checkpoint: Path
+    step: int
+    """The step after which the checkpoint was written, counted from 1."""
+    heldout: dict[str, float]
+    """The held-out metrics of the best checkpoint."""
+    left_out: dict[str, int]
+
+
+def train_dpo(
+    policy: Policy,
+    pairs: Sequence[EditPair],
+    heldout: Sequence[EditPair],
+    *,
+    config: DPOConfig,
+    run: RunFolder,
+    watch: Watch | None = None,
+) -> DPOResult:
+    """Trains `policy` in place and writes the best checkpoint to `checkpoints/best` of `run`.
+
+    Best is the lowest held-out loss at the end of an epoch. Raises DataError when no pair can be trained on.
+    """
+    examples, left_out = pair_examples(policy, pairs, config)
+    judged, unjudged = pair_examples(policy, heldout, config)
+    for kind, found, counts in (("training", examples, left_out), ("held-out", judged, unjudged)):
+        if not found:
+            reasons = ", ".join(f"{reason} {count}" for reason, count in counts.items()) or "there is none"
+            raise DataError(f"No {kind} pair can be learned from: {reasons}.")
+    run.save_config(config)
+    training = PairTraining(policy, [*examples, *judged], config)
+    places = range(len(examples), len(examples) + len(judged))
+    best: DPOResult | None = None
+    for step, metrics in training.steps(len(examples)):
+        shown = metrics
+        if step % training.steps_per_epoch(len(examples)) == 0:
+            found = training.evaluate(places)
+            shown = metrics | {f"heldout/{name}": value for name, value in found.items()}
+            if best is None or found["loss"] < best.heldout["loss"]:
+                best = DPOResult(run.checkpoint("best"), step, found, left_out)
+                policy.save(best.checkpoint)
+        run.log_metrics(step, shown)
+        if watch is not None:
+            watch(step, shown)
+    if best is None:
+        raise SpanwiseError("The held-out loss was never finite; lower learning_rate.")
+    run.save_results({"step": best.step, "heldout": best.heldout, "left_out": left_out})
+    return best
+
+
+class PairTraining:
+    """The examples with their reference log-probabilities, the optimiser and the order of the examples."""
+
+    def __init__(self, policy: Policy, examples: Sequence[PairExample], config: DPOConfig) -> None:
+        self._policy, self._examples, self._config = policy, examples, config
+        self._parameters = list(policy.trained_parameters().values())
+        self._generator = torch_generator(config.seed, "dpo/order")
+        self._reference: dict[int, tuple[list[float], list[float]]] = {}
+        with torch.no_grad():
+            for part in self._micro_batches(range(len(examples))):
+                self._remember(part)
+
+    def steps_per_epoch(self, count: int) -> int:
+        """Optimiser steps in one pass over `count` pairs."""
+        return math.ceil(count / self._config.batch_size)
+
+    def steps(self, count: int) -> Iterator[tuple[int, dict[str, float]]]:
+        """Trains on the first `count` examples, and yields number and metrics of each step just done, from 1."""
+        config = self._config
+        total = config.epochs * self.steps_per_epoch(count)
+        adamw = torch.optim.AdamW(self._parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
+        schedule = get_linear_schedule_with_warmup(adamw, round(config.warmup * total), total)
+        step = 0
+        for _ in range(config.epochs):
+            order: list[int] = torch.randperm(count, generator=self._generator).tolist()
+            for start in range(0, count, config.batch_size):
+                step += 1
+                yield step, self._step(step, order[start : start + config.batch_size], adamw)
+                schedule.step()
+
+    def evaluate(self, places: Sequence[int]) -> dict[str, float]:
+        """The metrics of the examples at `places`, without training on them."""
+        with torch.no_grad():
+            return _metrics([self._losses(part) for part in self._micro_batches(places)])
+
+    def _step(self, step: int, places: Sequence[int], adamw: torch.optim.Optimizer) -> dict[str, float]:
+        found: list[PairLosses] = []
+        for part in self._micro_batches(places):
+            losses = self._losses(part)
+            (losses.loss.sum() / len(places)).backward()
+            found.append(losses)
+        norm = float(nn.utils.clip_grad_norm_(self._parameters, self._config.max_grad_norm))
+        if not math.isfinite(norm):
+            raise SpanwiseError(
+                f"Step {step}: the gradient is not finite; lower learning_rate. The best checkpoint so far is kept."
+            )
+        adamw.step()
+        adamw.zero_grad(set_to_none=True)
+        rate = float(adamw.param_groups[0]["lr"])
+        own = {f"dpo/{name}": value for name, value in _metrics(found).items()}
+        return own | {"dpo/learning_rate": rate, "dpo/grad_norm": norm}
+
+    def _losses(self, places: Sequence[int]) -> PairLosses:
+        original, edited = self._logprobs(places)
+        sides: list[PairSide] = []
+        for number, (logprobs, mask) in enumerate((original, edited)):
+            reference, changed = torch.zeros_like(logprobs), torch.zeros_like(mask)
+            for row, place in enumerate(places):
+                edit = self._examples[place].edit
+                flags = (edit.original_changed, edit.edited_changed)[number]
+                changed[row, : len(flags)] = torch.from_numpy(flags).to(changed.device)
+                known = self._reference[place][number]
+                reference[row, : len(known)] = torch.tensor(known, dtype=reference.dtype, device=reference.device)
+            sides.append(PairSide(logprobs, reference, mask, changed))
+        return pair_losses(sides[1], sides[0], self._config.loss)
+
+    def _logprobs(self, places: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
+        """(log-probabilities, response mask) of the originals, then of the edits."""
+        examples = [self._examples[place] for place in places]
+        responses = [example.edit.original for example in examples] + [example.edit.edited for example in examples]
+        ids, mask = pad(responses, value=self._policy.pad_id, side="right")
+        ids, mask = ids.to(self._policy.device), mask.to(self._policy.device)
+        prompts = self._policy.stack_prompts([example.prompt for example in examples] * 2)
+        logprobs = self._policy.logprobs(prompts, ids, mask, sampling=Sampling()).logprobs
+        half = len(examples)
+        return [(logprobs[:half], mask[:half]), (logprobs[half:], mask[half:])]
+
+    def _remember(self, places: Sequence[int]) -> None:
+        (original, mask), (edited, other) = self._logprobs(places)
+        for row, place in enumerate(places):
+            self._reference[place] = (original[row][mask[row]].tolist(), edited[row][other[row]].tolist())
+
+    def _micro_batches(self, places: Sequence[int]) -> Iterator[list[int]]:
+        part: list[int] = []
+        for place in sorted(places, key=lambda place: len(self._examples[place])):
+            if part and (len(part) + 1) * len(self._examples[place]) > self._config.micro_batch_tokens:
+                yield part
+                part = []
+            part.append(place)
+        yield part
+
+
+def _metrics(parts: Sequence[PairLosses]) -> dict[str, float]:
+    """Means over the pairs; accuracy is how often the edit gained more than its original."""
+    edited, original = _joined([one.edited for one in parts]), _joined([one.original for one in parts])
+    return {
+        "loss": float(_joined([one.loss for one in parts]).mean()),
+        "preference_loss": float(_joined([one.preference for one in parts]).mean()),
+        "likelihood_loss": float(_joined([one.likelihood for one in parts]).mean()),
+        "accuracy": float((edited > original).float().mean()),
+        "edited_logratio": float(edited.mean()),
+        "original_logratio": float(original.mean()),
+    }
+
+
+def _joined(parts: Sequence[Float[Tensor, " _"]]) -> Float[Tensor, " n"]:
+    return torch.cat([part.detach() for part in parts])

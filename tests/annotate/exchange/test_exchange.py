@@ -1,0 +1,307 @@
+"""Files in, files out: nothing is lost on the way through the database, and nothing bad gets in."""
+
+import gzip
+import json
+import random
+
+import pytest
+from doubles.annotation import TEXT, World, shared_world, spans_only, wrong_fact
+from doubles.feedback import qa_file, real_records, records, small_item, small_record, thorough
+from hypothesis import given
+
+from spanwise.annotate.exchange.adapters import READERS, WRITERS
+from spanwise.annotate.exchange.adapters.shared import code_points, utf16
+from spanwise.annotate.exchange.exports import Selection, export_file, iter_exported
+from spanwise.annotate.exchange.imports import ImportSettings, import_file, list_batches, roll_back
+from spanwise.annotate.store.items import list_items
+from spanwise.annotate.store.project import preset
+from spanwise.annotate.store.refusals import AccessError, UnknownError
+from spanwise.annotate.store.upkeep import check
+from spanwise.annotate.work.submission import reopen
+from spanwise.core.errors import ConfigError, DataError
+from spanwise.feedback.files import load_or_raise, write_records
+from spanwise.feedback.problems import FieldError
+from spanwise.feedback.schema import FeedbackRecord, Response, mark
+
+
+@pytest.fixture
+def full(place):
+    made = World(place, preset("qa-feedback"))
+    yield made
+    made.close()
+
+
+def _write(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.mark.parametrize("count", [25, pytest.param(500, marks=pytest.mark.slow)])
+def test_real_feedback_goes_through_the_database_unchanged(count, full, tmp_path):
+    with gzip.open(qa_file("dev_feedback.json.gz")) as stream:
+        items = json.load(stream)[:count]
+    source = tmp_path / "dev_feedback.json"
+    source.write_text(json.dumps(items))
+    report = import_file(full.database, full.project, source, "qa-feedback")
+    assert (report.items, report.annotations, report.rejected) == (count, count, 0)
+    done = export_file(full.database, full.project, tmp_path / "out.json", "qa-feedback")
+    assert json.loads((tmp_path / "out.json").read_text()) == items
+    assert (done.rows, done.left_out) == (count, {})
+    export_file(full.database, full.project, tmp_path / "out.jsonl", "spanwise")
+    exported = load_or_raise(tmp_path / "out.jsonl", FeedbackRecord)
+    assert [e.model_dump(exclude={"provenance"}) for e in exported] == [
+        r.model_dump(exclude={"provenance"}) for r in real_records()[:count]
+    ]
+    again = import_file(full.database, full.project, source, "qa-feedback")
+    assert (again.items, again.annotations, again.duplicates) == (0, 0, count)
+    assert check(full.database).ok
+
+
+@thorough
+@given(record=records())
+def test_any_record_goes_through_the_database_unchanged(record, tmp_path):
+
+    world = shared_world()
+    path = tmp_path / "one.jsonl"
+    record = record.model_copy(update={"id": f"{random.Random(record.model_dump_json()).random()}-{record.id}"})
+    write_records(path, [record])
+    report = import_file(world.database, world.project, path, "spanwise")
+    said = record.preferences or any(r.marked or r.correction is not None for r in record.responses)
+    assert (report.rejected, report.annotations) == (0, int(bool(said)))
+    if said:
+        with world.database.read() as connection:
+            item = list_items(world.database, world.project, query=record.id).rows
+            assert record in list(iter_exported(connection, world.project, Selection(kinds=("imported",))))
+        assert item
+    roll_back(world.database, world.project, report.batch_id)
+
+
+def test_bad_lines_are_refused_one_by_one(world, tmp_path):
+    good = small_record().model_dump(mode="json")
+    bad_span = json.loads(json.dumps(good)) | {"id": "b"}
+    bad_span["responses"][0]["spans"][0]["end"] = 9999
+    lines = [json.dumps(good), "not json", json.dumps(bad_span), json.dumps(good), '{"id": "c", "prompt": "\\u0000"}']
+    (tmp_path / "in.jsonl").write_text("\n".join([*lines, json.dumps(good | {"id": "last"})]))
+    report = import_file(world.database, world.project, tmp_path / "in.jsonl", "spanwise")
+    assert (report.items, report.rejected) == (2, 4)
+    assert sorted({row.line for row in report.problems}) == [2, 3, 4, 5]
+    assert all(row.reason for row in report.problems)
+
+
+def test_the_id_of_another_item_is_refused_and_more_feedback_on_the_same_item_is_taken(world, tmp_path):
+    first = small_record().model_copy(update={"provenance": {}})
+    import_file(world.database, world.project, _records(tmp_path, first), "spanwise")
+    other = first.model_copy(update={"prompt": "Something else?"})
+    report = import_file(world.database, world.project, _records(tmp_path, other), "spanwise")
+    assert (report.items, report.rejected) == (0, 1)
+    again = first.model_copy(
+        update={"id": f"{first.id}#bob", "annotator": "bob", "provenance": {"annotation": {"item": first.id}}}
+    )
+    report = import_file(world.database, world.project, _records(tmp_path, again), "spanwise")
+    assert (report.items, report.annotations) == (0, 1)
+
+
+def _records(tmp_path, *found):
+    write_records(tmp_path / "records.jsonl", found)
+    return tmp_path / "records.jsonl"
+
+
+def test_an_import_can_be_taken_back_until_people_work_on_it(world, tmp_path):
+    report = import_file(world.database, world.project, _records(tmp_path, small_record()), "spanwise")
+    with pytest.raises(AccessError):
+        roll_back(world.database, world.project, report.batch_id, by=world.user("ann"))
+    assert roll_back(world.database, world.project, report.batch_id, by=world.boss) == 1
+    assert list_items(world.database, world.project).total == 0
+    assert list_batches(world.database, world.project)[0].rolled_back_at
+    second = import_file(world.database, world.project, _records(tmp_path, small_record()), "spanwise")
+    world.claim()
+    with pytest.raises(DataError, match="worked on"):
+        roll_back(world.database, world.project, second.batch_id)
+    with pytest.raises(UnknownError):
+        roll_back(world.database, world.project, "none")
+
+
+def test_an_import_that_breaks_off_takes_itself_back(world, tmp_path, monkeypatch):
+    def breaks(path, unit):
+        yield from READERS["spanwise"](path, unit)
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(READERS, "breaking", breaks)
+    rows = [small_record().model_copy(update={"id": f"r{n}"}) for n in range(60)]
+    with pytest.raises(KeyboardInterrupt):
+        import_file(world.database, world.project, _records(tmp_path, *rows), "breaking")
+    assert list_items(world.database, world.project).total == 0
+
+
+def test_unreadable_files_and_unknown_formats_are_refused(world, tmp_path):
+    with pytest.raises(DataError):
+        import_file(world.database, world.project, tmp_path / "none.jsonl", "spanwise")
+    with pytest.raises(ConfigError):
+        import_file(world.database, world.project, tmp_path, "excel")
+    with pytest.raises(ConfigError):
+        export_file(world.database, world.project, tmp_path / "x", "excel")
+
+
+def test_oversized_texts_are_refused(world, tmp_path):
+    row = {"id": "big", "prompt": "?", "responses": [{"text": "word " * 50_000}]}
+    report = import_file(world.database, world.project, _write(tmp_path / "big.jsonl", [row]), "spanwise")
+    assert (report.items, report.rejected) == (0, 1)
+
+
+def test_gold_records_need_an_answer(world, tmp_path):
+    rows = [small_record().model_dump(mode="json"), {"id": "b", "prompt": "?", "responses": [{"text": "x"}]}]
+    settings = ImportSettings(purpose="gold")
+    report = import_file(
+        world.database, world.project, _write(tmp_path / "g.jsonl", rows), "spanwise", settings=settings
+    )
+    assert (report.items, report.annotations, report.rejected) == (1, 0, 1)
+
+
+def test_work_of_people_is_exported_with_what_a_record_has_no_field_for(world, tmp_path):
+    world.items(1)
+    held = world.claim()
+    first = world.submit("ann", held, {"spans": [wrong_fact()], "comment": "sure"})
+    world.submit(
+        "ann", reopen(world.database, world.project, world.user("ann"), first.annotation_id), {"spans": [wrong_fact()]}
+    )
+    export_file(world.database, world.project, tmp_path / "o.jsonl", "spanwise")
+    (record,) = load_or_raise(tmp_path / "o.jsonl", FeedbackRecord)
+    assert (record.id, record.annotator, record.responses[0].marked) == ("item-0#ann/v2", "ann", True)
+    assert record.responses[0].spans[0].quote == TEXT[:21]
+    assert not record.responses[1].marked
+    told = record.provenance["annotation"]
+    assert (told["item"], told["version"], told["active_seconds"]) == ("item-0", 2, 1.5)
+    manifest = json.loads((tmp_path / "o.jsonl.manifest.json").read_text())
+    assert (manifest["rows"], manifest["format"]) == (1, "spanwise")
+
+
+def test_anonymous_exports_name_nobody(world, tmp_path):
+    world.items(1)
+    world.submit("ann", world.claim())
+    for name in ("a", "b"):
+        export_file(world.database, world.project, tmp_path / name, "spanwise", Selection(anonymise=True))
+    text = (tmp_path / "a").read_text()
+    assert 'ann"' not in text.replace('"annotation"', "")
+    assert world.user("ann").id not in text
+    assert text == (tmp_path / "b").read_text()
+
+
+def test_work_of_people_is_exported_as_qa_feedback(full, tmp_path):
+    (tmp_path / "in.json").write_text(json.dumps([small_item()]))
+    import_file(full.database, full.project, tmp_path / "in.json", "qa-feedback")
+    body = {"no_errors": ["r1"], "corrections": [{"text": "Rome."}]}
+    pairs = [{"a": f"r{b}", "b": f"r{a}", "choice": "a"} for a in range(1, 5) for b in range(a + 1, 5)]
+    full.submit("ann", full.claim(), body | {"preferences": pairs})
+    done = export_file(full.database, full.project, tmp_path / "o.json", "qa-feedback", Selection(kinds=("human",)))
+    (item,) = json.loads((tmp_path / "o.json").read_text())
+    assert (done.rows, done.left_out) == (1, {})
+    assert item["preference"] == [2] * 6
+    assert (item["feedback"]["errors"], item["feedback"]["corrected-prediction"]) == ([], "Rome.")
+
+
+@pytest.mark.parametrize("form", ["spanwise", "argilla", "label-studio", "doccano", "thresh"])
+def test_each_format_gives_back_what_it_was_given(form, tmp_path):
+    given_records = [small_record(), *_emoji_records()]
+    path = tmp_path / "file"
+    assert WRITERS[form](path, given_records).rows == len(given_records)
+    assert [outcome for _, outcome in READERS[form](path, "auto")] == given_records
+
+
+def _emoji_records():
+    """Texts on which UTF-16 units and code points part ways."""
+
+    for number, text in enumerate(
+        ["👨🏻‍🚒 firemen drive firetrucks", "a🍎b c🇪🇺d efg", "e\u0301 \U0001d49c مرحبا 漢字"]
+    ):
+        spans = (mark(text, text.rfind(" ") + 1, len(text), "Incoherent"),)
+        response = Response(text=text, marked=True, spans=spans, correction=text.upper())
+        yield FeedbackRecord(id=f"emoji-{number}", prompt="?", responses=(response,))
+
+
+ARGILLA = {
+    "id": "7", "fields": {"prompt": "?", "response": "👨🏻‍🚒 firemen drive firetrucks"},
+    "metadata": {}, "suggestions": {},
+    "responses": {"errors": [{"value": [{"label": "x", "start": 22, "end": 32}], "user_id": "u1"}]},
+}  # fmt: skip
+LABEL_STUDIO = {
+    "id": 3, "data": {"text": "💩 a\r\nfire truck"},
+    "annotations": [{"completed_by": 5, "result": [
+        {"type": "labels", "from_name": "l", "to_name": "text",
+         "value": {"start": 6, "end": 10, "text": "fire", "labels": ["x"]}},
+        {"type": "textarea", "from_name": "t", "to_name": "text", "value": {"text": ["better"]}},
+    ]}],
+}  # fmt: skip
+DOCCANO = {"id": 4, "text": "💩 fire truck", "label": [[3, 7, "x"]]}
+THRESH = {
+    "source": "src",
+    "target": "💩 fire",
+    "edits": [{"category": "x", "output_idx": [[3, 7]]}, {"category": "gone", "input_idx": [[0, 1]]}],
+}
+
+
+@pytest.mark.parametrize(("form", "value", "quote"), [
+    ("argilla", ARGILLA, "firetrucks"), ("label-studio", LABEL_STUDIO, "fire"), ("doccano", DOCCANO, "fire"),
+    ("thresh", THRESH, "fire"),
+])  # fmt: skip
+def test_utf16_offsets_of_other_tools_are_found_out(form, value, quote, tmp_path):
+    ((_, record),) = READERS[form](_write(tmp_path / "f", [value]), "auto")
+    assert [mark.quote for response in record.responses for mark in response.spans] == [quote]
+
+
+def test_words_that_are_nowhere_are_refused(tmp_path):
+    value = json.loads(json.dumps(LABEL_STUDIO))
+    value["annotations"][0]["result"][0]["value"]["text"] = "water"
+    ((_, problems),) = READERS["label-studio"](_write(tmp_path / "f", [value]), "auto")
+    assert "not at their offsets" in problems[0].reason
+
+
+def test_each_annotator_of_a_foreign_task_becomes_a_record_of_one_item(world, tmp_path):
+    value = json.loads(json.dumps(LABEL_STUDIO))
+    value["annotations"].append({"completed_by": 6, "result": []})
+    path = _write(tmp_path / "f", [value])
+    report = import_file(world.database, world.project, path, "label-studio")
+    assert (report.items, report.annotations, report.rejected) == (1, 2, 0)
+
+
+@pytest.mark.parametrize("form", ["argilla", "label-studio", "doccano", "thresh"])
+@pytest.mark.parametrize("value", [{}, "x", 3, {"fields": 1, "data": [], "text": 5, "target": None}])
+def test_what_is_laid_out_otherwise_is_a_problem_not_a_crash(form, value, tmp_path):
+    outcomes = [outcome for _, outcome in READERS[form](_write(tmp_path / "f", [value]), "auto")]
+    assert outcomes
+    assert all(isinstance(outcome, list) for outcome in outcomes)
+
+
+def test_code_points_and_utf16_units_are_each_others_inverse():
+    text = "a🍎b 👨‍👩‍👧 漢"
+    for start in range(len(text)):
+        span = (utf16(text, start), utf16(text, start + 1))
+        assert code_points(text, [span], "utf16") == [(start, start + 1)]
+    with pytest.raises(FieldError):
+        code_points(text, [(2, 3)], "utf16")  # the middle of a pair
+
+
+def test_trl_rows_say_what_the_records_say(tmp_path):
+    record = small_record()
+    done = WRITERS["trl-preference"](tmp_path / "p", [record])
+    rows = [json.loads(line) for line in (tmp_path / "p").read_text().splitlines()]
+    assert [(row["chosen"], row["source"]) for row in rows] == [
+        ("In Rome.", "preference"),
+        ("Ada was born in Rome.", "correction"),
+    ]
+    assert done.left_out == {}
+    WRITERS["trl-stepwise"](tmp_path / "s", [record])
+    (steps,) = [json.loads(line) for line in (tmp_path / "s").read_text().splitlines()]
+    assert "".join(steps["completions"]) == record.responses[0].text
+    assert len(steps["labels"]) == len(steps["completions"])
+    assert False in steps["labels"]
+    done = WRITERS["trl-unpaired"](tmp_path / "u", [record])
+    assert [json.loads(line)["label"] for line in (tmp_path / "u").read_text().splitlines()] == [False]
+    assert done.left_out == {"responses that nobody marked": 1}
+
+
+def test_projects_with_other_spans_keep_them(place):
+    made = World(place, spans_only(overlap_rule="any"))
+    made.items(1)
+    inner = wrong_fact(id="b", start=4, quote=TEXT[4:21])
+    assert made.submit("ann", made.claim(), {"spans": [wrong_fact(), inner]}).version == 1
+    made.close()

@@ -1,0 +1,1 @@
+"""Stand-ins for models, servers, worlds and people, shared by the tests."""
