@@ -25,12 +25,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "annotate" / "brows
 from browser_server import Server
 from gestures import press, ready, saved
 
-from spanwise.annotate.people.users import User, create_user
-from spanwise.annotate.rounds.job import Diary, only_one
-from spanwise.annotate.rounds.rounds import LOG
-from spanwise.annotate.work.queue import claim
-from spanwise.annotate.work.submission import Submission, submit
-from spanwise.feedback.schema import FeedbackRecord, Passage, Response
+from spanwise.annotate.people import User, create_user
+from spanwise.annotate.rounds import LOG, Diary, only_one
+from spanwise.annotate.work import Submission, claim, submit
+from spanwise.feedback import FeedbackRecord, Passage, Response
 
 PASSAGES = (
     Passage(

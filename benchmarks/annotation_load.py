@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from doubles.annotation_load import Race, calm, kill_and_check, listed, race, served
 
-from spanwise.annotate.store.database import Database, sqlite_url
+from spanwise.annotate.store import Database, sqlite_url
 
 WHAT = ("race", "calm", "served", "lists", "kills")
 

@@ -25,8 +25,7 @@ from rich.console import Console
 from rich.table import Table
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from spanwise.text.edits import words_of
-from spanwise.text.matching import BlockTable, kernel_installed, match_id_pairs, match_pairs
+from spanwise.text import BlockTable, kernel_installed, match_id_pairs, match_pairs, words_of
 
 DATA = Path(__file__).parents[1] / ".." / "shared" / "data"
 Items = list[Any]

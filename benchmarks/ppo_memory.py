@@ -26,17 +26,14 @@ from recorded import record
 from rich.console import Console
 from rich.table import Table
 
-from spanwise.core.lora import LoraConfig
-from spanwise.feedback.scores import RewardSource, Sample, SegmentScore, SegmentScores
-from spanwise.models.adapters import Adapters
-from spanwise.models.policy import Policy
-from spanwise.reward_models.heads import HeadSpec
-from spanwise.reward_models.network.adapted import AdaptedRewardModel
-from spanwise.reward_models.network.checkpoint import save_reward_model
-from spanwise.reward_models.network.model import build_reward_model
-from spanwise.rewards.learned import load_sources
-from spanwise.rl.config import AlgorithmName
-from spanwise.text.spans import Span
+from spanwise.core import LoraConfig
+from spanwise.feedback import RewardSource, Sample, SegmentScore, SegmentScores
+from spanwise.models import Adapters, Policy
+from spanwise.reward_models import HeadSpec
+from spanwise.reward_models.network import AdaptedRewardModel, build_reward_model, save_reward_model
+from spanwise.rewards import load_sources
+from spanwise.rl import AlgorithmName
+from spanwise.text import Span
 
 HEADS = (HeadSpec("relevance", "sub-sentence", "segment"), HeadSpec("preference", "sequence", "sequence"))
 

@@ -24,7 +24,7 @@ from recorded import record
 from rich.console import Console
 from rich.table import Table
 
-from spanwise.models.cpu.products import product
+from spanwise.models.cpu import product
 
 
 def peak_flops(dtype: torch.dtype) -> float:

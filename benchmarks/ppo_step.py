@@ -31,19 +31,15 @@ from rich.console import Console
 from rich.table import Table
 from transformers import LlamaForSequenceClassification, PreTrainedTokenizerBase
 
-from spanwise.core.lora import LoraConfig
-from spanwise.core.runs import RunFolder
-from spanwise.feedback.prompts import PromptRecord, build_prompt
-from spanwise.feedback.scores import RewardSource, Sample, SegmentScore, SegmentScores
-from spanwise.models.cpu.products import use_products_on_cpu
-from spanwise.models.policy import Policy
-from spanwise.rewards.config import MixtureConfig, SourceWeight
-from spanwise.rewards.pipeline import RewardPipeline
-from spanwise.rl.algorithms.registry import make_algorithm
-from spanwise.rl.config import AlgorithmName, RolloutConfig, TrainerConfig, UpdateConfig
-from spanwise.rl.runtime.host_memory import keep_freed_memory
-from spanwise.rl.trainer import Trainer, TrainerParts
-from spanwise.text.spans import Span
+from spanwise.core import LoraConfig, RunFolder
+from spanwise.feedback import PromptRecord, RewardSource, Sample, SegmentScore, SegmentScores, build_prompt
+from spanwise.models import Policy
+from spanwise.models.cpu import use_products_on_cpu
+from spanwise.rewards import MixtureConfig, RewardPipeline, SourceWeight
+from spanwise.rl import AlgorithmName, RolloutConfig, Trainer, TrainerConfig, TrainerParts, UpdateConfig
+from spanwise.rl.algorithms import make_algorithm
+from spanwise.rl.runtime import keep_freed_memory
+from spanwise.text import Span
 
 HERE = Path(__file__).parent
 PEERS = {"trl": ("trl_ppo_step.py", ["trl==1.12.0", f"torch=={torch.__version__.partition('+')[0]}", "numpy"])}

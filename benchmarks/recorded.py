@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from spanwise.core.files import write_json
+from spanwise.core import write_json
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -20,14 +20,11 @@ from recorded import record
 from rich.console import Console
 from transformers import LlamaModel
 
-from spanwise.feedback.prompts import PromptRecord
-from spanwise.feedback.scores import RewardSource, Sample
-from spanwise.reward_models.heads import HeadSpec
-from spanwise.reward_models.network.model import SpanRewardModel, build_reward_model
-from spanwise.rewards.config import MixtureConfig, SourceWeight
-from spanwise.rewards.learned import LearnedRewards
-from spanwise.rewards.pipeline import RewardPipeline
-from spanwise.text.spans import Span
+from spanwise.feedback import PromptRecord, RewardSource, Sample
+from spanwise.reward_models import HeadSpec
+from spanwise.reward_models.network import SpanRewardModel, build_reward_model
+from spanwise.rewards import LearnedRewards, MixtureConfig, RewardPipeline, SourceWeight
+from spanwise.text import Span
 
 KINDS = (("sub-sentence", "segment"), ("sentence", "segment"), ("sequence", "sequence"))
 

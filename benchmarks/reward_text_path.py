@@ -27,10 +27,8 @@ from rich.table import Table
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from spanwise.rewards.projection import place
-from spanwise.text import Span, TokenAligner, get_segmenter
-from spanwise.text.segments import sentence_starts
-from spanwise.text.tokens import TokenSpans
+from spanwise.rewards import place
+from spanwise.text import Span, TokenAligner, TokenSpans, get_segmenter, sentence_starts
 
 DATA = Path(__file__).parents[1] / ".." / "shared" / "data" / "qa_feedback" / "dev_feedback.json.gz"
 DENSITIES = tuple(get_segmenter(name) for name in ("sub-sentence", "sentence"))

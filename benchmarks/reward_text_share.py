@@ -19,25 +19,19 @@ from unittest.mock import patch
 
 import torch
 
-from spanwise.core.runs import RunFolder
-from spanwise.models.config import Sampling
-from spanwise.models.policy import Policy
-from spanwise.quickstart.answers import collect_feedback
-from spanwise.reward_models.config import FittingConfig, RewardModelConfig
+from spanwise.core import RunFolder
+from spanwise.models import Policy, Sampling
+from spanwise.quickstart import collect_feedback
+from spanwise.reward_models import FittingConfig, RewardModelConfig
 from spanwise.reward_models.data import inputs
-from spanwise.reward_models.fitting.train import train_reward_model
-from spanwise.reward_models.network.checkpoint import load_backbone
-from spanwise.rewards import pipeline
-from spanwise.rewards.config import MixtureConfig, SourceWeight
-from spanwise.rewards.learned import LearnedRewards
-from spanwise.rl.algorithms.ppo import PPO
-from spanwise.rl.config import EvaluationConfig, RolloutConfig, TrainerConfig, UpdateConfig
-from spanwise.rl.runtime.progress import NoProgress
-from spanwise.rl.trainer import Trainer, TrainerParts
-from spanwise.sim.annotator import NoiseConfig
-from spanwise.sim.model import base_checkpoint
-from spanwise.sim.world import make_items
-from spanwise.text.alignment import TokenAligner
+from spanwise.reward_models.fitting import train_reward_model
+from spanwise.reward_models.network import load_backbone
+from spanwise.rewards import LearnedRewards, MixtureConfig, SourceWeight, pipeline
+from spanwise.rl import EvaluationConfig, RolloutConfig, Trainer, TrainerConfig, TrainerParts, UpdateConfig
+from spanwise.rl.algorithms import PPO
+from spanwise.rl.runtime import NoProgress
+from spanwise.sim import NoiseConfig, base_checkpoint, make_items
+from spanwise.text import TokenAligner
 
 HEADS = ("relevance", "factuality", "completeness")
 SAMPLING = Sampling(temperature=1.0, max_new_tokens=80)

@@ -24,8 +24,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from spanwise.text.segments import partition, sentence_starts, sub_sentences_within
-from spanwise.text.spans import Span
+from spanwise.text import Span, partition, sentence_starts, sub_sentences_within
 
 DATA = Path(__file__).parents[1] / ".." / "shared" / "data" / "qa_feedback"
 FULL_STOP = re.compile(r"[.!?][\"')\]]*\s+(?=[A-Z\"'(])")

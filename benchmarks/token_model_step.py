@@ -20,24 +20,14 @@ from rich.console import Console
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from spanwise.core.seeding import numpy_generator, torch_generator
-from spanwise.feedback.edits import EditPair
-from spanwise.feedback.schema import FeedbackRecord, Preference, Response
-from spanwise.reward_models.config import FittingConfig, RewardModelConfig
-from spanwise.reward_models.data.examples import make_batch
-from spanwise.reward_models.data.token_examples import pair_examples, token_batch
-from spanwise.reward_models.fitting.fit import Fit, adamw
-from spanwise.reward_models.fitting.token_fit import TokenFit
+from spanwise.core import numpy_generator, torch_generator
+from spanwise.feedback import EditPair, FeedbackRecord, Preference, Response
+from spanwise.reward_models import FittingConfig, HeadSpec, RewardModelConfig, TokenRewardConfig
+from spanwise.reward_models.data import make_batch, pair_examples, token_batch
+from spanwise.reward_models.fitting import Fit, TokenFit, adamw
 from spanwise.reward_models.fitting.train import prepare
-from spanwise.reward_models.heads import HeadSpec
-from spanwise.reward_models.network.checkpoint import load_backbone
-from spanwise.reward_models.network.model import SpanRewardModel, build_reward_model, encoder_of, pad_id_of
-from spanwise.reward_models.token_config import TokenRewardConfig
-from spanwise.sim.annotator import NoiseConfig
-from spanwise.sim.demonstrations import Slips, write_answer
-from spanwise.sim.edits import edit_answer
-from spanwise.sim.model import base_checkpoint
-from spanwise.sim.world import make_items
+from spanwise.reward_models.network import SpanRewardModel, build_reward_model, encoder_of, load_backbone, pad_id_of
+from spanwise.sim import NoiseConfig, Slips, base_checkpoint, edit_answer, make_items, write_answer
 
 Step = Callable[[], None]
 

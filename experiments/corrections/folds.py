@@ -9,11 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments.post_edits.surface import MarkedText
-from spanwise.feedback.edits import EditPair, pairs_of_corrections
-from spanwise.feedback.schema import FeedbackRecord, Response
-from spanwise.text.edits import align_texts, touched_words
-from spanwise.text.matching import Method
-from spanwise.text.spans import Span
+from spanwise.feedback import EditPair, FeedbackRecord, Response, pairs_of_corrections
+from spanwise.text import Method, Span, align_texts, touched_words
 
 
 @dataclass(frozen=True, slots=True)

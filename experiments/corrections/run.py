@@ -20,9 +20,9 @@ from experiments.corrections.folds import corrections_of
 from experiments.corrections.page import corrections_page, transfer_verdicts
 from experiments.corrections.study import CorrectionsStudyConfig, agreement_figures, run_corrections
 from experiments.qa_feedback.data import load_feedback
-from spanwise.core.files import write_json, write_text
-from spanwise.reward_models.network.checkpoint import load_backbone
-from spanwise.reward_models.token_config import TokenRewardConfig
+from spanwise.core import write_json, write_text
+from spanwise.reward_models import TokenRewardConfig
+from spanwise.reward_models.network import load_backbone
 
 CONFIG = Path(__file__).with_suffix(".yaml")
 

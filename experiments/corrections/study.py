@@ -20,18 +20,12 @@ from experiments.corrections.folds import Correction, corrections_of, minimal, s
 from experiments.post_edits.surface import MarkedText, SurfaceModel
 from experiments.post_edits.words import Localisation, Words, badness, best_threshold, localisation, touched, words_of
 from experiments.qa_feedback.data import folds_by_question
-from spanwise.core.config import Config
-from spanwise.core.errors import ConfigError
-from spanwise.core.files import read_text, write_json
-from spanwise.core.seeding import numpy_generator
-from spanwise.core.strict_json import parse
-from spanwise.feedback.schema import FeedbackRecord
-from spanwise.feedback.scores import Sample
-from spanwise.reward_models.fitting.token_train import TokenData, train_token_model
-from spanwise.reward_models.fitting.train import Backbone
-from spanwise.reward_models.token_config import TokenRewardConfig
-from spanwise.rewards.learned import LearnedRewards
-from spanwise.text.matching import Method
+from spanwise.core import Config, ConfigError, numpy_generator, parse, read_text, write_json
+from spanwise.feedback import FeedbackRecord, Sample
+from spanwise.reward_models import TokenRewardConfig
+from spanwise.reward_models.fitting import Backbone, TokenData, train_token_model
+from spanwise.rewards import LearnedRewards
+from spanwise.text import Method
 
 Kind = Literal["corrections", "spans"]
 KINDS: tuple[Kind, ...] = ("corrections", "spans")

@@ -8,10 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from spanwise.core.errors import DataError
-from spanwise.feedback.prompts import PromptRecord
-from spanwise.feedback.scores import Density, RewardSource, Sample, SegmentScore, SegmentScores
-from spanwise.rewards.config import MixtureConfig, SourceWeight
+from spanwise.core import DataError
+from spanwise.feedback import Density, PromptRecord, RewardSource, Sample, SegmentScore, SegmentScores
+from spanwise.rewards import MixtureConfig, SourceWeight
 
 PLAIN_PROMPT, WEIGHTS = "plain_prompt", "weights"
 """Keys of a record's metadata."""

@@ -1,11 +1,9 @@
 """`docs/customisation_results.md` as a function of the experiment's results: every number comes from there."""
 
 from experiments.customisation.results import TITLES
-from spanwise.evals.pages.tradeoff import SHARE
-from spanwise.evals.runs.pareto import coverage, front_rows
-from spanwise.evals.runs.tradeoff import SettingGroup, TradeOff
-from spanwise.evals.statistics.numbers import MISSING, mean_and_interval
-from spanwise.evals.statistics.results import ExperimentResults, MetricInfo
+from spanwise.evals.pages import SHARE
+from spanwise.evals.runs import SettingGroup, TradeOff, coverage, front_rows
+from spanwise.evals.statistics import MISSING, ExperimentResults, MetricInfo, mean_and_interval
 
 SHOWN = ("words", "relevance_error", "fact_error", "completeness", "quality", "kl")
 

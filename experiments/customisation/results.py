@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from experiments.customisation.study import CONDITIONED, SOUP, SOURCE, SWEEP, SWEEP_SOUP, CustomConfig
-from spanwise.core.errors import ConfigError
-from spanwise.evals.runs.scores import SCORES_FILE, RunScores, join_answers, join_seeds
-from spanwise.evals.runs.tradeoff import Measure, SettingGroup, TradeOff
-from spanwise.evals.statistics.compare import arm_estimates, compare_arms
-from spanwise.evals.statistics.results import Arm, ExperimentResults
-from spanwise.quickstart.answers import SIM_METRICS
+from spanwise.core import ConfigError
+from spanwise.evals.runs import SCORES_FILE, Measure, RunScores, SettingGroup, TradeOff, join_answers, join_seeds
+from spanwise.evals.statistics import Arm, ExperimentResults, arm_estimates, compare_arms
+from spanwise.quickstart import SIM_METRICS
 
 AXES = (("relevance_error", "completeness"), ("fact_error", "completeness"), ("relevance_error", "fact_error"))
 MEASURES = (

@@ -17,14 +17,14 @@ from rich.console import Console
 from experiments.customisation.page import customisation_page
 from experiments.customisation.results import finished, keep_config, summarize_custom
 from experiments.customisation.study import CustomConfig, CustomSeed
-from spanwise.core.files import write_text
-from spanwise.evals.pages.tradeoff import write_trade_off
-from spanwise.evals.report.report import write_report
-from spanwise.models.config import Sampling
-from spanwise.reward_models.config import FittingConfig
-from spanwise.rl.config import RolloutConfig
-from spanwise.rl.runtime.progress import NoProgress
-from spanwise.training.config import SFTConfig
+from spanwise.core import write_text
+from spanwise.evals.pages import write_trade_off
+from spanwise.evals.report import write_report
+from spanwise.models import Sampling
+from spanwise.reward_models import FittingConfig
+from spanwise.rl import RolloutConfig
+from spanwise.rl.runtime import NoProgress
+from spanwise.training import SFTConfig
 
 CONFIG = CustomConfig()
 

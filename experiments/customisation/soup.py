@@ -12,8 +12,8 @@ from typing import cast
 import torch
 from torch import nn
 
-from spanwise.core.errors import CheckpointError
-from spanwise.models.policy import Policy
+from spanwise.core import CheckpointError
+from spanwise.models import Policy
 
 
 @torch.no_grad()

@@ -19,20 +19,17 @@ from pydantic import Field, model_validator
 
 from experiments.customisation.conditioned import RecordT, conditioned, with_weights
 from experiments.customisation.soup import average_policies
-from spanwise.core.config import Config
-from spanwise.core.runs import RunFolder
-from spanwise.core.seeding import derive_seed, numpy_generator
-from spanwise.evals.runs.scores import SCORES_FILE, RunScores
-from spanwise.feedback.prompts import PromptRecord
-from spanwise.models.policy import Policy
-from spanwise.quickstart.answers import make_demonstrations
-from spanwise.quickstart.config import FINE_GRAINED, SimStudyConfig
-from spanwise.rl.rollout import prompts_of_step
-from spanwise.sim.model import base_checkpoint
-from spanwise.sim.world import SimItem
-from spanwise.sweeps.sim_settings import oracle_scores
-from spanwise.sweeps.sim_start import Say, SimStart, TrainingPlan, Watch, make_start
-from spanwise.training.sft import train_sft
+from spanwise.core import Config, RunFolder, derive_seed, numpy_generator
+from spanwise.evals.runs import SCORES_FILE, RunScores
+from spanwise.feedback import PromptRecord
+from spanwise.models import Policy
+from spanwise.quickstart import SimStudyConfig, make_demonstrations
+from spanwise.quickstart.config import FINE_GRAINED
+from spanwise.rl import prompts_of_step
+from spanwise.sim import SimItem, base_checkpoint
+from spanwise.sweeps import SimStart, TrainingPlan, Watch, make_start, oracle_scores
+from spanwise.sweeps.sim_start import Say
+from spanwise.training import train_sft
 
 SOURCE = "relevance"
 """The reward whose weight is turned, as in the paper."""

@@ -9,14 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spanwise.core.errors import DataError
-from spanwise.core.seeding import numpy_generator
-from spanwise.feedback.formats.toxic_spans import import_toxic_spans
-from spanwise.feedback.problems import ReadResult
-from spanwise.feedback.prompts import PromptRecord
-from spanwise.feedback.schema import FeedbackRecord, Response, mark
-from spanwise.text.segments import sentences
-from spanwise.text.spans import Span
+from spanwise.core import DataError, numpy_generator
+from spanwise.feedback import FeedbackRecord, PromptRecord, ReadResult, Response, mark
+from spanwise.feedback.formats import import_toxic_spans
+from spanwise.text import Span, sentences
 
 TRAIN_FILE, TRIAL_FILE = "tsd_train.csv.gz", "tsd_trial.csv"
 VALIDATION = 600

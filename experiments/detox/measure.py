@@ -9,18 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spanwise.core.seeding import torch_generator
-from spanwise.evals.metrics.perplexity import likelihoods, perplexity_scores
-from spanwise.evals.metrics.rouge import distinct_n
-from spanwise.evals.statistics.results import MetricInfo
-from spanwise.evals.statistics.score_table import ScoreTable
-from spanwise.feedback.prompts import PromptRecord
-from spanwise.feedback.scores import Unscored
-from spanwise.models.config import Sampling
-from spanwise.models.policy import Policy
-from spanwise.rewards.change import whole_text
-from spanwise.rewards.scorers.scorer import Probability, Scorer
-from spanwise.text.spans import normalize_newlines
+from spanwise.core import torch_generator
+from spanwise.evals.metrics import distinct_n, likelihoods, perplexity_scores
+from spanwise.evals.statistics import MetricInfo, ScoreTable
+from spanwise.feedback import PromptRecord, Unscored
+from spanwise.models import Policy, Sampling
+from spanwise.rewards import whole_text
+from spanwise.rewards.scorers import Probability, Scorer
+from spanwise.text import normalize_newlines
 
 DETOX_METRICS = {
     "max_toxicity": MetricInfo(

@@ -6,9 +6,7 @@ from typing import Any
 
 from experiments.detox.results import Curves
 from experiments.detox.study import HOLISTIC, LABELS, START
-from spanwise.evals.statistics.estimates import Estimate
-from spanwise.evals.statistics.numbers import mean_and_interval
-from spanwise.evals.statistics.results import ExperimentResults, MetricInfo
+from spanwise.evals.statistics import Estimate, ExperimentResults, MetricInfo, mean_and_interval
 
 F1 = MetricInfo(label="F1", better="higher")
 _NAMES = {"lexicon": "lexicon alone", "model": "span model alone", "both": "both, by word"}

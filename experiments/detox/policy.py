@@ -17,10 +17,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from spanwise.core.config import Config
-from spanwise.core.seeding import derive_seed, torch_generator
-from spanwise.models.batches import pad
-from spanwise.models.policy import Policy
+from spanwise.core import Config, derive_seed, torch_generator
+from spanwise.models import Policy, pad
 
 WINDOW = 256
 _SPECIAL = ("<pad>", "<s>", "</s>")  # their ids are 0, 1 and 2

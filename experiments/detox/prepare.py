@@ -18,25 +18,16 @@ from experiments.detox.policy import CommentModelConfig, save_model, train_comme
 from experiments.detox.scorers import ClassifierConfig, Encoder, first_layers, scorer_quality, train_classifier
 from experiments.detox.spans import Combination, Lexicon, WordProbabilities, best_threshold, f1_scores, model_words
 from experiments.detox.study import DetoxTask
-from spanwise.core.config import Config
-from spanwise.core.files import read_json, write_json
-from spanwise.core.runs import RunFolder
-from spanwise.core.seeding import numpy_generator
-from spanwise.evals.statistics.estimates import Estimate
-from spanwise.evals.statistics.intervals import estimate
-from spanwise.evals.statistics.score_table import ScoreTable
-from spanwise.feedback.schema import FeedbackRecord
-from spanwise.feedback.scores import Unscored
-from spanwise.models.policy import Policy
-from spanwise.reward_models.config import FittingConfig
-from spanwise.reward_models.fitting.token_train import TokenData, train_token_model
-from spanwise.reward_models.network.checkpoint import load_reward_model
-from spanwise.reward_models.token_config import TokenRewardConfig
-from spanwise.rewards.learned import LearnedRewards
-from spanwise.rewards.marked_words import MarkedWords
-from spanwise.rewards.scorers.classifier import load_classifier
-from spanwise.rewards.scorers.ngrams import FILE as NGRAMS_FILE
-from spanwise.rewards.scorers.ngrams import NgramScorer, train_ngram_scorer
+from spanwise.core import Config, RunFolder, numpy_generator, read_json, write_json
+from spanwise.evals.statistics import Estimate, ScoreTable, estimate
+from spanwise.feedback import FeedbackRecord, Unscored
+from spanwise.models import Policy
+from spanwise.reward_models import FittingConfig, TokenRewardConfig
+from spanwise.reward_models.fitting import TokenData, train_token_model
+from spanwise.reward_models.network import load_reward_model
+from spanwise.rewards import LearnedRewards, MarkedWords
+from spanwise.rewards.scorers import FILE as NGRAMS_FILE
+from spanwise.rewards.scorers import NgramScorer, load_classifier, train_ngram_scorer
 
 Say = Callable[[str], None]
 

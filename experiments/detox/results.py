@@ -16,11 +16,8 @@ from pydantic import BaseModel, ConfigDict
 
 from experiments.detox.measure import DETOX_METRICS
 from experiments.detox.study import HOLISTIC, LABELS, START, ArmOutcome, DetoxStudyConfig, steps_to_reach
-from spanwise.core.errors import DataError
-from spanwise.core.files import read_json, write_json
-from spanwise.evals.statistics.compare import arm_estimates, compare_arms
-from spanwise.evals.statistics.results import Arm, Example, ExperimentResults
-from spanwise.evals.statistics.score_table import ScoreTable
+from spanwise.core import DataError, read_json, write_json
+from spanwise.evals.statistics import Arm, Example, ExperimentResults, ScoreTable, arm_estimates, compare_arms
 
 
 class _Table(BaseModel):

@@ -35,11 +35,10 @@ from experiments.detox.study import (
     DetoxTask,
     SeedStudy,
 )
-from spanwise.core.errors import DataError
-from spanwise.core.files import read_json, write_text
-from spanwise.models.config import Sampling
-from spanwise.reward_models.config import FittingConfig
-from spanwise.reward_models.network.checkpoint import load_backbone
+from spanwise.core import DataError, read_json, write_text
+from spanwise.models import Sampling
+from spanwise.reward_models import FittingConfig
+from spanwise.reward_models.network import load_backbone
 
 TITLES = {"comments": "Toxicity of comments", "stories": "Unhappiness of stories, on a pretrained model"}
 # Where a policy may end when it likes, every arm learns to say next to nothing: silence is not toxic (docs/log.md).

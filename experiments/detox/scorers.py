@@ -21,10 +21,9 @@ from transformers import (
 )
 
 from experiments.detox.data import Labelled
-from spanwise.core.config import Config
-from spanwise.core.seeding import derive_seed, torch_generator
-from spanwise.feedback.scores import Unscored
-from spanwise.rewards.scorers.scorer import Scorer
+from spanwise.core import Config, derive_seed, torch_generator
+from spanwise.feedback import Unscored
+from spanwise.rewards.scorers import Scorer
 
 Encoder = tuple[PreTrainedModel, PreTrainedTokenizerBase]
 

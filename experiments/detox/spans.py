@@ -16,10 +16,9 @@ from jaxtyping import Float
 from sklearn.linear_model import LogisticRegression
 
 from experiments.detox.data import character_f1, spans_of, text_of
-from spanwise.feedback.schema import FeedbackRecord
-from spanwise.feedback.scores import Unscored
-from spanwise.rewards.marked_words import MarkedWords
-from spanwise.text.spans import Span
+from spanwise.feedback import FeedbackRecord, Unscored
+from spanwise.rewards import MarkedWords
+from spanwise.text import Span
 
 _WORD = re.compile(r"[\w'\u2019*@$#-]+")
 

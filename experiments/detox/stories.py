@@ -12,13 +12,11 @@ from pathlib import Path
 
 from experiments.detox.data import Labelled
 from experiments.detox.study import DetoxTask
-from spanwise.core.files import read_text
-from spanwise.core.seeding import numpy_generator
-from spanwise.feedback.prompts import PromptRecord
-from spanwise.models.policy import Policy
-from spanwise.rewards.scorers.ngrams import train_ngram_scorer
-from spanwise.rewards.scorers.scorer import Probability
-from spanwise.text.segments import sentences
+from spanwise.core import numpy_generator, read_text
+from spanwise.feedback import PromptRecord
+from spanwise.models import Policy
+from spanwise.rewards.scorers import Probability, train_ngram_scorer
+from spanwise.text import sentences
 
 _UNHAPPY = """
 afraid alone angry anger bad badly broke broken cried cries cry crying danger dangerous dark die died fear fell fight

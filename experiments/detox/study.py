@@ -14,33 +14,33 @@ from typing import Literal
 from pydantic import Field
 
 from experiments.detox.measure import continue_prompts, measure, table_mean, toxicity_tables
-from spanwise.core.config import Config
-from spanwise.core.runs import RunFolder
-from spanwise.core.seeding import derive_seed
-from spanwise.evals.statistics.results import Example, ExampleAnswer
-from spanwise.evals.statistics.score_table import ScoreTable
-from spanwise.feedback.prompts import PromptRecord
-from spanwise.feedback.scores import RewardSource, Sample
-from spanwise.models.config import Sampling
-from spanwise.models.policy import Policy
-from spanwise.rewards.change import ChangeReward, HolisticReward
-from spanwise.rewards.config import MixtureConfig, SourceWeight
-from spanwise.rewards.marked_words import MarkedWords
-from spanwise.rewards.mixture import total_deviation
-from spanwise.rewards.pipeline import RewardPipeline
-from spanwise.rewards.scorers.scorer import Scorer
-from spanwise.rl.algorithms.ppo import PPO
-from spanwise.rl.config import (
+from spanwise.core import Config, RunFolder, derive_seed
+from spanwise.evals.statistics import Example, ExampleAnswer, ScoreTable
+from spanwise.feedback import PromptRecord, RewardSource, Sample
+from spanwise.models import Policy, Sampling
+from spanwise.rewards import (
+    ChangeReward,
+    HolisticReward,
+    MarkedWords,
+    MixtureConfig,
+    RewardPipeline,
+    SourceWeight,
+    total_deviation,
+)
+from spanwise.rewards.scorers import Scorer
+from spanwise.rl import (
     CheckpointConfig,
     EvaluationConfig,
     KLConfig,
     OptimizerConfig,
     RolloutConfig,
+    Trainer,
     TrainerConfig,
+    TrainerParts,
     UpdateConfig,
 )
-from spanwise.rl.runtime.progress import NoProgress
-from spanwise.rl.trainer import Trainer, TrainerParts
+from spanwise.rl.algorithms import PPO
+from spanwise.rl.runtime import NoProgress
 
 START, HOLISTIC, SENTENCE, WORD, MARKED = "start", "holistic", "sentence", "word", "marked"
 LABELS = {

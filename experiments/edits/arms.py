@@ -8,10 +8,16 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from experiments.edits.controls import PermutedSource
-from spanwise.feedback.scores import RewardSource, Sample, SegmentScores
-from spanwise.rewards.config import Aggregate, MixtureConfig, Placement, SourceWeight
-from spanwise.rewards.mixture import segment_statistics, total_deviation
-from spanwise.rewards.pipeline import RewardPipeline
+from spanwise.feedback import RewardSource, Sample, SegmentScores
+from spanwise.rewards import (
+    Aggregate,
+    MixtureConfig,
+    Placement,
+    RewardPipeline,
+    SourceWeight,
+    segment_statistics,
+    total_deviation,
+)
 
 SFT = "sft"
 ORIGINAL, EDITS = "original", "edits"

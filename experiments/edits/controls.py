@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from spanwise.feedback.scores import Density, RewardSource, Sample, SegmentScore, SegmentScores
+from spanwise.feedback import Density, RewardSource, Sample, SegmentScore, SegmentScores
 
 
 class PermutedSource:

@@ -12,9 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from experiments.edits.results import Curve
-from spanwise.evals.statistics.estimates import Estimate
-from spanwise.evals.statistics.intervals import seed_interval
-from spanwise.evals.statistics.numbers import plain
+from spanwise.evals.statistics import Estimate, plain, seed_interval
 
 Band = dict[int, Estimate]
 """Mean and interval over seeds by PPO step."""

@@ -9,10 +9,8 @@ from matplotlib.figure import Figure
 from experiments.edits.arms import EDITS, MAIN, ORIGINAL, SEQUENCE
 from experiments.edits.curves import Band, band_of, curve_panels, said_of_leaving
 from experiments.edits.results import EditResults, Reach, label_of
-from spanwise.core.files import write_text
-from spanwise.evals.statistics.estimates import Estimate
-from spanwise.evals.statistics.numbers import mean_and_interval
-from spanwise.evals.statistics.results import Comparison, MetricInfo
+from spanwise.core import write_text
+from spanwise.evals.statistics import Comparison, Estimate, MetricInfo, mean_and_interval
 
 SHARE = MetricInfo(label="", unit="%")
 AREA = MetricInfo(label="", digits=3)

@@ -9,13 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spanwise.core.seeding import numpy_generator
-from spanwise.feedback.edits import EditPair
-from spanwise.feedback.schema import FeedbackRecord, Preference, Response
-from spanwise.feedback.scores import Sample
-from spanwise.sim.annotator import NoiseConfig, annotate
-from spanwise.sim.edits import edit_answer
-from spanwise.sim.world import SimItem
+from spanwise.core import numpy_generator
+from spanwise.feedback import EditPair, FeedbackRecord, Preference, Response, Sample
+from spanwise.sim import NoiseConfig, SimItem, annotate, edit_answer
 
 Answer = tuple[str, bool]
 """A text, and whether it was cut off."""

@@ -12,11 +12,10 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from experiments.edits.pairs import PairSet, better_and_worse, samples_of
-from spanwise.core.errors import ScoringError
-from spanwise.feedback.scores import RewardSource, Sample, SegmentScores
-from spanwise.reward_models.data.token_examples import PairExample
-from spanwise.text.segments import get_segmenter
-from spanwise.text.spans import Span
+from spanwise.core import ScoringError
+from spanwise.feedback import RewardSource, Sample, SegmentScores
+from spanwise.reward_models.data import PairExample
+from spanwise.text import Span, get_segmenter
 
 Quality = dict[str, float]
 

@@ -16,16 +16,18 @@ import numpy as np
 
 from experiments.edits.arms import ARMS, DENSITY, MAIN, PLACEBO, SEQUENCE, SFT
 from experiments.edits.study import EditSeed, EditStudyConfig
-from spanwise.core.errors import DataError
-from spanwise.core.files import read_json, read_lines
-from spanwise.core.strict_json import parse
-from spanwise.evals.statistics.compare import arm_estimates, compare_arms
-from spanwise.evals.statistics.estimates import Estimate
-from spanwise.evals.statistics.intervals import seed_interval
-from spanwise.evals.statistics.results import Arm, ExperimentResults
-from spanwise.evals.statistics.score_table import ScoreTable
-from spanwise.quickstart.answers import SIM_METRICS
-from spanwise.sim.oracle import judge
+from spanwise.core import DataError, parse, read_json, read_lines
+from spanwise.evals.statistics import (
+    Arm,
+    Estimate,
+    ExperimentResults,
+    ScoreTable,
+    arm_estimates,
+    compare_arms,
+    seed_interval,
+)
+from spanwise.quickstart import SIM_METRICS
+from spanwise.sim import judge
 
 Curve = dict[int, float]
 """A quantity by PPO step."""

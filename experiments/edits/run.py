@@ -17,7 +17,7 @@ from rich.console import Console
 from experiments.edits.page import write_page
 from experiments.edits.results import collect
 from experiments.edits.study import EditSeed, EditStudyConfig
-from spanwise.core.files import read_json
+from spanwise.core import read_json
 
 
 def main() -> None:

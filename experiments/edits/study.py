@@ -16,32 +16,28 @@ from pydantic import Field
 from experiments.edits.arms import ARMS, EDITS, LABELLED, ORIGINAL, SFT, EditArm, make_pipeline
 from experiments.edits.pairs import PairSet, make_pairs
 from experiments.edits.quality import localisation, pair_accuracies
-from spanwise.core.config import Config
-from spanwise.core.files import read_json, write_json
-from spanwise.core.runs import RunFolder
-from spanwise.core.seeding import derive_seed
-from spanwise.feedback.scores import RewardSource, Sample
-from spanwise.models.config import Sampling
-from spanwise.models.policy import Policy
-from spanwise.quickstart.answers import answer_items, make_demonstrations, sample_texts, score_answers
-from spanwise.reward_models.config import FittingConfig, RewardModelConfig
-from spanwise.reward_models.data.inputs import InputEncoder
-from spanwise.reward_models.data.token_examples import PairExample, pair_examples
-from spanwise.reward_models.fitting.token_train import TokenData, train_token_model
-from spanwise.reward_models.fitting.train import train_reward_model
-from spanwise.reward_models.network.checkpoint import load_backbone, load_reward_model
-from spanwise.reward_models.token_config import TokenLossConfig, TokenRewardConfig
-from spanwise.rewards.config import Aggregate
-from spanwise.rewards.learned import LearnedRewards
-from spanwise.rl.algorithms.ppo import PPO
-from spanwise.rl.config import EvaluationConfig, KLConfig, OptimizerConfig, RolloutConfig, TrainerConfig, UpdateConfig
-from spanwise.rl.trainer import Trainer, TrainerParts
-from spanwise.sim.annotator import EXACT, NoiseConfig
-from spanwise.sim.model import WINDOW, base_checkpoint
-from spanwise.sim.rewards import OracleSource
-from spanwise.sim.world import SimItem, make_items
-from spanwise.training.config import SFTConfig
-from spanwise.training.sft import train_sft
+from spanwise.core import Config, RunFolder, derive_seed, read_json, write_json
+from spanwise.feedback import RewardSource, Sample
+from spanwise.models import Policy, Sampling
+from spanwise.quickstart import answer_items, make_demonstrations, sample_texts, score_answers
+from spanwise.reward_models import FittingConfig, RewardModelConfig, TokenLossConfig, TokenRewardConfig
+from spanwise.reward_models.data import InputEncoder, PairExample, pair_examples
+from spanwise.reward_models.fitting import TokenData, train_reward_model, train_token_model
+from spanwise.reward_models.network import load_backbone, load_reward_model
+from spanwise.rewards import Aggregate, LearnedRewards
+from spanwise.rl import (
+    EvaluationConfig,
+    KLConfig,
+    OptimizerConfig,
+    RolloutConfig,
+    Trainer,
+    TrainerConfig,
+    TrainerParts,
+    UpdateConfig,
+)
+from spanwise.rl.algorithms import PPO
+from spanwise.sim import EXACT, WINDOW, NoiseConfig, OracleSource, SimItem, base_checkpoint, make_items
+from spanwise.training import SFTConfig, train_sft
 
 TEST_SEED = 0
 """All training seeds are tested on the same prompts, so that intervals over both can be had."""

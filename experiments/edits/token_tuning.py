@@ -17,18 +17,21 @@ from typing import Any
 from rich.console import Console
 
 from experiments.edits.study import EditSeed, EditStudyConfig
-from spanwise.core.seeding import torch_generator
-from spanwise.reward_models.config import FittingConfig
-from spanwise.reward_models.fitting.token_design import read_tokens
-from spanwise.reward_models.fitting.token_evaluate import TokenOutput, collect_rewards, token_metrics
-from spanwise.reward_models.fitting.token_fit_linear import best_fit
-from spanwise.reward_models.fitting.token_train import TokenData, prepare, split_by_prompt, train_token_model
-from spanwise.reward_models.heads import HeadSpec
-from spanwise.reward_models.network.checkpoint import load_backbone
-from spanwise.reward_models.network.model import build_reward_model, encoder_of, pad_id_of
-from spanwise.reward_models.token_config import TokenRewardConfig
-from spanwise.sim.annotator import EXACT
-from spanwise.sim.model import base_checkpoint
+from spanwise.core import torch_generator
+from spanwise.reward_models import FittingConfig, HeadSpec, TokenRewardConfig
+from spanwise.reward_models.fitting import (
+    TokenData,
+    TokenOutput,
+    best_fit,
+    collect_rewards,
+    read_tokens,
+    split_by_prompt,
+    token_metrics,
+    train_token_model,
+)
+from spanwise.reward_models.fitting.token_train import prepare
+from spanwise.reward_models.network import build_reward_model, encoder_of, load_backbone, pad_id_of
+from spanwise.sim import EXACT, base_checkpoint
 
 GRID = {
     "name": ("edited", "edited+consistency"),

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from spanwise.evals.runs.overoptimisation import Evaluated, read_course
-from spanwise.feedback.scores import Sample, Unscored
-from spanwise.sim.oracle import judge
-from spanwise.sim.world import SimItem
+from spanwise.evals.runs import Evaluated, read_course
+from spanwise.feedback import Sample, Unscored
+from spanwise.sim import SimItem, judge
 
 
 def oracle_course(run: Path, items: Sequence[SimItem]) -> list[Evaluated]:

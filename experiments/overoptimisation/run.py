@@ -14,14 +14,15 @@ from pathlib import Path
 from rich.console import Console
 
 from experiments.overoptimisation.gold import oracle_course
-from spanwise.core.files import write_json, write_text
-from spanwise.evals.pages.overoptimisation import find_course, render_courses, verdict
-from spanwise.evals.runs.overoptimisation import Evaluated
-from spanwise.quickstart.config import FINE_GRAINED, SimStudyConfig
-from spanwise.rl.config import EvaluationConfig, KLConfig
-from spanwise.rl.runtime.progress import NoProgress
-from spanwise.sim.world import make_items
-from spanwise.sweeps.sim_start import TrainingPlan, make_start
+from spanwise.core import write_json, write_text
+from spanwise.evals.pages import find_course, render_courses, verdict
+from spanwise.evals.runs import Evaluated
+from spanwise.quickstart import SimStudyConfig
+from spanwise.quickstart.config import FINE_GRAINED
+from spanwise.rl import EvaluationConfig, KLConfig
+from spanwise.rl.runtime import NoProgress
+from spanwise.sim import make_items
+from spanwise.sweeps import TrainingPlan, make_start
 
 KL_COEFFICIENTS = (0.0, 0.05, 0.2)
 STUDY = SimStudyConfig(arms=(FINE_GRAINED,), heldout_prompts=200)

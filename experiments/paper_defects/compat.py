@@ -13,8 +13,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from spanwise.rl.algorithms.advantages import Advantages, masked_mean, masked_variance
-from spanwise.text.spans import Span
+from spanwise.rl.algorithms import Advantages, masked_mean, masked_variance
+from spanwise.text import Span
 
 
 def whiten_by_sqrt_std(

@@ -8,9 +8,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from spanwise.feedback.scores import Density, RewardSource, Sample, SegmentScore, SegmentScores, Unscored
-from spanwise.text.segments import get_segmenter
-from spanwise.text.spans import Span
+from spanwise.feedback import Density, RewardSource, Sample, SegmentScore, SegmentScores, Unscored
+from spanwise.text import Span, get_segmenter
 
 Pooling = Literal["mean", "sum", "min"]
 

@@ -13,12 +13,10 @@ from typing import Literal
 import numpy as np
 
 from experiments.post_edits.words import Words, touched, words_of
-from spanwise.core.errors import ConfigError, DataError
-from spanwise.core.seeding import numpy_generator
-from spanwise.feedback.edits import EditPair
-from spanwise.feedback.formats.mlqe_pe import import_post_edits
-from spanwise.feedback.schema import FeedbackRecord, Preference, Response
-from spanwise.reward_models.data.token_labels import labels_of_tags
+from spanwise.core import ConfigError, DataError, numpy_generator
+from spanwise.feedback import EditPair, FeedbackRecord, Preference, Response
+from spanwise.feedback.formats import import_post_edits
+from spanwise.reward_models.data import labels_of_tags
 
 LANGUAGES = ("et-en", "ne-en", "ro-en")
 """Estonian, Nepalese and Romanian to English, as the files are called."""

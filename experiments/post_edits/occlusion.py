@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Float
 
 from experiments.post_edits.words import words_of
-from spanwise.core.errors import DataError
-from spanwise.feedback.scores import RewardSource, Sample, SegmentScores
-from spanwise.text.spans import Span
+from spanwise.core import DataError
+from spanwise.feedback import RewardSource, Sample, SegmentScores
+from spanwise.text import Span
 
 
 def occlusion_badness(source: RewardSource, samples: Sequence[Sample]) -> Float[np.ndarray, " n"]:

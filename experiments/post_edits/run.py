@@ -19,10 +19,9 @@ import torch
 
 from experiments.post_edits.page import post_edits_page, verdicts
 from experiments.post_edits.study import PostEditStudyConfig, run_study
-from spanwise.core.files import write_json, write_text
-from spanwise.reward_models.config import RewardModelConfig
-from spanwise.reward_models.network.checkpoint import load_backbone
-from spanwise.reward_models.token_config import TokenRewardConfig
+from spanwise.core import write_json, write_text
+from spanwise.reward_models import RewardModelConfig, TokenRewardConfig
+from spanwise.reward_models.network import load_backbone
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "mlqe_pe"
 

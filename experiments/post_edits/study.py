@@ -28,18 +28,12 @@ from experiments.post_edits.data import (
 from experiments.post_edits.occlusion import mean_scores, occlusion_badness, sequence_scores
 from experiments.post_edits.surface import FEATURES, SINGLE, MarkedText, SurfaceModel
 from experiments.post_edits.words import Localisation, Words, badness, best_threshold, localisation, words_of
-from spanwise.core.config import Config
-from spanwise.core.errors import ConfigError
-from spanwise.core.runs import RunFolder
-from spanwise.core.seeding import numpy_generator
-from spanwise.feedback.edits import EditPair
-from spanwise.feedback.scores import Sample
-from spanwise.reward_models.config import RewardModelConfig
-from spanwise.reward_models.fitting.token_train import TokenData, train_token_model
-from spanwise.reward_models.fitting.train import Backbone, train_reward_model
-from spanwise.reward_models.token_config import TokenRewardConfig
-from spanwise.rewards.learned import LearnedSource, load_sources
-from spanwise.text.edits import align_texts
+from spanwise.core import Config, ConfigError, RunFolder, numpy_generator
+from spanwise.feedback import EditPair, Sample
+from spanwise.reward_models import RewardModelConfig, TokenRewardConfig
+from spanwise.reward_models.fitting import Backbone, TokenData, train_reward_model, train_token_model
+from spanwise.rewards import LearnedSource, load_sources
+from spanwise.text import align_texts
 
 TOKEN, OCCLUSION, SURFACE = "token rewards", "sequence model, occlusion", "surface features"
 

@@ -18,8 +18,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from experiments.post_edits.words import touched, words_of
-from spanwise.core.errors import DataError
-from spanwise.text.spans import Span
+from spanwise.core import DataError
+from spanwise.text import Span
 
 FEATURES = (
     "rarity", "unseen", "length", "place", "words_before", "words", "changed_before", "punctuation", "digit", "capital",

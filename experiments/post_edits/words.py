@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from spanwise.core.errors import DataError
-from spanwise.evals.statistics.estimates import Estimate
-from spanwise.feedback.scores import SegmentScores
-from spanwise.text.spans import Span
+from spanwise.core import DataError
+from spanwise.evals.statistics import Estimate
+from spanwise.feedback import SegmentScores
+from spanwise.text import Span
 
 Scores = Float[np.ndarray, " n"]
 

@@ -9,14 +9,11 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from spanwise.core.errors import ConfigError, DataError
-from spanwise.core.seeding import numpy_generator
-from spanwise.feedback.formats.qa_feedback import import_demonstrations, import_records
-from spanwise.feedback.problems import ReadResult
-from spanwise.feedback.prompts import DemonstrationRecord, PromptRecord
-from spanwise.feedback.schema import FeedbackRecord, Passage
-from spanwise.reward_models.features.words import content, share
-from spanwise.text.segments import sentences
+from spanwise.core import ConfigError, DataError, numpy_generator
+from spanwise.feedback import DemonstrationRecord, FeedbackRecord, Passage, PromptRecord, ReadResult
+from spanwise.feedback.formats import import_demonstrations, import_records
+from spanwise.reward_models.features import content, share
+from spanwise.text import sentences
 
 FEEDBACK_FILE = "dev_feedback.json.gz"
 DEMONSTRATION_FILES = ("train_1k_sft.json.gz", "train_1k_rl.json.gz")

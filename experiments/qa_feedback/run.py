@@ -22,20 +22,22 @@ from scipy.special import expit, logit
 from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
 from experiments.qa_feedback.data import folds_by_question, load_feedback
-from spanwise.core.files import write_json, write_text
-from spanwise.core.seeding import numpy_generator
-from spanwise.evals.statistics.intervals import estimate, paired_difference
-from spanwise.evals.statistics.score_table import ScoreTable
-from spanwise.feedback.schema import FeedbackRecord
-from spanwise.feedback.scores import Sample, SegmentScores
-from spanwise.reward_models.config import PAIR_HEADS, RewardModelConfig
-from spanwise.reward_models.data.labels import Pair, RecordLabels, label_records
-from spanwise.reward_models.features.relations import SURFACE_FEATURES, response_features, segment_features
-from spanwise.reward_models.fitting.calibration import expected_calibration_error
-from spanwise.reward_models.fitting.linear_heads import Block, fit_pair_head, fit_segment_head
-from spanwise.reward_models.fitting.train import Backbone, train_reward_model
-from spanwise.reward_models.network.checkpoint import load_backbone
-from spanwise.rewards.learned import LearnedRewards
+from spanwise.core import numpy_generator, write_json, write_text
+from spanwise.evals.statistics import ScoreTable, estimate, paired_difference
+from spanwise.feedback import FeedbackRecord, Sample, SegmentScores
+from spanwise.reward_models import PAIR_HEADS, RewardModelConfig
+from spanwise.reward_models.data import Pair, RecordLabels, label_records
+from spanwise.reward_models.features import SURFACE_FEATURES, response_features, segment_features
+from spanwise.reward_models.fitting import (
+    Backbone,
+    Block,
+    expected_calibration_error,
+    fit_pair_head,
+    fit_segment_head,
+    train_reward_model,
+)
+from spanwise.reward_models.network import load_backbone
+from spanwise.rewards import LearnedRewards
 
 PAPER = {"relevance": 0.696, "factuality": 0.778, "completeness": 0.709, "preference": 0.572}
 SURFACE = len(SURFACE_FEATURES)

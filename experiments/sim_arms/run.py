@@ -14,14 +14,11 @@ from pathlib import Path
 from rich.console import Console
 
 from experiments.sim_arms.page import between, readme_block, results_page
-from spanwise.core.files import write_text
-from spanwise.evals.report.report import write_report
-from spanwise.evals.report.words import verdict_sentences
-from spanwise.evals.statistics.results import ExperimentResults
-from spanwise.quickstart.config import STUDIES, SimStudyConfig
-from spanwise.quickstart.results import outcome_file, save_outcome, summarize
-from spanwise.quickstart.study import SeedStudy
-from spanwise.rl.runtime.progress import NoProgress
+from spanwise.core import write_text
+from spanwise.evals.report import verdict_sentences, write_report
+from spanwise.evals.statistics import ExperimentResults
+from spanwise.quickstart import STUDIES, SeedStudy, SimStudyConfig, outcome_file, save_outcome, summarize
+from spanwise.rl.runtime import NoProgress
 
 
 def main() -> None:

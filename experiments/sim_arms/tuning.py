@@ -14,9 +14,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from spanwise.quickstart.config import FINE_GRAINED, PREFERENCE, SFT, STUDIES, SimStudyConfig
-from spanwise.quickstart.study import SeedOutcome, SeedStudy
-from spanwise.rl.runtime.progress import NoProgress
+from spanwise.quickstart import STUDIES, SeedOutcome, SeedStudy, SimStudyConfig
+from spanwise.quickstart.config import FINE_GRAINED, PREFERENCE, SFT
+from spanwise.rl.runtime import NoProgress
 
 STUDY_SEEDS = range(5)
 TRIED = {"arms": (SFT, PREFERENCE, FINE_GRAINED), "judged_split": "validation", "test_prompts": 300}

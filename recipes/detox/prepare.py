@@ -14,9 +14,9 @@ import torch
 
 from experiments.detox.data import in_pieces, load_comments, openings
 from experiments.detox.prepare import Preparation, PreparationConfig, marked_pieces
-from spanwise.core.files import write_json
-from spanwise.feedback.files import write_records
-from spanwise.reward_models.network.checkpoint import load_backbone
+from spanwise.core import write_json
+from spanwise.feedback import write_records
+from spanwise.reward_models.network import load_backbone
 
 
 def main() -> None:

@@ -11,12 +11,10 @@ import argparse
 from pathlib import Path
 
 from experiments.edits.pairs import make_pairs
-from spanwise.feedback.files import write_records
-from spanwise.models.config import Sampling
-from spanwise.models.policy import Policy
-from spanwise.quickstart.answers import make_demonstrations, sample_texts
-from spanwise.sim.annotator import EXACT, NoiseConfig
-from spanwise.sim.world import make_items
+from spanwise.feedback import write_records
+from spanwise.models import Policy, Sampling
+from spanwise.quickstart import make_demonstrations, sample_texts
+from spanwise.sim import EXACT, NoiseConfig, make_items
 
 SAMPLING = Sampling(temperature=1.0, max_new_tokens=80)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from experiments.post_edits.data import as_preferences, select_pairs
 from experiments.post_edits.study import PostEditStudyConfig
-from spanwise.feedback.files import write_records
+from spanwise.feedback import write_records
 
 
 def main() -> None:

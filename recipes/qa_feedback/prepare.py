@@ -14,8 +14,7 @@ from pathlib import Path
 from transformers import AutoTokenizer
 
 from experiments.qa_feedback.data import load_demonstrations, load_feedback, shortened
-from spanwise.feedback.files import write_records
-from spanwise.feedback.prompts import DemonstrationRecord, PromptRecord
+from spanwise.feedback import DemonstrationRecord, PromptRecord, write_records
 
 
 def main() -> None:

@@ -26,13 +26,23 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from spanwise.core.seeding import derive_seed, numpy_generator
-from spanwise.feedback.prompts import PromptRecord
-from spanwise.sim.demonstrations import PERFECT, write_answer
-from spanwise.sim.lexicon import relations_of
-from spanwise.sim.model import base_config, train_tokenizer
-from spanwise.sim.oracle import Label, judge
-from spanwise.sim.world import KINDS, draw_entity, make_item, make_items, write_passage, write_question
+from spanwise.core import derive_seed, numpy_generator
+from spanwise.feedback import PromptRecord
+from spanwise.sim import (
+    KINDS,
+    PERFECT,
+    Label,
+    base_config,
+    draw_entity,
+    judge,
+    make_item,
+    make_items,
+    relations_of,
+    train_tokenizer,
+    write_answer,
+    write_passage,
+    write_question,
+)
 
 CONTEXT_WEIGHT = 0.3  # most of the context cannot be foreseen: its loss teaches the words, not the reading
 SCORED: tuple[Label, ...] = ("correct", "Irrelevant", "Redundant", "Wrong-Grounding", "Unverifiable", "Incoherent")

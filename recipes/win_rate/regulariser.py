@@ -16,9 +16,7 @@ import numpy as np
 from scipy.special import expit
 from sklearn.cluster import KMeans
 
-from spanwise.evals.win_rate.alpaca_files import read_annotations, read_outputs
-from spanwise.evals.win_rate.length_control import tanh_lengths
-from spanwise.evals.win_rate.length_weights import read_difficulty, read_weights
+from spanwise.evals.win_rate import read_annotations, read_difficulty, read_outputs, read_weights, tanh_lengths
 
 REFERENCE, GAMED = "gpt4_1106_preview", ("gpt4_1106_preview_concise", "gpt4_1106_preview_verbose")
 JUDGE = "weighted_alpaca_eval_gpt4_turbo"

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spanwise.cli.annotate_serve import serve
-from spanwise.core.errors import ConfigError
+from spanwise.core import ConfigError
 
 if TYPE_CHECKING:
-    from spanwise.annotate.store.database import Database
-    from spanwise.annotate.store.project import Project
+    from spanwise.annotate.store import Database, Project
 
 app = typer.Typer(name="annotate", help="Collect feedback: the annotation app and its data.", no_args_is_help=True)
 users = typer.Typer(help="People who may log in.", no_args_is_help=True)
@@ -59,7 +58,7 @@ def import_into(
     """Import a file; bad records are listed with line and reason and leave the exit code 2."""
     from pydantic import ValidationError
 
-    from spanwise.annotate.exchange.imports import ImportSettings, import_file
+    from spanwise.annotate.exchange import ImportSettings, import_file
 
     try:
         settings = ImportSettings.model_validate({"purpose": purpose, "overlap": overlap, "offset_unit": offsets})
@@ -81,7 +80,7 @@ def import_into(
 def take_back(project: Folder, batch: str, *, database: Url = None) -> None:
     """Take an import back, as long as nobody has worked on its items."""
     with _opened(project, database) as (base, described):
-        from spanwise.annotate.exchange.imports import roll_back
+        from spanwise.annotate.exchange import roll_back
 
         typer.echo(f"Took back {roll_back(base, described, batch):,} items.")
 
@@ -102,7 +101,8 @@ def export_from(
 ) -> None:
     """Export the annotations, with a manifest beside the file."""
     with _opened(project, database) as (base, described):
-        from spanwise.annotate.exchange.exports import Selection, export_file
+        from spanwise.annotate.exchange import export_file
+        from spanwise.annotate.exchange.exports import Selection
 
         report = export_file(base, described, output, to, Selection(anonymise=anonymise, extra=extra))
         if as_json:
@@ -125,7 +125,7 @@ def agreement(
     from rich.console import Console
 
     with _opened(project, database) as (base, described):
-        from spanwise.annotate.exchange.panel import measure_agreement
+        from spanwise.annotate.exchange import measure_agreement
         from spanwise.cli.annotate_tables import print_agreement
 
         found = measure_agreement(base, described, resamples=resamples)
@@ -139,7 +139,7 @@ def agreement(
 def progress(project: Folder, *, database: Url = None, as_json: AsJson = False) -> None:
     """Show how far the project has come."""
     with _opened(project, database) as (base, described):
-        from spanwise.annotate.work.overview import progress as count
+        from spanwise.annotate.work import progress as count
 
         found = count(base, described)
         if as_json:
@@ -163,9 +163,9 @@ def suggest_marks(
 ) -> None:
     """Let a reward model propose marks for all items that it has not judged."""
     with _opened(project, database) as (base, described):
-        from spanwise.annotate.work.suggestions import suggest
-        from spanwise.reward_models.config import PAIR_HEADS
-        from spanwise.rewards.learned import load_sources
+        from spanwise.annotate.work import suggest
+        from spanwise.reward_models import PAIR_HEADS
+        from spanwise.rewards import load_sources
 
         known = {category.group for category in described.config.span_categories}
         for source in load_sources(checkpoint):
@@ -186,9 +186,8 @@ def close_round(
     as_json: AsJson = False,
 ) -> None:
     """Export the round, retrain the reward models, let the policy answer, queue its most uncertain answers."""
-    from spanwise.annotate.people.users import get_user, local_user
-    from spanwise.annotate.rounds.job import DESCRIPTION
-    from spanwise.annotate.rounds.rounds import RoundConfig
+    from spanwise.annotate.people import get_user, local_user
+    from spanwise.annotate.rounds import DESCRIPTION, RoundConfig
     from spanwise.cli.annotate_round import run_round
 
     settings = RoundConfig.load(config or project / DESCRIPTION)
@@ -205,7 +204,7 @@ def close_round(
 def list_people(project: Folder, *, database: Url = None, as_json: AsJson = False) -> None:
     """List everybody with an account."""
     with _opened(project, database) as (base, _):
-        from spanwise.annotate.people.users import list_users
+        from spanwise.annotate.people import list_users
 
         found = list_users(base)
         if as_json:
@@ -226,8 +225,7 @@ def add(
 ) -> None:
     """Add somebody; without --password, print the secret of an address that logs them in once."""
     with _opened(project, database) as (base, _):
-        from spanwise.annotate.people.logins import one_time_login, set_password
-        from spanwise.annotate.people.users import create_user
+        from spanwise.annotate.people import create_user, one_time_login, set_password
 
         user = create_user(base, name, role=role)
         if password:
@@ -241,7 +239,7 @@ def add(
 def password(project: Folder, name: str, *, database: Url = None) -> None:
     """Set somebody's password, read from standard input; it ends their sessions."""
     with _opened(project, database) as (base, _):
-        from spanwise.annotate.people.logins import set_password
+        from spanwise.annotate.people import set_password
 
         set_password(base, name, sys.stdin.readline().rstrip("\n"))
         typer.echo(f"The password of {name} is set.")
@@ -251,7 +249,7 @@ def password(project: Folder, name: str, *, database: Url = None) -> None:
 def disable(project: Folder, name: str, *, database: Url = None) -> None:
     """Shut somebody's account; what they said stays."""
     with _opened(project, database) as (base, _):
-        from spanwise.annotate.people.users import disable as shut
+        from spanwise.annotate.people import disable as shut
 
         shut(base, name)
         typer.echo(f"{name} may no longer log in.")
@@ -261,7 +259,7 @@ def disable(project: Folder, name: str, *, database: Url = None) -> None:
 def backup(project: Folder, target: Annotated[Path, typer.Argument(metavar="TARGET")]) -> None:
     """Copy the database while others work on it."""
     with _opened(project, None) as (base, _):
-        from spanwise.annotate.store.upkeep import backup as copy
+        from spanwise.annotate.store import backup as copy
 
         typer.echo(f"Wrote {copy(base, target)}.")
 
@@ -270,7 +268,7 @@ def backup(project: Folder, target: Annotated[Path, typer.Argument(metavar="TARG
 def check(project: Folder, *, database: Url = None, as_json: AsJson = False) -> None:
     """Look for damage; any leaves the exit code 2."""
     with _opened(project, database) as (base, _):
-        from spanwise.annotate.store.upkeep import check as inspect
+        from spanwise.annotate.store import check as inspect
 
         report = inspect(base)
         if as_json:
@@ -285,11 +283,11 @@ def check(project: Folder, *, database: Url = None, as_json: AsJson = False) -> 
 @db.command()
 def upgrade(project: Folder, *, database: Url = None) -> None:
     """Bring the database to the present shape, after a copy."""
-    from spanwise.annotate.store.project import read_description
+    from spanwise.annotate.store import read_description
 
     read_description(project)  # refuses a wrong folder before the database is loaded
-    from spanwise.annotate.store.setup import database_of
-    from spanwise.annotate.store.upkeep import upgrade as migrate
+    from spanwise.annotate.store import database_of
+    from spanwise.annotate.store import upgrade as migrate
 
     with contextlib.closing(database_of(project, url=database)) as base:
         done = migrate(base)
@@ -299,10 +297,10 @@ def upgrade(project: Folder, *, database: Url = None) -> None:
 @contextlib.contextmanager
 def _opened(folder: Path, url: str | None, preset: str | None = None) -> "Generator[tuple[Database, Project]]":
     """The project in `folder`, closed afterwards whatever happens."""
-    from spanwise.annotate.store.project import read_description
+    from spanwise.annotate.store import read_description
 
     read_description(folder, preset_name=preset)  # refuses a wrong folder before the database is loaded
-    from spanwise.annotate.store.setup import open_project
+    from spanwise.annotate.store import open_project
 
     base, described = open_project(folder, preset_name=preset, url=url)
     with contextlib.closing(base):

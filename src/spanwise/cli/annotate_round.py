@@ -4,15 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spanwise.annotate.people.users import User
-from spanwise.annotate.rounds.job import Diary, only_one
-from spanwise.annotate.rounds.rounds import CommandSteps, RoundConfig, RoundReport, next_round
-from spanwise.annotate.store.database import Database
-from spanwise.annotate.store.project import Project
-from spanwise.annotate.work.priority import uncertainty
-from spanwise.core.errors import ConfigError, SpanwiseError
-from spanwise.feedback.schema import FeedbackRecord
-from spanwise.feedback.scores import Sample
+from spanwise.annotate.people import User
+from spanwise.annotate.rounds import CommandSteps, Diary, RoundConfig, RoundReport, next_round, only_one
+from spanwise.annotate.store import Database, Project
+from spanwise.annotate.work import uncertainty
+from spanwise.core import ConfigError, SpanwiseError
+from spanwise.feedback import FeedbackRecord, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +21,8 @@ class ModelSteps(CommandSteps):
 
         Heads that judge whole answers are left out: their scores say nothing of how sure they are.
         """
-        from spanwise.reward_models.config import PAIR_HEADS
-        from spanwise.rewards.learned import load_sources
+        from spanwise.reward_models import PAIR_HEADS
+        from spanwise.rewards import load_sources
 
         samples = [Sample(record.prompt, record.responses[0].text, record.passages) for record in records]
         sources = load_sources(run_dir / "checkpoints" / "best")

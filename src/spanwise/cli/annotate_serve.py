@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spanwise.core.errors import ConfigError
+from spanwise.core import ConfigError
 
 if TYPE_CHECKING:
-    from spanwise.annotate.store.database import Database
+    from spanwise.annotate.store import Database
 
 
 def serve(
@@ -35,14 +35,14 @@ def serve(
     ] = None,
 ) -> None:
     """Serve a project until Ctrl+C; prints an address that logs in once."""
-    from spanwise.annotate.store.project import read_description
+    from spanwise.annotate.store import read_description
 
     read_description(project, preset_name=preset)  # refuses a wrong preset before the server is loaded
     import uvicorn
 
-    from spanwise.annotate.rounds.job import RoundJob
-    from spanwise.annotate.store.setup import open_project
-    from spanwise.annotate.web.app import create_app
+    from spanwise.annotate.rounds import RoundJob
+    from spanwise.annotate.store import open_project
+    from spanwise.annotate.web import create_app
 
     base, described = open_project(project, preset_name=preset, url=database)
     try:
@@ -59,7 +59,7 @@ def serve(
 
 def _check_exposure(base: "Database", host: str, names: list[str], *, behind_proxy: bool) -> None:
     """Raises ConfigError when others could reach the server without a password, or by a name it does not know."""
-    from spanwise.annotate.people.users import list_users
+    from spanwise.annotate.people import list_users
 
     if _is_loopback(host):
         return
@@ -84,8 +84,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _say_where(base: "Database", host: str, port: int) -> None:
-    from spanwise.annotate.people.logins import one_time_login
-    from spanwise.annotate.people.users import list_users, local_user
+    from spanwise.annotate.people import list_users, local_user, one_time_login
 
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     if any(user.has_password for user in list_users(base)):
@@ -118,7 +117,7 @@ def _listening(host: str, port: int) -> Generator[socket.socket]:
 @contextlib.contextmanager
 def _only_server(project: Path) -> Generator[None]:
     """Says so when another server works on the same project; both are safe, but one is enough."""
-    from spanwise.core.locks import take_lock
+    from spanwise.core import take_lock
 
     with (project / ".serving").open("w") as lock:
         if not take_lock(lock):

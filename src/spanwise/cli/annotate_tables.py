@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
-from spanwise.feedback.statistics.agreement import Agreement, Alpha, SpanAgreement
+from spanwise.feedback.statistics import Agreement, Alpha, SpanAgreement
 
 
 def print_agreement(console: Console, found: Agreement) -> None:

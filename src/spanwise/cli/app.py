@@ -7,7 +7,7 @@ import typer
 
 from spanwise.cli import annotate, dpo, edits, evaluate, feedback, generate, push, report, reward, rl, sft, sweep, text
 from spanwise.cli.quickstart import quickstart
-from spanwise.core.errors import SpanwiseError
+from spanwise.core import SpanwiseError
 
 TRAINING_PACKAGES = frozenset(
     {

@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spanwise.cli.config_help import AsJson
-from spanwise.core.errors import DataError
+from spanwise.core import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from spanwise.evals.runs.folders import Study
-    from spanwise.evals.statistics.estimates import Estimate
-    from spanwise.evals.statistics.pairwise import Judgements
-    from spanwise.evals.win_rate.judged_comparison import JudgedComparison
-    from spanwise.evals.win_rate.length_differences import LengthDifference
+    from spanwise.evals.runs import Study
+    from spanwise.evals.statistics import Estimate, Judgements
+    from spanwise.evals.win_rate import JudgedComparison, LengthDifference
 
 ANNOTATIONS = ("annotations.json", "annotations.json.gz")
 """What a folder of judged answers holds one of."""
@@ -71,11 +69,7 @@ def _annotations(run: Path) -> Path | None:
 
 
 def _judged(paths: dict[Path, Path], seed: int, resamples: int, output: Path | None, *, as_json: bool) -> None:
-    from spanwise.evals.win_rate.alpaca_files import read_annotations
-    from spanwise.evals.win_rate.judged_comparison import compare_judged
-    from spanwise.evals.win_rate.judged_results import side_by_side
-    from spanwise.evals.win_rate.length_differences import length_difference
-    from spanwise.evals.win_rate.summary import win_rate
+    from spanwise.evals.win_rate import compare_judged, length_difference, read_annotations, side_by_side, win_rate
 
     judged = {run: read_annotations(path) for run, path in paths.items()}
     names = _names(judged)
@@ -117,7 +111,7 @@ def _judged(paths: dict[Path, Path], seed: int, resamples: int, output: Path | N
 
 def _output_notes(judged: "dict[Path, Judgements]", names: dict[Path, str]) -> list[str]:
     """What is suspicious of each model's answers, and how many of its pairs no judge decided."""
-    from spanwise.evals.win_rate.output_checks import check_outputs
+    from spanwise.evals.win_rate import check_outputs
 
     found: list[str] = []
     for run, own in judged.items():
@@ -155,8 +149,8 @@ def _controlled(pair: "JudgedComparison", own: "LengthDifference | None") -> str
 
 def _print_runs(runs: list[Path], *, as_json: bool) -> None:
     """Plain runs: groups of seeds with their last held-out values, each less the first group seed by seed."""
-    from spanwise.evals.report.groups import group_runs
-    from spanwise.evals.runs.folders import named_runs, read_study
+    from spanwise.evals.report import group_runs
+    from spanwise.evals.runs import named_runs, read_study
 
     named = named_runs([(run, read_study(run)) for run in runs])
     first, *others = groups = group_runs({label: own[0] for label, own in named.items()})
@@ -186,8 +180,7 @@ def _shown(own: dict[str, Any]) -> str:
 
 
 def _print_experiments(runs: list[Path], seed: int, resamples: int, *, as_json: bool) -> None:
-    from spanwise.evals.runs.folders import read_study
-    from spanwise.evals.runs.pairs import pair_experiments
+    from spanwise.evals.runs import pair_experiments, read_study
 
     studies = {run: read_study(run) for run in runs}
     if all(study.results is None for study in studies.values()):

@@ -14,8 +14,7 @@ from pydantic import BaseModel
 from rich.markup import escape
 from typer.core import TyperCommand, TyperGroup
 
-from spanwise.core.config import field_rows
-from spanwise.core.errors import ConfigError
+from spanwise.core import ConfigError, field_rows
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="The settings.", show_default=False)]
 Overrides = Annotated[

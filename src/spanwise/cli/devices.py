@@ -4,8 +4,7 @@ from typing import Any, TypeVar
 
 import typer
 
-from spanwise.core.config import Config
-from spanwise.core.devices import device_line, resolve_device
+from spanwise.core import Config, device_line, resolve_device
 
 ConfigT = TypeVar("ConfigT", bound=Config)
 

@@ -8,11 +8,10 @@ import typer
 
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
 from spanwise.cli.devices import on_device
-from spanwise.core.errors import ConfigError
+from spanwise.core import ConfigError
 
 if TYPE_CHECKING:
-    from spanwise.training.config import DPORunConfig
-    from spanwise.training.dpo import DPOResult
+    from spanwise.training import DPOResult, DPORunConfig
 
 app = typer.Typer()
 
@@ -20,7 +19,7 @@ app = typer.Typer()
 @app.command(name="dpo", cls=config_command("spanwise.training.config:DPORunConfig"))
 def dpo(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = False) -> None:
     """Train a language model on edit pairs by DPO with a positive term, or by weighted likelihood of the edits."""
-    from spanwise.training.config import DPORunConfig
+    from spanwise.training import DPORunConfig
 
     result = _run(on_device(DPORunConfig.load(config, overrides or [])))
     if as_json:
@@ -46,16 +45,15 @@ def _run(settings: "DPORunConfig") -> "DPOResult":
     from rich.console import Console
     from rich.progress import Progress
 
-    from spanwise.core.runs import RunFolder
-    from spanwise.feedback.edits import EditPair
-    from spanwise.feedback.files import load_or_raise
+    from spanwise.core import RunFolder
+    from spanwise.feedback import EditPair, load_or_raise
 
     if (settings.run_dir / "metrics.jsonl").exists():
         raise ConfigError(f"{settings.run_dir}: holds a run already; choose another run_dir or remove it.")
     pairs = load_or_raise(settings.pairs, EditPair)
     heldout = load_or_raise(settings.heldout_pairs, EditPair)
-    from spanwise.models.policy import Policy
-    from spanwise.training.dpo import train_dpo
+    from spanwise.models import Policy
+    from spanwise.training import train_dpo
 
     policy = Policy.load(settings.policy, device=settings.device)
     console = Console(stderr=True)

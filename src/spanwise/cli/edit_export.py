@@ -10,12 +10,9 @@ from rich.console import Console
 
 from spanwise.cli.config_help import AsJson
 from spanwise.cli.feedback_tables import print_problems
-from spanwise.core.errors import DataError
-from spanwise.feedback.edits import EditPair
-from spanwise.feedback.files import write_records
-from spanwise.feedback.formats.edit_exports import Exported, demonstrations_of, preferences_of
-from spanwise.feedback.formats.edit_formats import EditFormat, read_edits
-from spanwise.feedback.schema import Record
+from spanwise.core import DataError
+from spanwise.feedback import EditPair, Record, write_records
+from spanwise.feedback.formats import EditFormat, Exported, demonstrations_of, preferences_of, read_edits
 
 
 class ExportKind(StrEnum):

@@ -12,11 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from spanwise.cli.feedback_tables import count
-from spanwise.feedback.statistics.edits import EditFigures
-from spanwise.feedback.statistics.fingerprints import SUSPICIOUS, Fingerprint
-from spanwise.feedback.statistics.spread import Spread
-from spanwise.feedback.statistics.validation import Refusal, Validation
-from spanwise.text.edits import TextEdit
+from spanwise.feedback.statistics import SUSPICIOUS, EditFigures, Fingerprint, Refusal, Spread, Validation
+from spanwise.text import TextEdit
 
 SHOWN_REFUSALS = 20
 

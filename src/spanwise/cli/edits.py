@@ -12,19 +12,21 @@ from spanwise.cli.devices import on_device
 from spanwise.cli.edit_export import export
 from spanwise.cli.edit_view import print_edit, print_figures, print_validation
 from spanwise.cli.feedback_tables import print_problems
-from spanwise.core.errors import ConfigError, DataError
-from spanwise.core.files import read_text, write_text
-from spanwise.feedback.edits import EditPair
-from spanwise.feedback.files import write_records
-from spanwise.feedback.formats.edit_formats import EditFormat, read_edits
-from spanwise.feedback.problems import ReadResult
-from spanwise.feedback.statistics.edits import describe_pairs
-from spanwise.feedback.statistics.fingerprints import fingerprint
-from spanwise.feedback.statistics.validation import EditRules, Refusal, Tokenize, validate_edits
-from spanwise.text.edit_pages import ShownEdit, edit_page
-from spanwise.text.edits import UNITS, TextEdit, align_texts
-from spanwise.text.matching import METHODS
-from spanwise.text.spans import Span, check_text, normalize_newlines
+from spanwise.core import ConfigError, DataError, read_text, write_text
+from spanwise.feedback import EditPair, ReadResult, write_records
+from spanwise.feedback.formats import EditFormat, read_edits
+from spanwise.feedback.statistics import EditRules, Refusal, Tokenize, describe_pairs, fingerprint, validate_edits
+from spanwise.text import (
+    METHODS,
+    UNITS,
+    ShownEdit,
+    Span,
+    TextEdit,
+    align_texts,
+    check_text,
+    edit_page,
+    normalize_newlines,
+)
 
 app = typer.Typer(name="edits", help="Align, check and make minimal edits.", no_args_is_help=True)
 app.command(name="export")(export)
@@ -123,8 +125,7 @@ def generate(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson
 
     Answers that were paid for are kept beside the output: after a stop, the same command asks only what is left.
     """
-    from spanwise.llm.editors.config import EditorConfig
-    from spanwise.llm.editors.generate import generate_edits
+    from spanwise.llm.editors import EditorConfig, generate_edits
 
     settings = EditorConfig.load(config, overrides or [])
     if settings.endpoint.provider == "local":

@@ -10,12 +10,11 @@ import typer
 
 from spanwise.cli import compare, overoptimisation, reward_bench, win_rate
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command, group_with_default
-from spanwise.core.errors import ConfigError
-from spanwise.core.files import check_readable
+from spanwise.core import ConfigError, check_readable
 
 if TYPE_CHECKING:
-    from spanwise.evals.report.tables import Cell
-    from spanwise.evals.statistics.results import ExperimentResults
+    from spanwise.evals.report import Cell
+    from spanwise.evals.statistics import ExperimentResults
 
 CONFIG = "spanwise.evals.metrics.config:EvaluateConfig"
 
@@ -34,11 +33,11 @@ overoptimisation.add_to(app)
 @app.command(name="answers", cls=config_command(CONFIG))
 def evaluate_command(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = False) -> None:
     """Measure answers: ROUGE-Lsum, length, repetition, rewards, with intervals and paired differences."""
-    from spanwise.evals.metrics.config import EvaluateConfig
+    from spanwise.evals.metrics import EvaluateConfig
 
     settings = EvaluateConfig.load(config, overrides or [])
     check_readable(settings.prompts, settings.responses, settings.baseline)
-    from spanwise.evals.metrics.answer_table import evaluate
+    from spanwise.evals.metrics import evaluate
 
     words = " ".join(["spanwise evaluate", str(config), *(overrides or [])])
     models = _models(settings.perplexity_model, settings.bertscore_model)
@@ -65,7 +64,7 @@ def summary(results: "ExperimentResults") -> dict[str, Any]:
 def _sources(paths: tuple[str, ...]) -> list[Any]:
     if not paths:
         return []
-    from spanwise.rewards.learned import load_sources
+    from spanwise.rewards import load_sources
 
     sources = [source for path in paths for source in load_sources(path)]
     names = [source.name for source in sources]
@@ -78,12 +77,12 @@ def _sources(paths: tuple[str, ...]) -> list[Any]:
 def _models(perplexity: str | None, bertscore: str | None) -> list[Any]:
     found: list[Any] = []
     if bertscore is not None:
-        from spanwise.evals.metrics.bertscore import BertScoreMetric
+        from spanwise.evals.metrics import BertScoreMetric
 
         found.append(BertScoreMetric.load(bertscore))
     if perplexity is not None:
-        from spanwise.evals.metrics.perplexity import PerplexityMetric
-        from spanwise.models.policy import Policy
+        from spanwise.evals.metrics import PerplexityMetric
+        from spanwise.models import Policy
 
         found.append(PerplexityMetric(Policy.load(perplexity)))
     return found
@@ -95,8 +94,7 @@ def _print_tables(results: "ExperimentResults") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from spanwise.evals.report.tables import arm_table
-    from spanwise.evals.report.words import verdict_sentences
+    from spanwise.evals.report import arm_table, verdict_sentences
 
     found = arm_table(results)
     table = Table("", box=box.SIMPLE)

@@ -8,9 +8,9 @@ import typer
 from rich.console import Console
 
 from spanwise.cli.feedback_tables import count, print_problems, print_statistics
-from spanwise.feedback.formats.registry import Conversion, Format, convert, read_feedback
-from spanwise.feedback.problems import Problem
-from spanwise.feedback.statistics.records import describe
+from spanwise.feedback import Problem
+from spanwise.feedback.formats import Conversion, Format, convert, read_feedback
+from spanwise.feedback.statistics import describe
 
 app = typer.Typer(name="feedback", help="Look at, check and convert files of feedback.", no_args_is_help=True)
 

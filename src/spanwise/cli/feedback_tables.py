@@ -7,9 +7,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from spanwise.feedback.problems import Problem
-from spanwise.feedback.statistics.records import Statistics
-from spanwise.feedback.statistics.spread import Spread
+from spanwise.feedback import Problem
+from spanwise.feedback.statistics import Spread, Statistics
 
 SHOWN_PROBLEMS = 20
 

@@ -14,7 +14,7 @@ app = typer.Typer()
 @app.command(name="generate", cls=config_command("spanwise.models.config:GenerateConfig"))
 def generate(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = False) -> None:
     """Answer the prompts of a JSONL file with a language model."""
-    from spanwise.models.config import GenerateConfig
+    from spanwise.models import GenerateConfig
 
     settings = on_device(GenerateConfig.load(config, overrides or []))
     summary = _run(settings)
@@ -30,15 +30,13 @@ def _run(settings: Any) -> dict[str, Any]:
     from rich.console import Console
     from rich.progress import track
 
-    from spanwise.core.files import write_jsonl
-    from spanwise.feedback.files import load_or_raise
-    from spanwise.feedback.prompts import PromptRecord
+    from spanwise.core import write_jsonl
+    from spanwise.feedback import PromptRecord, load_or_raise
 
     records = load_or_raise(settings.prompts, PromptRecord)
     import torch
 
-    from spanwise.models.answers import answer_all
-    from spanwise.models.policy import Policy
+    from spanwise.models import Policy, answer_all
 
     policy = Policy.load(settings.policy, device=settings.device, dtype=getattr(torch, settings.dtype))
     console = Console(stderr=True)

@@ -6,17 +6,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spanwise.cli.judges import build_judge
-from spanwise.core.seeding import numpy_generator
-from spanwise.evals.win_rate.alpaca_files import read_leaderboard, write_annotations, write_leaderboard
-from spanwise.evals.win_rate.judges.config import JudgeConfig
-from spanwise.evals.win_rate.judges.people import write_pairs
-from spanwise.evals.win_rate.judging import JudgedOutputs, cases_of, judge_outputs
-from spanwise.evals.win_rate.outputs import AskedPrompts, Outputs, load_outputs
-from spanwise.feedback.prompts import PromptRecord
+from spanwise.core import numpy_generator
+from spanwise.evals.win_rate import (
+    AskedPrompts,
+    JudgedOutputs,
+    Outputs,
+    cases_of,
+    judge_outputs,
+    load_outputs,
+    read_leaderboard,
+    write_annotations,
+    write_leaderboard,
+)
+from spanwise.evals.win_rate.judges import JudgeConfig, write_pairs
+from spanwise.feedback import PromptRecord
 
 if TYPE_CHECKING:
-    from spanwise.evals.statistics.results import ExperimentResults
-    from spanwise.evals.win_rate.summary import WinRateSummary
+    from spanwise.evals.statistics import ExperimentResults
+    from spanwise.evals.win_rate import WinRateSummary
 
 
 class Files(NamedTuple):

@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 
 from spanwise.cli.devices import on_device
-from spanwise.core.errors import ConfigError
-from spanwise.evals.win_rate.judges.base import Judge
-from spanwise.evals.win_rate.judges.cache import CachedJudge
-from spanwise.evals.win_rate.judges.config import JudgeConfig
-from spanwise.feedback.prompts import PromptRecord
+from spanwise.core import ConfigError
+from spanwise.evals.win_rate.judges import CachedJudge, Judge, JudgeConfig
+from spanwise.feedback import PromptRecord
 
 CLIENTS = ("openai", "anthropic")
 """What the extra `judges` installs."""
@@ -32,15 +30,15 @@ def build_judge(config: JudgeConfig, asked: Asked) -> Judge:
 
 def _bare(config: JudgeConfig, asked: Asked) -> Judge:
     if config.kind == "openai":
-        from spanwise.evals.win_rate.judges.openai_api import OpenAIJudge
+        from spanwise.evals.win_rate.judges import OpenAIJudge
 
         return OpenAIJudge(config)
     if config.kind == "anthropic":
-        from spanwise.evals.win_rate.judges.anthropic_api import AnthropicJudge
+        from spanwise.evals.win_rate.judges import AnthropicJudge
 
         return AnthropicJudge(config)
     if config.kind == "local":
-        from spanwise.evals.win_rate.judges.local import load_local
+        from spanwise.evals.win_rate.judges import load_local
 
         return load_local(config)
     if config.kind == "reward":
@@ -49,14 +47,14 @@ def _bare(config: JudgeConfig, asked: Asked) -> Judge:
         return _oracle(config)
     if config.pairs is None:
         raise ConfigError("kind=people needs pairs, a file of feedback records.")
-    from spanwise.evals.win_rate.judges.people import PeopleJudge
+    from spanwise.evals.win_rate.judges import PeopleJudge
 
     return PeopleJudge(config.pairs, asked)
 
 
 def _reward(config: JudgeConfig, asked: Asked) -> Judge:
-    from spanwise.evals.win_rate.judges.reward import RewardJudge
-    from spanwise.rewards.learned import load_sources
+    from spanwise.evals.win_rate.judges import RewardJudge
+    from spanwise.rewards import load_sources
 
     sources = load_sources(config.model, heads=[config.head] if config.head else [], device=config.device)
     if len(sources) > 1:
@@ -66,7 +64,7 @@ def _reward(config: JudgeConfig, asked: Asked) -> Judge:
 
 
 def _oracle(config: JudgeConfig) -> Judge:
-    from spanwise.quickstart.judge import OracleJudge
-    from spanwise.sim.world import make_items
+    from spanwise.quickstart import OracleJudge
+    from spanwise.sim import make_items
 
     return OracleJudge(make_items(config.items, seed=config.seed, split=config.split))

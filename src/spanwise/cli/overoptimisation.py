@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from spanwise.cli.config_help import AsJson
-from spanwise.core.errors import DataError
-from spanwise.core.files import check_readable
+from spanwise.core import DataError, check_readable
 
 
 def add_to(group: typer.Typer) -> None:
@@ -35,13 +34,11 @@ def over_optimisation(
     are averaged, standardised over the answers before training.
     """
     check_readable(prompts)
-    from spanwise.core.files import write_json, write_text
-    from spanwise.evals.pages.overoptimisation import find_course, render_courses, verdict
-    from spanwise.evals.runs.folders import WATCHED_FILE
-    from spanwise.evals.runs.overoptimisation import ensemble_gold, read_course, start_samples
-    from spanwise.feedback.files import load_or_raise
-    from spanwise.feedback.prompts import PromptRecord
-    from spanwise.rewards.learned import load_sources
+    from spanwise.core import write_json, write_text
+    from spanwise.evals.pages import find_course, render_courses, verdict
+    from spanwise.evals.runs import WATCHED_FILE, ensemble_gold, read_course, start_samples
+    from spanwise.feedback import PromptRecord, load_or_raise
+    from spanwise.rewards import load_sources
 
     records = {record.prompt: record for record in load_or_raise(prompts, PromptRecord)}
     sources = [source for path in gold for source in load_sources(path)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spanwise.cli.config_help import AsJson
-from spanwise.core.errors import CheckpointError, DataError
+from spanwise.core import CheckpointError, DataError
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -47,7 +47,7 @@ def push(
 
 def files_to_push(run: Path, checkpoint: str) -> dict[str, Path | bytes]:
     """Names in the repository, each with the file or its content; CheckpointError where there is no checkpoint."""
-    from spanwise.evals.report.cards import model_card
+    from spanwise.evals.report import model_card
 
     bare = (run / "config.json").is_file()
     folder = run if bare else run / "checkpoints" / checkpoint

@@ -19,16 +19,13 @@ def quickstart(
     """Turn marked answers into a better model: SFT, noisy feedback, reward models, PPO, an honest comparison."""
     from rich.console import Console
 
-    from spanwise.core.errors import ConfigError
+    from spanwise.core import ConfigError
 
     if out.exists() and any(out.iterdir()):
         raise ConfigError(f"{out}: holds files already; give another folder with --out or remove it.")
-    from spanwise.evals.report.report import write_report
-    from spanwise.evals.report.words import verdict_sentences
-    from spanwise.quickstart.config import SimStudyConfig
-    from spanwise.quickstart.results import save_outcome, summarize
-    from spanwise.quickstart.study import SeedStudy
-    from spanwise.rl.runtime.progress import ConsoleProgress
+    from spanwise.evals.report import verdict_sentences, write_report
+    from spanwise.quickstart import SeedStudy, SimStudyConfig, save_outcome, summarize
+    from spanwise.rl.runtime import ConsoleProgress
 
     start = time.monotonic()
     console = Console(stderr=True)

@@ -30,11 +30,11 @@ def report_command(
     The page needs nothing else: it can be sent to a colleague and opened without a network. With --cards, what each
     run's folder says of its model and its data is written as cards in Markdown.
     """
-    from spanwise.evals.runs.folders import check_folder
+    from spanwise.evals.runs import check_folder
 
     for run in runs:
         check_folder(run)
-    from spanwise.evals.report.report import write_report
+    from spanwise.evals.report import write_report
 
     write_report(runs, output)
     written = _write_cards(runs, cards) if cards else []
@@ -49,7 +49,7 @@ def report_command(
 
 
 def _write_cards(runs: list[Path], folder: Path) -> list[Path]:
-    from spanwise.evals.report.cards import write_cards
+    from spanwise.evals.report import write_cards
 
     if len(runs) == 1:
         return write_cards(runs[0], folder)

@@ -9,13 +9,12 @@ import typer
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
 from spanwise.cli.devices import on_device, say_device
 from spanwise.cli.reward_token import evaluate_tokens, score_file, train_tokens
-from spanwise.core.errors import ConfigError
+from spanwise.core import ConfigError
 
 if TYPE_CHECKING:
-    from spanwise.feedback.schema import FeedbackRecord
-    from spanwise.reward_models.config import RewardModelConfig
-    from spanwise.reward_models.fitting.evaluate import HeadQuality
-    from spanwise.reward_models.fitting.train import RewardModelRun
+    from spanwise.feedback import FeedbackRecord
+    from spanwise.reward_models import RewardModelConfig
+    from spanwise.reward_models.fitting import HeadQuality, RewardModelRun
 
 app = typer.Typer(help="Train reward models on feedback, and measure them.", no_args_is_help=True)
 
@@ -32,7 +31,7 @@ def train(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = 
     if _judges_tokens(config, overrides):
         train_tokens(config, overrides or [], as_json=as_json)
         return
-    from spanwise.reward_models.config import RewardModelConfig
+    from spanwise.reward_models import RewardModelConfig
 
     settings = RewardModelConfig.load(config, overrides or [])
     if (settings.run_dir / "metrics.jsonl").exists():
@@ -86,7 +85,7 @@ def score(
 
 
 def _judges_tokens(config: Path, overrides: list[str] | None) -> bool:
-    from spanwise.reward_models.token_config import RewardKind
+    from spanwise.reward_models import RewardKind
 
     return RewardKind.load(config, overrides or []).kind == "token"
 
@@ -95,11 +94,11 @@ def _train(settings: "RewardModelConfig") -> "RewardModelRun":
     from rich.console import Console
     from rich.progress import Progress
 
-    from spanwise.core.runs import RunFolder
+    from spanwise.core import RunFolder
 
     records = records_of(settings.data, field="data")
     heldout = records_of(settings.heldout, field="heldout") if settings.heldout else []
-    from spanwise.reward_models.fitting.train import train_reward_model
+    from spanwise.reward_models.fitting import train_reward_model
 
     console = Console(stderr=True)
     with Progress(*Progress.get_default_columns(), console=console, disable=not console.is_terminal) as progress:
@@ -108,8 +107,7 @@ def _train(settings: "RewardModelConfig") -> "RewardModelRun":
 
 def records_of(paths: tuple[Path, ...], *, field: str) -> "list[FeedbackRecord]":
     """The feedback of several files; ConfigError that names `field` where there is no file."""
-    from spanwise.feedback.files import load_or_raise
-    from spanwise.feedback.schema import FeedbackRecord
+    from spanwise.feedback import FeedbackRecord, load_or_raise
 
     if not paths:
         raise ConfigError(f"{field} names no file; give feedback files, for example {field}=[feedback.jsonl].")

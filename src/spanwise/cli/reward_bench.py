@@ -9,10 +9,10 @@ import typer
 
 from spanwise.cli.config_help import AsJson
 from spanwise.cli.devices import say_device
-from spanwise.core.files import check_readable
+from spanwise.core import check_readable
 
 if TYPE_CHECKING:
-    from spanwise.evals.reward_models.bench import BenchAccuracy, BenchFindings
+    from spanwise.evals.reward_models import BenchAccuracy, BenchFindings
 
 
 def add_to(group: typer.Typer) -> None:
@@ -33,10 +33,9 @@ def reward_bench(
     Answers are text or chat messages; with several rejected answers the chosen one must be above them all.
     """
     check_readable(file)
-    from spanwise.core.seeding import numpy_generator
-    from spanwise.evals.reward_models.bench import bench_findings
-    from spanwise.evals.reward_models.bench_files import read_bench
-    from spanwise.rewards.learned import load_sources
+    from spanwise.core import numpy_generator
+    from spanwise.evals.reward_models import bench_findings, read_bench
+    from spanwise.rewards import load_sources
 
     device = say_device(device)
     cases = read_bench(file)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import typer
 
 from spanwise.cli.devices import on_device
-from spanwise.core.errors import ConfigError
+from spanwise.core import ConfigError
 
 if TYPE_CHECKING:
-    from spanwise.evals.pages.reward import RewardFindings
-    from spanwise.evals.statistics.results import RewardModelQuality
-    from spanwise.reward_models.fitting.evaluate import HeadQuality
+    from spanwise.evals.pages import RewardFindings
+    from spanwise.evals.statistics import RewardModelQuality
+    from spanwise.reward_models.fitting import HeadQuality
 
 
 def evaluate_segments(
@@ -24,18 +24,17 @@ def evaluate_segments(
     from torch import nn
 
     from spanwise.cli.reward import records_of
-    from spanwise.core.files import write_text
-    from spanwise.reward_models.config import RewardModelConfig
+    from spanwise.core import write_text
+    from spanwise.reward_models import RewardModelConfig
 
     settings = on_device(RewardModelConfig.load(config, overrides))
     records = records_of(settings.test, field="test")
     others = {name: records_of((path,), field=f"--transfer {name}") for name, path in _named(transfer).items()}
-    from spanwise.evals.pages.reward import RewardFindings, render_reward_page
-    from spanwise.evals.reward_models.bias import agreement, head_bias
-    from spanwise.evals.reward_models.cases import collect_cases
-    from spanwise.reward_models.fitting.train import evaluate_reward_model
-    from spanwise.reward_models.network.checkpoint import load_reward_model
-    from spanwise.rewards.learned import LearnedRewards
+    from spanwise.evals.pages import RewardFindings, render_reward_page
+    from spanwise.evals.reward_models import agreement, collect_cases, head_bias
+    from spanwise.reward_models.fitting import evaluate_reward_model
+    from spanwise.reward_models.network import load_reward_model
+    from spanwise.rewards import LearnedRewards
 
     checkpoint = settings.checkpoint or settings.run_dir / "checkpoints" / "best"
     model, tokenizer = load_reward_model(checkpoint)
@@ -69,7 +68,7 @@ def _named(pairs: Sequence[str]) -> dict[str, Path]:
 
 
 def _qualities(heads: "Mapping[str, HeadQuality]") -> "dict[str, RewardModelQuality]":
-    from spanwise.evals.statistics.results import ReliabilityBin, RewardModelQuality
+    from spanwise.evals.statistics import ReliabilityBin, RewardModelQuality
 
     return {
         name: RewardModelQuality(
@@ -116,6 +115,6 @@ def _print(
 
 
 def _bias_words(bias: Mapping[str, float]) -> str:
-    from spanwise.evals.pages.reward import BIAS_LABELS
+    from spanwise.evals.pages import BIAS_LABELS
 
     return ", ".join(f"{BIAS_LABELS[name].lower()} {value:.3f}" for name, value in bias.items())

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from spanwise.cli.devices import on_device
-from spanwise.core.errors import ConfigError
+from spanwise.core import ConfigError
 
 if TYPE_CHECKING:
-    from spanwise.feedback.scores import Sample
-    from spanwise.reward_models.fitting.token_train import TokenRewardRun
-    from spanwise.reward_models.token_config import TokenRewardConfig
+    from spanwise.feedback import Sample
+    from spanwise.reward_models import TokenRewardConfig
+    from spanwise.reward_models.fitting import TokenRewardRun
 
 
 def train_tokens(config: Path, overrides: list[str], *, as_json: bool) -> None:
     """Trains the model that a config with `kind: token` describes, and says what it reached."""
-    from spanwise.reward_models.token_config import TokenRewardConfig
+    from spanwise.reward_models import TokenRewardConfig
 
     settings = TokenRewardConfig.load(config, overrides)
     if (settings.run_dir / "metrics.jsonl").exists():
@@ -28,7 +28,7 @@ def train_tokens(config: Path, overrides: list[str], *, as_json: bool) -> None:
 
 def evaluate_tokens(config: Path, overrides: list[str], *, as_json: bool) -> None:
     """Measures a token-level reward model on the edit pairs in `heldout`."""
-    from spanwise.reward_models.token_config import TokenRewardConfig
+    from spanwise.reward_models import TokenRewardConfig
 
     settings = TokenRewardConfig.load(config, overrides)
     if not settings.heldout:
@@ -37,10 +37,9 @@ def evaluate_tokens(config: Path, overrides: list[str], *, as_json: bool) -> Non
     settings = on_device(settings)
     from torch import nn
 
-    from spanwise.reward_models.fitting.token_evaluate import collect_rewards, token_metrics
-    from spanwise.reward_models.fitting.token_train import TokenData, prepare
-    from spanwise.reward_models.network.checkpoint import load_reward_model
-    from spanwise.reward_models.network.model import encoder_of, pad_id_of
+    from spanwise.reward_models.fitting import TokenData, collect_rewards, token_metrics
+    from spanwise.reward_models.fitting.token_train import prepare
+    from spanwise.reward_models.network import encoder_of, load_reward_model, pad_id_of
 
     checkpoint = settings.checkpoint or settings.run_dir / "checkpoints" / "best"
     model, tokenizer = load_reward_model(checkpoint)
@@ -57,7 +56,7 @@ def evaluate_tokens(config: Path, overrides: list[str], *, as_json: bool) -> Non
 def score_file(checkpoint: Path, path: Path, *, head: str, device: str, as_json: bool) -> None:
     """Prints what each head (or `head`) of a reward model says about the responses of a JSONL file."""
     samples = _samples(path)
-    from spanwise.rewards.learned import load_sources
+    from spanwise.rewards import load_sources
 
     sources = load_sources(checkpoint, heads=[head] if head else [], device=device)
     scored = {source.name: source.score(samples) for source in sources}
@@ -75,16 +74,15 @@ def _train(settings: "TokenRewardConfig") -> "TokenRewardRun":
     from rich.console import Console
     from rich.progress import Progress
 
-    from spanwise.core.runs import RunFolder
-    from spanwise.feedback.files import load_or_raise
-    from spanwise.feedback.schema import FeedbackRecord
+    from spanwise.core import RunFolder
+    from spanwise.feedback import FeedbackRecord, load_or_raise
 
     if not (settings.edits or settings.spans or settings.tags):
         raise ConfigError("edits, spans and tags name no file; give at least one, for example edits=[pairs.jsonl].")
     marked = [record for path in settings.spans for record in load_or_raise(path, FeedbackRecord)]
     edits, tags, heldout = _pairs(settings.edits), _pairs(settings.tags), _pairs(settings.heldout)
     reference = [record for path in settings.reference for record in load_or_raise(path, FeedbackRecord)]
-    from spanwise.reward_models.fitting.token_train import TokenData, train_token_model
+    from spanwise.reward_models.fitting import TokenData, train_token_model
 
     console = Console(stderr=True)
     with Progress(*Progress.get_default_columns(), console=console, disable=not console.is_terminal) as progress:
@@ -99,8 +97,7 @@ def _train(settings: "TokenRewardConfig") -> "TokenRewardRun":
 
 
 def _pairs(paths: tuple[Path, ...]) -> list[Any]:
-    from spanwise.feedback.edits import EditPair
-    from spanwise.feedback.files import load_or_raise
+    from spanwise.feedback import EditPair, load_or_raise
 
     return [pair for path in paths for pair in load_or_raise(path, EditPair)]
 
@@ -117,16 +114,15 @@ def _print(checkpoint: Path, metrics: dict[str, float], left_out: dict[str, int]
 
 
 def _samples(path: Path) -> "list[Sample]":
-    from spanwise.feedback.files import load_or_raise
-    from spanwise.feedback.scores import Sample
-    from spanwise.reward_models.token_config import ResponseRecord
+    from spanwise.feedback import Sample, load_or_raise
+    from spanwise.reward_models import ResponseRecord
 
     records = load_or_raise(path, ResponseRecord)
     return [Sample(one.prompt, one.response, one.passages, truncated=one.truncated) for one in records]
 
 
 def _plain(scores: Any, sample: "Sample") -> Any:
-    from spanwise.feedback.scores import Unscored
+    from spanwise.feedback import Unscored
 
     if scores.missing is not None:
         return {"unscored": scores.missing.reason}
@@ -149,7 +145,7 @@ def _show(name: str, scores: Any, sample: "Sample") -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from spanwise.feedback.scores import Unscored
+    from spanwise.feedback import Unscored
 
     if scores.missing is not None:
         Console().print(Text(f"{name}: not scored, {scores.missing.reason}"))

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
-from spanwise.core.files import check_readable
+from spanwise.core import check_readable
 
 if TYPE_CHECKING:
-    from spanwise.rl.config import RLConfig
-    from spanwise.rl.trainer import TrainingResult
+    from spanwise.rl import RLConfig, TrainingResult
 
 app = typer.Typer()
 
@@ -19,12 +18,12 @@ app = typer.Typer()
 @app.command(name="rl", cls=config_command("spanwise.rl.config:RLConfig"))
 def rl(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = False) -> None:
     """Train a policy by PPO with token-level rewards, and keep the checkpoint with the best held-out reward."""
-    from spanwise.rl.config import RLConfig
+    from spanwise.rl import RLConfig
 
     settings = RLConfig.load(config, overrides or [])
     check_readable(settings.prompts, settings.heldout_prompts)
-    from spanwise.rl.run import train_policy
-    from spanwise.rl.runtime.progress import ConsoleProgress
+    from spanwise.rl import train_policy
+    from spanwise.rl.runtime import ConsoleProgress
 
     with ConsoleProgress(settings.steps) as progress:
         result = train_policy(settings, progress)

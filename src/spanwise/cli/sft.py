@@ -8,13 +8,12 @@ import typer
 
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
 from spanwise.cli.devices import on_device
-from spanwise.core.errors import ConfigError, DataError
+from spanwise.core import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from spanwise.feedback.prompts import DemonstrationRecord
-    from spanwise.models.policy import Policy
-    from spanwise.training.config import SFTRunConfig
-    from spanwise.training.sft import SFTResult
+    from spanwise.feedback import DemonstrationRecord
+    from spanwise.models import Policy
+    from spanwise.training import SFTResult, SFTRunConfig
 
 app = typer.Typer()
 
@@ -22,7 +21,7 @@ app = typer.Typer()
 @app.command(name="sft", cls=config_command("spanwise.training.config:SFTRunConfig"))
 def sft(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = False) -> None:
     """Fine-tune a language model on demonstrations and keep the best checkpoint."""
-    from spanwise.training.config import SFTRunConfig
+    from spanwise.training import SFTRunConfig
 
     result = _run(on_device(SFTRunConfig.load(config, overrides or [])))
     if as_json:
@@ -43,16 +42,15 @@ def _run(settings: "SFTRunConfig") -> "SFTResult":
     from rich.console import Console
     from rich.progress import Progress
 
-    from spanwise.core.runs import RunFolder
-    from spanwise.feedback.files import load_or_raise
-    from spanwise.feedback.prompts import DemonstrationRecord
+    from spanwise.core import RunFolder
+    from spanwise.feedback import DemonstrationRecord, load_or_raise
 
     if (settings.run_dir / "metrics.jsonl").exists():
         raise ConfigError(f"{settings.run_dir}: holds a run already; choose another run_dir or remove it.")
     demonstrations = load_or_raise(settings.demonstrations, DemonstrationRecord)
     heldout = load_or_raise(settings.heldout_demonstrations, DemonstrationRecord)
-    from spanwise.models.policy import Policy
-    from spanwise.training.sft import train_sft
+    from spanwise.models import Policy
+    from spanwise.training import train_sft
 
     policy = Policy.load(settings.policy, device=settings.device)
     console = Console(stderr=True)
@@ -78,9 +76,8 @@ def _run(settings: "SFTRunConfig") -> "SFTResult":
 
 def _rouge(records: "list[DemonstrationRecord]", settings: "SFTRunConfig") -> "Callable[[Policy], float]":
     """Mean ROUGE-Lsum of greedy answers against the demonstrations' completions and references."""
-    from spanwise.evals.metrics.rouge import RougeLsum
-    from spanwise.models.answers import answer_all
-    from spanwise.models.config import AnswerConfig, Sampling
+    from spanwise.evals.metrics import RougeLsum
+    from spanwise.models import AnswerConfig, Sampling, answer_all
 
     rouge = RougeLsum()
     asked = AnswerConfig(

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
-from spanwise.core.files import check_readable
+from spanwise.core import check_readable
 
 if TYPE_CHECKING:
-    from spanwise.evals.runs.tradeoff import TradeOff
-    from spanwise.evals.statistics.results import ExperimentResults
-    from spanwise.rl.runtime.progress import ProgressView
-    from spanwise.sweeps.config import SweepConfig
-    from spanwise.sweeps.sweep import SettingRunner
+    from spanwise.evals.runs import TradeOff
+    from spanwise.evals.statistics import ExperimentResults
+    from spanwise.rl.runtime import ProgressView
+    from spanwise.sweeps import SettingRunner, SweepConfig
 
 app = typer.Typer()
 
@@ -34,12 +33,12 @@ def sweep(
     Finished runs are skipped and a stopped one goes on; the page, the table and the JSON are made from the run
     folders alone.
     """
-    from spanwise.sweeps.config import SweepConfig
+    from spanwise.sweeps import SweepConfig
 
     settings = SweepConfig.load(config, overrides or [])
     check_readable(settings.base)
-    from spanwise.evals.pages.tradeoff import write_trade_off
-    from spanwise.sweeps.sweep import collect, run_sweep
+    from spanwise.evals.pages import write_trade_off
+    from spanwise.sweeps import collect, run_sweep
 
     if not only_report:
         run_sweep(settings, _runner(settings), say=lambda text: typer.echo(text, err=True))
@@ -57,9 +56,8 @@ def sweep(
 def _runner(settings: "SweepConfig") -> "SettingRunner":
     from rich.console import Console
 
-    from spanwise.rl.runtime.progress import ConsoleProgress
-    from spanwise.sweeps.rl import RLSettings
-    from spanwise.sweeps.sim_settings import SimSettings
+    from spanwise.rl.runtime import ConsoleProgress
+    from spanwise.sweeps import RLSettings, SimSettings
 
     console = Console(stderr=True)
 
@@ -73,7 +71,7 @@ def _runner(settings: "SweepConfig") -> "SettingRunner":
 
 def _summary(settings: "SweepConfig", results: "ExperimentResults", plan: "TradeOff") -> dict[str, Any]:
     """What `--json` prints: per setting its weights, estimates and whether it is on the front of each pair of axes."""
-    from spanwise.evals.runs.pareto import front_rows
+    from spanwise.evals.runs import front_rows
 
     fronts = {
         f"{x} / {y}": [row.arm for row in front_rows(results, plan.groups[0].arms, (x, y)) if row.on_front]
@@ -95,7 +93,7 @@ def _print_table(results: "ExperimentResults", plan: "TradeOff") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from spanwise.evals.pages.tradeoff import settings_table
+    from spanwise.evals.pages import settings_table
 
     found = settings_table(results, plan)
     table = Table(plan.dial, box=box.SIMPLE)

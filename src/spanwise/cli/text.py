@@ -9,10 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from spanwise.core.errors import DataError
-from spanwise.core.files import read_text
-from spanwise.text.segments import SEGMENTERS, get_segmenter
-from spanwise.text.spans import Span, check_text, normalize_newlines
+from spanwise.core import DataError, read_text
+from spanwise.text import SEGMENTERS, Span, check_text, get_segmenter, normalize_newlines
 
 app = typer.Typer(name="text", help="Look at how texts are cut into segments.", no_args_is_help=True)
 

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spanwise.cli.config_help import AsJson, config_command
-from spanwise.core.errors import ConfigError
-from spanwise.core.files import check_readable
+from spanwise.core import ConfigError, check_readable
 
 if TYPE_CHECKING:
     from spanwise.cli.judged_outputs import Files
-    from spanwise.evals.win_rate.summary import StoredLengths, WinRateSummary
+    from spanwise.evals.win_rate import StoredLengths, WinRateSummary
 
 File = Path | None
 
@@ -59,7 +58,7 @@ def win_rate(
     if (annotations is None) == (outputs is None):
         raise ConfigError("win-rate needs either --annotations FILE, or --outputs FILE with --reference and --judge.")
     check_readable(annotations, outputs, reference, prompts, judge, weights, difficulty)
-    from spanwise.evals.win_rate.summary import StoredLengths, summarise_file
+    from spanwise.evals.win_rate import StoredLengths, summarise_file
 
     stored = StoredLengths(weights, difficulty, model)
     if annotations is not None:
@@ -86,8 +85,7 @@ def _judge(
 ) -> tuple["WinRateSummary", dict[str, Any]]:
     """Has the outputs compared, and writes what came of it where asked to."""
     from spanwise.cli import judged_outputs
-    from spanwise.evals.win_rate.judged_results import against_reference
-    from spanwise.evals.win_rate.summary import summarise_stored
+    from spanwise.evals.win_rate import against_reference, summarise_stored
 
     judged = judged_outputs.run(files, judge)
     summary = summarise_stored(judged.judgements, stored, seed=seed, resamples=resamples)

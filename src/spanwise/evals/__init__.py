@@ -1,4 +1,7 @@
-"""Evaluation: from answers and run folders to numbers with intervals, sentences and one HTML page.
+"""Evaluation: from answers and run folders to numbers with intervals, sentences and pages.
 
-Read `score_table.py`, `stats.py`, `results.py`, `words.py`, then `report.py`.
+`statistics` computes, `metrics` and `win_rate` judge answers, `reward_models` judges reward models, `runs` reads run
+folders, `report` and `pages` show. A new metric goes to `metrics`; its name and direction to `statistics.results`.
 """
+
+__all__: list[str] = []

@@ -12,8 +12,7 @@ from pydantic import Field, model_validator
 
 from spanwise.feedback.problems import FieldError
 from spanwise.feedback.schema import FeedbackRecord, Index, Json, Passage, Record, Text
-from spanwise.text.edits import TextEdit, align_texts
-from spanwise.text.spans import Span
+from spanwise.text import Span, TextEdit, align_texts
 
 
 class EditSpan(Record):

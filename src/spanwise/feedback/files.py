@@ -10,9 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from spanwise.core.errors import DataError
-from spanwise.core.files import read_lines, write_jsonl
-from spanwise.core.strict_json import BadJSONError, parse
+from spanwise.core import BadJSONError, DataError, parse, read_lines, write_jsonl
 from spanwise.feedback.problems import Place, Problem, ReadResult, RecordT, collected, validated
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from spanwise.feedback.problems import FieldError
-from spanwise.text.spans import Span, text_hash, unstorable
+from spanwise.text import Span, text_hash, unstorable
 
 SCHEMA_VERSION = 1
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from spanwise.feedback.schema import Passage
-from spanwise.text.spans import Span
+from spanwise.text import Span
 
 Density = Literal["token", "sub-sentence", "sentence", "paragraph", "sequence"]
 """How often a source speaks."""

@@ -7,7 +7,7 @@ Three groups make three reward models (Wu et al. 2023): relevance, factuality, c
 from dataclasses import dataclass
 from typing import Literal
 
-from spanwise.core.errors import ConfigError, DataError
+from spanwise.core import ConfigError, DataError
 
 Group = Literal["relevance", "factuality", "completeness"]
 

@@ -7,8 +7,7 @@ Retries with growing pauses, and waits that the endpoint asks for, are the vendo
 import threading
 from typing import Any, Literal
 
-from spanwise.core.devices import resolve_device
-from spanwise.core.errors import ConfigError
+from spanwise.core import ConfigError, resolve_device
 from spanwise.llm.chat import CallError, ChatClient, ChatReply, ChatRequest, FailureKind
 from spanwise.llm.config import EndpointConfig
 from spanwise.llm.keys import anthropic_client, openai_client

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from spanwise.core.config import Config
+from spanwise.core import Config
 
 
 class EndpointConfig(Config):

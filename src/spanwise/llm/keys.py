@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from spanwise.core.errors import ConfigError
+from spanwise.core import ConfigError
 
 if TYPE_CHECKING:
     import anthropic

@@ -11,9 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from spanwise.core.errors import DataError
-from spanwise.core.files import read_lines
-from spanwise.core.strict_json import BadJSONError, parse
+from spanwise.core import BadJSONError, DataError, parse, read_lines
 from spanwise.llm.chat import ChatReply, ChatRequest
 
 

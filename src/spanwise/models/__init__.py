@@ -1,26 +1,9 @@
-"""Policies and value models: Hugging Face language models behind one small interface."""
+"""Policies and value models: Hugging Face language models behind one small interface.
 
-from typing import TYPE_CHECKING
+`policy` owns the rules by which texts become token ids; `backbone` and `logprobs` read, `sampling` writes, `adapters`
+share weights between roles. Knows nothing of rewards. A new model family is made to fit in `backbone`.
+"""
 
-from spanwise.lazy import lazy_names
-from spanwise.models.config import Sampling
+import lazy_loader
 
-if TYPE_CHECKING:
-    from spanwise.models.batches import Logprobs, PromptBatch, ResponseBatch
-    from spanwise.models.checkpoints import load_policy
-    from spanwise.models.heads import ValueModel
-    from spanwise.models.policy import Policy
-
-__all__ = ["Logprobs", "Policy", "PromptBatch", "ResponseBatch", "Sampling", "ValueModel", "load_policy"]
-
-__getattr__ = lazy_names(
-    __name__,
-    {
-        "Logprobs": "batches",
-        "Policy": "policy",
-        "PromptBatch": "batches",
-        "ResponseBatch": "batches",
-        "ValueModel": "heads",
-        "load_policy": "checkpoints",
-    },
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -21,8 +21,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from spanwise.core.errors import ConfigError
-from spanwise.core.lora import LoraConfig
+from spanwise.core import ConfigError, LoraConfig
 
 
 class Adapters:

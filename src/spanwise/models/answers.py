@@ -7,10 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from spanwise.core.errors import DataError
-from spanwise.core.seeding import torch_generator
-from spanwise.feedback.prompts import PromptRecord
-from spanwise.feedback.schema import Passage
+from spanwise.core import DataError, torch_generator
+from spanwise.feedback import Passage, PromptRecord
 from spanwise.models.config import AnswerConfig
 from spanwise.models.policy import Policy
 

@@ -18,8 +18,7 @@ from transformers import DynamicCache, EncoderDecoderCache, PreTrainedConfig, Pr
 from transformers.cache_utils import DynamicLayer
 
 from spanwise.models.batches import PromptBatch
-from spanwise.models.cpu.attention import use_on_cpu
-from spanwise.models.cpu.products import use_products_on_cpu
+from spanwise.models.cpu import use_on_cpu, use_products_on_cpu
 
 ROOM = 64
 """Tokens for which there is room each time that the room grows."""

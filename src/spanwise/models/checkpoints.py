@@ -24,9 +24,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from spanwise.core.devices import resolve_device
-from spanwise.core.errors import CheckpointError, DataError
-from spanwise.core.files import sync
+from spanwise.core import CheckpointError, DataError, resolve_device, sync
 from spanwise.models.config import PrecisionName
 
 _LANGUAGE_MODELS = ("CausalLM", "LMHead", "ConditionalGeneration")

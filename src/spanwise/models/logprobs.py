@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from spanwise.models.cpu.products import linear, product, product_into
+from spanwise.models.cpu import linear, product, product_into
 
 CHUNK_ELEMENTS = 2**23
 """Logits held at a time: 32 MiB of float32, enough rows for a fast product."""

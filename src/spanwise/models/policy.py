@@ -14,8 +14,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from spanwise.core.errors import CheckpointError, DataError
-from spanwise.feedback.prompts import PromptRecord
+from spanwise.core import CheckpointError, DataError
+from spanwise.feedback import PromptRecord
 from spanwise.models.adapters import Role, active
 from spanwise.models.backbone import Backbone
 from spanwise.models.batches import Logprobs, PromptBatch, ResponseBatch, TextEncoder, pad

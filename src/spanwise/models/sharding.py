@@ -15,7 +15,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import CPUOffloadPolicy, FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from spanwise.core.errors import ConfigError
+from spanwise.core import ConfigError
 from spanwise.models.backbone import Backbone
 
 

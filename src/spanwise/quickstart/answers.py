@@ -9,18 +9,23 @@ from dataclasses import dataclass
 
 import torch
 
-from spanwise.core.seeding import numpy_generator, torch_generator
-from spanwise.evals.statistics.results import MetricInfo
-from spanwise.evals.statistics.score_table import ScoreTable
-from spanwise.feedback.prompts import DemonstrationRecord
-from spanwise.feedback.schema import FeedbackRecord
-from spanwise.models.config import Sampling
-from spanwise.models.policy import Policy
-from spanwise.sim.annotator import NoiseConfig, annotate
-from spanwise.sim.demonstrations import Slips, write_demonstration
-from spanwise.sim.oracle import FACT_ERRORS, RELEVANCE_ERRORS, judge
-from spanwise.sim.world import Questions, SimItem, make_items
-from spanwise.text.spans import normalize_newlines
+from spanwise.core import numpy_generator, torch_generator
+from spanwise.evals.statistics import MetricInfo, ScoreTable
+from spanwise.feedback import DemonstrationRecord, FeedbackRecord
+from spanwise.models import Policy, Sampling
+from spanwise.sim import (
+    FACT_ERRORS,
+    RELEVANCE_ERRORS,
+    NoiseConfig,
+    Questions,
+    SimItem,
+    Slips,
+    annotate,
+    judge,
+    make_items,
+    write_demonstration,
+)
+from spanwise.text import normalize_newlines
 
 SIM_METRICS: dict[str, MetricInfo] = {
     "relevance_error": MetricInfo(

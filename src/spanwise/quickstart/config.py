@@ -7,13 +7,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from spanwise.core.config import Config
-from spanwise.models.config import Sampling
-from spanwise.reward_models.config import FittingConfig
-from spanwise.rl.config import EvaluationConfig, KLConfig, OptimizerConfig, RolloutConfig, TrainerConfig, UpdateConfig
-from spanwise.sim.annotator import NoiseConfig
-from spanwise.sim.world import Questions
-from spanwise.training.config import SFTConfig
+from spanwise.core import Config
+from spanwise.models import Sampling
+from spanwise.reward_models import FittingConfig
+from spanwise.rl import EvaluationConfig, KLConfig, OptimizerConfig, RolloutConfig, TrainerConfig, UpdateConfig
+from spanwise.sim import NoiseConfig, Questions
+from spanwise.training import SFTConfig
 
 SFT, SFT_MORE, PREFERENCE, FINE_GRAINED = "sft", "sft-more", "preference", "fine-grained"
 ABLATIONS = {

@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
-from spanwise.core.seeding import torch_generator
-from spanwise.evals.statistics.results import Example, ExampleAnswer, ExampleSpan
-from spanwise.models.config import Sampling
-from spanwise.models.policy import Policy
-from spanwise.rewards.pipeline import RewardPipeline
-from spanwise.rl.algorithms.types import Rollout
-from spanwise.rl.rollout import RolloutMaker
-from spanwise.sim.oracle import judge
-from spanwise.sim.world import SimItem
+from spanwise.core import torch_generator
+from spanwise.evals.statistics import Example, ExampleAnswer, ExampleSpan
+from spanwise.models import Policy, Sampling
+from spanwise.rewards import RewardPipeline
+from spanwise.rl import RolloutMaker
+from spanwise.rl.algorithms import Rollout
+from spanwise.sim import SimItem, judge
 
 
 def make_examples(

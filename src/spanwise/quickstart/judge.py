@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from spanwise.evals.win_rate.judges.base import Case, Reply, fingerprint
-from spanwise.evals.win_rate.outputs import instruction_of
-from spanwise.feedback.scores import Unscored
-from spanwise.sim.oracle import judge
-from spanwise.sim.world import SimItem, Truth
+from spanwise.evals.win_rate import instruction_of
+from spanwise.evals.win_rate.judges import Case, Reply, fingerprint
+from spanwise.feedback import Unscored
+from spanwise.sim import SimItem, Truth, judge
 
 
 class OracleJudge:

@@ -13,11 +13,16 @@ from statistics import fmean
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from spanwise.core.errors import DataError
-from spanwise.core.files import read_json, write_json
-from spanwise.evals.statistics.compare import arm_estimates, compare_arms
-from spanwise.evals.statistics.results import Arm, Example, ExperimentResults, RewardModelQuality
-from spanwise.evals.statistics.score_table import ScoreTable
+from spanwise.core import DataError, read_json, write_json
+from spanwise.evals.statistics import (
+    Arm,
+    Example,
+    ExperimentResults,
+    RewardModelQuality,
+    ScoreTable,
+    arm_estimates,
+    compare_arms,
+)
 from spanwise.quickstart.answers import SIM_METRICS
 from spanwise.quickstart.config import ABLATIONS, FINE_GRAINED, LABELS, PREFERENCE, SFT, SFT_MORE, SimStudyConfig
 from spanwise.quickstart.study import SeedOutcome

@@ -13,13 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from spanwise.core.runs import RunFolder
-from spanwise.core.seeding import derive_seed
-from spanwise.evals.statistics.results import Example, ReliabilityBin, RewardModelQuality
-from spanwise.evals.statistics.score_table import ScoreTable
-from spanwise.feedback.schema import FeedbackRecord
-from spanwise.feedback.scores import Sample
-from spanwise.models.policy import Policy
+from spanwise.core import RunFolder, derive_seed
+from spanwise.evals.statistics import Example, ReliabilityBin, RewardModelQuality, ScoreTable
+from spanwise.feedback import FeedbackRecord, Sample
+from spanwise.models import Policy
 from spanwise.quickstart.answers import answer_items, collect_feedback, make_demonstrations, score_answers
 from spanwise.quickstart.config import (
     ABLATIONS,
@@ -32,20 +29,22 @@ from spanwise.quickstart.config import (
     SimStudyConfig,
 )
 from spanwise.quickstart.examples import make_examples
-from spanwise.reward_models.config import FactualityRule, RelevanceRule, RewardModelConfig
-from spanwise.reward_models.fitting.evaluate import HeadQuality
-from spanwise.reward_models.fitting.train import RewardModelRun, train_reward_model
-from spanwise.reward_models.network.checkpoint import load_backbone
-from spanwise.rewards.config import MixtureConfig, SourceWeight
-from spanwise.rewards.learned import LearnedRewards
-from spanwise.rewards.mixture import segment_statistics, total_deviation
-from spanwise.rewards.pipeline import RewardPipeline
-from spanwise.rl.algorithms.ppo import PPO
-from spanwise.rl.runtime.progress import ProgressView
-from spanwise.rl.trainer import Trainer, TrainerParts
-from spanwise.sim.model import base_checkpoint
-from spanwise.sim.world import SimItem, make_items
-from spanwise.training.sft import train_sft
+from spanwise.reward_models import FactualityRule, RelevanceRule, RewardModelConfig
+from spanwise.reward_models.fitting import HeadQuality, RewardModelRun, train_reward_model
+from spanwise.reward_models.network import load_backbone
+from spanwise.rewards import (
+    LearnedRewards,
+    MixtureConfig,
+    RewardPipeline,
+    SourceWeight,
+    segment_statistics,
+    total_deviation,
+)
+from spanwise.rl import Trainer, TrainerParts
+from spanwise.rl.algorithms import PPO
+from spanwise.rl.runtime import ProgressView
+from spanwise.sim import SimItem, base_checkpoint, make_items
+from spanwise.training import train_sft
 
 TEST_SEED = 0
 """All training seeds are tested on the same prompts, so that intervals over both can be had."""

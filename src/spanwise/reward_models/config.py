@@ -5,9 +5,8 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
-from spanwise.core.config import Config
-from spanwise.core.lora import LoraConfig
-from spanwise.feedback.scores import Density
+from spanwise.core import Config, LoraConfig
+from spanwise.feedback import Density
 
 HEADS = ("relevance", "factuality", "completeness", "preference")
 """The heads that need no further description."""

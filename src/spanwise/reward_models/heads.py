@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from spanwise.feedback.scores import Density
+from spanwise.feedback import Density
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, model_validator
 
-from spanwise.core.config import Config
-from spanwise.core.lora import LoraConfig
-from spanwise.feedback.schema import Passage, Text
+from spanwise.core import Config, LoraConfig
+from spanwise.feedback import Passage, Text
 from spanwise.reward_models.config import FittingConfig, check_adapter
-from spanwise.text.token_edits import GapAnchor
+from spanwise.text import GapAnchor
 
 TokenLossName = Literal["full", "edited", "edited+consistency"]
 

@@ -14,11 +14,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from spanwise.core.errors import ConfigError
-from spanwise.feedback.scores import Density, Sample, SegmentScore, SegmentScores, Unscored
-from spanwise.rewards.scorers.scorer import Probability, Scorer
-from spanwise.text.segments import get_segmenter
-from spanwise.text.spans import Span
+from spanwise.core import ConfigError
+from spanwise.feedback import Density, Sample, SegmentScore, SegmentScores, Unscored
+from spanwise.rewards.scorers import Probability, Scorer
+from spanwise.text import Span, get_segmenter
 
 _CLINGS = re.compile(r"[,.;:!?)\]}'\u2019\u201d%]")
 _WORD = re.compile(r"\S+")

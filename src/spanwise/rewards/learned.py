@@ -11,17 +11,19 @@ import torch
 from scipy.special import expit
 from transformers import PreTrainedTokenizerBase
 
-from spanwise.core.devices import resolve_device
-from spanwise.core.errors import ConfigError
-from spanwise.feedback.schema import Passage
-from spanwise.feedback.scores import Density, Sample, SegmentScore, SegmentScores, Unscored
-from spanwise.models.adapters import Adapters
-from spanwise.reward_models.data.inputs import EncodedResponse
-from spanwise.reward_models.data.packing import collate
-from spanwise.reward_models.heads import HeadSpec
-from spanwise.reward_models.network.adapted import AdaptedRewardModel
-from spanwise.reward_models.network.checkpoint import fingerprint, load_reward_model
-from spanwise.reward_models.network.model import SpanRewardModel, encoder_of, pad_id_of
+from spanwise.core import ConfigError, resolve_device
+from spanwise.feedback import Density, Passage, Sample, SegmentScore, SegmentScores, Unscored
+from spanwise.models import Adapters
+from spanwise.reward_models import HeadSpec
+from spanwise.reward_models.data import EncodedResponse, collate
+from spanwise.reward_models.network import (
+    AdaptedRewardModel,
+    SpanRewardModel,
+    encoder_of,
+    fingerprint,
+    load_reward_model,
+    pad_id_of,
+)
 
 _Key = tuple[str, str, tuple[Passage, ...], bool]
 

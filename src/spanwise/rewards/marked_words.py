@@ -9,11 +9,11 @@ import math
 from bisect import bisect_right
 from collections.abc import Sequence
 
-from spanwise.core.errors import ConfigError
-from spanwise.feedback.scores import Density, Sample, SegmentScore, SegmentScores, Unscored
+from spanwise.core import ConfigError
+from spanwise.feedback import Density, Sample, SegmentScore, SegmentScores, Unscored
 from spanwise.rewards.change import whole_text, words
 from spanwise.rewards.learned import LearnedRewards
-from spanwise.text.spans import Span
+from spanwise.text import Span
 
 
 class MarkedWords:

@@ -10,10 +10,10 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from spanwise.core.errors import ConfigError, ScoringError
-from spanwise.feedback.scores import SegmentScore, SegmentScores, Unscored
+from spanwise.core import ConfigError, ScoringError
+from spanwise.feedback import SegmentScore, SegmentScores, Unscored
 from spanwise.rewards.config import MixtureConfig
-from spanwise.text.spans import Span
+from spanwise.text import Span
 
 
 @dataclass(frozen=True, slots=True)

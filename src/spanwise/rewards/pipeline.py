@@ -13,13 +13,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from spanwise.core.errors import ScoringError
-from spanwise.feedback.scores import RewardSource, Sample, SegmentScores
+from spanwise.core import ScoringError
+from spanwise.feedback import RewardSource, Sample, SegmentScores
 from spanwise.rewards.config import MixtureConfig, Placement
 from spanwise.rewards.mixture import MixedScores, Mixture
 from spanwise.rewards.projection import place, place_tokens
-from spanwise.text.spans import Span
-from spanwise.text.tokens import TokenSpans
+from spanwise.text import Span, TokenSpans
 
 
 @dataclass(frozen=True)

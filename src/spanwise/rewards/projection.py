@@ -13,10 +13,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from spanwise.core.errors import DataError, SpanError
+from spanwise.core import DataError, SpanError
 from spanwise.rewards.config import Placement
-from spanwise.text.spans import Span
-from spanwise.text.tokens import TokenSpans, last_token, trimmed_end
+from spanwise.text import Span, TokenSpans, last_token, trimmed_end
 
 
 def project(

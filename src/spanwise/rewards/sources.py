@@ -4,13 +4,13 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from spanwise.core.devices import resolve_device
-from spanwise.feedback.scores import RewardSource
-from spanwise.reward_models.network.checkpoint import load_reward_model
+from spanwise.core import resolve_device
+from spanwise.feedback import RewardSource
+from spanwise.reward_models.network import load_reward_model
 from spanwise.rewards.change import ChangeReward, HolisticReward
 from spanwise.rewards.learned import LearnedRewards
 from spanwise.rewards.marked_words import MarkedWords
-from spanwise.rewards.scorers.config import ScorerUse, load_scorer
+from spanwise.rewards.scorers import ScorerUse, load_scorer
 
 
 def scorer_sources(uses: Mapping[str, ScorerUse], *, device: str = "auto") -> list[RewardSource]:

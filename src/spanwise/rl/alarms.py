@@ -17,8 +17,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from spanwise.core.config import Config
-from spanwise.core.files import read_lines
+from spanwise.core import Config, read_lines
 
 LENGTH_DRIFT, REPETITION, REWARD_HACKING = "alarm/length_drift", "alarm/repetition", "alarm/reward_hacking"
 _NO_SOURCES = ("reward/total", "reward/dropped", "reward/after_kl")

@@ -9,11 +9,10 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from spanwise.core.config import Config
-from spanwise.core.lora import LoraConfig
-from spanwise.models.config import PrecisionName, Sampling
-from spanwise.rewards.config import MixtureConfig, Placement
-from spanwise.rewards.scorers.config import ScorerUse
+from spanwise.core import Config, LoraConfig
+from spanwise.models import PrecisionName, Sampling
+from spanwise.rewards import MixtureConfig, Placement
+from spanwise.rewards.scorers import ScorerUse
 from spanwise.rl.alarms import AlarmConfig
 
 AlgorithmName = Literal["ppo", "grpo", "rloo", "reinforce++", "expert-iteration"]

@@ -10,18 +10,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from spanwise.core.seeding import torch_generator
-from spanwise.feedback.prompts import PromptRecord
-from spanwise.models.batches import ResponseBatch
-from spanwise.models.policy import Policy
-from spanwise.rewards.pipeline import TokenScores
-from spanwise.rl.algorithms.kl import token_kl
-from spanwise.rl.algorithms.types import ModelInputs, Rollout
+from spanwise.core import torch_generator
+from spanwise.feedback import PromptRecord
+from spanwise.models import Policy, ResponseBatch
+from spanwise.rewards import TokenScores
+from spanwise.rl.algorithms import ModelInputs, Rollout, token_kl
 from spanwise.rl.config import TrainerConfig
 from spanwise.rl.experience import token_logprobs, widened
 from spanwise.rl.metrics import response_metrics, reward_metrics
 from spanwise.rl.rollout import RolloutMaker
-from spanwise.rl.runtime.budget import Budget
+from spanwise.rl.runtime import Budget
 
 
 def best_of(rollout: Rollout, samples_per_prompt: int) -> Rollout:

@@ -10,14 +10,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from spanwise.models.config import Sampling
-from spanwise.models.heads import ValueModel
-from spanwise.models.policy import Policy
-from spanwise.rl.algorithms.correction import sampling_weights
-from spanwise.rl.algorithms.kl import token_kl
-from spanwise.rl.algorithms.types import Experience, ModelInputs, Rollout
+from spanwise.models import Policy, Sampling, ValueModel
+from spanwise.rl.algorithms import Experience, ModelInputs, Rollout, sampling_weights, token_kl
 from spanwise.rl.config import CorrectionConfig, KLConfig, KLEstimator
-from spanwise.rl.runtime.budget import Budget
+from spanwise.rl.runtime import Budget
 
 
 class ExperienceMaker:

@@ -7,8 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from spanwise.rl.algorithms.advantages import masked_mean, masked_variance
-from spanwise.rl.algorithms.types import Experience, Rollout, TrainingBatch
+from spanwise.rl.algorithms import Experience, Rollout, TrainingBatch, masked_mean, masked_variance
 
 RESERVED_NAMES = ("total", "dropped", "after_kl")
 """Keys under `reward/` that are not sources; no source may be named so."""

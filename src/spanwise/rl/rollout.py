@@ -13,21 +13,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from experiments.paper_defects.compat import retokenized_spans
-from spanwise.core.seeding import numpy_generator
-from spanwise.feedback.prompts import PromptRecord
-from spanwise.feedback.scores import Sample
-from spanwise.models.batches import PromptBatch, ResponseBatch, join_prompts, join_responses
-from spanwise.models.config import Sampling
-from spanwise.models.policy import Policy
-from spanwise.models.sharding import gathered
-from spanwise.rewards.pipeline import RewardPipeline, TokenScores
-from spanwise.rl.algorithms.types import Rollout
-from spanwise.rl.runtime.budget import Budget
-from spanwise.rl.runtime.samplers import Sampler
-from spanwise.rl.runtime.timing import Clock
-from spanwise.text.alignment import Alignment, TokenAligner
-from spanwise.text.tokens import TokenSpans
-from spanwise.training.processes import Processes
+from spanwise.core import numpy_generator
+from spanwise.feedback import PromptRecord, Sample
+from spanwise.models import Policy, PromptBatch, ResponseBatch, Sampling, gathered, join_prompts, join_responses
+from spanwise.rewards import RewardPipeline, TokenScores
+from spanwise.rl.algorithms import Rollout
+from spanwise.rl.runtime import Budget, Clock, Sampler
+from spanwise.text import Alignment, TokenAligner, TokenSpans
+from spanwise.training import Processes
 
 
 def moved(rollout: Rollout, device: torch.device | str) -> Rollout:

@@ -2,26 +2,16 @@
 
 from collections.abc import Callable
 
-from spanwise.core.devices import device_line, resolve_device
-from spanwise.core.errors import ConfigError
-from spanwise.core.runs import RunFolder
-from spanwise.feedback.files import load_or_raise
-from spanwise.feedback.prompts import PromptRecord
-from spanwise.feedback.scores import RewardSource
-from spanwise.models.adapters import Adapters
-from spanwise.models.checkpoints import precision
-from spanwise.models.policy import Policy
-from spanwise.reward_models.network.adapted import AdaptedRewardModel
-from spanwise.rewards.learned import load_sources
-from spanwise.rewards.pipeline import RewardPipeline
-from spanwise.rewards.sources import scorer_sources
-from spanwise.rl.algorithms.registry import make_algorithm
+from spanwise.core import ConfigError, RunFolder, device_line, resolve_device
+from spanwise.feedback import PromptRecord, RewardSource, load_or_raise
+from spanwise.models import Adapters, Policy, precision
+from spanwise.reward_models.network import AdaptedRewardModel
+from spanwise.rewards import RewardPipeline, load_sources, scorer_sources
+from spanwise.rl.algorithms import make_algorithm
 from spanwise.rl.config import RLConfig
-from spanwise.rl.runtime.progress import ProgressView
-from spanwise.rl.runtime.resume import check_same_settings, holds_run
-from spanwise.rl.runtime.samplers import Sampler, VllmSampler, VllmServerSampler
+from spanwise.rl.runtime import ProgressView, Sampler, VllmSampler, VllmServerSampler, check_same_settings, holds_run
 from spanwise.rl.trainer import Trainer, TrainerParts, TrainingResult
-from spanwise.training.processes import Processes, launched
+from spanwise.training import Processes, launched
 
 
 def train_policy(settings: RLConfig, progress: ProgressView) -> TrainingResult:

@@ -11,31 +11,43 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from spanwise.core.errors import ConfigError, DataError
-from spanwise.core.runs import RunFolder
-from spanwise.core.seeding import torch_generator
-from spanwise.feedback.prompts import PromptRecord
-from spanwise.models.policy import Policy
-from spanwise.rewards.pipeline import RewardPipeline
+from spanwise.core import ConfigError, DataError, RunFolder, torch_generator
+from spanwise.feedback import PromptRecord
+from spanwise.models import Policy
+from spanwise.rewards import RewardPipeline
 from spanwise.rl.alarms import Alarms
-from spanwise.rl.algorithms.correction import correction_metrics
-from spanwise.rl.algorithms.kl import KLController
-from spanwise.rl.algorithms.types import Algorithm, Experience, LearnsValues, Rollout, TrainingBatch
+from spanwise.rl.algorithms import (
+    Algorithm,
+    Experience,
+    KLController,
+    LearnsValues,
+    Rollout,
+    TrainingBatch,
+    correction_metrics,
+)
 from spanwise.rl.config import TrainerConfig
 from spanwise.rl.evaluation import Evaluator
 from spanwise.rl.experience import ExperienceMaker
 from spanwise.rl.metrics import RESERVED_NAMES, experience_metrics, response_metrics, reward_metrics, value_metrics
 from spanwise.rl.rollout import RolloutMaker, prompts_of_step
-from spanwise.rl.runtime.budget import Budget
-from spanwise.rl.runtime.host_memory import give_back_freed_memory, keep_freed_memory
-from spanwise.rl.runtime.progress import NoProgress, ProgressView
-from spanwise.rl.runtime.resume import check_same_settings, check_same_start, fingerprints, holds_run
-from spanwise.rl.runtime.roles import make_roles
-from spanwise.rl.runtime.samplers import Sampler
-from spanwise.rl.runtime.states import StateStore, TrainingState
-from spanwise.rl.runtime.timing import Clock
+from spanwise.rl.runtime import (
+    Budget,
+    Clock,
+    NoProgress,
+    ProgressView,
+    Sampler,
+    StateStore,
+    TrainingState,
+    check_same_settings,
+    check_same_start,
+    fingerprints,
+    give_back_freed_memory,
+    holds_run,
+    keep_freed_memory,
+    make_roles,
+)
 from spanwise.rl.updates import Updater
-from spanwise.training.processes import Processes
+from spanwise.training import Processes
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,12 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from spanwise.core.errors import TrainingError
-from spanwise.models.heads import ValueModel
-from spanwise.models.policy import Policy
-from spanwise.rl.algorithms.losses import LossOutputs, kl_loss, response_weights
-from spanwise.rl.algorithms.types import Algorithm, LearnsValues, TrainingBatch
+from spanwise.core import TrainingError
+from spanwise.models import Policy, ValueModel
+from spanwise.rl.algorithms import Algorithm, LearnsValues, LossOutputs, TrainingBatch, kl_loss, response_weights
 from spanwise.rl.config import TrainerConfig
-from spanwise.rl.runtime.budget import Budget
-from spanwise.training.optimizer import Optimizer
+from spanwise.rl.runtime import Budget
+from spanwise.training import Optimizer
 
 
 class Updater:

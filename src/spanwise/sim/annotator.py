@@ -14,11 +14,11 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from spanwise.core.config import Config
-from spanwise.feedback.schema import FeedbackRecord, MissingInfo, Preference, Response, SpanMark, mark
+from spanwise.core import Config
+from spanwise.feedback import FeedbackRecord, MissingInfo, Preference, Response, SpanMark, mark
 from spanwise.sim.oracle import MISSING, Finding, Judgement, Label, judge, minimal_edit
 from spanwise.sim.world import SimItem
-from spanwise.text.spans import Span
+from spanwise.text import Span
 
 Winner = Literal["first", "second", "tie"]
 _CATEGORIES: tuple[Label, ...] = ("Irrelevant", "Redundant", "Wrong-Grounding", "Unverifiable", "Incoherent")

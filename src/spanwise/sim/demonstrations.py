@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spanwise.feedback.prompts import DemonstrationRecord
+from spanwise.feedback import DemonstrationRecord
 from spanwise.sim.grammar import Fact
 from spanwise.sim.lexicon import BY_NAME
 from spanwise.sim.world import SimItem, Truth, draw_value, write_facts

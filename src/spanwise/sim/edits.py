@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from spanwise.feedback.edits import Editor, EditPair, edit_pair
+from spanwise.feedback import Editor, EditPair, edit_pair
 from spanwise.sim.annotator import NoiseConfig
 from spanwise.sim.oracle import Finding, Judgement, judge, mend
 from spanwise.sim.world import SimItem

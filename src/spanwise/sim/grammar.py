@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spanwise.sim.lexicon import FEMALE_NAMES, MALE_NAMES, RELATIONS, Relation
-from spanwise.text.spans import Span
+from spanwise.text import Span
 
 _PRONOUN = r"[Ss]he|[Hh]e|[Ii]t"
 _POSSESSIVE = r"[Hh]er|[Hh]is|[Ii]ts"

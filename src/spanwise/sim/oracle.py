@@ -11,7 +11,7 @@ from typing import Literal
 from spanwise.sim.grammar import Clause, Fact, parse, write_clause, write_sentence
 from spanwise.sim.lexicon import BY_NAME
 from spanwise.sim.world import Truth
-from spanwise.text.spans import Span
+from spanwise.text import Span
 
 Label = Literal["correct", "Irrelevant", "Redundant", "Wrong-Grounding", "Unverifiable", "Incoherent"]
 RELEVANCE_ERRORS: tuple[Label, ...] = ("Irrelevant", "Redundant", "Incoherent")

@@ -5,9 +5,8 @@ No training that is to be judged fairly may see it.
 
 from collections.abc import Sequence
 
-from spanwise.core.errors import DataError
-from spanwise.feedback.schema import Passage
-from spanwise.feedback.scores import Density, Sample, SegmentScore, SegmentScores
+from spanwise.core import DataError
+from spanwise.feedback import Density, Passage, Sample, SegmentScore, SegmentScores
 from spanwise.sim.oracle import RELEVANCE_ERRORS, Finding, judge
 from spanwise.sim.world import SimItem, Truth
 

@@ -10,9 +10,8 @@ from typing import Literal
 
 import numpy as np
 
-from spanwise.core.seeding import numpy_generator
-from spanwise.feedback.prompts import PromptRecord
-from spanwise.feedback.schema import Evidence, Passage
+from spanwise.core import numpy_generator
+from spanwise.feedback import Evidence, Passage, PromptRecord
 from spanwise.sim import lexicon
 from spanwise.sim.grammar import Fact, write_clause, write_sentence
 from spanwise.sim.lexicon import BY_NAME, Kind, Relation, ValueType, relations_of

@@ -10,9 +10,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from spanwise.core.config import Config
-from spanwise.core.errors import ConfigError
-from spanwise.quickstart.config import SimStudyConfig
+from spanwise.core import Config, ConfigError
+from spanwise.quickstart import SimStudyConfig
 
 RESERVED = ("start", "sft", "reward_models")
 """Folders of a sweep that are no setting."""

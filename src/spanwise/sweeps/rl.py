@@ -4,18 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from spanwise.evals.metrics.rouge import TEXT_METRICS, AnswerText, reward_info, reward_scores, text_scores
-from spanwise.evals.runs.scores import RunScores, ShownAnswer
-from spanwise.evals.statistics.results import ExampleAnswer
-from spanwise.feedback.files import load_or_raise
-from spanwise.feedback.prompts import PromptRecord
-from spanwise.feedback.scores import Sample
-from spanwise.models.answers import Answer, answer_all
-from spanwise.models.config import AnswerConfig
-from spanwise.models.policy import Policy
-from spanwise.rl.config import RLConfig
-from spanwise.rl.run import reward_pipeline, train_policy
-from spanwise.rl.runtime.progress import ProgressView
+from spanwise.evals.metrics import TEXT_METRICS, AnswerText, reward_info, reward_scores, text_scores
+from spanwise.evals.runs import RunScores, ShownAnswer
+from spanwise.evals.statistics import ExampleAnswer
+from spanwise.feedback import PromptRecord, Sample, load_or_raise
+from spanwise.models import Answer, AnswerConfig, Policy, answer_all
+from spanwise.rl import RLConfig, reward_pipeline, train_policy
+from spanwise.rl.runtime import ProgressView
 from spanwise.sweeps.config import SweepConfig, check_sources
 
 ANSWER_SEED = 0

@@ -7,14 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from spanwise.evals.runs.scores import RunScores, ShownAnswer
-from spanwise.evals.statistics.results import ExampleAnswer, ExampleSpan
-from spanwise.models.policy import Policy
-from spanwise.quickstart.answers import SIM_METRICS, Answers, answer_items, score_answers
-from spanwise.quickstart.config import FINE_GRAINED_HEADS
-from spanwise.rl.runtime.progress import ProgressView
-from spanwise.sim.oracle import judge
-from spanwise.sim.world import SimItem
+from spanwise.evals.runs import RunScores, ShownAnswer
+from spanwise.evals.statistics import ExampleAnswer, ExampleSpan
+from spanwise.models import Policy
+from spanwise.quickstart import FINE_GRAINED_HEADS, SIM_METRICS, Answers, answer_items, score_answers
+from spanwise.rl.runtime import ProgressView
+from spanwise.sim import SimItem, judge
 from spanwise.sweeps.config import SweepConfig, check_sources
 from spanwise.sweeps.sim_start import Say, SimStart, TrainingPlan, make_start
 

@@ -11,23 +11,17 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from spanwise.core.errors import ConfigError
-from spanwise.core.files import read_json, write_json
-from spanwise.core.runs import RunFolder
-from spanwise.core.seeding import derive_seed
-from spanwise.feedback.prompts import PromptRecord
-from spanwise.feedback.scores import RewardSource
-from spanwise.models.policy import Policy
-from spanwise.quickstart.config import FINE_GRAINED, SFT, SimStudyConfig
-from spanwise.quickstart.study import TEST_SEED, SeedStudy
-from spanwise.reward_models.network.checkpoint import load_reward_model
-from spanwise.rewards.config import MixtureConfig
-from spanwise.rewards.learned import LearnedRewards
-from spanwise.rewards.pipeline import RewardPipeline
-from spanwise.rl.algorithms.registry import make_algorithm
-from spanwise.rl.runtime.progress import ProgressView
-from spanwise.rl.trainer import Trainer, TrainerParts
-from spanwise.sim.world import SimItem, make_items
+from spanwise.core import ConfigError, RunFolder, derive_seed, read_json, write_json
+from spanwise.feedback import PromptRecord, RewardSource
+from spanwise.models import Policy
+from spanwise.quickstart import TEST_SEED, SeedStudy, SimStudyConfig
+from spanwise.quickstart.config import FINE_GRAINED, SFT
+from spanwise.reward_models.network import load_reward_model
+from spanwise.rewards import LearnedRewards, MixtureConfig, RewardPipeline
+from spanwise.rl import Trainer, TrainerParts
+from spanwise.rl.algorithms import make_algorithm
+from spanwise.rl.runtime import ProgressView
+from spanwise.sim import SimItem, make_items
 
 Say = Callable[[str], None]
 Watch = Callable[[int], AbstractContextManager[ProgressView]]

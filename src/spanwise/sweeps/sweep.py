@@ -12,11 +12,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from spanwise.core.errors import ConfigError
-from spanwise.evals.runs.scores import SCORES_FILE, RunScores, join_answers, join_seeds
-from spanwise.evals.runs.tradeoff import SettingGroup, TradeOff
-from spanwise.evals.statistics.compare import arm_estimates, compare_arms
-from spanwise.evals.statistics.results import Arm, ExperimentResults, MetricInfo
+from spanwise.core import ConfigError
+from spanwise.evals.runs import SCORES_FILE, RunScores, SettingGroup, TradeOff, join_answers, join_seeds
+from spanwise.evals.statistics import Arm, ExperimentResults, MetricInfo, arm_estimates, compare_arms
 from spanwise.sweeps.config import SweepConfig
 
 Say = Callable[[str], None]

@@ -1,18 +1,8 @@
-"""Texts: spans, the segments that are judged, and the tokens that wrote them. Strings only, no torch."""
+"""Texts: spans, the segments that are judged, the tokens that wrote them, and edits. Strings only, no torch.
 
-from spanwise.text.alignment import Alignment, TokenAligner
-from spanwise.text.segments import SEGMENTERS, Segmenter, get_segmenter
-from spanwise.text.spans import Span
-from spanwise.text.tokens import TokenRangeMode, last_token, token_range
+A new segmenter is a function in `segments` and a row in its table `SEGMENTERS`.
+"""
 
-__all__ = [
-    "SEGMENTERS",
-    "Alignment",
-    "Segmenter",
-    "Span",
-    "TokenAligner",
-    "TokenRangeMode",
-    "get_segmenter",
-    "last_token",
-    "token_range",
-]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

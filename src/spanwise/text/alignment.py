@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spanwise.core.errors import DataError
+from spanwise.core import DataError
 from spanwise.text.decoding import PlainVocabulary, RustVocabulary, Vocabulary
 from spanwise.text.tokens import TokenRangeMode, TokenSpans, last_token, token_range
 

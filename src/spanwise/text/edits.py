@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from spanwise.core.errors import ConfigError, SpanError
+from spanwise.core import ConfigError, SpanError
 from spanwise.text.matching import Block, Method, aligned_blocks, aligned_tables
 from spanwise.text.spans import Span
 

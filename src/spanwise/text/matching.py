@@ -19,7 +19,7 @@ from typing import Any, Literal, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from spanwise.core.errors import ConfigError
+from spanwise.core import ConfigError
 
 RUN = 4
 """Items per run: most runs of four tokens are rare even where every token is common."""

@@ -15,7 +15,7 @@ from typing import Protocol, cast
 
 import sentencex
 
-from spanwise.core.errors import ConfigError
+from spanwise.core import ConfigError
 from spanwise.text.spans import Span, check_text
 
 _BLANK_LINE = re.compile(r"\n\s*\n\s*")

@@ -8,7 +8,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from spanwise.core.errors import DataError, SpanError
+from spanwise.core import DataError, SpanError
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 

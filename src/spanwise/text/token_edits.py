@@ -14,7 +14,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from spanwise.core.errors import ConfigError, DataError
+from spanwise.core import ConfigError, DataError
 from spanwise.text.matching import Block, Method, aligned_blocks, aligned_tables
 
 GapAnchor = Literal["end", "all", "none"]

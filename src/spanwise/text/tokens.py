@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Literal, overload
 
-from spanwise.core.errors import DataError, SpanError
+from spanwise.core import DataError, SpanError
 from spanwise.text.spans import Span
 
 

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
-from spanwise.core.config import Config
-from spanwise.text.token_edits import GapAnchor
+from spanwise.core import Config
+from spanwise.text import GapAnchor
 
 
 class SFTConfig(Config):

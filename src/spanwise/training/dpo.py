@@ -17,15 +17,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import get_linear_schedule_with_warmup
 
-from spanwise.core.errors import DataError, SpanwiseError
-from spanwise.core.runs import RunFolder
-from spanwise.core.seeding import torch_generator
-from spanwise.feedback.edits import EditPair
-from spanwise.feedback.prompts import build_prompt
-from spanwise.models.batches import pad
-from spanwise.models.config import Sampling
-from spanwise.models.policy import Policy
-from spanwise.text.token_edits import TokenEdit, align_token_pairs
+from spanwise.core import DataError, RunFolder, SpanwiseError, torch_generator
+from spanwise.feedback import EditPair, build_prompt
+from spanwise.models import Policy, Sampling, pad
+from spanwise.text import TokenEdit, align_token_pairs
 from spanwise.training.config import DPOConfig, DPOLossConfig
 
 

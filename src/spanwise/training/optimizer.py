@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
-from spanwise.models.sharding import joined, local, part_of
-from spanwise.rl.config import OptimizerConfig
+from spanwise.models import joined, local, part_of
+from spanwise.rl import OptimizerConfig
 from spanwise.training.processes import Processes
 
 

@@ -15,13 +15,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from spanwise.core.errors import ConfigError, DataError, SpanwiseError
-from spanwise.core.runs import RunFolder
-from spanwise.core.seeding import torch_generator
-from spanwise.feedback.prompts import DemonstrationRecord
-from spanwise.models.batches import pad
-from spanwise.models.config import Sampling
-from spanwise.models.policy import Policy
+from spanwise.core import ConfigError, DataError, RunFolder, SpanwiseError, torch_generator
+from spanwise.feedback import DemonstrationRecord
+from spanwise.models import Policy, Sampling, pad
 from spanwise.training.config import SFTConfig
 
 _BATCHES_SORTED_TOGETHER = 16

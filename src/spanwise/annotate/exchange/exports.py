@@ -12,15 +12,21 @@ from sqlalchemy import Connection, insert
 
 from spanwise.annotate.exchange.adapters import WRITERS
 from spanwise.annotate.exchange.records import record_of
-from spanwise.annotate.people.users import User, require
-from spanwise.annotate.store import audit, tables
-from spanwise.annotate.store.annotations import Annotation, Selection, iter_annotations
-from spanwise.annotate.store.database import Database, new_id
-from spanwise.annotate.store.items import Item, load_items
-from spanwise.annotate.store.project import Project
-from spanwise.core.errors import ConfigError
-from spanwise.core.files import write_json
-from spanwise.feedback.schema import FeedbackRecord, Record
+from spanwise.annotate.people import User, require
+from spanwise.annotate.store import (
+    Annotation,
+    Database,
+    Item,
+    Project,
+    Selection,
+    audit,
+    iter_annotations,
+    load_items,
+    new_id,
+    tables,
+)
+from spanwise.core import ConfigError, write_json
+from spanwise.feedback import FeedbackRecord, Record
 
 EXPORTS = tuple(WRITERS)
 _AT_ONCE = 200

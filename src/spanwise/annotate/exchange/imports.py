@@ -16,18 +16,25 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from spanwise.annotate.exchange.adapters import READERS
 from spanwise.annotate.exchange.adapters.shared import Outcome, Unit
 from spanwise.annotate.exchange.records import body_of, has_feedback, marked_keys
-from spanwise.annotate.people.users import User, require
-from spanwise.annotate.store import audit, tables
-from spanwise.annotate.store.annotations import store_body
-from spanwise.annotate.store.body import MAX_TEXT, Body, response_key
-from spanwise.annotate.store.database import Database, new_id
-from spanwise.annotate.store.items import NewItem, add_items
-from spanwise.annotate.store.project import Project, digest
-from spanwise.annotate.store.refusals import UnknownError
-from spanwise.annotate.work.gold import keep_gold
-from spanwise.core.errors import ConfigError, DataError
-from spanwise.feedback.problems import Place, Problem
-from spanwise.feedback.schema import FeedbackRecord, Record
+from spanwise.annotate.people import User, require
+from spanwise.annotate.store import (
+    MAX_TEXT,
+    Body,
+    Database,
+    NewItem,
+    Project,
+    UnknownError,
+    add_items,
+    audit,
+    digest,
+    new_id,
+    response_key,
+    store_body,
+    tables,
+)
+from spanwise.annotate.work import keep_gold
+from spanwise.core import ConfigError, DataError
+from spanwise.feedback import FeedbackRecord, Place, Problem, Record
 
 FORMATS = tuple(READERS)
 LARGEST_RECORD = 5_000_000

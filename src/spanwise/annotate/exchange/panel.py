@@ -3,12 +3,9 @@
 from itertools import groupby
 
 from spanwise.annotate.exchange.records import record_of
-from spanwise.annotate.store.annotations import Selection, iter_annotations
-from spanwise.annotate.store.database import Database
-from spanwise.annotate.store.items import load_items
-from spanwise.annotate.store.project import Project
-from spanwise.feedback.schema import FeedbackRecord
-from spanwise.feedback.statistics.agreement import Agreement, measure
+from spanwise.annotate.store import Database, Project, Selection, iter_annotations, load_items
+from spanwise.feedback import FeedbackRecord
+from spanwise.feedback.statistics import Agreement, measure
 
 _LEVELS = {"response": "sequence"}
 

@@ -7,26 +7,22 @@ the record has no field for. Pure functions, without a database.
 from collections.abc import Iterator
 from typing import Any
 
-from spanwise.annotate.store.annotations import Annotation
-from spanwise.annotate.store.body import (
+from spanwise.annotate.store import (
+    Annotation,
     Antecedent,
     Body,
     BodyCorrection,
     BodyMissing,
     BodyPreference,
     BodySpan,
+    Item,
+    ItemResponse,
+    Project,
+    digest,
     response_key,
     response_position,
 )
-from spanwise.annotate.store.items import Item, ItemResponse
-from spanwise.annotate.store.project import Project, digest
-from spanwise.feedback.schema import (
-    FeedbackRecord,
-    MissingInfo,
-    Preference,
-    Response,
-    SpanMark,
-)
+from spanwise.feedback import FeedbackRecord, MissingInfo, Preference, Response, SpanMark
 
 _CHOICES = {"first": "a", "second": "b", "tie": "tie"}
 _WINNERS = {"a": "first", "b": "second", "tie": "tie", "both_bad": "tie"}

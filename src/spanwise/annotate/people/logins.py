@@ -15,11 +15,9 @@ from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 
 from spanwise.annotate.people.users import User, get_user, name_key, user_of
-from spanwise.annotate.store import audit, tables
-from spanwise.annotate.store.database import Database, stamp
-from spanwise.annotate.store.refusals import LoginError
-from spanwise.core.errors import DataError
-from spanwise.feedback.schema import Record
+from spanwise.annotate.store import Database, LoginError, audit, stamp, tables
+from spanwise.core import DataError
+from spanwise.feedback import Record
 
 SHORTEST, LONGEST = 8, 1000
 IDLE_HOURS, LONGEST_DAYS = 12, 14

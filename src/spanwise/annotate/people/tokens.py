@@ -7,12 +7,10 @@ from typing import Literal, get_args
 from sqlalchemy import insert, select, update
 
 from spanwise.annotate.people.users import User, may, user_of
-from spanwise.annotate.store import audit, tables
-from spanwise.annotate.store.database import Database, new_id
-from spanwise.annotate.store.refusals import AccessError, UnknownError
-from spanwise.core.errors import DataError
-from spanwise.feedback.schema import Record
-from spanwise.text.spans import check_text
+from spanwise.annotate.store import AccessError, Database, UnknownError, audit, new_id, tables
+from spanwise.core import DataError
+from spanwise.feedback import Record
+from spanwise.text import check_text
 
 Scope = Literal["read", "annotate", "import", "export", "admin"]
 

@@ -4,12 +4,10 @@ from typing import Literal, get_args
 
 from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
-from spanwise.annotate.store import audit, tables
-from spanwise.annotate.store.database import Database, new_id
-from spanwise.annotate.store.refusals import AccessError, UnknownError
-from spanwise.core.errors import DataError
-from spanwise.feedback.schema import Record
-from spanwise.text.spans import unstorable
+from spanwise.annotate.store import AccessError, Database, UnknownError, audit, new_id, tables
+from spanwise.core import DataError
+from spanwise.feedback import Record
+from spanwise.text import unstorable
 
 Role = Literal["admin", "manager", "annotator", "viewer"]
 Action = Literal["view", "annotate", "adjudicate", "manage", "import", "export", "admin"]

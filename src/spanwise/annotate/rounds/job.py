@@ -14,13 +14,11 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Literal
 
-from spanwise.annotate.people.users import User, require
+from spanwise.annotate.people import User, require
 from spanwise.annotate.rounds.rounds import COMMAND, LOG, Stage, last_lines
-from spanwise.annotate.store.database import Clock, stamp, utc_now
-from spanwise.core.errors import ConfigError, DataError
-from spanwise.core.files import read_json, write_json
-from spanwise.core.locks import take_lock
-from spanwise.feedback.schema import Record
+from spanwise.annotate.store import Clock, stamp, utc_now
+from spanwise.core import ConfigError, DataError, read_json, take_lock, write_json
+from spanwise.feedback import Record
 
 DESCRIPTION = "round.yaml"
 DATABASE_VARIABLE = "SPANWISE_DATABASE"

@@ -16,21 +16,12 @@ from typing import Literal, Protocol
 from pydantic import Field
 from sqlalchemy import update
 
-from spanwise.annotate.exchange.exports import export_file
-from spanwise.annotate.exchange.imports import ImportSettings, import_file
-from spanwise.annotate.people.users import User, require
-from spanwise.annotate.store import audit, tables
-from spanwise.annotate.store.annotations import Selection
-from spanwise.annotate.store.database import Database
-from spanwise.annotate.store.project import Project
-from spanwise.annotate.work.priority import select_items
-from spanwise.core.config import Config
-from spanwise.core.errors import DataError
-from spanwise.core.files import read_json, read_lines, write_json
-from spanwise.core.strict_json import parse
-from spanwise.feedback.files import load_or_raise, write_records
-from spanwise.feedback.prompts import PromptRecord
-from spanwise.feedback.schema import FeedbackRecord, Record, Response
+from spanwise.annotate.exchange import ImportSettings, export_file, import_file
+from spanwise.annotate.people import User, require
+from spanwise.annotate.store import Database, Project, Selection, audit, tables
+from spanwise.annotate.work import select_items
+from spanwise.core import Config, DataError, parse, read_json, read_lines, write_json
+from spanwise.feedback import FeedbackRecord, PromptRecord, Record, Response, load_or_raise, write_records
 
 COMMAND = (sys.executable, "-c", "from spanwise.cli import main; main()")
 """This Spanwise, as a process of its own."""

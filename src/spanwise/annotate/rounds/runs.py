@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from spanwise.annotate.store.refusals import UnknownError
-from spanwise.feedback.schema import Record
+from spanwise.annotate.store import UnknownError
+from spanwise.feedback import Record
 
 METRICS, SAMPLES, CONFIG = "metrics.jsonl", "samples.jsonl", "config.yaml"
 LIVE_SECONDS = 60

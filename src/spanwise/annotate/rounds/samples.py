@@ -6,8 +6,8 @@ and whatever else a run logs. Knows nothing of files or pages.
 
 from typing import Any, cast
 
-from spanwise.feedback.schema import Record
-from spanwise.text.tokens import place_tokens
+from spanwise.feedback import Record
+from spanwise.text import place_tokens
 
 TOTAL = "total"
 """The channel of the token scores, which is the sum of the sources' shares."""

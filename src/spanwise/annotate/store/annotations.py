@@ -25,8 +25,8 @@ from spanwise.annotate.store.body import (
 from spanwise.annotate.store.database import Database
 from spanwise.annotate.store.differences import ALGORITHM, changed_words, diff
 from spanwise.annotate.store.project import Project
-from spanwise.feedback.schema import Evidence, Record
-from spanwise.text.spans import text_hash
+from spanwise.feedback import Evidence, Record
+from spanwise.text import text_hash
 
 Kind = Literal["human", "adjudicated", "imported", "model"]
 Rows = dict[str, list[RowMapping]]

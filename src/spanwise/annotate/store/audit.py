@@ -6,7 +6,7 @@ from sqlalchemy import Connection, func, insert, select
 
 from spanwise.annotate.store.database import Database
 from spanwise.annotate.store.tables import event, user
-from spanwise.feedback.schema import Record
+from spanwise.feedback import Record
 
 
 class Event(Record):

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from spanwise.feedback.schema import Evidence, Index, Record, Text
+from spanwise.feedback import Evidence, Index, Record, Text
 
 MAX_SPANS = 2000
 MAX_TEXT = 200_000

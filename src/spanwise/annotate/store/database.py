@@ -22,8 +22,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 
 from spanwise.annotate.store.refusals import StorageError
-from spanwise.core.errors import ConfigError
-from spanwise.core.locks import give_lock_back, take_lock
+from spanwise.core import ConfigError, give_lock_back, take_lock
 
 MOUNTS = Path("/proc/self/mountinfo")
 NETWORK = frozenset(

@@ -18,9 +18,8 @@ from spanwise.annotate.store.body import response_key
 from spanwise.annotate.store.database import Database, new_id
 from spanwise.annotate.store.project import Project
 from spanwise.annotate.store.refusals import UnknownError
-from spanwise.feedback.schema import FeedbackRecord, Passage, Record
-from spanwise.text.segments import get_segmenter
-from spanwise.text.spans import Span, text_hash
+from spanwise.feedback import FeedbackRecord, Passage, Record
+from spanwise.text import Span, get_segmenter, text_hash
 
 VERSION = 1
 """Raised whenever one of the lists may come out otherwise."""

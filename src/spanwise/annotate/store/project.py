@@ -12,9 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from spanwise.core.config import Config
-from spanwise.core.errors import ConfigError
-from spanwise.core.files import write_text
+from spanwise.core import Config, ConfigError, write_text
 
 Task = Literal["spans", "edit", "preference"]
 Name = Annotated[str, Field(min_length=1, max_length=100)]

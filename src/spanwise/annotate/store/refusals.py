@@ -5,11 +5,11 @@ They know nothing of HTTP; the web layer gives each its status.
 
 from typing import TYPE_CHECKING, Literal
 
-from spanwise.core.errors import DataError, SpanwiseError
+from spanwise.core import DataError, SpanwiseError
 
 if TYPE_CHECKING:
     from spanwise.annotate.store.body import BodyProblem
-    from spanwise.annotate.work.drafts import Draft
+    from spanwise.annotate.work import Draft
 
 
 class UnknownError(SpanwiseError, LookupError):

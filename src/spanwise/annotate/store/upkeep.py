@@ -16,9 +16,9 @@ from sqlalchemy import Connection, func, inspect, select, text
 from spanwise.annotate.store.database import Database
 from spanwise.annotate.store.tables import annotation, draft, event, item, metadata, slot, span, user
 from spanwise.annotate.store.tables import text as texts
-from spanwise.core.errors import DataError
-from spanwise.feedback.schema import Record
-from spanwise.text.spans import text_hash
+from spanwise.core import DataError
+from spanwise.feedback import Record
+from spanwise.text import text_hash
 
 KEPT_BACKUPS = 3
 _COUNTED = (item, slot, draft, annotation, span, user, event)

@@ -17,12 +17,9 @@ from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from spanwise.annotate.people.logins import find_session
-from spanwise.annotate.people.tokens import Scope, find_token
-from spanwise.annotate.people.users import User
-from spanwise.annotate.rounds.runs import RunIndex
-from spanwise.annotate.store.database import Database
-from spanwise.annotate.store.project import Project
+from spanwise.annotate.people import Scope, User, find_session, find_token
+from spanwise.annotate.rounds import RunIndex
+from spanwise.annotate.store import Database, Project
 from spanwise.annotate.web.endpoints import Site, refusal, to_script
 from spanwise.annotate.web.routes import ENDPOINTS
 from spanwise.annotate.web.security import LOOPBACK, Guard, SessionCookie, page_json

@@ -21,22 +21,20 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from spanwise.annotate.people.tokens import Scope
-from spanwise.annotate.people.users import Action, User, may, require
-from spanwise.annotate.store.database import Database
-from spanwise.annotate.store.project import Project
-from spanwise.annotate.store.refusals import (
+from spanwise.annotate.people import Action, Scope, User, may, require
+from spanwise.annotate.store import (
     AccessError,
+    Database,
     DraftConflictError,
     LeaseError,
     LoginError,
+    Project,
     StorageError,
     SubmissionError,
     UnknownError,
 )
 from spanwise.annotate.web.security import SessionCookie, TooLargeError, local_path, problem
-from spanwise.core import strict_json
-from spanwise.core.errors import SpanwiseError
+from spanwise.core import SpanwiseError, strict_json
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from pydantic.json_schema import JsonSchemaMode
 
 from spanwise.annotate.web.endpoints import Endpoint
 from spanwise.annotate.web.routes import ENDPOINTS
-from spanwise.core.files import write_json
+from spanwise.core import write_json
 
 FILE = Path(__file__).parent / "openapi.json"
 _REFERENCE = "#/components/schemas/{model}"

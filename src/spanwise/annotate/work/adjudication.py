@@ -13,22 +13,34 @@ from typing import Annotated, Any
 from pydantic import Field
 from sqlalchemy import func, insert, select
 
-from spanwise.annotate.people.users import User, require
-from spanwise.annotate.store import tables
-from spanwise.annotate.store.annotations import Annotation, Selection, is_superseded, iter_annotations, store_body
-from spanwise.annotate.store.body import Body, BodySpan
-from spanwise.annotate.store.database import Database, new_id
-from spanwise.annotate.store.items import Item, get_item
-from spanwise.annotate.store.project import Project, digest
-from spanwise.annotate.store.refusals import AccessError, SubmissionError, UnknownError
+from spanwise.annotate.people import User, require
+from spanwise.annotate.store import (
+    AccessError,
+    Annotation,
+    Body,
+    BodySpan,
+    Database,
+    Item,
+    Project,
+    Selection,
+    SubmissionError,
+    UnknownError,
+    digest,
+    get_item,
+    is_superseded,
+    iter_annotations,
+    new_id,
+    store_body,
+    tables,
+)
 from spanwise.annotate.work.desk import Desk, at_desk
 from spanwise.annotate.work.gold import score_against
 from spanwise.annotate.work.submission import ClientId, Receipt
 from spanwise.annotate.work.validation import annotated_keys, parse_body, problems_of
-from spanwise.core.seeding import derive_seed
-from spanwise.feedback.schema import Record
-from spanwise.feedback.statistics.agreement import Marked, match_spans
-from spanwise.text.spans import Span
+from spanwise.core import derive_seed
+from spanwise.feedback import Record
+from spanwise.feedback.statistics import Marked, match_spans
+from spanwise.text import Span
 
 _LOOKED_AT = 500
 

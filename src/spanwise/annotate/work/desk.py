@@ -6,11 +6,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from spanwise.annotate.people.users import User
-from spanwise.annotate.store import audit
-from spanwise.annotate.store.database import Database
-from spanwise.annotate.store.project import Project
-from spanwise.feedback.schema import Record
+from spanwise.annotate.people import User
+from spanwise.annotate.store import Database, Project, audit
+from spanwise.feedback import Record
 
 
 class Lease(Record):

@@ -10,14 +10,11 @@ from typing import Any, Literal
 from pydantic import Field
 from sqlalchemy import Connection, insert, select, update
 
-from spanwise.annotate.people.users import User, require
-from spanwise.annotate.store import tables
-from spanwise.annotate.store.database import Database
-from spanwise.annotate.store.project import Project
-from spanwise.annotate.store.refusals import DraftConflictError, UnknownError
+from spanwise.annotate.people import User, require
+from spanwise.annotate.store import Database, DraftConflictError, Project, UnknownError, tables
 from spanwise.annotate.work.desk import Desk, Lease, at_desk
-from spanwise.core.errors import DataError
-from spanwise.feedback.schema import Index, Record
+from spanwise.core import DataError
+from spanwise.feedback import Index, Record
 
 LARGEST = 5_000_000
 """Characters of a draft's JSON."""

@@ -9,19 +9,13 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, select, update
 
-from spanwise.annotate.people.users import User, require
-from spanwise.annotate.store import tables
-from spanwise.annotate.store.annotations import is_superseded
-from spanwise.annotate.store.body import Body
-from spanwise.annotate.store.database import Database
-from spanwise.annotate.store.items import Item, get_item
-from spanwise.annotate.store.project import Project
-from spanwise.annotate.store.refusals import SubmissionError
+from spanwise.annotate.people import User, require
+from spanwise.annotate.store import Body, Database, Item, Project, SubmissionError, get_item, is_superseded, tables
 from spanwise.annotate.work.desk import Desk, at_desk
 from spanwise.annotate.work.validation import problems_of
-from spanwise.feedback.schema import Evidence, Record
-from spanwise.feedback.statistics.agreement import Marked, f1, match_spans
-from spanwise.text.spans import Span
+from spanwise.feedback import Evidence, Record
+from spanwise.feedback.statistics import Marked, f1, match_spans
+from spanwise.text import Span
 
 WINDOW = 20
 """How many gold items the recent score looks back on."""

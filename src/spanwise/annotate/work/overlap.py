@@ -2,15 +2,11 @@
 
 from sqlalchemy import RowMapping, delete, insert, select, update
 
-from spanwise.annotate.people.users import User, require
-from spanwise.annotate.store import tables
-from spanwise.annotate.store.database import Database
-from spanwise.annotate.store.items import open_slots
-from spanwise.annotate.store.project import Project
-from spanwise.annotate.store.refusals import UnknownError
+from spanwise.annotate.people import User, require
+from spanwise.annotate.store import Database, Project, UnknownError, open_slots, tables
 from spanwise.annotate.work.desk import Desk, at_desk
 from spanwise.annotate.work.queue import slot_key
-from spanwise.core.errors import DataError
+from spanwise.core import DataError
 
 MOST = 50
 

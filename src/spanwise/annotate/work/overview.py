@@ -5,13 +5,10 @@ from statistics import median
 
 from sqlalchemy import Connection, func, select
 
-from spanwise.annotate.people.users import User
-from spanwise.annotate.store import tables
-from spanwise.annotate.store.annotations import is_superseded
-from spanwise.annotate.store.database import Database, stamp
-from spanwise.annotate.store.project import Project
+from spanwise.annotate.people import User
+from spanwise.annotate.store import Database, Project, is_superseded, stamp, tables
 from spanwise.annotate.work.gold import gold_report
-from spanwise.feedback.schema import Record
+from spanwise.feedback import Record
 
 _MOST_LEASES = 500
 

@@ -10,14 +10,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import select, update
 
-from spanwise.annotate.people.users import User, require
-from spanwise.annotate.store import tables
-from spanwise.annotate.store.database import Database
-from spanwise.annotate.store.project import Project
+from spanwise.annotate.people import User, require
+from spanwise.annotate.store import Database, Project, tables
 from spanwise.annotate.work.desk import at_desk
-from spanwise.core.errors import ConfigError
-from spanwise.core.seeding import numpy_generator
-from spanwise.feedback.scores import SegmentScores, Unscored
+from spanwise.core import ConfigError, numpy_generator
+from spanwise.feedback import SegmentScores, Unscored
 
 
 @dataclass(frozen=True, slots=True)

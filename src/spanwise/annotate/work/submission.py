@@ -10,21 +10,32 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints
 from sqlalchemy import Connection, Row, RowMapping, func, insert, select, update
 
-from spanwise.annotate.people.users import User, require
-from spanwise.annotate.store import tables
-from spanwise.annotate.store.annotations import Annotation, is_superseded, load_annotation, store_body
-from spanwise.annotate.store.body import Body
-from spanwise.annotate.store.database import Database, new_id
-from spanwise.annotate.store.items import Item, get_item
-from spanwise.annotate.store.project import Project, digest
-from spanwise.annotate.store.refusals import AccessError, LeaseError, SubmissionError, UnknownError
+from spanwise.annotate.people import User, require
+from spanwise.annotate.store import (
+    AccessError,
+    Annotation,
+    Body,
+    Database,
+    Item,
+    LeaseError,
+    Project,
+    SubmissionError,
+    UnknownError,
+    digest,
+    get_item,
+    is_superseded,
+    load_annotation,
+    new_id,
+    store_body,
+    tables,
+)
 from spanwise.annotate.work.desk import Desk, Lease, at_desk
 from spanwise.annotate.work.drafts import find_draft, put_draft
 from spanwise.annotate.work.gold import Lesson, keep_score
 from spanwise.annotate.work.queue import Claim, claim_of, held_slot, lend_again, open_slot, slot_key
 from spanwise.annotate.work.validation import annotated_keys, parse_body, problems_of
-from spanwise.feedback.schema import Record
-from spanwise.text.spans import check_text
+from spanwise.feedback import Record
+from spanwise.text import check_text
 
 ClientId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{8,64}$")]
 

@@ -9,16 +9,21 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, insert, select
 
-from spanwise.annotate.store import audit, tables
-from spanwise.annotate.store.body import Body, BodySpan
-from spanwise.annotate.store.database import Database, new_id
-from spanwise.annotate.store.items import Item, load_items
-from spanwise.annotate.store.project import CategoryConfig, Project
+from spanwise.annotate.store import (
+    Body,
+    BodySpan,
+    CategoryConfig,
+    Database,
+    Item,
+    Project,
+    audit,
+    load_items,
+    new_id,
+    tables,
+)
 from spanwise.annotate.work.validation import annotated_keys
-from spanwise.core.errors import ConfigError
-from spanwise.core.seeding import derive_seed
-from spanwise.feedback.schema import Record
-from spanwise.feedback.scores import RewardSource, Sample, SegmentScores, Unscored
+from spanwise.core import ConfigError, derive_seed
+from spanwise.feedback import Record, RewardSource, Sample, SegmentScores, Unscored
 
 _AT_ONCE = 32
 

@@ -10,13 +10,21 @@ from collections.abc import Iterable, Iterator
 
 from pydantic import ValidationError
 
-from spanwise.annotate.store.body import Body, BodyMissing, BodyProblem, BodySpan
-from spanwise.annotate.store.differences import changed_words, diff
-from spanwise.annotate.store.items import Item
-from spanwise.annotate.store.project import CategoryConfig, Project, ProjectConfig
-from spanwise.annotate.store.refusals import SubmissionError
-from spanwise.feedback.schema import Evidence
-from spanwise.text.spans import Span
+from spanwise.annotate.store import (
+    Body,
+    BodyMissing,
+    BodyProblem,
+    BodySpan,
+    CategoryConfig,
+    Item,
+    Project,
+    ProjectConfig,
+    SubmissionError,
+    changed_words,
+    diff,
+)
+from spanwise.feedback import Evidence
+from spanwise.text import Span
 
 Problems = Iterator[BodyProblem]
 

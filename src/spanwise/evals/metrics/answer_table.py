@@ -10,11 +10,19 @@ from typing import Protocol
 from spanwise.evals.metrics.config import EvaluateConfig
 from spanwise.evals.metrics.responses import ResponseRecord, load_prompts, load_responses
 from spanwise.evals.metrics.rouge import TEXT_METRICS, AnswerText, reward_info, reward_scores, text_scores
-from spanwise.evals.statistics.compare import ArmTables, arm_estimates, compare_arms
-from spanwise.evals.statistics.results import Arm, Comparison, Example, ExampleAnswer, ExperimentResults, MetricInfo
-from spanwise.evals.statistics.score_table import ScoreTable
-from spanwise.feedback.prompts import PromptRecord
-from spanwise.feedback.scores import RewardSource, Sample
+from spanwise.evals.statistics import (
+    Arm,
+    ArmTables,
+    Comparison,
+    Example,
+    ExampleAnswer,
+    ExperimentResults,
+    MetricInfo,
+    ScoreTable,
+    arm_estimates,
+    compare_arms,
+)
+from spanwise.feedback import PromptRecord, RewardSource, Sample
 
 MAX_EXAMPLES = 20
 

@@ -11,13 +11,12 @@ from typing import Any, cast
 import torch
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from spanwise.core.errors import CheckpointError
+from spanwise.core import CheckpointError
 from spanwise.evals.metrics.rouge import AnswerText, Score, score_table
-from spanwise.evals.statistics.results import MetricInfo
-from spanwise.evals.statistics.score_table import ScoreTable
-from spanwise.feedback.scores import Unscored
-from spanwise.models.checkpoints import without_bars
-from spanwise.reward_models.network.checkpoint import window_of
+from spanwise.evals.statistics import MetricInfo, ScoreTable
+from spanwise.feedback import Unscored
+from spanwise.models import without_bars
+from spanwise.reward_models.network import window_of
 
 BERTSCORE = MetricInfo(
     label="BERTScore", better="higher", digits=3, description="F of matched token states, best reference, unscaled."

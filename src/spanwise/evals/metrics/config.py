@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from spanwise.core.config import Config
+from spanwise.core import Config
 
 
 class EvaluateConfig(Config):

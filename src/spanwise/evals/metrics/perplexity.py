@@ -11,12 +11,9 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from spanwise.evals.metrics.rouge import AnswerText, Score
-from spanwise.evals.statistics.results import MetricInfo
-from spanwise.evals.statistics.score_table import ScoreTable
-from spanwise.feedback.scores import Unscored
-from spanwise.models.batches import pad
-from spanwise.models.config import Sampling
-from spanwise.models.policy import Policy
+from spanwise.evals.statistics import MetricInfo, ScoreTable
+from spanwise.feedback import Unscored
+from spanwise.models import Policy, Sampling, pad
 
 Likelihood = tuple[float, int] | Unscored
 """Negative log-likelihood in nats and how many tokens it is summed over."""

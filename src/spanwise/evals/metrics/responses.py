@@ -9,9 +9,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from spanwise.core.errors import DataError
-from spanwise.feedback.files import load_or_raise
-from spanwise.feedback.prompts import PromptRecord
+from spanwise.core import DataError
+from spanwise.feedback import PromptRecord, load_or_raise
 
 
 class ResponseRecord(BaseModel):

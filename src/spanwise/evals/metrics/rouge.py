@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 from rouge_score.rouge_scorer import RougeScorer
 
-from spanwise.core.errors import DataError
-from spanwise.evals.statistics.results import MetricInfo
-from spanwise.evals.statistics.score_table import ScoreTable
-from spanwise.feedback.scores import RewardSource, Sample, SegmentScores, Unscored
-from spanwise.text.segments import get_segmenter
+from spanwise.core import DataError
+from spanwise.evals.statistics import MetricInfo, ScoreTable
+from spanwise.feedback import RewardSource, Sample, SegmentScores, Unscored
+from spanwise.text import get_segmenter
 
 Score = float | Unscored
 """A number, or why there is none."""

@@ -12,21 +12,10 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from spanwise.core.errors import DataError
-from spanwise.evals.report.panels import Panel
-from spanwise.evals.report.report import page_environment, visible
-from spanwise.evals.report.svg import INK, MUTED, PAPER, inline_svg, panel, series_style
-from spanwise.evals.runs.overoptimisation import (
-    Evaluated,
-    GoldCurve,
-    StepFigures,
-    StopAdvice,
-    advise,
-    fit_gold_curve,
-    step_figures,
-)
-from spanwise.evals.statistics.estimates import Estimate
-from spanwise.evals.statistics.numbers import plain
+from spanwise.core import DataError
+from spanwise.evals.report import INK, MUTED, PAPER, Panel, inline_svg, page_environment, panel, series_style, visible
+from spanwise.evals.runs import Evaluated, GoldCurve, StepFigures, StopAdvice, advise, fit_gold_curve, step_figures
+from spanwise.evals.statistics import Estimate, plain
 
 
 @dataclass(frozen=True)

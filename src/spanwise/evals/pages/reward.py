@@ -9,11 +9,17 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from spanwise.evals.report.panels import reliability_panels
-from spanwise.evals.report.report import page_environment, visible
-from spanwise.evals.report.tables import Cell, Column, Table, TableRow, quality_tables
-from spanwise.evals.statistics.numbers import MINUS, MISSING
-from spanwise.evals.statistics.results import RewardModelQuality
+from spanwise.evals.report import (
+    Cell,
+    Column,
+    Table,
+    TableRow,
+    page_environment,
+    quality_tables,
+    reliability_panels,
+    visible,
+)
+from spanwise.evals.statistics import MINUS, MISSING, RewardModelQuality
 
 BIAS_LABELS = {
     "length_correlation": "Score and length",

@@ -11,18 +11,11 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from spanwise.core.files import write_text
+from spanwise.core import write_text
 from spanwise.evals.pages.tradeoff_plot import PlacedSetting, trade_off_plot
-from spanwise.evals.report.dials import dials_of
-from spanwise.evals.report.panels import Panel
-from spanwise.evals.report.report import page_environment, visible
-from spanwise.evals.report.svg import inline_svg
-from spanwise.evals.report.tables import Cell, Column, Table, TableRow
-from spanwise.evals.runs.pareto import Coverage, FrontRow, coverage, front_rows
-from spanwise.evals.runs.tradeoff import TradeOff
-from spanwise.evals.statistics.estimates import Estimate
-from spanwise.evals.statistics.numbers import interval, number
-from spanwise.evals.statistics.results import Arm, ExperimentResults, MetricInfo
+from spanwise.evals.report import Cell, Column, Panel, Table, TableRow, dials_of, inline_svg, page_environment, visible
+from spanwise.evals.runs import Coverage, FrontRow, TradeOff, coverage, front_rows
+from spanwise.evals.statistics import Arm, Estimate, ExperimentResults, MetricInfo, interval, number
 
 SHARE = MetricInfo(label="Covered", unit="%", better="higher", description="Share of the box from worst to best.")
 

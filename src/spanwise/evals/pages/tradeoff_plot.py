@@ -14,11 +14,9 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
-from spanwise.evals.report.svg import MUTED, PAPER, panel, series_style, shortened
-from spanwise.evals.runs.pareto import front
-from spanwise.evals.statistics.estimates import Estimate
-from spanwise.evals.statistics.numbers import scale
-from spanwise.evals.statistics.results import MetricInfo
+from spanwise.evals.report import MUTED, PAPER, panel, series_style, shortened
+from spanwise.evals.runs import front
+from spanwise.evals.statistics import Estimate, MetricInfo, scale
 
 _COLUMN = 1.05
 """Where the labels begin, in widths of the axes."""

@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from spanwise.evals.report.heatmap import Stretch, Tint, largest, lay_out, tint
-from spanwise.evals.runs.folders import Run, SampleRow
-from spanwise.evals.statistics.numbers import MINUS, MISSING
-from spanwise.evals.statistics.results import Example, ExampleAnswer
-from spanwise.feedback.schema import Passage
+from spanwise.evals.runs import Run, SampleRow
+from spanwise.evals.statistics import MINUS, MISSING, Example, ExampleAnswer
+from spanwise.feedback import Passage
 
 TOTAL = "total"
 KL = "KL"

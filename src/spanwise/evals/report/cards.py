@@ -15,11 +15,9 @@ from typing import Any, cast
 import yaml
 from huggingface_hub import DatasetCardData, ModelCardData
 
-from spanwise.core.errors import DataError
-from spanwise.core.files import read_json, read_lines, write_text
-from spanwise.evals.runs.folders import Run, read_run
-from spanwise.evals.statistics.numbers import mean_and_interval, plain
-from spanwise.evals.statistics.results import ExperimentResults
+from spanwise.core import DataError, read_json, read_lines, write_text
+from spanwise.evals.runs import Run, read_run
+from spanwise.evals.statistics import ExperimentResults, mean_and_interval, plain
 
 MODEL_CARD, DATA_CARD = "model_card.md", "data_card.md"
 TOLD = ("eval/reward/", "eval/kl/response", "eval/response/", "heldout/", "alarm/")

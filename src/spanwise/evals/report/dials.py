@@ -5,9 +5,8 @@ Used by the page of a trade-off and by the report; knows nothing of HTML.
 
 from dataclasses import dataclass
 
-from spanwise.evals.runs.tradeoff import SettingGroup, TradeOff
-from spanwise.evals.statistics.numbers import mean_and_interval
-from spanwise.evals.statistics.results import Example, ExperimentResults
+from spanwise.evals.runs import SettingGroup, TradeOff
+from spanwise.evals.statistics import Example, ExperimentResults, mean_and_interval
 
 MAX_PROMPTS = 8
 """Prompts behind the dial; the rest is in the results."""

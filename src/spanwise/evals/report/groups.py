@@ -12,10 +12,8 @@ from typing import Any, cast
 import yaml
 
 from spanwise.evals.report.tables import NOT_RUN, Cell, Column, Table, TableRow
-from spanwise.evals.runs.folders import Curve, Run
-from spanwise.evals.statistics.estimates import Estimate
-from spanwise.evals.statistics.intervals import seed_interval
-from spanwise.evals.statistics.numbers import MISSING, plain
+from spanwise.evals.runs import Curve, Run
+from spanwise.evals.statistics import MISSING, Estimate, plain, seed_interval
 
 MEASURED = ("eval/reward/", "eval/kl/response", "eval/response/", "heldout/")
 """Beginnings of the held-out metrics of a log."""

@@ -8,10 +8,8 @@ name but wrote nothing, and a token may hold part of a character.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from spanwise.evals.statistics.numbers import MINUS
-from spanwise.evals.statistics.results import ExampleSpan
-from spanwise.text.spans import Span
-from spanwise.text.tokens import place_tokens
+from spanwise.evals.statistics import MINUS, ExampleSpan
+from spanwise.text import Span, place_tokens
 
 _VISIBLE = 0.02  # scores below this share of the largest are shown as none
 _LEADING = 0.3  # how strong the words before a score are coloured

@@ -17,9 +17,16 @@ from spanwise.evals.report.plots import (
     reliability_plot,
 )
 from spanwise.evals.report.svg import inline_svg
-from spanwise.evals.runs.folders import Curve, Run
-from spanwise.evals.statistics.numbers import interval, number, plain, quantity
-from spanwise.evals.statistics.results import ExperimentResults, MetricInfo, RewardModelQuality
+from spanwise.evals.runs import Curve, Run
+from spanwise.evals.statistics import (
+    ExperimentResults,
+    MetricInfo,
+    RewardModelQuality,
+    interval,
+    number,
+    plain,
+    quantity,
+)
 
 MAIN_CURVES = ("eval/reward/", "eval/kl/response", "eval/response/length")
 """What everyone looks at: keys, or their beginnings, in reading order; rollouts stand in for what was not held out."""

@@ -24,10 +24,8 @@ from spanwise.evals.report.svg import (
     shortened,
     thinned,
 )
-from spanwise.evals.runs.folders import Curve
-from spanwise.evals.statistics.estimates import Estimate
-from spanwise.evals.statistics.numbers import difference_unit, scale
-from spanwise.evals.statistics.results import MetricInfo, ReliabilityBin, Verdict
+from spanwise.evals.runs import Curve
+from spanwise.evals.statistics import Estimate, MetricInfo, ReliabilityBin, Verdict, difference_unit, scale
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from spanwise.core.errors import DataError
-from spanwise.core.files import write_text
+from spanwise.core import DataError, write_text
 from spanwise.evals.report.answers import Gallery, example_gallery, sample_gallery
 from spanwise.evals.report.dials import DialGroup, dials_of
 from spanwise.evals.report.groups import RunGroup, difference_table, group_runs, group_table
@@ -33,10 +32,8 @@ from spanwise.evals.report.panels import (
 )
 from spanwise.evals.report.tables import Table, arm_table, config_table, difference_rows, quality_tables
 from spanwise.evals.report.words import PairFindings, caveats, pair_findings
-from spanwise.evals.runs.folders import Run, Study, named_runs, read_study
-from spanwise.evals.runs.stopping import stop_sentence
-from spanwise.evals.statistics.numbers import duration, plain
-from spanwise.evals.statistics.results import ExperimentResults
+from spanwise.evals.runs import Run, Study, named_runs, read_study, stop_sentence
+from spanwise.evals.statistics import ExperimentResults, duration, plain
 
 MAX_CARDS = 6
 """Prompts shown per gallery; the rest is counted."""

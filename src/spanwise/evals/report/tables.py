@@ -6,9 +6,20 @@ from typing import Any, cast
 
 import yaml
 
-from spanwise.evals.runs.folders import Run
-from spanwise.evals.statistics.numbers import MISSING, difference_unit, interval, number, plain, with_unit
-from spanwise.evals.statistics.results import Comparison, ExperimentResults, MetricInfo, RewardModelQuality, Verdict
+from spanwise.evals.runs import Run
+from spanwise.evals.statistics import (
+    MISSING,
+    Comparison,
+    ExperimentResults,
+    MetricInfo,
+    RewardModelQuality,
+    Verdict,
+    difference_unit,
+    interval,
+    number,
+    plain,
+    with_unit,
+)
 
 NOT_RUN = "not run"
 QUALITY_LABELS = {

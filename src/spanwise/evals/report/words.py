@@ -7,9 +7,17 @@ improve, and gives the numbers in the words of the metric. It knows nothing of H
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from spanwise.evals.statistics.estimates import Estimate
-from spanwise.evals.statistics.numbers import difference_unit, number, quantity, with_unit
-from spanwise.evals.statistics.results import Comparison, ExperimentResults, MetricInfo, Verdict
+from spanwise.evals.statistics import (
+    Comparison,
+    Estimate,
+    ExperimentResults,
+    MetricInfo,
+    Verdict,
+    difference_unit,
+    number,
+    quantity,
+    with_unit,
+)
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spanwise.evals.statistics.estimates import Estimate
-from spanwise.evals.statistics.intervals import estimate
-from spanwise.evals.statistics.score_table import ScoreTable
-from spanwise.evals.win_rate.judges.reward import total
-from spanwise.feedback.scores import RewardSource, Sample, Unscored
+from spanwise.evals.statistics import Estimate, ScoreTable, estimate
+from spanwise.evals.win_rate.judges import total
+from spanwise.feedback import RewardSource, Sample, Unscored
 
 SECTIONS = {
     "chat": ("alpacaeval-easy", "alpacaeval-length", "alpacaeval-hard", "mt-bench-easy", "mt-bench-med"),

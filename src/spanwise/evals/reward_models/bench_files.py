@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard, cast
 
-from spanwise.core.errors import DataError
+from spanwise.core import DataError
 from spanwise.evals.reward_models.bench import BenchCase
-from spanwise.evals.win_rate.alpaca_files import read_rows
+from spanwise.evals.win_rate import read_rows
 
 ANSWERS = "a text, a list of messages with role and content, or a list of such answers"
 Message = Mapping[str, Any]

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from spanwise.evals.reward_models.bias import HeadCases, PairCase, SegmentCase
-from spanwise.feedback.schema import FeedbackRecord
-from spanwise.feedback.scores import Sample, SegmentScores, Unscored
-from spanwise.reward_models.config import RewardModelConfig
-from spanwise.reward_models.data.labels import RecordLabels, label_records
-from spanwise.rewards.learned import LearnedRewards
+from spanwise.feedback import FeedbackRecord, Sample, SegmentScores, Unscored
+from spanwise.reward_models import RewardModelConfig
+from spanwise.reward_models.data import RecordLabels, label_records
+from spanwise.rewards import LearnedRewards
 
 
 def collect_cases(

@@ -15,10 +15,9 @@ from typing import Any, TypeGuard, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from spanwise.core.errors import DataError
-from spanwise.core.files import read_json, read_lines, read_text
+from spanwise.core import DataError, read_json, read_lines, read_text
 from spanwise.evals.runs.tradeoff import TRADE_OFF_FILE, TradeOff
-from spanwise.evals.statistics.results import RESULTS_FILE, ExperimentResults
+from spanwise.evals.statistics import RESULTS_FILE, ExperimentResults
 
 WATCHED_FILE = "over_optimisation.json"
 """Where a run folder keeps what was found by a gold score."""

@@ -15,15 +15,11 @@ import numpy as np
 from jaxtyping import Bool
 from scipy.optimize import lsq_linear
 
-from spanwise.core.errors import DataError
-from spanwise.core.seeding import numpy_generator
+from spanwise.core import DataError, numpy_generator
 from spanwise.evals.runs.folders import SampleRow, read_run
 from spanwise.evals.runs.pareto import front
-from spanwise.evals.statistics.estimates import Estimate
-from spanwise.evals.statistics.intervals import estimate, paired_difference
-from spanwise.evals.statistics.score_table import ScoreTable
-from spanwise.feedback.prompts import PromptRecord
-from spanwise.feedback.scores import RewardSource, Sample, Unscored
+from spanwise.evals.statistics import Estimate, ScoreTable, estimate, paired_difference
+from spanwise.feedback import PromptRecord, RewardSource, Sample, Unscored
 
 _NO_PEAK = 20.0  # alpha / beta of a peak at exp(38) nats: a straight line, fitted in floating point
 

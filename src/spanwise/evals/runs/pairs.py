@@ -12,11 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from spanwise.core.files import read_json
+from spanwise.core import read_json
 from spanwise.evals.runs.scores import SCORES_FILE, RunScores
-from spanwise.evals.statistics.compare import compare_arms
-from spanwise.evals.statistics.results import Comparison, ExperimentResults
-from spanwise.evals.statistics.score_table import ScoreTable
+from spanwise.evals.statistics import Comparison, ExperimentResults, ScoreTable, compare_arms
 
 Tables = dict[int, dict[str, ScoreTable]]
 """Score tables by seed and metric."""

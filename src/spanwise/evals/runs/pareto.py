@@ -11,11 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from spanwise.core.errors import DataError
+from spanwise.core import DataError
 from spanwise.evals.runs.tradeoff import SettingGroup, TradeOff
-from spanwise.evals.statistics.estimates import Estimate
-from spanwise.evals.statistics.intervals import seed_interval
-from spanwise.evals.statistics.results import Better, ExperimentResults
+from spanwise.evals.statistics import Better, Estimate, ExperimentResults, seed_interval
 
 
 def front(points: Float[np.ndarray, "n m"], better: Sequence[Better]) -> list[int]:

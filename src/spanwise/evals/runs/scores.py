@@ -10,11 +10,9 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from spanwise.core.errors import DataError
-from spanwise.core.files import read_json, write_json
-from spanwise.evals.statistics.results import Example, ExampleAnswer, MetricInfo
-from spanwise.evals.statistics.score_table import ScoreTable
-from spanwise.feedback.schema import Passage
+from spanwise.core import DataError, read_json, write_json
+from spanwise.evals.statistics import Example, ExampleAnswer, MetricInfo, ScoreTable
+from spanwise.feedback import Passage
 
 SCORES_FILE = "scores.json"
 

@@ -7,10 +7,10 @@ does, which cannot show that the reward itself was gamed, and the sentence says 
 from collections.abc import Sequence
 from typing import Any
 
-from spanwise.core.errors import DataError
+from spanwise.core import DataError
 from spanwise.evals.runs.folders import Run
 from spanwise.evals.runs.overoptimisation import MIN_PROMPTS, Evaluated, StopAdvice, advise, proxy_course
-from spanwise.evals.statistics.numbers import plain
+from spanwise.evals.statistics import plain
 
 WATCHED = ("eval/reward/", "eval/kl/")
 """Beginnings of the metrics of a run that is trained on rewards; no other run has such a step."""

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from spanwise.core.errors import DataError
-from spanwise.core.files import read_json, write_json
-from spanwise.evals.statistics.results import ExperimentResults
+from spanwise.core import DataError, read_json, write_json
+from spanwise.evals.statistics import ExperimentResults
 
 TRADE_OFF_FILE = "trade_off.json"
 

@@ -6,7 +6,7 @@ no other number.
 
 from collections.abc import Mapping, Sequence
 
-from spanwise.core.seeding import numpy_generator
+from spanwise.core import numpy_generator
 from spanwise.evals.statistics.estimates import Estimate
 from spanwise.evals.statistics.intervals import LEVEL, RESAMPLES, estimate, paired_difference, permutation_p_value
 from spanwise.evals.statistics.results import Comparison, MetricInfo, judge

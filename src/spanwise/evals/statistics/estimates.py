@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy.special import ndtr, ndtri
 
-from spanwise.core.errors import ConfigError
+from spanwise.core import ConfigError
 
 Over = Literal["prompts", "seeds", "seeds and prompts", ""]
 """What varies in an interval; empty when there is none."""

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import bdtr, stdtrit
 
-from spanwise.core.errors import DataError
+from spanwise.core import DataError
 from spanwise.evals.statistics.estimates import Estimate, Over
 from spanwise.evals.statistics.score_table import ScoreTable, pair_tables
 

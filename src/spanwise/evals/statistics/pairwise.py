@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Bool, Float
 
-from spanwise.core.errors import DataError
+from spanwise.core import DataError
 from spanwise.evals.statistics.score_table import ScoreTable
-from spanwise.feedback.scores import Unscored
+from spanwise.feedback import Unscored
 
 Share = float | Unscored
 """How far the model's answer was preferred, from 0 to 1, or why that is not known."""

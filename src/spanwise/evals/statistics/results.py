@@ -12,10 +12,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from spanwise.core.errors import DataError
-from spanwise.core.files import read_json, write_json
+from spanwise.core import DataError, read_json, write_json
 from spanwise.evals.statistics.estimates import Estimate
-from spanwise.feedback.schema import Passage
+from spanwise.feedback import Passage
 
 RESULTS_VERSION = 1
 RESULTS_FILE = "results.json"

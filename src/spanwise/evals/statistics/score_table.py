@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Bool, Float
 
-from spanwise.core.errors import DataError
-from spanwise.feedback.scores import Unscored
+from spanwise.core import DataError
+from spanwise.feedback import Unscored
 
 
 @dataclass(frozen=True)

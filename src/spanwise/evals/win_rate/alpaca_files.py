@@ -15,11 +15,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from spanwise.core.errors import DataError
-from spanwise.core.files import write_json, write_text
-from spanwise.core.strict_json import BadJSONError, parse
-from spanwise.evals.statistics.pairwise import JudgedPair, Judgements, Share, joined
-from spanwise.feedback.scores import Unscored
+from spanwise.core import BadJSONError, DataError, parse, write_json, write_text
+from spanwise.evals.statistics import JudgedPair, Judgements, Share, joined
+from spanwise.feedback import Unscored
 
 LEADERBOARD_COLUMNS = (
     "win_rate", "standard_error", "n_wins", "n_wins_base", "n_draws", "n_total", "discrete_win_rate", "mode",

@@ -8,11 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from spanwise.evals.statistics.compare import compare_arms
-from spanwise.evals.statistics.estimates import power_of, prompts_needed
-from spanwise.evals.statistics.intervals import sign_test
-from spanwise.evals.statistics.pairwise import Judgements, common
-from spanwise.evals.statistics.results import Comparison, MetricInfo
+from spanwise.evals.statistics import (
+    Comparison,
+    Judgements,
+    MetricInfo,
+    common,
+    compare_arms,
+    power_of,
+    prompts_needed,
+    sign_test,
+)
 
 WIN_RATE = MetricInfo(label="Win rate", unit="%", better="higher", digits=2, description="Share of preferred answers.")
 

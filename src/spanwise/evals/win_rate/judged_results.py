@@ -7,14 +7,23 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
 
-from spanwise.evals.statistics.compare import arm_estimates, compare_arms
-from spanwise.evals.statistics.estimates import Estimate
-from spanwise.evals.statistics.pairwise import Judgements, common
-from spanwise.evals.statistics.results import Arm, Comparison, Example, ExampleAnswer, ExperimentResults, MetricInfo
-from spanwise.evals.statistics.score_table import ScoreTable
+from spanwise.evals.statistics import (
+    Arm,
+    Comparison,
+    Estimate,
+    Example,
+    ExampleAnswer,
+    ExperimentResults,
+    Judgements,
+    MetricInfo,
+    ScoreTable,
+    arm_estimates,
+    common,
+    compare_arms,
+)
 from spanwise.evals.win_rate.judged_comparison import WIN_RATE
 from spanwise.evals.win_rate.summary import WinRateSummary
-from spanwise.feedback.prompts import PromptRecord
+from spanwise.feedback import PromptRecord
 
 MAX_EXAMPLES = 20
 CONTROLLED = MetricInfo(

@@ -9,14 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spanwise.core.errors import DataError
-from spanwise.evals.statistics.intervals import estimate
-from spanwise.evals.statistics.pairwise import JudgedPair, Judgements, Share
-from spanwise.evals.statistics.score_table import ScoreTable
-from spanwise.evals.win_rate.judges.base import Case, Judge, Reply, Usage
-from spanwise.evals.win_rate.judges.config import Order
+from spanwise.core import DataError
+from spanwise.evals.statistics import JudgedPair, Judgements, ScoreTable, Share, estimate
+from spanwise.evals.win_rate.judges import Case, Judge, Order, Reply, Usage
 from spanwise.evals.win_rate.outputs import Outputs
-from spanwise.feedback.scores import Unscored
+from spanwise.feedback import Unscored
 
 
 @dataclass(frozen=True)

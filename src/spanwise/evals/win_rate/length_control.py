@@ -22,8 +22,8 @@ from jaxtyping import Float, Int
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from spanwise.core.errors import DataError
-from spanwise.evals.statistics.pairwise import Judgements
+from spanwise.core import DataError
+from spanwise.evals.statistics import Judgements
 from spanwise.evals.win_rate.length_weights import LengthWeights
 
 STRENGTHS = tuple(float(value) for value in np.logspace(-4, 4, 10))

@@ -7,8 +7,8 @@ what they share cancels in the interval. Knows nothing of files.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from spanwise.core.seeding import numpy_generator
-from spanwise.evals.statistics.pairwise import Judgements, common
+from spanwise.core import numpy_generator
+from spanwise.evals.statistics import Judgements, common
 from spanwise.evals.win_rate.length_control import length_controlled_draws, percentile_ends
 from spanwise.evals.win_rate.length_weights import LengthWeights
 

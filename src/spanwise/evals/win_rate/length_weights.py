@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from spanwise.core.errors import DataError
+from spanwise.core import DataError
 from spanwise.evals.win_rate.alpaca_files import read_plain, read_rows, read_table
 
 _COLUMNS = ("np.tanh(std_delta_len)", "instruction_difficulty", "not_gamed_baseline.astype(float)")

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spanwise.core.errors import DataError
-from spanwise.evals.metrics.responses import load_prompts
+from spanwise.core import DataError
+from spanwise.evals.metrics import load_prompts
 from spanwise.evals.win_rate.alpaca_files import read_outputs, read_rows
-from spanwise.feedback.prompts import PromptRecord
+from spanwise.feedback import PromptRecord
 
 
 @dataclass(frozen=True)

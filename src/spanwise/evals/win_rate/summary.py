@@ -9,11 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from spanwise.core.errors import DataError
-from spanwise.core.seeding import numpy_generator
-from spanwise.evals.statistics.estimates import prompts_needed
-from spanwise.evals.statistics.intervals import estimate
-from spanwise.evals.statistics.pairwise import Judgements
+from spanwise.core import DataError, numpy_generator
+from spanwise.evals.statistics import Judgements, estimate, prompts_needed
 from spanwise.evals.win_rate.alpaca_files import read_annotations
 from spanwise.evals.win_rate.length_control import LengthControlled, length_controlled
 from spanwise.evals.win_rate.length_weights import LengthWeights, read_difficulty, read_weights

@@ -12,9 +12,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from spanwise.core.errors import DataError
+from spanwise.core import DataError
 from spanwise.feedback.schema import Record
-from spanwise.text.spans import text_hash
+from spanwise.text import text_hash
 
 
 class Change(Record):

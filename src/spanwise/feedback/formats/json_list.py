@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from spanwise.core.errors import DataError
-from spanwise.core.files import read_text
-from spanwise.core.strict_json import BadJSONError, end_of_value, parse_at
+from spanwise.core import BadJSONError, DataError, end_of_value, parse_at, read_text
 from spanwise.feedback.problems import Place, Problem
 
 _SPACE = " \t\r\n"

@@ -9,11 +9,10 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from spanwise.core.errors import DataError
-from spanwise.core.files import read_text
+from spanwise.core import DataError, read_text
 from spanwise.feedback.edits import Editor, EditPair, edit_pair
 from spanwise.feedback.problems import Place, Problem, ReadResult, collected
-from spanwise.text.spans import unstorable
+from spanwise.text import unstorable
 
 _REQUIRED = ("mt", "pe", "src")
 _OPTIONAL = ("tags", "hter")

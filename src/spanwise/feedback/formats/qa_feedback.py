@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from spanwise.core.errors import DataError
+from spanwise.core import DataError
 from spanwise.feedback.formats.deviations import deviations
 from spanwise.feedback.formats.json_list import read_items
 from spanwise.feedback.formats.qa_feedback_export import canonical_item
@@ -16,7 +16,7 @@ from spanwise.feedback.formats.qa_feedback_item import PAIRS, WINNERS, Demonstra
 from spanwise.feedback.problems import Place, Problem, ReadResult, RecordT, collected, validated
 from spanwise.feedback.prompts import DemonstrationRecord
 from spanwise.feedback.schema import Evidence, FeedbackRecord, MissingInfo, Passage, Preference, Response, SpanMark
-from spanwise.text.spans import normalize_newlines
+from spanwise.text import normalize_newlines
 
 
 def import_records(path: Path) -> ReadResult[FeedbackRecord]:

@@ -9,8 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from spanwise.core.errors import DataError
-from spanwise.core.files import write_text
+from spanwise.core import DataError, write_text
 from spanwise.feedback.formats.deviations import restored
 from spanwise.feedback.formats.qa_feedback_item import PAIRS, PREDICTIONS, WINNERS
 from spanwise.feedback.schema import Evidence, FeedbackRecord, MissingInfo, Preference, SpanMark

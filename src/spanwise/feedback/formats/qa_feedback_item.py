@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from spanwise.feedback.problems import FieldError
 from spanwise.feedback.schema import storable
 from spanwise.feedback.taxonomy import get_taxonomy
-from spanwise.text.spans import normalize_newlines
+from spanwise.text import normalize_newlines
 
 PREDICTIONS = ("prediction 1", "prediction 2", "prediction 3", "prediction 4")
 PAIRS = tuple(itertools.combinations(range(4), 2))

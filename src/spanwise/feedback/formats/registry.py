@@ -11,8 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from spanwise.core.errors import DataError
-from spanwise.core.files import write_jsonl
+from spanwise.core import DataError, write_jsonl
 from spanwise.feedback.files import read_records, write_records
 from spanwise.feedback.formats.qa_feedback import import_records
 from spanwise.feedback.formats.qa_feedback_export import item_from_record, unkept, write_items

@@ -11,12 +11,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from spanwise.core.errors import SpanError
+from spanwise.core import SpanError
 from spanwise.feedback.edits import Editor, EditPair, edit_pair
 from spanwise.feedback.formats.json_list import read_items
 from spanwise.feedback.problems import Place, Problem, ReadResult, collected, validated
-from spanwise.text.edits import apply_edit
-from spanwise.text.spans import Span, normalize_newlines
+from spanwise.text import Span, apply_edit, normalize_newlines
 
 _MADE_FROM_SOURCE = {"insertion", "deletion", "substitution", "substitute", "reorder", "structure", "split"}
 _CORRECTIONS = {"missing", "unnecessary", "replacement"}

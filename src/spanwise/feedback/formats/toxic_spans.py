@@ -11,12 +11,10 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from spanwise.core.errors import DataError
-from spanwise.core.files import read_text
-from spanwise.core.strict_json import BadJSONError, parse
+from spanwise.core import BadJSONError, DataError, parse, read_text
 from spanwise.feedback.problems import Place, Problem, ReadResult, collected
 from spanwise.feedback.schema import FeedbackRecord, Response, mark
-from spanwise.text.spans import Span, normalize_newlines, unstorable
+from spanwise.text import Span, normalize_newlines, unstorable
 
 CATEGORY = "toxic"
 """The one category of marks."""

@@ -14,10 +14,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spanwise.core.seeding import numpy_generator
+from spanwise.core import numpy_generator
 from spanwise.feedback.schema import Evidence, FeedbackRecord, Response
-from spanwise.text.segments import get_segmenter
-from spanwise.text.spans import Span
+from spanwise.text import Span, get_segmenter
 
 Level = Literal["nominal", "ordinal", "interval"]
 Matrix = NDArray[np.float64]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from spanwise.feedback.edits import EditPair
 from spanwise.feedback.schema import FeedbackRecord, Response
 from spanwise.feedback.statistics.spread import Spread, share
-from spanwise.text.edits import TextEdit, align_many, words_of
+from spanwise.text import TextEdit, align_many, words_of
 
 LONG_SPAN = 3
 """Words from which on a span's survival in the correction tells something."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spanwise.core.seeding import derive_seed
+from spanwise.core import derive_seed
 from spanwise.feedback.edits import EditPair
 
 SUSPICIOUS = 0.65

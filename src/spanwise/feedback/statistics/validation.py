@@ -12,10 +12,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from spanwise.core.config import Config
+from spanwise.core import Config
 from spanwise.feedback.edits import EditPair
-from spanwise.text.edits import TextEdit, align_many, words_of
-from spanwise.text.token_edits import align_tokens
+from spanwise.text import TextEdit, align_many, align_tokens, words_of
 
 Reason = Literal[
     "empty", "identical", "white space only", "rewrite", "over budget", "too many changes", "length",

@@ -10,10 +10,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from spanwise.core.strict_json import BadJSONError, parse
-from spanwise.feedback.edits import EditSpan, spans_of
-from spanwise.text.edits import align_texts, apply_edit
-from spanwise.text.spans import Span, normalize_newlines, unstorable
+from spanwise.core import BadJSONError, parse
+from spanwise.feedback import EditSpan, spans_of
+from spanwise.text import Span, align_texts, apply_edit, normalize_newlines, unstorable
 
 AnswerFault = Literal[
     "answered in prose", "not JSON", "wrong form", "text not found", "overlapping edits", "cut off", "unusable text"

@@ -5,8 +5,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from spanwise.core.config import Config
-from spanwise.feedback.statistics.validation import EditRules
+from spanwise.core import Config
+from spanwise.feedback.statistics import EditRules
 from spanwise.llm.config import EndpointConfig
 
 

@@ -10,12 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spanwise.core.errors import DataError
-from spanwise.core.files import write_json, write_jsonl
-from spanwise.feedback.edits import Editor, EditPair
-from spanwise.feedback.files import load_or_raise, write_records
-from spanwise.feedback.statistics.fingerprints import fingerprint
-from spanwise.feedback.statistics.validation import Judge, validate_edits
+from spanwise.core import DataError, write_json, write_jsonl
+from spanwise.feedback import Editor, EditPair, load_or_raise, write_records
+from spanwise.feedback.statistics import Judge, fingerprint, validate_edits
 from spanwise.llm.calls import Caller, in_parallel
 from spanwise.llm.chat import CallError, ChatClient, ChatReply, ChatRequest
 from spanwise.llm.clients import make_client

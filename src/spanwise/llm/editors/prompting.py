@@ -12,12 +12,11 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict
 
-from spanwise.core.errors import ConfigError
-from spanwise.core.files import read_text
-from spanwise.feedback.schema import FilledText, Passage, Record, Text
+from spanwise.core import ConfigError, read_text
+from spanwise.feedback import FilledText, Passage, Record, Text
 from spanwise.llm.chat import ChatRequest
 from spanwise.llm.editors.config import EditorConfig
-from spanwise.text.spans import text_hash
+from spanwise.text import text_hash
 
 _PLACES = ("prompt", "passages", "response")
 _SPLIT = "\n=== user ===\n"

@@ -5,9 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from spanwise.feedback.edits import EditPair
-from spanwise.feedback.statistics.fingerprints import Fingerprint
-from spanwise.feedback.statistics.validation import Refusal
+from spanwise.feedback import EditPair
+from spanwise.feedback.statistics import Fingerprint, Refusal
 from spanwise.llm.calls import Usage
 from spanwise.llm.editors.config import EditorConfig
 from spanwise.llm.editors.prompting import EditTask

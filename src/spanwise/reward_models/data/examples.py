@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from spanwise.feedback.scores import Sample, Unscored
+from spanwise.feedback import Sample, Unscored
 from spanwise.reward_models.data.inputs import EncodedResponse, InputEncoder
 from spanwise.reward_models.data.labels import Pair, RecordLabels
 from spanwise.reward_models.data.packing import PieceBatch, collate

@@ -14,15 +14,11 @@ import numpy as np
 from jaxtyping import Float
 from transformers import PreTrainedTokenizerBase
 
-from spanwise.core.errors import CheckpointError
-from spanwise.feedback.prompts import build_prompt
-from spanwise.feedback.schema import Passage
-from spanwise.feedback.scores import Density, Sample, Unscored
-from spanwise.models.batches import TextEncoder
-from spanwise.reward_models.features.relations import features_by_density
-from spanwise.text.segments import get_segmenter
-from spanwise.text.spans import Span
-from spanwise.text.tokens import last_token
+from spanwise.core import CheckpointError
+from spanwise.feedback import Density, Passage, Sample, Unscored, build_prompt
+from spanwise.models import TextEncoder
+from spanwise.reward_models.features import features_by_density
+from spanwise.text import Span, get_segmenter, last_token
 
 _WORD = re.compile(r"\w{4,}|\d+")
 """Longer words and numbers: short words are in every sentence."""

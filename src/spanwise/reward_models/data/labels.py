@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 from rapidfuzz import fuzz
 
-from spanwise.feedback.schema import FeedbackRecord, Response, SpanMark
+from spanwise.feedback import FeedbackRecord, Response, SpanMark
 from spanwise.reward_models.config import CompletenessRule, SpanRule
-from spanwise.text.segments import get_segmenter
-from spanwise.text.spans import Span
+from spanwise.text import Span, get_segmenter
 
 SentenceId = tuple[int, int]
 """Passage and sentence, both from 0."""

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from spanwise.reward_models.data.inputs import EncodedResponse
-from spanwise.reward_models.features.relations import RESPONSE_FEATURES
+from spanwise.reward_models.features import RESPONSE_FEATURES
 from spanwise.reward_models.heads import HeadSpec
 
 

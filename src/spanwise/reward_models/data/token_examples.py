@@ -16,14 +16,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from spanwise.feedback.edits import EditPair
-from spanwise.feedback.scores import Sample, Unscored
+from spanwise.feedback import EditPair, Sample, Unscored
 from spanwise.reward_models.data.inputs import EncodedResponse, InputEncoder
 from spanwise.reward_models.data.packing import PieceBatch, collate
 from spanwise.reward_models.data.token_labels import TokenLabels
 from spanwise.reward_models.heads import HeadSpec
 from spanwise.reward_models.token_config import TokenRewardConfig
-from spanwise.text.token_edits import TokenEdit, align_token_pairs
+from spanwise.text import TokenEdit, align_token_pairs
 
 _Item = TypeVar("_Item")
 

@@ -8,12 +8,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from spanwise.feedback.edits import EditPair
-from spanwise.feedback.schema import FeedbackRecord
-from spanwise.feedback.scores import Sample
-from spanwise.text.edits import align_many
-from spanwise.text.segments import get_segmenter
-from spanwise.text.spans import Span
+from spanwise.feedback import EditPair, FeedbackRecord, Sample
+from spanwise.text import Span, align_many, get_segmenter
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from spanwise.models.logprobs import token_logprobs
+from spanwise.models import token_logprobs
 
 LIKELIHOODS = ("logprob_sum", "logprob_mean", "logprob_lowest", "logprob_opening", "logprob_last")
 """Sum, mean and minimum over the tokens of a piece, the sum over its first OPENING tokens, and its last token's; a

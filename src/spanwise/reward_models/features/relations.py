@@ -12,11 +12,9 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Float
 
-from spanwise.feedback.schema import Passage
-from spanwise.feedback.scores import Density, Sample
+from spanwise.feedback import Density, Passage, Sample
 from spanwise.reward_models.features.words import content, longest_run, ngrams, rarity, share, words
-from spanwise.text.segments import sub_sentences
-from spanwise.text.spans import Span
+from spanwise.text import Span, sub_sentences
 
 SURFACE_FEATURES = (
     "index", "place", "segments", "words", "response_words", "is_first", "starts_sentence", "digits",

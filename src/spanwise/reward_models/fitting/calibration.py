@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from spanwise.core.errors import DataError
+from spanwise.core import DataError
 
 Numbers = Sequence[float] | NDArray[np.float64]
 

@@ -12,8 +12,7 @@ from rich.progress import Progress
 from torch import Tensor, nn
 from transformers import get_linear_schedule_with_warmup
 
-from spanwise.core.runs import RunFolder
-from spanwise.core.seeding import torch_generator
+from spanwise.core import RunFolder, torch_generator
 from spanwise.reward_models.config import RewardModelConfig
 from spanwise.reward_models.token_config import TokenRewardConfig
 

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
-from spanwise.reward_models.data.examples import Example, by_length, make_batch
+from spanwise.reward_models.data import Example, by_length, make_batch
 from spanwise.reward_models.fitting.calibration import (
     expected_calibration_error,
     negative_log_likelihood,
     reliability_bins,
 )
 from spanwise.reward_models.heads import HeadSpec
-from spanwise.reward_models.network.model import SpanRewardModel
+from spanwise.reward_models.network import SpanRewardModel
 
 
 @dataclass

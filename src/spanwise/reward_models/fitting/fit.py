@@ -10,13 +10,12 @@ from jaxtyping import Float
 from rich.progress import Progress
 from torch import Tensor, nn
 
-from spanwise.core.runs import RunFolder
+from spanwise.core import RunFolder
 from spanwise.reward_models.config import FittingConfig, RewardModelConfig
-from spanwise.reward_models.data.examples import Example, TrainingBatch, bucketed, make_batch
+from spanwise.reward_models.data import Example, TrainingBatch, bucketed, make_batch
 from spanwise.reward_models.fitting.epochs import run_epochs
 from spanwise.reward_models.fitting.evaluate import collect_outputs, evaluate_outputs, selection_score
-from spanwise.reward_models.network.losses import pair_loss, segment_loss
-from spanwise.reward_models.network.model import SpanRewardModel
+from spanwise.reward_models.network import SpanRewardModel, pair_loss, segment_loss
 
 
 class Fit:

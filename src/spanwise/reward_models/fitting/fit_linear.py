@@ -14,16 +14,14 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 
-from spanwise.core.errors import DataError
-from spanwise.core.runs import RunFolder
-from spanwise.core.seeding import numpy_generator
+from spanwise.core import DataError, RunFolder, numpy_generator
 from spanwise.reward_models.config import RewardModelConfig
-from spanwise.reward_models.data.examples import Example
+from spanwise.reward_models.data import Example
 from spanwise.reward_models.fitting.evaluate import HeadOutputs
 from spanwise.reward_models.fitting.linear_heads import Block, LinearHead, fit_pair_head, fit_segment_head
 from spanwise.reward_models.fitting.linear_inputs import HeadInputs, read_inputs
 from spanwise.reward_models.heads import HeadSpec
-from spanwise.reward_models.network.model import SpanRewardModel
+from spanwise.reward_models.network import SpanRewardModel
 
 _FOLDS = 4
 

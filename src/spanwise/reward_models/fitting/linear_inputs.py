@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 
-from spanwise.reward_models.data.examples import Example, TrainingBatch, by_length, make_batch
+from spanwise.reward_models.data import Example, TrainingBatch, by_length, make_batch
 from spanwise.reward_models.heads import HeadSpec
-from spanwise.reward_models.network.model import SpanRewardModel
+from spanwise.reward_models.network import SpanRewardModel
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
-from spanwise.reward_models.data.token_examples import LabelExample, PairExample, TokenExample, in_batches, token_batch
-from spanwise.reward_models.network.model import SpanRewardModel
+from spanwise.reward_models.data import LabelExample, PairExample, TokenExample, in_batches, token_batch
+from spanwise.reward_models.network import SpanRewardModel
 from spanwise.reward_models.token_config import TokenLossConfig
 
 

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from spanwise.reward_models.data.token_examples import LabelExample, PairExample, TokenExample, in_batches, token_batch
-from spanwise.reward_models.network.model import SpanRewardModel
+from spanwise.reward_models.data import LabelExample, PairExample, TokenExample, in_batches, token_batch
+from spanwise.reward_models.network import SpanRewardModel
 
 Rewards = NDArray[np.float64]
 

@@ -10,13 +10,12 @@ from jaxtyping import Float
 from rich.progress import Progress
 from torch import Tensor
 
-from spanwise.core.runs import RunFolder
-from spanwise.reward_models.data.token_examples import SideTargets, TokenBatch, TokenExample, in_batches, token_batch
+from spanwise.core import RunFolder
+from spanwise.reward_models.data import SideTargets, TokenBatch, TokenExample, in_batches, token_batch
 from spanwise.reward_models.fitting.epochs import run_epochs
 from spanwise.reward_models.fitting.fit import adamw
 from spanwise.reward_models.fitting.token_evaluate import collect_rewards, selection_score, token_metrics
-from spanwise.reward_models.network.losses import TokenSide, segment_loss, token_pair_loss, unchanged_share
-from spanwise.reward_models.network.model import SpanRewardModel
+from spanwise.reward_models.network import SpanRewardModel, TokenSide, segment_loss, token_pair_loss, unchanged_share
 from spanwise.reward_models.token_config import TokenRewardConfig
 
 

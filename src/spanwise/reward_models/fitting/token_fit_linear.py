@@ -14,10 +14,10 @@ from jaxtyping import Float
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from spanwise.core.runs import RunFolder
-from spanwise.reward_models.data.token_examples import TokenExample
+from spanwise.core import RunFolder
+from spanwise.reward_models.data import TokenExample
 from spanwise.reward_models.fitting.token_design import Design, Standard, TokenInputs, design_of, read_tokens
-from spanwise.reward_models.network.model import SpanRewardModel
+from spanwise.reward_models.network import SpanRewardModel
 from spanwise.reward_models.token_config import TokenRewardConfig
 
 Weights = Float[np.ndarray, " f"]

@@ -16,27 +16,37 @@ from rich.progress import Progress
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from spanwise.core.devices import resolve_device
-from spanwise.core.errors import DataError
-from spanwise.core.runs import RunFolder
-from spanwise.core.seeding import derive_seed, numpy_generator, torch_generator
-from spanwise.feedback.edits import EditPair
-from spanwise.feedback.schema import FeedbackRecord
-from spanwise.feedback.scores import Sample
-from spanwise.reward_models.data.inputs import EncodedResponse, InputEncoder
-from spanwise.reward_models.data.packing import collate
-from spanwise.reward_models.data.token_examples import TokenExample, in_batches, label_examples, pair_examples
-from spanwise.reward_models.data.token_labels import labels_of_edits, labels_of_spans, labels_of_tags
+from spanwise.core import DataError, RunFolder, derive_seed, numpy_generator, resolve_device, torch_generator
+from spanwise.feedback import EditPair, FeedbackRecord, Sample
+from spanwise.reward_models.data import (
+    EncodedResponse,
+    InputEncoder,
+    TokenExample,
+    collate,
+    in_batches,
+    label_examples,
+    labels_of_edits,
+    labels_of_spans,
+    labels_of_tags,
+    pair_examples,
+)
 from spanwise.reward_models.fitting.calibration import mean_and_deviation
 from spanwise.reward_models.fitting.token_evaluate import collect_rewards, token_metrics
 from spanwise.reward_models.fitting.token_fit import TokenFit
 from spanwise.reward_models.fitting.token_fit_linear import fit_token_head
 from spanwise.reward_models.fitting.train import Backbone
 from spanwise.reward_models.heads import HeadSpec
-from spanwise.reward_models.network.adapted import AdaptedRewardModel
-from spanwise.reward_models.network.checkpoint import load_backbone, save_reward_model, window_of
-from spanwise.reward_models.network.layers import first_layers
-from spanwise.reward_models.network.model import SpanRewardModel, build_reward_model, encoder_of, pad_id_of
+from spanwise.reward_models.network import (
+    AdaptedRewardModel,
+    SpanRewardModel,
+    build_reward_model,
+    encoder_of,
+    first_layers,
+    load_backbone,
+    pad_id_of,
+    save_reward_model,
+    window_of,
+)
 from spanwise.reward_models.token_config import TokenRewardConfig
 
 

@@ -15,24 +15,26 @@ from rich.progress import Progress
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from spanwise.core.devices import resolve_device
-from spanwise.core.errors import DataError
-from spanwise.core.runs import RunFolder
-from spanwise.core.seeding import derive_seed, numpy_generator, torch_generator
-from spanwise.feedback.schema import FeedbackRecord
+from spanwise.core import DataError, RunFolder, derive_seed, numpy_generator, resolve_device, torch_generator
+from spanwise.feedback import FeedbackRecord
 from spanwise.reward_models.config import PAIR_HEADS, RewardModelConfig
-from spanwise.reward_models.data.examples import Example, make_examples
-from spanwise.reward_models.data.inputs import InputEncoder
-from spanwise.reward_models.data.labels import label_records
+from spanwise.reward_models.data import Example, InputEncoder, label_records, make_examples
 from spanwise.reward_models.fitting.calibration import fit_platt, mean_and_deviation
 from spanwise.reward_models.fitting.evaluate import HeadOutputs, HeadQuality, collect_outputs, judge_heads
 from spanwise.reward_models.fitting.fit import Fit
 from spanwise.reward_models.fitting.fit_linear import fit_linear
 from spanwise.reward_models.heads import HeadSpec
-from spanwise.reward_models.network.adapted import AdaptedRewardModel
-from spanwise.reward_models.network.checkpoint import load_backbone, save_reward_model, window_of
-from spanwise.reward_models.network.layers import first_layers
-from spanwise.reward_models.network.model import SpanRewardModel, build_reward_model, encoder_of, pad_id_of
+from spanwise.reward_models.network import (
+    AdaptedRewardModel,
+    SpanRewardModel,
+    build_reward_model,
+    encoder_of,
+    first_layers,
+    load_backbone,
+    pad_id_of,
+    save_reward_model,
+    window_of,
+)
 
 Backbone = tuple[PreTrainedModel, PreTrainedTokenizerBase]
 

@@ -13,9 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 
-from spanwise.core.errors import CheckpointError, ConfigError
-from spanwise.core.lora import LoraConfig
-from spanwise.models.adapters import Adapters, adapter_parameters, base_fingerprint
+from spanwise.core import CheckpointError, ConfigError, LoraConfig
+from spanwise.models import Adapters, adapter_parameters, base_fingerprint
 from spanwise.reward_models.network.model import SpanRewardConfig, SpanRewardModel
 
 ADAPTER_FILE, HEADS_FILE = "adapter_model.safetensors", "heads.safetensors"

@@ -20,10 +20,9 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from spanwise.core.errors import CheckpointError
-from spanwise.models.adapters import Adapters
-from spanwise.models.checkpoints import without_bars
-from spanwise.reward_models.features.relations import RESPONSE_FEATURES
+from spanwise.core import CheckpointError
+from spanwise.models import Adapters, without_bars
+from spanwise.reward_models.features import RESPONSE_FEATURES
 from spanwise.reward_models.network.adapted import AdaptedRewardConfig, AdaptedRewardModel
 from spanwise.reward_models.network.model import SpanRewardConfig, SpanRewardModel
 

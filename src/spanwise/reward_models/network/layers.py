@@ -9,7 +9,7 @@ from typing import cast
 import torch
 from transformers import AutoModel, PreTrainedModel
 
-from spanwise.core.errors import ConfigError
+from spanwise.core import ConfigError
 
 
 def first_layers(body: PreTrainedModel, count: int) -> PreTrainedModel:

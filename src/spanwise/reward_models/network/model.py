@@ -25,18 +25,17 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from spanwise.core.errors import ConfigError
-from spanwise.models.adapters import Role, active
-from spanwise.models.cpu.products import use_products_on_cpu
-from spanwise.reward_models.data.inputs import InputEncoder
-from spanwise.reward_models.data.packing import PieceBatch, branch_mask, branch_positions
-from spanwise.reward_models.features.likelihoods import (
+from spanwise.core import ConfigError
+from spanwise.models import Role, active
+from spanwise.models.cpu import use_products_on_cpu
+from spanwise.reward_models.data import InputEncoder, PieceBatch, branch_mask, branch_positions
+from spanwise.reward_models.features import (
     LIKELIHOODS,
+    RESPONSE_FEATURES,
     TOKEN_LIKELIHOODS,
     piece_likelihoods,
     token_likelihoods,
 )
-from spanwise.reward_models.features.relations import RESPONSE_FEATURES
 from spanwise.reward_models.heads import HeadSpec
 
 

@@ -12,11 +12,10 @@ from typing import cast
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from spanwise.core.devices import resolve_device
-from spanwise.core.errors import CheckpointError, ConfigError
-from spanwise.feedback.scores import Unscored
-from spanwise.models.batches import TextEncoder
-from spanwise.reward_models.network.checkpoint import window_of
+from spanwise.core import CheckpointError, ConfigError, resolve_device
+from spanwise.feedback import Unscored
+from spanwise.models import TextEncoder
+from spanwise.reward_models.network import window_of
 from spanwise.rewards.scorers.scorer import Probability, check_pin, checked
 
 

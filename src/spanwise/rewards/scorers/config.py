@@ -5,8 +5,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from spanwise.core.config import Config
-from spanwise.feedback.scores import Density
+from spanwise.core import Config
+from spanwise.feedback import Density
 from spanwise.rewards.scorers.http import PerspectiveConfig, PerspectiveScorer
 from spanwise.rewards.scorers.scorer import Scorer
 

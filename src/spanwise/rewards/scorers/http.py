@@ -16,11 +16,9 @@ from typing import Any
 
 from pydantic import Field
 
-from spanwise.core.config import Config
-from spanwise.feedback.scores import Unscored
-from spanwise.llm.calls import RateLimit, in_parallel
-from spanwise.llm.chat import CallError, FailureKind
-from spanwise.llm.keys import Vendor, key_for
+from spanwise.core import Config
+from spanwise.feedback import Unscored
+from spanwise.llm import CallError, FailureKind, RateLimit, Vendor, in_parallel, key_for
 from spanwise.rewards.scorers.scorer import Probability, checked
 
 GOOGLE = Vendor("https://commentanalyzer.googleapis.com/v1alpha1/comments:analyze", "PERSPECTIVE_API_KEY")

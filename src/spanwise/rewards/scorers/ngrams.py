@@ -18,8 +18,7 @@ import numpy as np
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from spanwise.core.errors import CheckpointError, DataError
-from spanwise.core.files import read_json, write_json
+from spanwise.core import CheckpointError, DataError, read_json, write_json
 from spanwise.rewards.scorers.scorer import Probability, check_pin
 
 FILE = "ngrams.json"

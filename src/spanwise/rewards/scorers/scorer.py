@@ -7,8 +7,8 @@ Knows nothing of segments, rewards or torch; what is made of the scores is in `r
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from spanwise.core.errors import CheckpointError
-from spanwise.feedback.scores import Unscored
+from spanwise.core import CheckpointError
+from spanwise.feedback import Unscored
 
 Probability = float | Unscored
 """From 0 to 1, or why there is none."""

@@ -12,10 +12,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from spanwise.feedback.scores import Sample
-from spanwise.models.backbone import SHARE_BELOW
-from spanwise.models.batches import PromptBatch, ResponseBatch
-from spanwise.rewards.pipeline import TokenScores
+from spanwise.feedback import Sample
+from spanwise.models import SHARE_BELOW, PromptBatch, ResponseBatch
+from spanwise.rewards import TokenScores
 from spanwise.rl.algorithms.advantages import Advantages
 from spanwise.rl.algorithms.losses import LossOutputs
 

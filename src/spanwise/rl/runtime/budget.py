@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from spanwise.core.errors import TrainingError
-from spanwise.rl.algorithms.types import ModelInputs
-from spanwise.training.processes import Processes
+from spanwise.core import TrainingError
+from spanwise.rl.algorithms import ModelInputs
+from spanwise.training import Processes
 
 T = TypeVar("T")
 

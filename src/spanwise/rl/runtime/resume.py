@@ -10,11 +10,10 @@ from typing import Any, cast
 
 import torch
 
-from spanwise.core.config import Config
-from spanwise.core.errors import CheckpointError, ConfigError
-from spanwise.feedback.prompts import PromptRecord
-from spanwise.models.policy import Policy
-from spanwise.rewards.pipeline import RewardPipeline
+from spanwise.core import CheckpointError, Config, ConfigError
+from spanwise.feedback import PromptRecord
+from spanwise.models import Policy
+from spanwise.rewards import RewardPipeline
 
 FREE_SETTINGS = ("run_dir.", "resume.", "checkpoint.", "rollout.server.")
 """Settings that may change between a run and its continuation."""

@@ -11,11 +11,8 @@ from typing import cast
 
 from torch import nn
 
-from spanwise.core.seeding import torch_generator
-from spanwise.models.adapters import Adapters
-from spanwise.models.heads import ValueModel
-from spanwise.models.policy import Policy
-from spanwise.models.sharding import split
+from spanwise.core import torch_generator
+from spanwise.models import Adapters, Policy, ValueModel, split
 from spanwise.rl.config import TrainerConfig
 
 

@@ -15,13 +15,11 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from spanwise.core.errors import ConfigError
-from spanwise.models.batches import PromptBatch, ResponseBatch, pad
-from spanwise.models.config import Sampling
-from spanwise.models.policy import Policy
+from spanwise.core import ConfigError
+from spanwise.models import Policy, PromptBatch, ResponseBatch, Sampling, pad
 from spanwise.rl.config import ServerConfig
 from spanwise.rl.runtime.vllm_server import Completion, Request, VllmServer
-from spanwise.training.processes import Processes
+from spanwise.training import Processes
 
 
 @runtime_checkable

@@ -14,9 +14,8 @@ from typing import Any, cast
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from spanwise.core.errors import DataError
-from spanwise.core.files import read_json, write_json
-from spanwise.models.checkpoints import whole_folder
+from spanwise.core import DataError, read_json, write_json
+from spanwise.models import whole_folder
 
 _TENSORS, _NUMBERS, _CHECKSUMS = "tensors.safetensors", "numbers.json", "checksums.json"
 

@@ -19,8 +19,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from spanwise.core.errors import ConfigError, TrainingError
-from spanwise.models.config import Sampling
+from spanwise.core import ConfigError, TrainingError
+from spanwise.models import Sampling
 from spanwise.rl.config import ServerConfig
 
 FIRST_PAUSE_S = 1.0

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spanwise.annotate.exchange.adapters.shared import Unit, code_points
-from spanwise.core.strict_json import BadJSONError, parse
-from spanwise.feedback.problems import FieldError
-from spanwise.feedback.schema import FeedbackRecord, Response, SpanMark, mark
-from spanwise.text.spans import normalize_newlines
+from spanwise.core import BadJSONError, parse
+from spanwise.feedback import FeedbackRecord, FieldError, Response, SpanMark, mark
+from spanwise.text import normalize_newlines
 
 KEY = "spanwise"
 

@@ -10,9 +10,8 @@ from typing import Any
 
 from spanwise.annotate.exchange.adapters.carried import KEY, Answer, Foreign, packed, unpacked
 from spanwise.annotate.exchange.adapters.shared import Outcome, Unit, Written, converted, utf16
-from spanwise.core.files import write_jsonl
-from spanwise.feedback.problems import Place
-from spanwise.feedback.schema import FeedbackRecord
+from spanwise.core import write_jsonl
+from spanwise.feedback import FeedbackRecord, Place
 
 
 def read(path: Path, unit: Unit) -> Iterator[Outcome]:

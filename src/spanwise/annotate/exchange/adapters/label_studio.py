@@ -12,9 +12,8 @@ from xml.sax.saxutils import quoteattr
 
 from spanwise.annotate.exchange.adapters.carried import KEY, Answer, Foreign, packed, unpacked
 from spanwise.annotate.exchange.adapters.shared import Outcome, Unit, Written, converted
-from spanwise.core.files import write_text
-from spanwise.feedback.problems import FieldError, Place
-from spanwise.feedback.schema import FeedbackRecord, Response
+from spanwise.core import write_text
+from spanwise.feedback import FeedbackRecord, FieldError, Place, Response
 
 _PROMPTS = ("prompt", "question", "instruction")
 _NO_RESPONSES = (*_PROMPTS, "passages", "context", KEY, "id")

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from spanwise.annotate.exchange.adapters.shared import Outcome, Unit, Written
-from spanwise.feedback.files import iter_records, write_records
-from spanwise.feedback.schema import FeedbackRecord
+from spanwise.feedback import FeedbackRecord, iter_records, write_records
 
 
 def read(path: Path, _unit: Unit) -> Iterator[Outcome]:

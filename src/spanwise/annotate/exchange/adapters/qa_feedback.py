@@ -4,11 +4,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from spanwise.annotate.exchange.adapters.shared import Outcome, Unit, Written, count
-from spanwise.core.errors import DataError
-from spanwise.feedback.formats.qa_feedback import import_records
-from spanwise.feedback.formats.qa_feedback_export import item_from_record, write_items
-from spanwise.feedback.problems import Place
-from spanwise.feedback.schema import FeedbackRecord, Preference
+from spanwise.core import DataError
+from spanwise.feedback import FeedbackRecord, Place, Preference
+from spanwise.feedback.formats import import_records, item_from_record, write_items
 
 
 def read(path: Path, _unit: Unit) -> Iterator[Outcome]:

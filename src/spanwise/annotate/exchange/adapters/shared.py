@@ -10,11 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from spanwise.core.files import read_lines
-from spanwise.core.strict_json import BadJSONError, parse
-from spanwise.feedback.formats.json_list import read_items
-from spanwise.feedback.problems import FieldError, Place, Problem
-from spanwise.feedback.schema import FeedbackRecord
+from spanwise.core import BadJSONError, parse, read_lines
+from spanwise.feedback import FeedbackRecord, FieldError, Place, Problem
+from spanwise.feedback.formats import read_items
 
 Unit = Literal["auto", "code_point", "utf16"]
 Outcome = tuple[Place, FeedbackRecord | list[Problem]]

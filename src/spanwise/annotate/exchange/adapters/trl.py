@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from spanwise.annotate.exchange.adapters.shared import Written, count
-from spanwise.core.files import write_jsonl
-from spanwise.feedback.prompts import build_prompt
-from spanwise.feedback.schema import FeedbackRecord, Response
-from spanwise.text.segments import get_segmenter
-from spanwise.text.spans import Span
+from spanwise.core import write_jsonl
+from spanwise.feedback import FeedbackRecord, Response, build_prompt
+from spanwise.text import Span, get_segmenter
 
 Row = dict[str, Any]
 

@@ -4,11 +4,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from spanwise.annotate.store.items import get_item
+from spanwise.annotate.store import get_item
 from spanwise.annotate.web.endpoints import Call, Endpoint, Page
-from spanwise.annotate.work.adjudication import AdjudicationPage, Verdict, adjudicate, adjudication_queue, lanes
-from spanwise.annotate.work.submission import Receipt
-from spanwise.feedback.schema import Record
+from spanwise.annotate.work import AdjudicationPage, Receipt, Verdict, adjudicate, adjudication_queue, lanes
+from spanwise.feedback import Record
 
 PAGE_SIZE = 50
 

@@ -10,16 +10,18 @@ from pathlib import Path
 from starlette.datastructures import UploadFile
 from starlette.responses import Response, StreamingResponse
 
-from spanwise.annotate.exchange.exports import EXPORTS, Selection, export_file
-from spanwise.annotate.exchange.imports import (
+from spanwise.annotate.exchange import (
+    EXPORTS,
     FORMATS,
     ImportReport,
     ImportSettings,
+    export_file,
     import_file,
     list_batches,
     roll_back,
 )
-from spanwise.annotate.store.setup import current
+from spanwise.annotate.exchange.exports import Selection
+from spanwise.annotate.store import current
 from spanwise.annotate.web.endpoints import Call, Endpoint, Page, Redirect, RequestError
 from spanwise.annotate.web.security import LARGEST_BODY
 

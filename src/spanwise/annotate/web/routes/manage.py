@@ -4,19 +4,21 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from spanwise.annotate.exchange.panel import measure_agreement
-from spanwise.annotate.rounds.job import RoundJob
-from spanwise.annotate.store.annotations import annotations_of
-from spanwise.annotate.store.audit import EventPage, history
-from spanwise.annotate.store.items import ItemPage, ItemState, get_item, list_items
-from spanwise.annotate.store.setup import current
+from spanwise.annotate.exchange import measure_agreement
+from spanwise.annotate.rounds import RoundJob
+from spanwise.annotate.store import (
+    EventPage,
+    ItemPage,
+    ItemState,
+    annotations_of,
+    current,
+    get_item,
+    history,
+    list_items,
+)
 from spanwise.annotate.web.endpoints import Call, Endpoint, Page, Redirect
-from spanwise.annotate.work.desk import SlotKey
-from spanwise.annotate.work.gold import gold_report
-from spanwise.annotate.work.overlap import reopen_skipped, set_overlap
-from spanwise.annotate.work.overview import Progress, progress
-from spanwise.annotate.work.queue import expire
-from spanwise.feedback.schema import Record
+from spanwise.annotate.work import Progress, SlotKey, expire, gold_report, progress, reopen_skipped, set_overlap
+from spanwise.feedback import Record
 
 PAGE_SIZE = 50
 STATES: tuple[ItemState, ...] = ("open", "leased", "done", "skipped")

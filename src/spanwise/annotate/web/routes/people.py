@@ -2,9 +2,19 @@
 
 from typing import cast, get_args
 
-from spanwise.annotate.people.logins import one_time_login
-from spanwise.annotate.people.tokens import Scope, create_token, list_tokens, revoke_token
-from spanwise.annotate.people.users import ROLES, create_user, disable, get_user, list_users, set_role
+from spanwise.annotate.people import (
+    ROLES,
+    Scope,
+    create_token,
+    create_user,
+    disable,
+    get_user,
+    list_tokens,
+    list_users,
+    one_time_login,
+    revoke_token,
+    set_role,
+)
 from spanwise.annotate.web.endpoints import Call, Endpoint, Page, Redirect
 
 SCOPES: tuple[Scope, ...] = get_args(Scope)

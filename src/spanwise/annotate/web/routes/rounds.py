@@ -1,8 +1,7 @@
 """The next round: the button that begins it, and how it stands."""
 
-from spanwise.annotate.rounds.job import RoundJob, RoundState
-from spanwise.annotate.store.refusals import UnknownError
-from spanwise.annotate.store.setup import current
+from spanwise.annotate.rounds import RoundJob, RoundState
+from spanwise.annotate.store import UnknownError, current
 from spanwise.annotate.web.endpoints import Call, Endpoint, Redirect
 
 

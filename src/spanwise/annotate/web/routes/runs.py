@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from spanwise.annotate.rounds.runs import Curves, RunIndex, RunRow
-from spanwise.annotate.rounds.samples import HeatSample, SampleRow, heat_sample, largest, rows
-from spanwise.annotate.store.refusals import UnknownError
+from spanwise.annotate.rounds import Curves, HeatSample, RunIndex, RunRow, SampleRow, heat_sample, largest, rows
+from spanwise.annotate.store import UnknownError
 from spanwise.annotate.web.endpoints import Call, Endpoint, Page
-from spanwise.feedback.schema import Record
+from spanwise.feedback import Record
 
 PAGE_SIZE = 50
 

@@ -1,8 +1,7 @@
 """Logging in and out: by the printed one-time address, by name and password."""
 
-from spanwise.annotate.people.logins import end_all_sessions, end_session, log_in, redeem_login
-from spanwise.annotate.people.users import may
-from spanwise.annotate.store.refusals import LoginError
+from spanwise.annotate.people import end_all_sessions, end_session, log_in, may, redeem_login
+from spanwise.annotate.store import LoginError
 from spanwise.annotate.web.endpoints import Call, Endpoint, Page, Redirect
 from spanwise.annotate.web.security import local_path
 

@@ -4,16 +4,30 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from spanwise.annotate.store.items import Item, get_item
-from spanwise.annotate.store.setup import guideline_text
+from spanwise.annotate.store import Item, get_item, guideline_text
 from spanwise.annotate.web.endpoints import Call, Endpoint, Page, RequestError
 from spanwise.annotate.web.markdown import blocks_of
-from spanwise.annotate.work.desk import Lease
-from spanwise.annotate.work.drafts import Save, Saved, save_draft
-from spanwise.annotate.work.queue import Claim, NothingNow, claim, release, renew
-from spanwise.annotate.work.submission import ClientId, Receipt, Submission, WorkPage, my_work, reopen, skip, submit
-from spanwise.annotate.work.suggestions import Suggestion
-from spanwise.feedback.schema import Index, Record
+from spanwise.annotate.work import (
+    Claim,
+    ClientId,
+    Lease,
+    NothingNow,
+    Receipt,
+    Save,
+    Saved,
+    Submission,
+    Suggestion,
+    WorkPage,
+    claim,
+    my_work,
+    release,
+    renew,
+    reopen,
+    save_draft,
+    skip,
+    submit,
+)
+from spanwise.feedback import Index, Record
 
 PAGE_SIZE = 50
 

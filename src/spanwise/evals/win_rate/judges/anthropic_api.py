@@ -5,14 +5,13 @@ from functools import partial
 
 import anthropic
 
-from spanwise.core.errors import ConfigError
+from spanwise.core import ConfigError
 from spanwise.evals.win_rate.judges.base import Case, Reply, Usage, fingerprint
 from spanwise.evals.win_rate.judges.config import JudgeConfig
 from spanwise.evals.win_rate.judges.prompt import JudgePrompt
 from spanwise.evals.win_rate.judges.verdicts import share_of_text
-from spanwise.feedback.scores import Unscored
-from spanwise.llm.calls import RateLimit, in_parallel
-from spanwise.llm.keys import ANTHROPIC, anthropic_client, key_for
+from spanwise.feedback import Unscored
+from spanwise.llm import ANTHROPIC, RateLimit, anthropic_client, in_parallel, key_for
 
 HOPELESS = (anthropic.AuthenticationError, anthropic.PermissionDeniedError, anthropic.NotFoundError)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from spanwise.evals.statistics.pairwise import Share
+from spanwise.evals.statistics import Share
 
 
 @dataclass(frozen=True, slots=True)

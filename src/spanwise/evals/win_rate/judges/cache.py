@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from spanwise.core.errors import DataError
+from spanwise.core import DataError
 from spanwise.evals.win_rate.judges.base import Case, Judge, Reply, Usage, fingerprint
-from spanwise.feedback.scores import Unscored
+from spanwise.feedback import Unscored
 
 
 class CachedJudge:

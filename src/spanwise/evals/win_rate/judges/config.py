@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from spanwise.core.config import Config
+from spanwise.core import Config
 from spanwise.evals.win_rate.judges.prompt import Method
 
 Order = Literal["both", "seeded", "model-second"]

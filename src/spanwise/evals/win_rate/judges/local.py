@@ -8,13 +8,12 @@ from collections.abc import Iterator, Sequence
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from spanwise.core.devices import resolve_device
-from spanwise.core.errors import CheckpointError, ConfigError
+from spanwise.core import CheckpointError, ConfigError, resolve_device
 from spanwise.evals.win_rate.judges.base import Case, Reply, Usage, fingerprint
 from spanwise.evals.win_rate.judges.config import JudgeConfig
 from spanwise.evals.win_rate.judges.prompt import JudgePrompt
 from spanwise.evals.win_rate.judges.verdicts import LABELS
-from spanwise.feedback.scores import Unscored
+from spanwise.feedback import Unscored
 
 
 class LocalJudge:

@@ -9,15 +9,14 @@ from functools import partial
 
 import openai
 
-from spanwise.core.errors import ConfigError
-from spanwise.evals.statistics.pairwise import Share
+from spanwise.core import ConfigError
+from spanwise.evals.statistics import Share
 from spanwise.evals.win_rate.judges.base import Case, Reply, Usage, fingerprint
 from spanwise.evals.win_rate.judges.config import JudgeConfig
 from spanwise.evals.win_rate.judges.prompt import JudgePrompt
 from spanwise.evals.win_rate.judges.verdicts import LABELS, share_of_label, share_of_logprobs, share_of_text
-from spanwise.feedback.scores import Unscored
-from spanwise.llm.calls import RateLimit, in_parallel
-from spanwise.llm.keys import OPENAI, key_for, openai_client
+from spanwise.feedback import Unscored
+from spanwise.llm import OPENAI, RateLimit, in_parallel, key_for, openai_client
 
 TOP_LOGPROBS = 5
 HOPELESS = (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError)

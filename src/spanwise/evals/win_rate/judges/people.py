@@ -6,11 +6,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from spanwise.evals.win_rate.judges.base import Case, Reply, fingerprint
-from spanwise.feedback.files import load_or_raise, write_records
-from spanwise.feedback.prompts import PromptRecord
-from spanwise.feedback.schema import FeedbackRecord, Response
-from spanwise.feedback.scores import Unscored
-from spanwise.text.spans import normalize_newlines
+from spanwise.feedback import FeedbackRecord, PromptRecord, Response, Unscored, load_or_raise, write_records
+from spanwise.text import normalize_newlines
 
 Asked = Mapping[str, PromptRecord]
 """The prompts behind instructions that carry passages: people see the passages beside the prompt."""

@@ -5,8 +5,7 @@ from pathlib import Path
 from string import Template
 from typing import Literal
 
-from spanwise.core.errors import ConfigError
-from spanwise.core.files import read_text
+from spanwise.core import ConfigError, read_text
 from spanwise.evals.win_rate.judges.base import Case, fingerprint
 
 Method = Literal["verdict", "label"]

@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from spanwise.evals.win_rate.judges.base import Case, Reply, fingerprint
-from spanwise.feedback.prompts import PromptRecord
-from spanwise.feedback.scores import RewardSource, Sample, SegmentScores, Unscored
+from spanwise.feedback import PromptRecord, RewardSource, Sample, SegmentScores, Unscored
 
 Total = float | Unscored
 

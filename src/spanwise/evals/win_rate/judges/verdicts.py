@@ -4,8 +4,8 @@ import math
 import re
 from collections.abc import Mapping
 
-from spanwise.evals.statistics.pairwise import Share
-from spanwise.feedback.scores import Unscored
+from spanwise.evals.statistics import Share
+from spanwise.feedback import Unscored
 
 LABELS = ("m", "M")
 """The letters of the label prompt: first better, second better."""

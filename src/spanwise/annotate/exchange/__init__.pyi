@@ -1,0 +1,9 @@
+from .exports import EXPORTS as EXPORTS
+from .exports import export_file as export_file
+from .imports import FORMATS as FORMATS
+from .imports import ImportReport as ImportReport
+from .imports import ImportSettings as ImportSettings
+from .imports import import_file as import_file
+from .imports import list_batches as list_batches
+from .imports import roll_back as roll_back
+from .panel import measure_agreement as measure_agreement

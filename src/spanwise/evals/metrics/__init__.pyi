@@ -1,0 +1,14 @@
+from .answer_table import evaluate as evaluate
+from .bertscore import BertScoreMetric as BertScoreMetric
+from .config import EvaluateConfig as EvaluateConfig
+from .perplexity import PerplexityMetric as PerplexityMetric
+from .perplexity import likelihoods as likelihoods
+from .perplexity import perplexity_scores as perplexity_scores
+from .responses import load_prompts as load_prompts
+from .rouge import TEXT_METRICS as TEXT_METRICS
+from .rouge import AnswerText as AnswerText
+from .rouge import RougeLsum as RougeLsum
+from .rouge import distinct_n as distinct_n
+from .rouge import reward_info as reward_info
+from .rouge import reward_scores as reward_scores
+from .rouge import text_scores as text_scores

@@ -1,0 +1,9 @@
+from .overoptimisation import find_course as find_course
+from .overoptimisation import render_courses as render_courses
+from .overoptimisation import verdict as verdict
+from .reward import BIAS_LABELS as BIAS_LABELS
+from .reward import RewardFindings as RewardFindings
+from .reward import render_reward_page as render_reward_page
+from .tradeoff import SHARE as SHARE
+from .tradeoff import settings_table as settings_table
+from .tradeoff import write_trade_off as write_trade_off

@@ -1,0 +1,16 @@
+from .edit_exports import Exported as Exported
+from .edit_exports import demonstrations_of as demonstrations_of
+from .edit_exports import preferences_of as preferences_of
+from .edit_formats import EditFormat as EditFormat
+from .edit_formats import read_edits as read_edits
+from .json_list import read_items as read_items
+from .mlqe_pe import import_post_edits as import_post_edits
+from .qa_feedback import import_demonstrations as import_demonstrations
+from .qa_feedback import import_records as import_records
+from .qa_feedback_export import item_from_record as item_from_record
+from .qa_feedback_export import write_items as write_items
+from .registry import Conversion as Conversion
+from .registry import Format as Format
+from .registry import convert as convert
+from .registry import read_feedback as read_feedback
+from .toxic_spans import import_toxic_spans as import_toxic_spans

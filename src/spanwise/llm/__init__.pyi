@@ -1,0 +1,10 @@
+from .calls import RateLimit as RateLimit
+from .calls import in_parallel as in_parallel
+from .chat import CallError as CallError
+from .chat import FailureKind as FailureKind
+from .keys import ANTHROPIC as ANTHROPIC
+from .keys import OPENAI as OPENAI
+from .keys import Vendor as Vendor
+from .keys import anthropic_client as anthropic_client
+from .keys import key_for as key_for
+from .keys import openai_client as openai_client

@@ -1,0 +1,10 @@
+from .config import PAIR_HEADS as PAIR_HEADS
+from .config import FactualityRule as FactualityRule
+from .config import FittingConfig as FittingConfig
+from .config import RelevanceRule as RelevanceRule
+from .config import RewardModelConfig as RewardModelConfig
+from .heads import HeadSpec as HeadSpec
+from .token_config import ResponseRecord as ResponseRecord
+from .token_config import RewardKind as RewardKind
+from .token_config import TokenLossConfig as TokenLossConfig
+from .token_config import TokenRewardConfig as TokenRewardConfig

@@ -1,0 +1,11 @@
+from .likelihoods import LIKELIHOODS as LIKELIHOODS
+from .likelihoods import TOKEN_LIKELIHOODS as TOKEN_LIKELIHOODS
+from .likelihoods import piece_likelihoods as piece_likelihoods
+from .likelihoods import token_likelihoods as token_likelihoods
+from .relations import RESPONSE_FEATURES as RESPONSE_FEATURES
+from .relations import SURFACE_FEATURES as SURFACE_FEATURES
+from .relations import features_by_density as features_by_density
+from .relations import response_features as response_features
+from .relations import segment_features as segment_features
+from .words import content as content
+from .words import share as share

@@ -1,0 +1,16 @@
+from .adapted import AdaptedRewardModel as AdaptedRewardModel
+from .checkpoint import fingerprint as fingerprint
+from .checkpoint import load_backbone as load_backbone
+from .checkpoint import load_reward_model as load_reward_model
+from .checkpoint import save_reward_model as save_reward_model
+from .checkpoint import window_of as window_of
+from .layers import first_layers as first_layers
+from .losses import TokenSide as TokenSide
+from .losses import pair_loss as pair_loss
+from .losses import segment_loss as segment_loss
+from .losses import token_pair_loss as token_pair_loss
+from .losses import unchanged_share as unchanged_share
+from .model import SpanRewardModel as SpanRewardModel
+from .model import build_reward_model as build_reward_model
+from .model import encoder_of as encoder_of
+from .model import pad_id_of as pad_id_of

@@ -1,0 +1,17 @@
+from .change import ChangeReward as ChangeReward
+from .change import HolisticReward as HolisticReward
+from .change import whole_text as whole_text
+from .config import Aggregate as Aggregate
+from .config import MixtureConfig as MixtureConfig
+from .config import Placement as Placement
+from .config import SourceWeight as SourceWeight
+from .learned import LearnedRewards as LearnedRewards
+from .learned import LearnedSource as LearnedSource
+from .learned import load_sources as load_sources
+from .marked_words import MarkedWords as MarkedWords
+from .mixture import segment_statistics as segment_statistics
+from .mixture import total_deviation as total_deviation
+from .pipeline import RewardPipeline as RewardPipeline
+from .pipeline import TokenScores as TokenScores
+from .projection import place as place
+from .sources import scorer_sources as scorer_sources

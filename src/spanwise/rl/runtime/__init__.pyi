@@ -1,0 +1,17 @@
+from .budget import Budget as Budget
+from .host_memory import give_back_freed_memory as give_back_freed_memory
+from .host_memory import keep_freed_memory as keep_freed_memory
+from .progress import ConsoleProgress as ConsoleProgress
+from .progress import NoProgress as NoProgress
+from .progress import ProgressView as ProgressView
+from .resume import check_same_settings as check_same_settings
+from .resume import check_same_start as check_same_start
+from .resume import fingerprints as fingerprints
+from .resume import holds_run as holds_run
+from .roles import make_roles as make_roles
+from .samplers import Sampler as Sampler
+from .samplers import VllmSampler as VllmSampler
+from .samplers import VllmServerSampler as VllmServerSampler
+from .states import StateStore as StateStore
+from .states import TrainingState as TrainingState
+from .timing import Clock as Clock

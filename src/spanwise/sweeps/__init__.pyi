@@ -1,0 +1,11 @@
+from .config import SweepConfig as SweepConfig
+from .rl import RLSettings as RLSettings
+from .sim_settings import SimSettings as SimSettings
+from .sim_settings import oracle_scores as oracle_scores
+from .sim_start import SimStart as SimStart
+from .sim_start import TrainingPlan as TrainingPlan
+from .sim_start import Watch as Watch
+from .sim_start import make_start as make_start
+from .sweep import SettingRunner as SettingRunner
+from .sweep import collect as collect
+from .sweep import run_sweep as run_sweep

@@ -1,0 +1,10 @@
+from .config import DPORunConfig as DPORunConfig
+from .config import SFTConfig as SFTConfig
+from .config import SFTRunConfig as SFTRunConfig
+from .dpo import DPOResult as DPOResult
+from .dpo import train_dpo as train_dpo
+from .optimizer import Optimizer as Optimizer
+from .processes import Processes as Processes
+from .processes import launched as launched
+from .sft import SFTResult as SFTResult
+from .sft import train_sft as train_sft
