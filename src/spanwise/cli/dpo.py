@@ -8,7 +8,7 @@ import typer
 
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
 from spanwise.cli.devices import on_device
-from spanwise.core import ConfigError
+from spanwise.core import ConfigError, check_readable
 
 if TYPE_CHECKING:
     from spanwise.training import DPOResult, DPORunConfig
@@ -21,7 +21,9 @@ def dpo(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = Fa
     """Train a language model on edit pairs by DPO with a positive term, or by weighted likelihood of the edits."""
     from spanwise.training import DPORunConfig
 
-    result = _run(on_device(DPORunConfig.load(config, overrides or [])))
+    settings = DPORunConfig.load(config, overrides or [])
+    check_readable(settings.pairs, settings.heldout_pairs)
+    result = _run(on_device(settings))
     if as_json:
         summary = {
             "checkpoint": str(result.checkpoint),

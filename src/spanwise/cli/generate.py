@@ -7,6 +7,7 @@ import typer
 
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
 from spanwise.cli.devices import on_device
+from spanwise.storage import check_readable
 
 app = typer.Typer()
 
@@ -16,8 +17,9 @@ def generate(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson
     """Answer the prompts of a JSONL file with a language model."""
     from spanwise.models import GenerateConfig
 
-    settings = on_device(GenerateConfig.load(config, overrides or []))
-    summary = _run(settings)
+    settings = GenerateConfig.load(config, overrides or [])
+    check_readable(settings.prompts)
+    summary = _run(on_device(settings))
     if as_json:
         typer.echo(json.dumps(summary, indent=2))
     else:

@@ -9,7 +9,7 @@ import typer
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
 from spanwise.cli.devices import on_device, say_device
 from spanwise.cli.reward_token import evaluate_tokens, score_file, train_tokens
-from spanwise.core import ConfigError
+from spanwise.core import ConfigError, check_readable
 
 if TYPE_CHECKING:
     from spanwise.feedback import FeedbackRecord
@@ -36,6 +36,7 @@ def train(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = 
     settings = RewardModelConfig.load(config, overrides or [])
     if (settings.run_dir / "metrics.jsonl").exists():
         raise ConfigError(f"{settings.run_dir}: holds a run already; choose another run_dir or remove it.")
+    check_readable(*settings.data, *settings.heldout)
     result = _train(on_device(settings))
     _print(result.heads, result.left_out, settings.run_dir / "checkpoints" / "best", as_json=as_json)
 
@@ -81,6 +82,7 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """Print a reward model's scores of responses: one per token or segment, in colours or as JSON lines."""
+    check_readable(responses)
     score_file(checkpoint, responses, head=head, device=say_device(device), as_json=as_json)
 
 

@@ -21,21 +21,22 @@ def evaluate_segments(
     config: Path, overrides: Sequence[str], transfer: Sequence[str], output: Path | None, *, as_json: bool
 ) -> None:
     """Measures on `test`, prints, and writes the page at `output`."""
-    from torch import nn
-
     from spanwise.cli.reward import records_of
     from spanwise.core import write_text
     from spanwise.reward_models import RewardModelConfig
 
-    settings = on_device(RewardModelConfig.load(config, overrides))
+    settings = RewardModelConfig.load(config, overrides)
     records = records_of(settings.test, field="test")
     others = {name: records_of((path,), field=f"--transfer {name}") for name, path in _named(transfer).items()}
+    from torch import nn
+
     from spanwise.evals.pages import RewardFindings, render_reward_page
     from spanwise.evals.reward_models import agreement, collect_cases, head_bias
     from spanwise.reward_models.fitting import evaluate_reward_model
     from spanwise.reward_models.network import load_reward_model
     from spanwise.rewards import LearnedRewards
 
+    settings = on_device(settings)
     checkpoint = settings.checkpoint or settings.run_dir / "checkpoints" / "best"
     model, tokenizer = load_reward_model(checkpoint)
     nn.Module.to(model, settings.device)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from spanwise.cli.devices import on_device
-from spanwise.core import ConfigError
+from spanwise.core import ConfigError, check_readable
 
 if TYPE_CHECKING:
     from spanwise.feedback import Sample
@@ -22,6 +22,7 @@ def train_tokens(config: Path, overrides: list[str], *, as_json: bool) -> None:
     settings = TokenRewardConfig.load(config, overrides)
     if (settings.run_dir / "metrics.jsonl").exists():
         raise ConfigError(f"{settings.run_dir}: holds a run already; choose another run_dir or remove it.")
+    check_readable(*settings.edits, *settings.spans, *settings.tags, *settings.heldout, *settings.reference)
     result = _train(on_device(settings))
     _print(settings.run_dir / "checkpoints" / "best", result.metrics, result.left_out, as_json=as_json)
 
@@ -34,13 +35,13 @@ def evaluate_tokens(config: Path, overrides: list[str], *, as_json: bool) -> Non
     if not settings.heldout:
         raise ConfigError("heldout names no file; give edit pairs, for example heldout=[pairs.jsonl].")
     pairs = _pairs(settings.heldout)
-    settings = on_device(settings)
     from torch import nn
 
     from spanwise.reward_models.fitting import TokenData, collect_rewards, token_metrics
     from spanwise.reward_models.fitting.token_train import prepare
     from spanwise.reward_models.network import encoder_of, load_reward_model, pad_id_of
 
+    settings = on_device(settings)
     checkpoint = settings.checkpoint or settings.run_dir / "checkpoints" / "best"
     model, tokenizer = load_reward_model(checkpoint)
     nn.Module.to(model, settings.device)

@@ -8,7 +8,7 @@ import typer
 
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
 from spanwise.cli.devices import on_device
-from spanwise.core import ConfigError, DataError
+from spanwise.core import ConfigError, DataError, check_readable
 
 if TYPE_CHECKING:
     from spanwise.feedback import DemonstrationRecord
@@ -23,7 +23,9 @@ def sft(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = Fa
     """Fine-tune a language model on demonstrations and keep the best checkpoint."""
     from spanwise.training import SFTRunConfig
 
-    result = _run(on_device(SFTRunConfig.load(config, overrides or [])))
+    settings = SFTRunConfig.load(config, overrides or [])
+    check_readable(settings.demonstrations, settings.heldout_demonstrations)
+    result = _run(on_device(settings))
     if as_json:
         summary = {
             "checkpoint": str(result.checkpoint),

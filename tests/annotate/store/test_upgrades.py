@@ -35,7 +35,7 @@ def upgrade():
 RUN = """
 import os, sys
 from pathlib import Path
-from spanwise.annotate import upkeep
+from spanwise.annotate.store import upkeep
 from spanwise.annotate.store.database import Database, sqlite_url
 whole = upkeep._alembic
 def extended():
