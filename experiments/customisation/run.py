@@ -1,6 +1,6 @@
 """Customisation in the simulated world: a sweep over the weight of relevance, one conditioned policy, and soups.
 
-    python -m experiments.customisation.run --seeds 0 1 2 3 4 --out runs/customisation --docs docs/customisation_results.md
+    python -m experiments.customisation.run --seeds 0 1 2 3 4 --docs docs/customisation_results.md
 
 Every setting leaves its scores in `<out>/<setting>/seed-<n>/`; an experiment that was stopped goes on with what is
 missing, inside a run from its newest training state. `--only-report` makes results, page and dial again from the

@@ -32,7 +32,6 @@ from spanwise.rl import (
     CheckpointConfig,
     EvaluationConfig,
     KLConfig,
-    OptimizerConfig,
     RolloutConfig,
     Trainer,
     TrainerConfig,
@@ -41,6 +40,7 @@ from spanwise.rl import (
 )
 from spanwise.rl.algorithms import PPO
 from spanwise.rl.runtime import NoProgress
+from spanwise.training import OptimizerConfig
 
 START, HOLISTIC, SENTENCE, WORD, MARKED = "start", "holistic", "sentence", "word", "marked"
 LABELS = {

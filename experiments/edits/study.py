@@ -28,7 +28,6 @@ from spanwise.rewards import Aggregate, LearnedRewards
 from spanwise.rl import (
     EvaluationConfig,
     KLConfig,
-    OptimizerConfig,
     RolloutConfig,
     Trainer,
     TrainerConfig,
@@ -37,7 +36,7 @@ from spanwise.rl import (
 )
 from spanwise.rl.algorithms import PPO
 from spanwise.sim import EXACT, WINDOW, NoiseConfig, OracleSource, SimItem, base_checkpoint, make_items
-from spanwise.training import SFTConfig, train_sft
+from spanwise.training import OptimizerConfig, SFTConfig, train_sft
 
 TEST_SEED = 0
 """All training seeds are tested on the same prompts, so that intervals over both can be had."""

@@ -38,7 +38,7 @@ def test_a_language_model_adds_perplexity_to_the_metrics(tmp_path):
 
 def test_a_reward_model_is_measured_on_a_benchmark_file(tmp_path, monkeypatch):
     pytest.importorskip("torch")
-    monkeypatch.setattr("spanwise.rewards.learned.load_sources", lambda path, device: [LongerSource()])
+    monkeypatch.setattr("spanwise.rewards.load_sources", lambda path, device: [LongerSource()])
     rows = [{"prompt": "p", "chosen": "long one", "rejected": "short", "subset": "hep-go"}] * 3
     rows.append({"prompt": "p", "chosen": "a", "rejected": "a b", "subset": "own"})
     (tmp_path / "bench.json").write_text(json.dumps(rows), "utf-8")

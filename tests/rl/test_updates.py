@@ -6,7 +6,7 @@ import pytest
 import torch
 from doubles.rl_world import batch_of, gradients, small_trainer
 
-from spanwise.rl.config import OptimizerConfig
+from spanwise.training import OptimizerConfig
 from spanwise.training.optimizer import learning_rate
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from spanwise.rl.config import OptimizerConfig
+from spanwise.training import OptimizerConfig
 from spanwise.training.optimizer import Optimizer
 
 CONSTANT = OptimizerConfig(learning_rate=1e-4, decay="constant", max_grad_norm=1e9)

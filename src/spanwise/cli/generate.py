@@ -7,7 +7,7 @@ import typer
 
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
 from spanwise.cli.devices import on_device
-from spanwise.storage import check_readable
+from spanwise.core import check_readable
 
 app = typer.Typer()
 

@@ -10,9 +10,9 @@ from pydantic import Field
 from spanwise.core import Config
 from spanwise.models import Sampling
 from spanwise.reward_models import FittingConfig
-from spanwise.rl import EvaluationConfig, KLConfig, OptimizerConfig, RolloutConfig, TrainerConfig, UpdateConfig
+from spanwise.rl import EvaluationConfig, KLConfig, RolloutConfig, TrainerConfig, UpdateConfig
 from spanwise.sim import NoiseConfig, Questions
-from spanwise.training import SFTConfig
+from spanwise.training import OptimizerConfig, SFTConfig
 
 SFT, SFT_MORE, PREFERENCE, FINE_GRAINED = "sft", "sft-more", "preference", "fine-grained"
 ABLATIONS = {

@@ -2,7 +2,6 @@ from .config import AlgorithmName as AlgorithmName
 from .config import CheckpointConfig as CheckpointConfig
 from .config import EvaluationConfig as EvaluationConfig
 from .config import KLConfig as KLConfig
-from .config import OptimizerConfig as OptimizerConfig
 from .config import RLConfig as RLConfig
 from .config import RolloutConfig as RolloutConfig
 from .config import TrainerConfig as TrainerConfig

@@ -14,6 +14,7 @@ from spanwise.models import PrecisionName, Sampling
 from spanwise.rewards import MixtureConfig, Placement
 from spanwise.rewards.scorers import ScorerUse
 from spanwise.rl.alarms import AlarmConfig
+from spanwise.training import OptimizerConfig
 
 AlgorithmName = Literal["ppo", "grpo", "rloo", "reinforce++", "expert-iteration"]
 Match = Literal["position", "relative"]
@@ -148,21 +149,6 @@ class CompatConfig(Config):
     """Run advantage estimation over padding as well."""
     retokenized_placement: bool = False
     """Place rewards by re-tokenising the decoded response instead of by the sampled tokens."""
-
-
-class OptimizerConfig(Config):
-    """AdamW with a learning rate that rises linearly and then stays or falls linearly to 0."""
-
-    learning_rate: float = Field(default=1e-5, gt=0)
-    """Highest learning rate."""
-    warmup: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the steps that train this model over which the learning rate rises from 0."""
-    decay: Literal["constant", "linear"] = "linear"
-    """What the learning rate does after the rise: stay, or fall linearly and reach 0 just after the last step."""
-    weight_decay: float = Field(default=0.0, ge=0)
-    """Decoupled weight decay."""
-    max_grad_norm: float = Field(default=1.0, gt=0)
-    """The mean gradient of a minibatch is scaled down to this norm."""
 
 
 class UpdateConfig(Config):

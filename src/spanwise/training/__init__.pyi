@@ -1,4 +1,5 @@
 from .config import DPORunConfig as DPORunConfig
+from .config import OptimizerConfig as OptimizerConfig
 from .config import SFTConfig as SFTConfig
 from .config import SFTRunConfig as SFTRunConfig
 from .dpo import DPOResult as DPOResult

@@ -1,4 +1,4 @@
-"""Settings of supervised fine-tuning and of `spanwise sft`. Knows nothing of models or torch."""
+"""Settings of the optimiser, of supervised fine-tuning and of preference tuning. Knows nothing of models or torch."""
 
 import math
 from pathlib import Path
@@ -8,6 +8,21 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
 from spanwise.core import Config
 from spanwise.text import GapAnchor
+
+
+class OptimizerConfig(Config):
+    """AdamW with a learning rate that rises linearly and then stays or falls linearly to 0."""
+
+    learning_rate: float = Field(default=1e-5, gt=0)
+    """Highest learning rate."""
+    warmup: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the steps that train this model over which the learning rate rises from 0."""
+    decay: Literal["constant", "linear"] = "linear"
+    """What the learning rate does after the rise: stay, or fall linearly and reach 0 just after the last step."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Decoupled weight decay."""
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    """The mean gradient of a minibatch is scaled down to this norm."""
 
 
 class SFTConfig(Config):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
 from spanwise.models import joined, local, part_of
-from spanwise.rl import OptimizerConfig
+from spanwise.training.config import OptimizerConfig
 from spanwise.training.processes import Processes
 
 

@@ -15,6 +15,7 @@ from .body import BodyMissing as BodyMissing
 from .body import BodyPreference as BodyPreference
 from .body import BodyProblem as BodyProblem
 from .body import BodySpan as BodySpan
+from .body import Draft as Draft
 from .body import response_key as response_key
 from .body import response_position as response_position
 from .database import Clock as Clock

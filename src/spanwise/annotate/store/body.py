@@ -4,7 +4,7 @@ Responses are called by their position in the item ("r1", "r2", ...). Whether a 
 by `validation.py`; this file knows only its shape.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -118,3 +118,11 @@ class BodyProblem(Record):
     place: str
     """Dotted path from the top of the body, for example "spans.3.quote"."""
     reason: str
+
+
+class Draft(Record):
+    """A saved draft; `document` is the page's, usually {"body": ..., "log": [...]}."""
+
+    rev: int
+    document: dict[str, Any]
+    updated_at: str

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from spanwise.core import DataError, SpanwiseError
 
 if TYPE_CHECKING:
-    from spanwise.annotate.store.body import BodyProblem
-    from spanwise.annotate.work import Draft
+    from spanwise.annotate.store.body import BodyProblem, Draft
 
 
 class UnknownError(SpanwiseError, LookupError):

@@ -5,7 +5,6 @@ from .adjudication import adjudication_queue as adjudication_queue
 from .adjudication import lanes as lanes
 from .desk import Lease as Lease
 from .desk import SlotKey as SlotKey
-from .drafts import Draft as Draft
 from .drafts import Save as Save
 from .drafts import Saved as Saved
 from .drafts import save_draft as save_draft

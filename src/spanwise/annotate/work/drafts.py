@@ -11,7 +11,7 @@ from pydantic import Field
 from sqlalchemy import Connection, insert, select, update
 
 from spanwise.annotate.people import User, require
-from spanwise.annotate.store import Database, DraftConflictError, Project, UnknownError, tables
+from spanwise.annotate.store import Database, Draft, DraftConflictError, Project, UnknownError, tables
 from spanwise.annotate.work.desk import Desk, Lease, at_desk
 from spanwise.core import DataError
 from spanwise.feedback import Index, Record
@@ -20,14 +20,6 @@ LARGEST = 5_000_000
 """Characters of a draft's JSON."""
 
 LeaseState = Literal["held", "taken", "submitted"]
-
-
-class Draft(Record):
-    """A saved draft; `document` is the page's, usually {"body": ..., "log": [...]}."""
-
-    rev: int
-    document: dict[str, Any]
-    updated_at: str
 
 
 class Save(Lease):

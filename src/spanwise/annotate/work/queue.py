@@ -13,9 +13,9 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, insert, select, update
 
 from spanwise.annotate.people import User, require
-from spanwise.annotate.store import Database, LeaseError, Project, tables
+from spanwise.annotate.store import Database, Draft, LeaseError, Project, tables
 from spanwise.annotate.work.desk import Desk, Lease, SlotKey, at_desk
-from spanwise.annotate.work.drafts import Draft, find_draft, renew_lease
+from spanwise.annotate.work.drafts import find_draft, renew_lease
 from spanwise.annotate.work.gold import next_special, training_failed
 from spanwise.annotate.work.suggestions import Suggestion, is_held_out, load_suggestions
 from spanwise.core import derive_seed

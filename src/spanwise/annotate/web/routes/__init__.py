@@ -1,6 +1,8 @@
-"""All endpoints, one file per area."""
+"""All endpoints, one file per area: a new endpoint is a function there and a row in its `ENDPOINTS`."""
 
 from spanwise.annotate.web.routes import adjudication, data, manage, people, rounds, runs, session, work
+
+__all__ = ["ENDPOINTS"]
 
 ENDPOINTS = (
     *session.ENDPOINTS,
