@@ -194,7 +194,7 @@ class SeedStudy:
             pipeline=self._pipeline(arm),
             prompts=self.task.prompts,
             heldout=self.task.validation,
-            algorithm=PPO(trainer.ppo, trainer.compat),
+            algorithm=PPO(trainer.ppo),
         )
         Trainer(trainer, parts, RunFolder(self.root / arm / f"seed-{self.seed}"), progress=watcher).run()
 

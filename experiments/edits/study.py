@@ -256,7 +256,7 @@ class EditSeed:
             ),
             prompts=[item.record for item in prompts],
             heldout=[item.record for item in heldout],
-            algorithm=PPO(trainer.ppo, trainer.compat),
+            algorithm=PPO(trainer.ppo),
         )
         Trainer(trainer, parts, folder).run(resume=True)
         return parts.policy

@@ -121,7 +121,7 @@ def test_a_bad_setting_is_refused_before_any_model_is_loaded(work, monkeypatch):
 
 def test_help_shows_every_section(work):
     text = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"}).stdout
-    for key in ("ppo.gae_lambda", "kl.coef", "sampling.top_k", "reward_models.NAME.checkpoint", "compat.padding_leak"):
+    for key in ("ppo.gae_lambda", "kl.coef", "sampling.top_k", "reward_models.NAME.checkpoint", "alarms.window"):
         assert key in text
 
 

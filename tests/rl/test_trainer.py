@@ -141,7 +141,7 @@ def test_a_policy_that_ends_every_answer_at_once_can_be_trained_on(tmp_path):
     [
         ({"steps": 2, "value_warmup_steps": 2}, "value_warmup_steps=2"),
         ({"update": {"minibatch_size": 9}}, "minibatch_size=9 exceeds the 8 responses"),
-        ({"compat": {"padding_leak": True}}, "sqrt_std_whitening"),
+        ({"compat": {"padding_leak": True}}, "compat"),
         ({"ppo": {"gae_lambda": 1.5}}, "ppo.gae_lambda"),
         ({"kl": {"estimator": "k4"}}, "kl.estimator"),
         ({"sampling": {"temperatur": 1.0}}, "did you mean sampling.temperature"),

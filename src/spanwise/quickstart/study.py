@@ -163,7 +163,7 @@ class SeedStudy:
             pipeline=self._pipeline(arm, rewards),
             prompts=[item.record for item in self._items(self.config.rl_prompts, "rl")],
             heldout=[item.record for item in self._items(self.config.heldout_prompts, "rl-heldout")],
-            algorithm=PPO(trainer.ppo, trainer.compat),
+            algorithm=PPO(trainer.ppo),
         )
         folder = RunFolder(self._folder(arm))
         with watch(LABELS[arm], trainer.steps) as view:

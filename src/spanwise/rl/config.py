@@ -5,7 +5,7 @@ responses are responses, not prompts. Knows nothing of models or of the rewards 
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -140,17 +140,6 @@ class GroupConfig(Config):
     """grpo: divide by the deviation within the group; false gives the advantages of Dr. GRPO."""
 
 
-class CompatConfig(Config):
-    """Defects of the code of Wu et al. 2023 for experiments that show their effect."""
-
-    sqrt_std_whitening: bool = False
-    """Divide by the square root of the standard deviation wherever rewards or advantages are normalised."""
-    padding_leak: bool = False
-    """Run advantage estimation over padding as well."""
-    retokenized_placement: bool = False
-    """Place rewards by re-tokenising the decoded response instead of by the sampled tokens."""
-
-
 class UpdateConfig(Config):
     """How the responses of one step are used."""
 
@@ -194,6 +183,11 @@ class CheckpointConfig(Config):
 class TrainerConfig(Config):
     """Everything that decides the numbers of an RL run, apart from models, rewards and prompts."""
 
+    RENAMED: ClassVar[dict[str, str]] = {
+        "compat": "the defects of the paper's code are no settings of a run any more; the study "
+        "`python -m experiments.run paper_defects` shows them, so remove the section."
+    }
+
     seed: int = 0
     """The seed from which every random draw of the run follows."""
     steps: int = Field(default=100, ge=1)
@@ -223,13 +217,10 @@ class TrainerConfig(Config):
     evaluation: EvaluationConfig = EvaluationConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     alarms: AlarmConfig = AlarmConfig()
-    compat: CompatConfig = CompatConfig()
 
     @model_validator(mode="after")
     def _consistent(self) -> "TrainerConfig":
         self._check_sizes()
-        if self.algorithm != "ppo" and (self.compat.sqrt_std_whitening or self.compat.padding_leak):
-            raise ValueError(f"compat.sqrt_std_whitening and compat.padding_leak are of ppo, not of {self.algorithm}")
         if self.algorithm in ("grpo", "rloo", "expert-iteration") and self.rollout.samples_per_prompt < 2:
             raise ValueError(
                 f"algorithm={self.algorithm} compares responses to one prompt; set rollout.samples_per_prompt above 1"
@@ -240,11 +231,6 @@ class TrainerConfig(Config):
             )
         if self.evaluation.best_of > 1 and self.evaluation.decoding == "greedy":
             raise ValueError("evaluation.best_of needs several responses; set evaluation.decoding=sample")
-        if self.compat.padding_leak and not (self.compat.sqrt_std_whitening and self.ppo.scale_rewards):
-            raise ValueError(
-                "compat.padding_leak shows only together with compat.sqrt_std_whitening and ppo.scale_rewards, "
-                "which put the reward on the padding; set both to true"
-            )
         return self
 
     def _check_sizes(self) -> None:

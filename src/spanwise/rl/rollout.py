@@ -12,14 +12,13 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from experiments.paper_defects.compat import retokenized_spans
 from spanwise.core import numpy_generator
 from spanwise.feedback import PromptRecord, Sample
 from spanwise.models import Policy, PromptBatch, ResponseBatch, Sampling, gathered, join_prompts, join_responses
 from spanwise.rewards import RewardPipeline, TokenScores
 from spanwise.rl.algorithms import Rollout
 from spanwise.rl.runtime import Budget, Clock, Sampler
-from spanwise.text import Alignment, TokenAligner, TokenSpans
+from spanwise.text import Alignment, Span, TokenAligner, TokenSpans
 from spanwise.training import Processes
 
 
@@ -64,10 +63,15 @@ def _stacked(parts: list[Tensor]) -> Float[Tensor, "b t"]:
     return torch.cat([functional.pad(part, (0, width - part.shape[1])) for part in parts])
 
 
+TokenSpansOf = Callable[[str, Sequence[int]], Sequence[Span]]
+"""Given a response's text and its sampled ids, which characters of the text each of the ids is paid for."""
+
+
 class RolloutMaker:
     """Samples responses from a policy and has them scored. `clock` learns where the time goes.
 
-    `budget` bounds how many responses are under way at once. `sampler` samples in the policy's stead.
+    `budget` bounds how many responses are under way at once. `sampler` samples in the policy's stead. `token_spans`
+    says which characters a token is paid for; without it, those that the token wrote.
     """
 
     def __init__(
@@ -76,7 +80,7 @@ class RolloutMaker:
         pipeline: RewardPipeline,
         *,
         max_prompt_tokens: int,
-        retokenized_placement: bool = False,
+        token_spans: TokenSpansOf | None = None,
         clock: Clock | None = None,
         budget: Budget | None = None,
         sampler: Sampler | None = None,
@@ -87,7 +91,7 @@ class RolloutMaker:
         self.clock = clock or Clock()
         self._budget = budget
         self._max_prompt_tokens = max_prompt_tokens
-        self._retokenized = retokenized_placement
+        self._token_spans = token_spans
         self._aligner = TokenAligner(policy.tokenizer)
 
     def sample(
@@ -188,7 +192,7 @@ class RolloutMaker:
             alignments = [stripped(self._aligner.align(row)) for row in ids]
             tokens = [self._token_texts(row, a.text, a.spans) for row, a in zip(ids, alignments, strict=True)]
             spans = [
-                retokenized_spans(self.policy.tokenizer, a.text, len(row)) if self._retokenized else a.spans
+                a.spans if self._token_spans is None else self._token_spans(a.text, row)
                 for row, a in zip(ids, alignments, strict=True)
             ]
             samples = [

@@ -29,7 +29,7 @@ from spanwise.rl.config import TrainerConfig
 from spanwise.rl.evaluation import Evaluator
 from spanwise.rl.experience import ExperienceMaker
 from spanwise.rl.metrics import RESERVED_NAMES, experience_metrics, response_metrics, reward_metrics, value_metrics
-from spanwise.rl.rollout import RolloutMaker, prompts_of_step
+from spanwise.rl.rollout import RolloutMaker, TokenSpansOf, prompts_of_step
 from spanwise.rl.runtime import (
     Budget,
     Clock,
@@ -61,6 +61,8 @@ class TrainerParts:
     algorithm: Algorithm
     sampler: Sampler | None = None
     """What samples the rollouts where it is not the policy itself; its samples are weighted by `rollout.correction`."""
+    token_spans: TokenSpansOf | None = None
+    """Which characters of a response each token is paid for; None: those that it wrote."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ class Trainer:
             parts.policy,
             parts.pipeline,
             max_prompt_tokens=config.rollout.max_prompt_tokens,
-            retokenized_placement=config.compat.retokenized_placement,
+            token_spans=parts.token_spans,
             clock=self._clock,
             budget=self.sampling_budget,
             sampler=parts.sampler,

@@ -118,7 +118,7 @@ def test_decoupled_and_length_adaptive_gae(tmp_path):
 
     def with_settings(**more):
         config = trainer.config.ppo.model_copy(update=more)
-        return PPO(config, trainer.config.compat).advantages(experience)
+        return PPO(config).advantages(experience)
 
     decoupled = with_settings(gae_lambda_value=1.0)
     assert torch.equal(decoupled.advantages, plain.advantages)
@@ -133,7 +133,6 @@ def test_decoupled_and_length_adaptive_gae(tmp_path):
     ("settings", "words"),
     [
         ({"algorithm": "grpo", "rollout": {"samples_per_prompt": 1}}, "samples_per_prompt above 1"),
-        ({"algorithm": "rloo", "compat": {"sqrt_std_whitening": True}}, "are of ppo, not of rloo"),
         ({"algorithm": "dpo"}, "algorithm"),
         ({"evaluation": {"best_of": 2}}, "evaluation.decoding=sample"),
         ({"ppo": {"loss_aggregation": "mean"}}, "ppo.loss_aggregation"),

@@ -1,5 +1,7 @@
 from .advantages import Advantages as Advantages
+from .advantages import masked_gae as masked_gae
 from .advantages import masked_mean as masked_mean
+from .advantages import masked_normalize as masked_normalize
 from .advantages import masked_variance as masked_variance
 from .correction import correction_metrics as correction_metrics
 from .correction import sampling_weights as sampling_weights

@@ -1,27 +1,60 @@
 """PPO: masked GAE, the clipped policy loss and the clipped value loss.
 
-The whole algorithm; the functions are in `advantages.py`, `normalize.py` and `losses.py`, and the named defects of the
-code of Wu et al. 2023 in `compat.py`.
+The whole algorithm; the functions are in `advantages.py` and `losses.py`.
 """
 
-from jaxtyping import Float
+from typing import Protocol, runtime_checkable
+
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from experiments.paper_defects.compat import unmasked_gae, whiten_by_sqrt_std
 from spanwise.rl.algorithms.advantages import Advantages, length_adaptive_lambda, masked_gae, masked_normalize
 from spanwise.rl.algorithms.clipped import clipped_loss
 from spanwise.rl.algorithms.losses import LossOutputs, clipped_value_loss
 from spanwise.rl.algorithms.types import Experience, TrainingBatch
-from spanwise.rl.config import CompatConfig, PPOConfig
+from spanwise.rl.config import PPOConfig
+
+
+@runtime_checkable
+class Normalizer(Protocol):
+    """Scales the numbers at the True positions of a mask; `masked_normalize` is one."""
+
+    def __call__(
+        self, x: Float[Tensor, "b t"], mask: Bool[Tensor, "b t"], *, center: bool = True
+    ) -> Float[Tensor, "b t"]:
+        """With `center` their mean goes away, too."""
+        ...
+
+
+@runtime_checkable
+class AdvantageEstimate(Protocol):
+    """Credit of every token from rewards and values; `masked_gae` is one."""
+
+    def __call__(
+        self,
+        token_rewards: Float[Tensor, "b t"],
+        values: Float[Tensor, "b t"],
+        response_mask: Bool[Tensor, "b t"],
+        *,
+        gamma: float,
+        gae_lambda: float | Float[Tensor, " b"],
+    ) -> Advantages:
+        """Advantages and returns, 0 where the mask is False."""
+        ...
 
 
 class PPO:
-    """Proximal policy optimisation (Schulman et al. 2017) with a reward on every token."""
+    """Proximal policy optimisation (Schulman et al. 2017) with a reward on every token.
 
-    def __init__(self, config: PPOConfig, compat: CompatConfig) -> None:
+    `normalize` scales rewards and advantages where the config asks for it, `gae` makes advantages of rewards.
+    """
+
+    def __init__(
+        self, config: PPOConfig, *, normalize: Normalizer = masked_normalize, gae: AdvantageEstimate = masked_gae
+    ) -> None:
         self.config = config
-        self._normalize = whiten_by_sqrt_std if compat.sqrt_std_whitening else masked_normalize
-        self._gae = unmasked_gae if compat.padding_leak else masked_gae
+        self._normalize = normalize
+        self._gae = gae
 
     def advantages(self, experience: Experience) -> Advantages:
         """GAE over the token rewards; normalised over the tokens of the step if the config says so."""

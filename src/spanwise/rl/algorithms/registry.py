@@ -15,7 +15,7 @@ def make_algorithm(config: TrainerConfig) -> Algorithm:
     """The algorithm that `config.algorithm` names, with its settings."""
     match config.algorithm:
         case "ppo":
-            return PPO(config.ppo, config.compat)
+            return PPO(config.ppo)
         case "grpo":
             return GRPO(config.ppo, config.group)
         case "rloo":

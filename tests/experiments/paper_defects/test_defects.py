@@ -1,9 +1,20 @@
 """The defects W2, W3 and W4 of the code of Wu et al. 2023, reproduced with their published sizes."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+from doubles.rl_world import small_trainer
 
-from experiments.paper_defects.compat import retokenized_spans, unmasked_gae, whiten_by_sqrt_std
+from experiments.paper_defects.defects import (
+    Defects,
+    retokenized_spans,
+    unmasked_gae,
+    whiten_by_sqrt_std,
+    with_defects,
+)
+from spanwise.core import ConfigError, RunFolder
+from spanwise.rl import Trainer
 from spanwise.rl.algorithms.advantages import masked_gae, masked_normalize
 from spanwise.text.alignment import TokenAligner
 from spanwise.text.spans import Span
@@ -89,3 +100,40 @@ def test_w2_gives_one_span_per_token_whatever_the_text(tiny_llama, text, tokens)
     spans = retokenized_spans(tiny_llama[1], text, tokens)
     assert len(spans) == tokens
     assert sum(len(span) for span in spans) == len(text.strip())
+
+
+@pytest.mark.parametrize(
+    ("settings", "defects", "words"),
+    [
+        ({}, {"padding_leak": True}, "sqrt_std_whitening"),
+        ({"algorithm": "rloo"}, {"sqrt_std_whitening": True}, "are of ppo, not of rloo"),
+    ],
+)
+def test_defects_that_would_not_show_are_refused(tmp_path, settings, defects, words):
+    trainer = small_trainer(tmp_path, **settings)
+    with pytest.raises(ConfigError, match=words):
+        with_defects(trainer.config, trainer.parts, Defects(**defects))
+
+
+def test_a_run_with_defects_places_and_normalises_by_them(tmp_path):
+    trainer = small_trainer(tmp_path, ppo={"scale_rewards": True})
+    rollout = trainer.rollout(1)
+    experience = trainer.make_experience(rollout, kl_coef=0.0)
+    everything = Defects(sqrt_std_whitening=True, padding_leak=True, retokenized_placement=True)
+    parts = with_defects(trainer.config, trainer.parts, everything)
+    sound = trainer.parts.algorithm.advantages(experience).advantages
+    assert not torch.allclose(parts.algorithm.advantages(experience).advantages, sound)
+    text, count = rollout.samples[0].response, int(rollout.responses.mask[0].sum())
+    assert parts.token_spans(text, [0] * count) == retokenized_spans(parts.policy.tokenizer, text, count)
+
+
+def test_the_rollout_pays_the_tokens_that_it_is_told_of(tmp_path):
+    plain = small_trainer(tmp_path / "plain")
+
+    def first_token_is_the_text(text, ids):
+        return (Span(0, len(text)), *[Span(len(text), len(text))] * (len(ids) - 1))
+
+    parts = replace(plain.parts, token_spans=first_token_is_the_text)
+    paid = Trainer(plain.config, parts, RunFolder(tmp_path / "first")).rollout(1).scores.total
+    torch.testing.assert_close(paid[:, 0], plain.rollout(1).scores.total.sum(1))
+    assert float(paid[:, 1:].abs().sum()) == 0

@@ -1,11 +1,13 @@
-"""Three defects of the code of Wu et al. 2023, on purpose, so that their effect can be shown. Off by default.
+"""Three defects of the code of Wu et al. 2023, on purpose, so that their effect can be shown; built on the library.
 
 W3: whitening divides by the square root of the standard deviation. W4: scale-only whitening gives padding a reward,
 and the unmasked recursion carries it into the answer. W2: rewards are placed by re-tokenising the decoded text instead
-of by the sampled ids. Nothing else in the library may lean on this file. Dimensions: B batch, T response tokens.
+of by the sampled ids. `with_defects` puts them into the parts of a run. Dimensions: B batch, T response tokens.
 """
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import accumulate
 
 import torch
@@ -13,8 +15,50 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from spanwise.rl.algorithms import Advantages, masked_mean, masked_variance
+from spanwise.core import Config, ConfigError
+from spanwise.rl import TrainerConfig, TrainerParts
+from spanwise.rl.algorithms import PPO, Advantages, masked_gae, masked_mean, masked_normalize, masked_variance
 from spanwise.text import Span
+
+
+class Defects(Config):
+    """Which defects a run has."""
+
+    sqrt_std_whitening: bool = False
+    """W3: divide by the square root of the standard deviation wherever rewards or advantages are normalised."""
+    padding_leak: bool = False
+    """W4: run advantage estimation over padding as well."""
+    retokenized_placement: bool = False
+    """W2: place rewards by re-tokenising the decoded response instead of by the sampled tokens."""
+
+
+def with_defects(trainer: TrainerConfig, parts: TrainerParts, defects: Defects) -> TrainerParts:
+    """The parts of a run with these defects; ConfigError where the run's settings would not show them."""
+    _check(trainer, defects)
+    if defects.sqrt_std_whitening or defects.padding_leak:
+        normalize = whiten_by_sqrt_std if defects.sqrt_std_whitening else masked_normalize
+        gae = unmasked_gae if defects.padding_leak else masked_gae
+        parts = replace(parts, algorithm=PPO(trainer.ppo, normalize=normalize, gae=gae))
+    if not defects.retokenized_placement:
+        return parts
+    tokenizer = parts.policy.tokenizer
+
+    def spans(text: str, ids: Sequence[int]) -> tuple[Span, ...]:
+        return retokenized_spans(tokenizer, text, len(ids))
+
+    return replace(parts, token_spans=spans)
+
+
+def _check(trainer: TrainerConfig, defects: Defects) -> None:
+    if trainer.algorithm != "ppo" and (defects.sqrt_std_whitening or defects.padding_leak):
+        raise ConfigError(
+            f"sqrt_std_whitening and padding_leak are of ppo, not of {trainer.algorithm}; leave them out."
+        )
+    if defects.padding_leak and not (defects.sqrt_std_whitening and trainer.ppo.scale_rewards):
+        raise ConfigError(
+            "padding_leak shows only together with sqrt_std_whitening and ppo.scale_rewards, which put the reward on "
+            "the padding; set both to true."
+        )
 
 
 def whiten_by_sqrt_std(
