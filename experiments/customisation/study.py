@@ -23,12 +23,10 @@ from spanwise.core import Config, RunFolder, derive_seed, numpy_generator
 from spanwise.evals.runs import SCORES_FILE, RunScores
 from spanwise.feedback import PromptRecord
 from spanwise.models import Policy
-from spanwise.quickstart import SimStudyConfig, make_demonstrations
-from spanwise.quickstart.config import FINE_GRAINED
+from spanwise.quickstart import FINE_GRAINED, SimStudyConfig, make_demonstrations
 from spanwise.rl import prompts_of_step
 from spanwise.sim import SimItem, base_checkpoint
-from spanwise.sweeps import SimStart, TrainingPlan, Watch, make_start, oracle_scores
-from spanwise.sweeps.sim_start import Say
+from spanwise.sweeps import Say, SimStart, TrainingPlan, Watch, make_start, oracle_scores
 from spanwise.training import train_sft
 
 SOURCE = "relevance"

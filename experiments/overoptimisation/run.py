@@ -17,8 +17,7 @@ from experiments.overoptimisation.gold import oracle_course
 from spanwise.core import write_json, write_text
 from spanwise.evals.pages import find_course, render_courses, verdict
 from spanwise.evals.runs import Evaluated
-from spanwise.quickstart import SimStudyConfig
-from spanwise.quickstart.config import FINE_GRAINED
+from spanwise.quickstart import FINE_GRAINED, SimStudyConfig
 from spanwise.rl import EvaluationConfig, KLConfig
 from spanwise.rl.runtime import NoProgress
 from spanwise.sim import make_items

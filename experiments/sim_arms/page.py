@@ -1,8 +1,7 @@
 """`docs/results.md` as a function of a study's `ExperimentResults`: every number comes from there, none by hand."""
 
 from spanwise.evals.statistics import Comparison, ExperimentResults, MetricInfo, mean_and_interval
-from spanwise.quickstart import ABLATIONS
-from spanwise.quickstart.config import FINE_GRAINED
+from spanwise.quickstart import ABLATIONS, FINE_GRAINED
 
 SIGNS = {
     "without-relevance": (("words", 1), ("relevance_error", 1)),

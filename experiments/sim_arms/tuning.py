@@ -14,8 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from spanwise.quickstart import STUDIES, SeedOutcome, SeedStudy, SimStudyConfig
-from spanwise.quickstart.config import FINE_GRAINED, PREFERENCE, SFT
+from spanwise.quickstart import FINE_GRAINED, PREFERENCE, SFT, STUDIES, SeedOutcome, SeedStudy, SimStudyConfig
 from spanwise.rl.runtime import NoProgress
 
 STUDY_SEEDS = range(5)

@@ -6,7 +6,10 @@ from .answers import make_demonstrations as make_demonstrations
 from .answers import sample_texts as sample_texts
 from .answers import score_answers as score_answers
 from .config import ABLATIONS as ABLATIONS
+from .config import FINE_GRAINED as FINE_GRAINED
 from .config import FINE_GRAINED_HEADS as FINE_GRAINED_HEADS
+from .config import PREFERENCE as PREFERENCE
+from .config import SFT as SFT
 from .config import STUDIES as STUDIES
 from .config import SimStudyConfig as SimStudyConfig
 from .judge import OracleJudge as OracleJudge

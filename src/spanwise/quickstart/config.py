@@ -1,6 +1,6 @@
 """Arms, sizes and settings of the study on the simulated world, and the studies of the documentation.
 
-Knows nothing of how an arm is trained (`sim_study.py`) or of torch.
+Knows nothing of how an arm is trained (`study.py`) or of torch.
 """
 
 from typing import Literal

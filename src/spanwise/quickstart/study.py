@@ -1,11 +1,10 @@
 """One seed of the study on the simulated world: SFT, feedback, reward models, and one PPO run per arm.
 
 Every arm starts from the same SFT policy; feedback arms use annotations of the same answers and the same number of
-PPO steps. What several seeds say together is in `sim_results.py`; what the oracle measures, in `sim.py`.
+PPO steps. What several seeds say together is in `results.py`; what the oracle measures, in `answers.py`.
 """
 
 import copy
-import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -14,31 +13,24 @@ from pathlib import Path
 from typing import TypeVar
 
 from spanwise.core import RunFolder, derive_seed
-from spanwise.evals.statistics import Example, ReliabilityBin, RewardModelQuality, ScoreTable
+from spanwise.evals.statistics import Example, RewardModelQuality, ScoreTable
 from spanwise.feedback import FeedbackRecord, Sample
 from spanwise.models import Policy
-from spanwise.quickstart.answers import answer_items, collect_feedback, make_demonstrations, score_answers
+from spanwise.quickstart.answers import (
+    answer_items,
+    collect_feedback,
+    make_demonstrations,
+    make_examples,
+    score_answers,
+)
+from spanwise.quickstart.arm_rewards import ArmRewards, heads_of, train_rewards
 from spanwise.quickstart.config import (
-    ABLATIONS,
     FINE_GRAINED,
-    FINE_GRAINED_HEADS,
     LABELS,
     PREFERENCE,
     SFT,
     SFT_MORE,
     SimStudyConfig,
-)
-from spanwise.quickstart.examples import make_examples
-from spanwise.reward_models import FactualityRule, RelevanceRule, RewardModelConfig
-from spanwise.reward_models.fitting import HeadQuality, RewardModelRun, train_reward_model
-from spanwise.reward_models.network import load_backbone
-from spanwise.rewards import (
-    LearnedRewards,
-    MixtureConfig,
-    RewardPipeline,
-    SourceWeight,
-    segment_statistics,
-    total_deviation,
 )
 from spanwise.rl import Trainer, TrainerParts
 from spanwise.rl.algorithms import PPO
@@ -94,7 +86,7 @@ class SeedStudy:
             more = self._timed("sft-more", lambda: self._sft(SFT_MORE, count))
             self._measure(SFT_MORE, more, reference)
         feedback = self._timed("feedback", lambda: self._feedback(reference))
-        models: dict[str, LearnedRewards] = {}
+        models: dict[str, ArmRewards] = {}
         for arm in self.config.arms:
             if arm in (SFT, SFT_MORE):
                 continue
@@ -115,8 +107,8 @@ class SeedStudy:
         )
         demonstrations = make_demonstrations(count, seed=self.seed, split="sft", questions=questions)
         settings = self.config.sft.model_copy(update={"seed": derive_seed(self.seed, "sim/sft")})
-        found = train_sft(Policy.load(str(base_checkpoint())), demonstrations, heldout, config=settings, run=run)
-        return Policy.load(str(found.checkpoint))
+        tuned = train_sft(Policy.load(str(base_checkpoint())), demonstrations, heldout, config=settings, run=run)
+        return Policy.load(str(tuned.checkpoint))
 
     def _feedback(self, policy: Policy) -> list[FeedbackRecord]:
         config = self.config
@@ -134,33 +126,23 @@ class SeedStudy:
         ]
         return feedback
 
-    def _reward_model(self, kind: str, feedback: Sequence[FeedbackRecord]) -> LearnedRewards:
-        heads = (PREFERENCE,) if kind == PREFERENCE else FINE_GRAINED_HEADS
-        self.say(f"Training the reward model: {', '.join(heads)}")
-        settings = RewardModelConfig(
-            heads=heads,
-            relevance=RelevanceRule(min_span_words=3, min_coverage=0.5),  # a jittered mark may touch a neighbour
-            factuality=FactualityRule(density="sub-sentence"),  # a clause of this world states one fact
-            fitting=self.config.fitting,
-            likelihoods=self.config.likelihoods,
-            seed=derive_seed(self.seed, f"sim/reward/{kind}"),
-            device="cpu",
-        )
+    def _reward_model(self, kind: str, feedback: Sequence[FeedbackRecord]) -> ArmRewards:
+        self.say(f"Training the reward model: {', '.join(heads_of(kind))}")
         folder = RunFolder(self.root / "reward_models" / f"{kind}-seed-{self.seed}")
-        found: RewardModelRun = train_reward_model(
-            settings, feedback, backbone=load_backbone(str(base_checkpoint())), folder=folder
+        rewards = train_rewards(
+            kind, feedback, self.config, reference=self._reference_samples, seed=self.seed, folder=folder
         )
-        self.outcome.reward_models |= {name: _quality(name, head) for name, head in found.heads.items()}
-        return LearnedRewards(found.model, found.tokenizer)
+        self.outcome.reward_models |= rewards.quality
+        return rewards
 
-    def _ppo(self, arm: str, rewards: LearnedRewards, reference: Policy, watch: Watch) -> Policy:
+    def _ppo(self, arm: str, rewards: ArmRewards, reference: Policy, watch: Watch) -> Policy:
         self.say(f"PPO, {LABELS[arm]}")
         trainer = self.config.trainer.model_copy(
             update={"seed": derive_seed(self.seed, "sim/rl"), "sampling": self.config.sampling}
         )
         parts = TrainerParts(
             policy=Policy(copy.deepcopy(reference.model), reference.tokenizer),
-            pipeline=self._pipeline(arm, rewards),
+            pipeline=rewards.pipeline(arm),
             prompts=[item.record for item in self._items(self.config.rl_prompts, "rl")],
             heldout=[item.record for item in self._items(self.config.heldout_prompts, "rl-heldout")],
             algorithm=PPO(trainer.ppo),
@@ -170,45 +152,15 @@ class SeedStudy:
             Trainer(trainer, parts, folder, progress=view).run()
         return Policy.load(str(folder.checkpoint("best")))
 
-    def _pipeline(self, arm: str, rewards: LearnedRewards) -> RewardPipeline:
-        """The arm's sources, each standardised over the segments of the SFT policy's answers.
-
-        Uncentred, every segment that is right more often than not pays, and answers grow (wu2023.md D4). The sum of all
-        is scaled to unit deviation over those answers, so that the KL coefficient weighs the same in every arm; an
-        ablation keeps the scale of the full mixture.
-        """
-        sources = rewards.sources()
-        said = {source.name: source.score(self._reference_samples) for source in sources}
-        rules: dict[str, SourceWeight] = {}
-        for name, scores in said.items():
-            mean, deviation = segment_statistics(scores)
-            rules[name] = SourceWeight(
-                weight=self.config.weights[name],
-                center=mean + self.config.bars.get(name, 0.0) * deviation,
-                scale=deviation,
-                aggregate="mean" if name in self.config.averaged else "sum",
-                gate=self._gate(arm, name),
-                missing="mask",
-            )
-        deviation = total_deviation(MixtureConfig(sources=rules), said)
-        weights = {name: 0.0 if ABLATIONS.get(arm) == name else rule.weight / deviation for name, rule in rules.items()}
-        mixed = {name: rule.model_copy(update={"weight": weights[name]}) for name, rule in rules.items()}
-        return RewardPipeline(sources, MixtureConfig(sources=mixed))
-
-    def _gate(self, arm: str, name: str) -> str | None:
-        """The gate of the reward `name`; an arm that leaves a reward out does not let it gate another, either."""
-        gate = self.config.gates.get(name)
-        return None if ABLATIONS.get(arm) == gate else gate
-
     def _measure(self, arm: str, policy: Policy, reference: Policy) -> None:
         answers = answer_items(policy, reference, self._test, sampling=self.config.sampling, seed=self.seed)
         self.outcome.tables[arm] = score_answers(self._test, answers, seed=self.seed)
         self._policies[arm] = policy
 
-    def _examples(self, rewards: LearnedRewards | None) -> None:
+    def _examples(self, rewards: ArmRewards | None) -> None:
         """The arms' answers to the first test prompts, with the token rewards of the fine-grained arm."""
         if rewards is not None:
-            pipeline = self._pipeline(FINE_GRAINED, rewards)
+            pipeline = rewards.pipeline(FINE_GRAINED)
             self.outcome.examples += make_examples(
                 self._policies, self._test[:EXAMPLES], pipeline, sampling=self.config.sampling, seed=self.seed
             )
@@ -224,13 +176,3 @@ class SeedStudy:
         result = work()
         self.outcome.seconds[phase] = round(time.perf_counter() - start, 1)
         return result
-
-
-def _quality(name: str, head: HeadQuality) -> RewardModelQuality:
-    """The held-out figures of one head in the words of the report; what is not a number was not measured."""
-    return RewardModelQuality(
-        label=name.capitalize(),
-        density=head.density,
-        metrics={key: value if math.isfinite(value) else None for key, value in head.metrics.items()},
-        reliability=tuple(ReliabilityBin.model_validate(bin_) for bin_ in head.reliability),
-    )

@@ -1,3 +1,4 @@
+from .config import Say as Say
 from .config import SweepConfig as SweepConfig
 from .rl import RLSettings as RLSettings
 from .sim_settings import SimSettings as SimSettings

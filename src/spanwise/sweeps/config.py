@@ -1,10 +1,11 @@
 """Settings of `spanwise sweep`: which mixture weights to try on which run, with which seeds.
 
-Knows how settings are named; what one setting trains is in `sweep.py` and `sweep_sim.py`.
+Knows how settings are named; what one setting trains is in `rl.py` and `sim_settings.py`.
 """
 
 import itertools
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,8 @@ from pydantic import Field, model_validator
 from spanwise.core import Config, ConfigError
 from spanwise.quickstart import SimStudyConfig
 
+Say = Callable[[str], None]
+"""Told what is going on, a line at a time."""
 RESERVED = ("start", "sft", "reward_models")
 """Folders of a sweep that are no setting."""
 

@@ -13,8 +13,8 @@ from spanwise.models import Policy
 from spanwise.quickstart import FINE_GRAINED_HEADS, SIM_METRICS, Answers, answer_items, score_answers
 from spanwise.rl.runtime import ProgressView
 from spanwise.sim import SimItem, judge
-from spanwise.sweeps.config import SweepConfig, check_sources
-from spanwise.sweeps.sim_start import Say, SimStart, TrainingPlan, make_start
+from spanwise.sweeps.config import Say, SweepConfig, check_sources
+from spanwise.sweeps.sim_start import SimStart, TrainingPlan, make_start
 
 
 class SimSettings:

@@ -1,7 +1,7 @@
 """What all arms of one seed in the simulated world share: SFT policy, reward model, and the scale of the rewards.
 
-Made once by the steps of the study (`sim_study.py`) and kept in its folders, so that arms can be trained in any order
-and a stopped experiment goes on. Knows nothing of which arms there are.
+Made once by the steps of the study (`quickstart/study.py`) and kept in its folders, so that arms can be trained in any
+order and a stopped experiment goes on. Knows nothing of which arms there are.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,16 +14,15 @@ from pydantic import BaseModel, ConfigDict
 from spanwise.core import ConfigError, RunFolder, derive_seed, read_json, write_json
 from spanwise.feedback import PromptRecord, RewardSource
 from spanwise.models import Policy
-from spanwise.quickstart import TEST_SEED, SeedStudy, SimStudyConfig
-from spanwise.quickstart.config import FINE_GRAINED, SFT
+from spanwise.quickstart import FINE_GRAINED, SFT, TEST_SEED, SeedStudy, SimStudyConfig
 from spanwise.reward_models.network import load_reward_model
 from spanwise.rewards import LearnedRewards, MixtureConfig, RewardPipeline
 from spanwise.rl import Trainer, TrainerParts
 from spanwise.rl.algorithms import make_algorithm
 from spanwise.rl.runtime import ProgressView
 from spanwise.sim import SimItem, make_items
+from spanwise.sweeps.config import Say
 
-Say = Callable[[str], None]
 Watch = Callable[[int], AbstractContextManager[ProgressView]]
 
 
@@ -141,5 +140,5 @@ class _Maker(SeedStudy):
             config=self.config.model_dump(mode="json"),
             reference=f"{SFT}/seed-{self.seed}/checkpoints/best",
             reward_model=f"reward_models/{FINE_GRAINED}-seed-{self.seed}/checkpoints/best",
-            mixture=self._pipeline(FINE_GRAINED, rewards).mixture.config,
+            mixture=rewards.pipeline(FINE_GRAINED).mixture.config,
         )

@@ -1,23 +1,21 @@
 """`spanwise sweep`: trains and measures every setting that is missing, then joins what the run folders hold.
 
 Runs whose `scores.json` is there are finished and skipped; one that was stopped goes on from its newest training
-state. How a setting is trained and measured is the runner's (`sweep_rl.py`, `sweep_sim.py`).
+state. How a setting is trained and measured is the runner's (`rl.py`, `sim_settings.py`).
 """
 
 import datetime
 import itertools
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from spanwise.core import ConfigError
 from spanwise.evals.runs import SCORES_FILE, RunScores, SettingGroup, TradeOff, join_answers, join_seeds
 from spanwise.evals.statistics import Arm, ExperimentResults, MetricInfo, arm_estimates, compare_arms
-from spanwise.sweeps.config import SweepConfig
-
-Say = Callable[[str], None]
+from spanwise.sweeps.config import Say, SweepConfig
 
 
 @runtime_checkable
