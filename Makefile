@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+RUN := $(BIN)/python -m experiments.run
 SEEDS ?= 0 1 2 3 4
 # Real data is not part of the repository; what needs it is left out where it is absent.
 SHARED ?= ../shared/data
@@ -9,7 +10,7 @@ SHARED ?= ../shared/data
 export TOKENIZERS_PARALLELISM = false
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: help quickstart test test-all test-browser check format results bench clean
+.PHONY: help quickstart test test-all test-browser check format study results bench clean
 
 help:
 	@echo "make quickstart   set up, then the whole loop on the simulated world (about 5 minutes after installation)"
@@ -17,6 +18,7 @@ help:
 	@echo "make test-browser build and install the wheel, then its annotation app in a real Chromium"
 	@echo "make check        lint, format and strict types"
 	@echo "make results      every number in the docs again (about eight hours for five seeds; SEEDS=\"0 1\" for fewer)"
+	@echo "make study        one study: NAME=detox SEEDS=\"0 1\" ARGS=\"--tiny\"; $(RUN) --list shows them"
 	@echo "make bench        speed and memory of PPO steps, rewards and alignment against others, into docs/performance.md"
 
 $(VENV)/.ready: pyproject.toml constraints.txt
@@ -55,24 +57,27 @@ format: $(VENV)/.ready
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+study: $(VENV)/.ready
+	$(RUN) $(NAME) $(if $(filter file,$(origin SEEDS)),,--seeds $(SEEDS)) $(ARGS)
+
 results: $(VENV)/.ready
-	$(BIN)/python -m experiments.sim_arms.run --seeds $(SEEDS) --out runs/sim_arms --docs docs/results.md --readme README.md
-	$(BIN)/python -m experiments.edits.run --seeds $(SEEDS) --out runs/edit_arms --docs docs/edits_results.md
+	$(RUN) sim_arms --seeds $(SEEDS) --docs docs/results.md --readme README.md
+	$(RUN) edits --seeds $(SEEDS) --output runs/edit_arms --docs docs/edits_results.md
 	@if [ -d $(SHARED)/qa_feedback ]; then \
-	  $(BIN)/python -m experiments.qa_feedback.run --data $(SHARED)/qa_feedback --out runs/qa_feedback/heads && \
+	  $(RUN) qa_feedback --data $(SHARED)/qa_feedback --output runs/qa_feedback/heads && \
 	  $(BIN)/python benchmarks/segmentation_agreement.py && \
 	  $(BIN)/python benchmarks/reward_text_path.py && \
 	  $(BIN)/python benchmarks/reward_text_share.py && \
 	  $(BIN)/python benchmarks/edit_alignment.py && \
-	  $(BIN)/python -m experiments.corrections.run --data $(SHARED)/qa_feedback --out runs/corrections --docs docs/corrections.md; \
+	  $(RUN) corrections --data $(SHARED)/qa_feedback --docs docs/corrections.md; \
 	else echo "$(SHARED)/qa_feedback is absent: the numbers on real marks were not made again."; fi
 	@if [ -d $(SHARED)/mlqe_pe ]; then \
-	  $(BIN)/python -m experiments.post_edits.run --data $(SHARED)/mlqe_pe --out runs/mlqe_pe/study --docs docs/post_edits.md; \
+	  $(RUN) post_edits --data $(SHARED)/mlqe_pe --output runs/mlqe_pe/study --docs docs/post_edits.md; \
 	else echo "$(SHARED)/mlqe_pe is absent: the numbers on post-edits were not made again."; fi
 	@if [ -d $(SHARED)/toxic_spans ]; then \
-	  $(BIN)/python -m experiments.detox.run --seeds $(SEEDS) --data $(SHARED) --out runs/detox --docs docs/detox_results.md; \
+	  $(RUN) detox --seeds $(SEEDS) --data $(SHARED) --docs docs/detox_results.md; \
 	else echo "$(SHARED)/toxic_spans is absent: the numbers on detoxification were not made again."; fi
-	$(BIN)/python -m experiments.customisation.run --seeds $(SEEDS) --out runs/customisation --docs docs/customisation_results.md
+	$(RUN) customisation --seeds $(SEEDS) --docs docs/customisation_results.md
 
 bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/reward_text_path.py

@@ -1,1 +1,1 @@
-"""Studies: one folder each, run by one command, never imported by the library."""
+"""The proof of each claim: one folder a study, `run.py` the one way to run them, `lib/` what they share."""

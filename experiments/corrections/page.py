@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from experiments.corrections.study import KINDS, MINIMAL
-from experiments.post_edits.page import interval_words, markdown_table
+from experiments.corrections.transfer import KINDS, MINIMAL
+from experiments.lib.pages import interval_words, page, table, told_apart
 
 TITLES = {"spans": "Tested on marked spans", "corrections": "Tested on the corrections' changed words"}
 
@@ -30,21 +30,19 @@ def corrections_page(result: Mapping[str, Any], *, command: str) -> str:
         "## What holds",
         "\n".join(f"- {sentence}" for sentence in transfer_verdicts(result)),
     ]
-    return "\n\n".join(parts) + "\n"
+    return page(parts)
 
 
 def transfer_verdicts(result: Mapping[str, Any]) -> list[str]:
     """Whether token rewards from the other kind of feedback beat each other arm."""
-    found: list[str] = []
+    verdicts: list[str] = []
     for kind in reversed(KINDS):
         test = result["tests"][kind]
         first = next(iter(test["auroc"]))
         for arm, gain in test["auroc_gain"].items():
-            clear = gain["low"] is not None and (gain["low"] > 0 or gain["high"] < 0)
-            side = "above" if gain["mean"] is not None and gain["mean"] > 0 else "below"
-            place = f"{side} {arm}" if clear else f"not told apart from {arm}"
-            found.append(f"{TITLES[kind]}, AUROC: {first} are {place}, {interval_words(gain, sign='+')}.")
-    return found
+            words = f"{told_apart(gain, arm)}, {interval_words(gain, sign='+')}"
+            verdicts.append(f"{TITLES[kind]}, AUROC: {first} are {words}.")
+    return verdicts
 
 
 def _intro(result: Mapping[str, Any]) -> str:
@@ -53,7 +51,7 @@ def _intro(result: Mapping[str, Any]) -> str:
     return (
         f"{study['folds']} folds by question; in each, one token model learns from the corrections alone and "
         f"one from the marked spans alone (first {token['layers']} layers of the encoder, "
-        f"{token['fitting']['epochs']} epochs, `experiments/corrections/run.py`). Each word of the other "
+        f"{token['fitting']['epochs']} epochs, `experiments/corrections/token.yaml`). Each word of the other "
         "questions has the lowest reward of its tokens. Surface features are the 16 of `docs/post_edits.md`, "
         "learnt in the same folds. Thresholds of the Matthews correlation (MCC) are the best ones of the "
         "other folds. Gains are those of the first arm, which never saw the kind of label that it is tested "
@@ -72,11 +70,11 @@ def _test(kind: str, test: Mapping[str, Any]) -> list[str]:
         for arm, found in test["auroc"].items()
     ]
     share = f"{test['words']:,} words, {100 * test['bad_share']:.1f} % of them bad."
-    return [f"### {TITLES[kind]}", share, markdown_table(["scores", "AUROC", "gain of the first arm", "MCC"], rows)]
+    return [f"### {TITLES[kind]}", share, table(["scores", "AUROC", "gain of the first arm", "MCC"], rows)]
 
 
 def _agreement_table(figures: Mapping[str, Any]) -> str:
     rows = [
         [name, f"{one['precision']:.3f}", f"{one['recall']:.3f}", f"{one['f1']:.3f}"] for name, one in figures.items()
     ]
-    return markdown_table(["alignment", "precision", "recall", "F1"], rows)
+    return table(["alignment", "precision", "recall", "F1"], rows)

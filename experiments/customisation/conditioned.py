@@ -5,11 +5,12 @@ scores count by the weights of the sample. Knows nothing of models or of trainin
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
+from experiments.lib.sources import DerivedSource
 from spanwise.core import DataError
-from spanwise.feedback import Density, PromptRecord, RewardSource, Sample, SegmentScore, SegmentScores
+from spanwise.feedback import PromptRecord, RewardSource, Sample, SegmentScore, SegmentScores
 from spanwise.rewards import MixtureConfig, SourceWeight
 
 PLAIN_PROMPT, WEIGHTS = "plain_prompt", "weights"
@@ -34,32 +35,22 @@ def plain_sample(sample: Sample) -> Sample:
     return replace(sample, prompt=sample.metadata[PLAIN_PROMPT])
 
 
-@dataclass(frozen=True)
-class ConditionedSource:
+class ConditionedSource(DerivedSource):
     """A source whose scores come weighed as the sample's prompt says: the part of the reward that the prompt steers.
 
     A score is weight * unit * clip((score - center) / scale), with the numbers of `rule`. The source itself stays
     beside it unweighed, for the log and for sources that it gates.
     """
 
-    source: RewardSource
-    rule: SourceWeight
-    unit: float
+    def __init__(self, source: RewardSource, rule: SourceWeight, unit: float) -> None:
+        super().__init__(source)
+        self.rule = rule
+        self.unit = unit
 
     @property
     def name(self) -> str:
         """The source's name, and that it is weighed."""
         return self.source.name + BY_PROMPT
-
-    @property
-    def category(self) -> str:
-        """What the source judges."""
-        return self.source.category
-
-    @property
-    def density(self) -> Density:
-        """How often the source speaks."""
-        return self.source.density
 
     @property
     def version(self) -> str:
@@ -89,31 +80,8 @@ class ConditionedSource:
         )
 
 
-@dataclass(frozen=True)
-class PlainSource:
+class PlainSource(DerivedSource):
     """A source with a fixed weight: it only needs the plain prompt."""
-
-    source: RewardSource
-
-    @property
-    def name(self) -> str:
-        """The source's name."""
-        return self.source.name
-
-    @property
-    def category(self) -> str:
-        """What the source judges."""
-        return self.source.category
-
-    @property
-    def density(self) -> Density:
-        """How often the source speaks."""
-        return self.source.density
-
-    @property
-    def version(self) -> str:
-        """That of the source."""
-        return self.source.version
 
     def score(self, samples: Sequence[Sample]) -> list[SegmentScores]:
         """The source's scores of the plain prompts."""

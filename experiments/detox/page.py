@@ -5,8 +5,9 @@ from statistics import fmean, median
 from typing import Any
 
 from experiments.detox.results import Curves
-from experiments.detox.study import HOLISTIC, LABELS, START
-from spanwise.evals.statistics import Estimate, ExperimentResults, MetricInfo, mean_and_interval
+from experiments.detox.seed import HOLISTIC, LABELS, START
+from experiments.lib.pages import arm_cells, difference_table, made_of, notes, page, table, titled
+from spanwise.evals.statistics import Comparison, Estimate, ExperimentResults, MetricInfo, mean_and_interval
 
 F1 = MetricInfo(label="F1", better="higher")
 _NAMES = {"lexicon": "lexicon alone", "model": "span model alone", "both": "both, by word"}
@@ -27,7 +28,7 @@ def detox_page(
     ]
     for results, curves in studies:
         parts += _study(results, curves)
-    return "\n\n".join(parts) + "\n"
+    return page(parts)
 
 
 def _spans(found: Mapping[str, Any]) -> list[str]:
@@ -46,7 +47,7 @@ def _spans(found: Mapping[str, Any]) -> list[str]:
         f"file, with 95 % intervals over its comments; {found['repeated']} training comments that it repeats were left "
         "out. Thresholds, and the combination, were chosen on validation comments of the training file. Systems of the "
         "shared task lie between 0.60 and 0.70.",
-        _table(["words by", "threshold", "validation F1", "trial F1", "unscored"], rows),
+        table(["words by", "threshold", "validation F1", "trial F1", "unscored"], rows),
     ]
 
 
@@ -66,21 +67,20 @@ def _scorers(found: Mapping[str, Any]) -> list[str]:
     return [
         "## Scorers",
         f"Sentences and comments of the trial file, {100 * share:.1f} % with a marked span; nothing learned from them.",
-        _table(["scorer", "version", "training comments", "AUROC", "accuracy", "unscored"], rows),
+        table(["scorer", "version", "training comments", "AUROC", "accuracy", "unscored"], rows),
     ]
 
 
 def _study(results: ExperimentResults, curves: Curves) -> list[str]:
-    seeds = ", ".join(map(str, results.seeds))
-    minutes = sum(results.seconds.values()) / 60
+    seeds, minutes = made_of(results)
     return [
         f"## {results.title}",
         f"Made on {results.created}: seeds {seeds}, {minutes:.0f} minutes of training in all on {results.machine}. "
         "Mean over prompts and seeds with its 95 % interval.",
-        _arm_table(results, curves),
+        _arms(results, curves),
         "### Differences",
         "Arm less baseline on the same prompts, 95 % intervals over seeds and prompts.",
-        _difference_table(results),
+        difference_table(results, _shown(results)),
         "### On the way",
         "Max toxicity of validation prompts by the judge, mean over seeds, by training step.",
         _curve_table(curves),
@@ -88,14 +88,14 @@ def _study(results: ExperimentResults, curves: Curves) -> list[str]:
         "### Examples",
         _examples(results),
         "### What to know",
-        "\n".join(f"- {note}" for note in results.notes),
+        notes(results),
     ]
 
 
-def _arm_table(results: ExperimentResults, curves: Curves) -> str:
+def _arms(results: ExperimentResults, curves: Curves) -> str:
     head = [
         "arm",
-        *(_titled(info) for info in results.metrics.values()),
+        *(titled(info) for info in results.metrics.values()),
         "KL",
         "unscored prompts",
         "dropped in training",
@@ -103,36 +103,26 @@ def _arm_table(results: ExperimentResults, curves: Curves) -> str:
     rows = [
         [
             arm.label,
-            *(mean_and_interval(arm.metrics.get(metric), info) for metric, info in results.metrics.items()),
+            *arm_cells(arm, results.metrics),
             f"{curves.kl[name]:.1f}",
             str(arm.metrics["max_toxicity"].unscored),
             "-" if name == START else f"{100 * curves.dropped[name]:.1f} %",
         ]
         for name, arm in results.arms.items()
     ]
-    return _table(head, rows)
+    return table(head, rows)
 
 
-def _difference_table(results: ExperimentResults) -> str:
-    shown = ("max_toxicity", "toxic_prompts", "nats", "perplexity", "distinct_3", "words")
-    rows = [
-        [
-            f"{results.arms[c.arm].label} - {results.arms[c.baseline].label}",
-            _titled(results.metrics[c.metric]),
-            mean_and_interval(c.difference, results.metrics[c.metric], signed=True),
-            c.verdict,
-        ]
-        for c in results.comparisons
-        if c.metric in shown
-    ]
-    return _table(["difference", "metric", "mean [interval]", "verdict"], rows)
+def _shown(results: ExperimentResults) -> list[Comparison]:
+    metrics = ("max_toxicity", "toxic_prompts", "nats", "perplexity", "distinct_3", "words")
+    return [one for one in results.comparisons if one.metric in metrics]
 
 
 def _curve_table(curves: Curves) -> str:
     arms = [arm for arm in curves.values if arm != START]
     means = {arm: [fmean(column) for column in zip(*curves.values[arm], strict=True)] for arm in arms}
     rows = [[str(step), *(f"{means[arm][place]:.3f}" for arm in arms)] for place, step in enumerate(curves.steps)]
-    return _table(["step", *(LABELS[arm] for arm in arms)], rows)
+    return table(["step", *(LABELS[arm] for arm in arms)], rows)
 
 
 def _reached(curves: Curves) -> list[str]:
@@ -150,7 +140,7 @@ def _reached(curves: Curves) -> list[str]:
     ]
     return [
         f"Steps to get, on those prompts, to where holistic PPO of the same seed was after its last step, {last}:",
-        _table(["arm", "by seed", "median"], rows),
+        table(["arm", "by seed", "median"], rows),
     ]
 
 
@@ -176,12 +166,3 @@ def _inline(text: str) -> str:
 
 def _interval(stored: Mapping[str, Any]) -> str:
     return mean_and_interval(Estimate.model_validate(dict(stored)), F1)
-
-
-def _titled(info: MetricInfo) -> str:
-    return f"{info.label}, {info.unit}" if info.unit else info.label
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)

@@ -16,8 +16,8 @@ from transformers import AutoTokenizer
 from experiments.detox.data import Comments, in_pieces, labelled_texts, openings, spans_of, text_of
 from experiments.detox.policy import CommentModelConfig, save_model, train_comment_model, train_tokenizer
 from experiments.detox.scorers import ClassifierConfig, Encoder, first_layers, scorer_quality, train_classifier
+from experiments.detox.seed import DetoxTask
 from experiments.detox.spans import Combination, Lexicon, WordProbabilities, best_threshold, f1_scores, model_words
-from experiments.detox.study import DetoxTask
 from spanwise.core import Config, RunFolder, numpy_generator, read_json, write_json
 from spanwise.evals.statistics import Estimate, ScoreTable, estimate
 from spanwise.feedback import FeedbackRecord, Unscored

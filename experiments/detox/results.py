@@ -4,29 +4,18 @@ Every arm of every seed is a file of its own, `<root>/outcomes/<arm>-seed-<n>.js
 goes on with what is missing, and the results are a function of these files.
 """
 
-import datetime
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from experiments.detox.measure import DETOX_METRICS
-from experiments.detox.study import HOLISTIC, LABELS, START, ArmOutcome, DetoxStudyConfig, steps_to_reach
+from experiments.detox.seed import HOLISTIC, LABELS, START, ArmOutcome, DetoxStudyConfig, steps_to_reach
+from experiments.lib.outcomes import StoredTable, stacked, this_machine, today
 from spanwise.core import DataError, read_json, write_json
-from spanwise.evals.statistics import Arm, Example, ExperimentResults, ScoreTable, arm_estimates, compare_arms
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    ids: list[str]
-    totals: list[float]
-    counts: list[float]
-    scored: list[bool]
+from spanwise.evals.statistics import Arm, Example, ExperimentResults, arm_estimates, compare_arms
 
 
 class _Outcome(BaseModel):
@@ -35,7 +24,7 @@ class _Outcome(BaseModel):
     arm: str
     seed: int
     config: dict[str, object]
-    tables: dict[str, _Table]
+    tables: dict[str, StoredTable]
     curve: list[tuple[int, float]]
     seconds: float
     kl: float
@@ -69,7 +58,7 @@ def save_outcome(root: Path, arm: str, seed: int, config: DetoxStudyConfig, outc
         arm=arm,
         seed=seed,
         config=_settings(config),
-        tables={name: _stored(table) for name, table in outcome.tables.items()},
+        tables={name: StoredTable.of(table) for name, table in outcome.tables.items()},
         curve=outcome.curve,
         seconds=outcome.seconds,
         kl=outcome.kl,
@@ -90,14 +79,16 @@ def summarize(
 ) -> tuple[ExperimentResults, Curves]:  # fmt: skip
     """Joins the stored outcomes; raises DataError when one was made with other settings."""
     stored = {arm: [_load(root, arm, seed, config) for seed in seeds] for arm in arms}
-    tables = {arm: _stack(outcomes) for arm, outcomes in stored.items()}
+    tables = {
+        arm: stacked({one.seed: one.tables for one in outcomes}, DETOX_METRICS) for arm, outcomes in stored.items()
+    }
     pairs = [(arm, HOLISTIC) for arm in arms if arm not in (START, HOLISTIC)]
     pairs += [(arm, START) for arm in arms if arm != START]
     known = [(arm, baseline) for arm, baseline in pairs if arm in arms and baseline in arms]
     results = ExperimentResults(
         title=title,
-        created=datetime.datetime.now(datetime.UTC).date().isoformat(),
-        machine=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        created=today(),
+        machine=this_machine(),
         command=command,
         seeds=tuple(seeds),
         seconds={arm: round(sum(o.seconds for o in outcomes), 1) for arm, outcomes in stored.items()},
@@ -129,32 +120,6 @@ def _load(root: Path, arm: str, seed: int, config: DetoxStudyConfig) -> _Outcome
     if outcome.config != _settings(config):
         raise DataError(f"{path}: made with other settings than now asked for; give another folder or remove it.")
     return outcome
-
-
-def _stored(table: ScoreTable) -> _Table:
-    return _Table(
-        ids=list(table.ids),
-        totals=table.totals[0].tolist(),
-        counts=table.counts[0].tolist(),
-        scored=table.mask[0].tolist(),
-    )
-
-
-def _stack(outcomes: Sequence[_Outcome]) -> dict[str, ScoreTable]:
-    tables: dict[str, ScoreTable] = {}
-    for metric in DETOX_METRICS:
-        by_seed = {
-            one.seed: ScoreTable(
-                tuple(one.tables[metric].ids),
-                np.array([one.tables[metric].totals]),
-                np.array([one.tables[metric].counts]),
-                (one.seed,),
-                np.array([one.tables[metric].scored]),
-            )
-            for one in outcomes
-        }
-        tables[metric] = ScoreTable.stack(by_seed)
-    return tables
 
 
 def _curves(stored: Mapping[str, Sequence[_Outcome]]) -> Curves:

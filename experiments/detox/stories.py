@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.detox.data import Labelled
-from experiments.detox.study import DetoxTask
+from experiments.detox.seed import DetoxTask
 from spanwise.core import numpy_generator, read_text
 from spanwise.feedback import PromptRecord
 from spanwise.models import Policy

@@ -1,242 +1,196 @@
-"""One seed of the detoxification study: the start policy, and one PPO run per way of paying it.
+"""Detoxification over several seeds: holistic against fine-grained rewards, on comments and on a pretrained model.
 
-All arms start from the same policy, take the same prompts, steps and settings, and are judged by a scorer that paid
-none of them. What several seeds say together is in `detox_results.py`; what the policies are and where prompts and
-scorers come from, in `detox_prepare.py` and `detox_stories.py`.
+First everything that the comments' study starts from is trained once, into `<output>/prepared`: two language models,
+two scorers and the span model (`only_prepare=true` stops there). Then every arm of every seed leaves its outcome in
+`<output>/<task>/outcomes/`. `tasks=[stories]` runs the study on the pretrained model alone, which needs none of these.
+Settings are tried with `comments.judged_split=validation`.
 """
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from experiments.detox.measure import continue_prompts, measure, table_mean, toxicity_tables
-from spanwise.core import Config, RunFolder, derive_seed
-from spanwise.evals.statistics import Example, ExampleAnswer, ScoreTable
-from spanwise.feedback import PromptRecord, RewardSource, Sample
-from spanwise.models import Policy, Sampling
-from spanwise.rewards import (
-    ChangeReward,
-    HolisticReward,
-    MarkedWords,
-    MixtureConfig,
-    RewardPipeline,
-    SourceWeight,
-    total_deviation,
+from experiments.detox.data import load_comments
+from experiments.detox.page import detox_page
+from experiments.detox.policy import CommentModelConfig
+from experiments.detox.prepare import NOTES, Preparation, PreparationConfig
+from experiments.detox.results import Curves, outcome_file, save_outcome, summarize, whole_seeds
+from experiments.detox.scorers import ClassifierConfig
+from experiments.detox.seed import (
+    HOLISTIC,
+    LABELS,
+    MARKED,
+    SENTENCE,
+    START,
+    WORD,
+    DetoxStudyConfig,
+    DetoxTask,
+    SeedStudy,
 )
-from spanwise.rewards.scorers import Scorer
-from spanwise.rl import (
-    CheckpointConfig,
-    EvaluationConfig,
-    KLConfig,
-    RolloutConfig,
-    Trainer,
-    TrainerConfig,
-    TrainerParts,
-    UpdateConfig,
-)
-from spanwise.rl.algorithms import PPO
-from spanwise.rl.runtime import NoProgress
-from spanwise.training import OptimizerConfig
+from experiments.detox.stories import STORY_NOTES, stories_task
+from experiments.lib.encoder import load_encoder
+from experiments.lib.study import Place, Say, Study
+from spanwise.core import Config, read_json, write_text
+from spanwise.evals.statistics import ExperimentResults
+from spanwise.models import Sampling
 
-START, HOLISTIC, SENTENCE, WORD, MARKED = "start", "holistic", "sentence", "word", "marked"
-LABELS = {
-    START: "Start policy",
-    HOLISTIC: "Holistic PPO",
-    SENTENCE: "Fine-grained PPO, sentences",
-    WORD: "Fine-grained PPO, words",
-    MARKED: "Fine-grained PPO, span model",
+TaskName = Literal["comments", "stories"]
+TITLES: dict[TaskName, str] = {
+    "comments": "Toxicity of comments",
+    "stories": "Unhappiness of stories, on a pretrained model",
 }
-EXAMPLES = 4
-"""Test prompts whose first continuation the report shows."""
+TINY = CommentModelConfig(hidden=32, layers=1, epochs=1)
 
 
-class DetoxStudyConfig(Config):
-    """Sizes and settings of a study."""
+class DetoxConfig(Config):
+    """Both tasks."""
 
-    arms: tuple[str, ...] = (START, HOLISTIC, SENTENCE, WORD, MARKED)
-    """Which arms: start, holistic, sentence (change after each sentence), word (change after each word) and marked
-    (minus the probability that the span model marks a word)."""
-    test_prompts: int = Field(default=200, ge=1)
-    """Prompts on which the judge measures every arm."""
-    samples: int = Field(default=4, ge=1)
-    """Continuations of each test prompt; the maximum is over them. Wu et al. took 4, RealToxicityPrompts takes 25."""
-    curve_prompts: int = Field(default=32, ge=1)
-    """Validation prompts on which the judge measures a policy in training."""
-    curve_every: int = Field(default=5, ge=1)
-    """Steps between these measurements."""
-    judged_split: Literal["test", "validation"] = "test"
-    """Which prompts the arms are measured on; settings are chosen on "validation"."""
-    sampling: Sampling = Sampling(temperature=1.0, max_new_tokens=48)
-    """How continuations are drawn, in training and for the judge alike."""
-    trainer: TrainerConfig = TrainerConfig(
-        steps=30,
-        rollout=RolloutConfig(prompts_per_step=16, samples_per_prompt=4),
-        kl=KLConfig(coef=0.05),
-        update=UpdateConfig(epochs=2, minibatch_size=32, micro_batch_size=64),
-        policy_optimizer=OptimizerConfig(learning_rate=3e-4),
-        value_optimizer=OptimizerConfig(learning_rate=1e-3),
-        evaluation=EvaluationConfig(decoding="sample", max_prompts=8),
-        checkpoint=CheckpointConfig(every=1000),
+    tasks: tuple[TaskName, ...] = ("comments", "stories")
+    """Which tasks."""
+    # Where a policy may end when it likes, every arm learns to say next to nothing: silence is not toxic (docs/log.md).
+    # KL coefficients were chosen on validation prompts for like perplexity; the span model lost to words there.
+    comments: DetoxStudyConfig = DetoxStudyConfig(
+        arms=(START, HOLISTIC, SENTENCE, WORD),
+        sampling=Sampling(max_new_tokens=40, min_new_tokens=40),
+        kl_coefs={HOLISTIC: 0.1, SENTENCE: 0.15, WORD: 0.25},
     )
-    """PPO, the same for every arm; sampling and the steps between evaluations are the study's."""
-    kl_coefs: dict[str, float] = Field(default_factory=dict[str, float])
-    """KL coefficient of the arms that have another one than `trainer`, by arm: rewards that say more move a policy
-    further in as many steps, and arms are to be compared at like perplexity."""
+    """The study on comments."""
+    stories: DetoxStudyConfig = DetoxStudyConfig(
+        arms=(START, HOLISTIC, SENTENCE, WORD), sampling=Sampling(max_new_tokens=60, min_new_tokens=60)
+    )
+    """The study on stories."""
+    preparation: PreparationConfig = PreparationConfig()
+    """What the study on comments starts from."""
+    only_prepare: bool = False
+    """Train and measure what the study on comments starts from, and stop."""
+    reader: Path | None = None
+    """Model for the perplexity of stories; null: the start policy."""
+    limit: int | None = Field(default=None, ge=1)
+    """Only so many comments, for a trial."""
 
 
-@dataclass(frozen=True)
-class DetoxTask:
-    """What a study needs from its task."""
-
-    name: str
-    policy: Path
-    """Checkpoint of the start policy."""
-    reader: Policy
-    """The language model whose perplexity is reported."""
-    paying: Scorer
-    """The scorer that rewards come from."""
-    judge: Scorer
-    """The scorer that measures; no reward comes from it."""
-    prompts: tuple[PromptRecord, ...]
-    validation: tuple[PromptRecord, ...]
-    test: tuple[PromptRecord, ...]
-    marked: MarkedWords | None = None
-    """The span model, for the arm of that name."""
+Results = list[tuple[ExperimentResults, Curves]]
 
 
-@dataclass
-class ArmOutcome:
-    """What one arm of one seed found."""
+class Detox(Study[DetoxConfig, Results]):
+    """Both tasks, arm by arm."""
 
-    tables: Mapping[str, ScoreTable]
-    curve: list[tuple[int, float]]
-    """Step, and mean of the maximum toxicity on the validation prompts by the judge."""
-    seconds: float
-    kl: float = 0.0
-    """Nats per response from the start policy, on a few validation prompts after the last step."""
-    dropped: float = 0.0
-    """Share of training responses that a scorer could not score."""
-    examples: list[Example] = field(default_factory=list[Example])
+    threads = 1
 
+    def __init__(self, settings: DetoxConfig, place: Place) -> None:
+        super().__init__(settings, place)
+        self._said: Say = print
 
-class Watcher(NoProgress):
-    """Lets the judge measure a policy whenever the trainer evaluates it, and adds up what was dropped."""
+    @classmethod
+    def defaults(cls) -> DetoxConfig:
+        """Comments and stories."""
+        return DetoxConfig()
 
-    def __init__(self, measure: Callable[[], float]) -> None:
-        self._measure = measure
-        self.curve: list[tuple[int, float]] = []
-        self.kl = 0.0
-        self.dropped: dict[int, float] = {}
-
-    def stepped(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Notes the share of responses without a score."""
-        self.dropped[step] = metrics["reward/dropped"]
-
-    def evaluated(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Adds a point to the curve, and keeps how far the policy has gone."""
-        self.kl = metrics.get("eval/kl/response", 0.0)
-        self.curve.append((step, self._measure()))
-
-
-class SeedStudy:
-    """Runs arms of one seed; run folders go to `<root>/<arm>/seed-<n>/`."""
-
-    def __init__(
-        self, task: DetoxTask, config: DetoxStudyConfig, seed: int, root: Path, *, say: Callable[[str], None]
-    ) -> None:
-        self.task, self.config, self.seed, self.root, self.say = task, config, seed, root, say
-        judged = task.test if config.judged_split == "test" else task.validation[config.curve_prompts :]
-        self._test = judged[: config.test_prompts]
-
-    def run(self, arm: str) -> ArmOutcome:
-        """Trains the arm, unless it is the start policy, and measures it."""
-        begun = time.perf_counter()
-        policy = Policy.load(str(self.task.policy))
-        watcher = Watcher(lambda: self._point(policy))
-        if arm == START:
-            watcher.evaluated(0, {})
-        else:
-            self.say(f"{self.task.name}: PPO, {LABELS[arm]}")
-            self._ppo(arm, policy, watcher)
-        trained = time.perf_counter() - begun
-        found = continue_prompts(
-            policy, self._test, sampling=self.config.sampling, samples=self.config.samples,
-            seed=derive_seed(self.seed, "detox/test"),
-        )  # fmt: skip
-        tables = measure(found, judge=self.task.judge, paying=self.task.paying, reader=self.task.reader)
-        step, last = watcher.curve[-1]
-        self.say(f"{LABELS[arm]}: max toxicity {last:.3f} on validation after step {step}, {trained:.0f} s")
-        dropped = sum(watcher.dropped.values()) / max(1, len(watcher.dropped))
-        first = range(0, min(len(found.ids), EXAMPLES * self.config.samples), self.config.samples)
-        examples = [
-            Example(prompt=found.prompts[at], answers={arm: ExampleAnswer(response=found.responses[at])})
-            for at in first
-        ]
-        return ArmOutcome(tables, watcher.curve, round(trained, 1), watcher.kl, dropped, examples)
-
-    def _ppo(self, arm: str, policy: Policy, watcher: Watcher) -> None:
-        """Trains `policy` in place; the last policy counts, so that every arm has taken the same steps."""
-        every = self.config.trainer.evaluation.model_copy(update={"every": self.config.curve_every})
-        trainer = self.config.trainer.model_copy(
-            update={
-                "seed": derive_seed(self.seed, "detox/rl"),
-                "sampling": self.config.sampling,
-                "evaluation": every,
-                "kl": self._kl(arm),
-            }
+    @classmethod
+    def tiny(cls) -> DetoxConfig:
+        """A hundred and fifty comments, three steps."""
+        defaults = DetoxConfig()
+        small = {"test_prompts": 8, "samples": 2, "curve_prompts": 4, "curve_every": 2}
+        tiny: dict[str, DetoxStudyConfig] = {}
+        for name, config in (("comments", defaults.comments), ("stories", defaults.stories)):
+            trainer = config.trainer.model_copy(update={"steps": 3, "value_warmup_steps": 1})
+            tiny[name] = config.model_copy(update={**small, "trainer": trainer})
+        preparation = PreparationConfig(
+            policy=TINY,
+            reader=TINY.model_copy(update={"seed": 1}),
+            judge=ClassifierConfig(layers=1),
+            span_layers=1,
         )
-        parts = TrainerParts(
-            policy=policy,
-            pipeline=self._pipeline(arm),
-            prompts=self.task.prompts,
-            heldout=self.task.validation,
-            algorithm=PPO(trainer.ppo),
-        )
-        Trainer(trainer, parts, RunFolder(self.root / arm / f"seed-{self.seed}"), progress=watcher).run()
+        return defaults.model_copy(update={**tiny, "preparation": preparation, "limit": 150})
 
-    def _kl(self, arm: str) -> KLConfig:
-        kl = self.config.trainer.kl
-        return kl.model_copy(update={"coef": self.config.kl_coefs.get(arm, kl.coef)})
-
-    def _pipeline(self, arm: str) -> RewardPipeline:
-        """The arm's source, scaled so that a start policy's response earns with unit deviation.
-
-        Without it one KL coefficient would weigh differently in arms whose rewards differ in size.
-        """
-        source = self._source(arm)
-        policy = Policy.load(str(self.task.policy))
-        found = continue_prompts(
-            policy, self.task.prompts[:64], sampling=self.config.sampling, samples=2,
-            seed=derive_seed(self.seed, "detox/scale"),
-        )  # fmt: skip
-        samples = [Sample(p, r) for p, r in zip(found.prompts, found.responses, strict=True) if r]
-        plain = MixtureConfig(sources={source.name: SourceWeight(missing="mask")})
-        weight = 1.0 / total_deviation(plain, {source.name: source.score(samples)})
-        return RewardPipeline(
-            [source], MixtureConfig(sources={source.name: SourceWeight(weight=weight, missing="mask")})
+    def finished(self, seed: int) -> bool:
+        """Whether every arm of every task is there; with only_prepare, whether all was measured."""
+        if self.settings.only_prepare:
+            return all((self._prepared / f"{kind}.json").exists() for kind in ("scorers", "spans"))
+        return all(
+            outcome_file(self.place.output / name, arm, seed).exists()
+            for name in self.settings.tasks
+            for arm in self._arms(name)
         )
 
-    def _source(self, arm: str) -> RewardSource:
-        if arm == MARKED:
-            assert self.task.marked is not None, "tasks without a span model have no such arm"
-            return self.task.marked
-        if arm == HOLISTIC:
-            return HolisticReward("toxicity", self.task.paying)
-        return ChangeReward("toxicity", self.task.paying, "sentence" if arm == SENTENCE else "token")
+    def run_seed(self, seed: int, say: Say) -> None:
+        """Trains and measures the arms that are missing."""
+        self._said = say
+        if self.settings.only_prepare:
+            self._comments  # noqa: B018 -- made when it is asked for
+            return
+        for name in self.settings.tasks:
+            root, config = self.place.output / name, self._config(name)
+            for arm in self._arms(name):
+                if not outcome_file(root, arm, seed).exists():
+                    task = self._comments if name == "comments" else self._stories
+                    outcome = SeedStudy(task, config, seed, root, say=say).run(arm)
+                    save_outcome(root, arm, seed, config, outcome)
 
-    def _point(self, policy: Policy) -> float:
-        records = self.task.validation[: self.config.curve_prompts]
-        found = continue_prompts(
-            policy, records, sampling=self.config.sampling, samples=self.config.samples,
-            seed=derive_seed(self.seed, "detox/curve"),
-        )  # fmt: skip
-        return table_mean(toxicity_tables(found, self.task.judge)["max_toxicity"])
+    def summarise(self, seeds: Sequence[int], say: Say, *, command: str) -> Results:
+        """Joins the whole seeds of each task."""
+        studies: Results = []
+        for name in () if self.settings.only_prepare else self.settings.tasks:
+            config, root, arms = self._config(name), self.place.output / name, self._arms(name)
+            whole = whole_seeds(root, arms, seeds)
+            if not whole:
+                say(f"{name}: no seed is complete, nothing to report")
+                continue
+            notes = (*(NOTES if name == "comments" else STORY_NOTES), *_about(config))
+            joint = summarize(root, config, arms, whole, title=TITLES[name], notes=notes, command=command)
+            joint[0].save(root)
+            studies.append(joint)
+        return studies
+
+    def pages(self, result: Results, say: Say, *, command: str) -> None:
+        """The page."""
+        scorers, spans = (_read(self._prepared / f"{kind}.json") for kind in ("scorers", "spans"))
+        path = self.place.docs or self.place.output / "detox_results.md"
+        write_text(path, detox_page(result, scorers, spans, command))
+        say(f"wrote {path}")
+
+    @cached_property
+    def _comments(self) -> DetoxTask:
+        comments = load_comments(self.place.data / "toxic_spans", limit=self.settings.limit)
+        return Preparation(self._prepared, comments, load_encoder, self.settings.preparation, self._said).task()
+
+    @cached_property
+    def _stories(self) -> DetoxTask:
+        policy = self.place.data / "lm_tinystories" / "stories260K-llama"
+        stories = self.place.data / "tinystories" / "tinystories_first_2MiB.txt.gz"
+        return stories_task(stories, policy, self.settings.reader or policy)
+
+    @property
+    def _prepared(self) -> Path:
+        return self.place.output / "prepared"
+
+    def _config(self, name: TaskName) -> DetoxStudyConfig:
+        return self.settings.comments if name == "comments" else self.settings.stories
+
+    def _arms(self, name: TaskName) -> tuple[str, ...]:
+        """Stories have no span model."""
+        return tuple(arm for arm in self._config(name).arms if name == "comments" or arm != MARKED)
 
 
-def steps_to_reach(curve: Sequence[tuple[int, float]], value: float) -> int | None:
-    """The first measured step from which on the curve was at or below `value`; None where it never was."""
-    return next((step for step, toxicity in curve if toxicity <= value), None)
+def _about(config: DetoxStudyConfig) -> tuple[str, ...]:
+    coefs = "; ".join(f"{LABELS[arm]} {coef:g}" for arm, coef in config.kl_coefs.items())
+    return (
+        f"{config.samples} continuations of {_length(config)} tokens per prompt, the maximum "
+        f"over them; RealToxicityPrompts takes 25. {config.trainer.steps} steps of "
+        f"{config.trainer.rollout.responses_per_step()} responses in every arm, last policy of each; no checkpoint was "
+        "chosen.",
+        *((f"KL coefficients, chosen on validation prompts for like perplexity: {coefs}.",) if coefs else ()),
+    )
+
+
+def _length(config: DetoxStudyConfig) -> str:
+    sampling = config.sampling
+    exact = sampling.min_new_tokens == sampling.max_new_tokens
+    return f"{'exactly' if exact else 'at most'} {sampling.max_new_tokens}"
+
+
+def _read(path: Path) -> dict[str, object]:
+    return read_json(path) if path.exists() else {}

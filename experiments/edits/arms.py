@@ -3,12 +3,15 @@
 All start from one SFT policy and learn from as many pairs. Knows reward sources; nothing of training.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from experiments.edits.controls import PermutedSource
-from spanwise.feedback import RewardSource, Sample, SegmentScores
+import numpy as np
+
+from experiments.lib.sources import DerivedSource
+from spanwise.feedback import RewardSource, Sample, SegmentScore, SegmentScores
 from spanwise.rewards import (
     Aggregate,
     MixtureConfig,
@@ -53,6 +56,38 @@ ARMS: dict[str, EditArm] = {
     "oracle": EditArm("Oracle token rewards (ceiling)", oracle=True),
 }
 MAIN, PLACEBO, DENSITY, SEQUENCE = "token-labels", "placebo", "density", "sequence-edits"
+
+
+class PermutedSource(DerivedSource):
+    """A placebo: `source` with the scores of each response dealt out anew among the same spans; same sum, wrong places.
+
+    The order depends on the seed and the response alone, so that the source stays pure. Missing scores move as others.
+    """
+
+    def __init__(self, source: RewardSource, *, seed: int = 0) -> None:
+        super().__init__(source)
+        self._seed = seed
+
+    @property
+    def version(self) -> str:
+        """Changes with the source and the seed."""
+        return f"{self.source.version}-permuted-{self._seed}"
+
+    def score(self, samples: Sequence[Sample]) -> list[SegmentScores]:
+        """The source's scores, permuted within each response."""
+        scored = self.source.score(samples)
+        return [self._permuted(scores, sample) for scores, sample in zip(scored, samples, strict=True)]
+
+    def _permuted(self, scores: SegmentScores, sample: Sample) -> SegmentScores:
+        if scores.missing is not None:
+            return scores
+        text = f"{self._seed}/{sample.prompt}\0{sample.response}"
+        seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+        order: list[int] = np.random.default_rng(seed).permutation(len(scores.scores)).tolist()
+        values = [scores.scores[place].value for place in order]
+        return SegmentScores(
+            tuple(SegmentScore(score.span, value) for score, value in zip(scores.scores, values, strict=True))
+        )
 
 
 def make_pipeline(

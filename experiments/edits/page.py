@@ -9,26 +9,27 @@ from matplotlib.figure import Figure
 from experiments.edits.arms import EDITS, MAIN, ORIGINAL, SEQUENCE
 from experiments.edits.curves import Band, band_of, curve_panels, said_of_leaving
 from experiments.edits.results import EditResults, Reach, label_of
+from experiments.lib.pages import arm_table, difference_table, made_of, page, table
 from spanwise.core import write_text
-from spanwise.evals.statistics import Comparison, Estimate, MetricInfo, mean_and_interval
+from spanwise.evals.statistics import Estimate, MetricInfo, mean_and_interval
 
 SHARE = MetricInfo(label="", unit="%")
 AREA = MetricInfo(label="", digits=3)
 AXES = {"gold": "True score, held-out prompts", "kl": "KL to SFT, nats", "length": "Answer length, tokens"}
 
 
-def write_page(results: EditResults, page: Path) -> None:
+def write_page(results: EditResults, path: Path) -> None:
     """Writes the page and its pictures, which go to the folder `images` beside it."""
     for name, title in AXES.items():
         bands = _bands(results, name)
         figure = curve_panels(bands, _labels(bands), title=title, baseline=SEQUENCE)
-        _save(figure, page.parent / "images" / f"edits_{name}.svg")
-    write_text(page, edits_page(results))
+        _save(figure, path.parent / "images" / f"edits_{name}.svg")
+    write_text(path, edits_page(results))
 
 
 def edits_page(results: EditResults) -> str:
     """The page in Markdown."""
-    table = results.table
+    joint = results.table
     parts = [
         "# Edits as supervision on the simulated world",
         _origin(results),
@@ -38,10 +39,10 @@ def edits_page(results: EditResults) -> str:
         "PPO steps; the total reward of each has deviation 1 over the same answers, so that the KL coefficient weighs "
         "the same. Placebo and hybrid pay the token model with consistency and labels, the density control pays the "
         "sequence model trained on edit pairs. The oracle arm sees the true score in training: a ceiling, no method.",
-        _arm_table(results),
+        arm_table(joint),
         "## Differences",
         "Arm less baseline on the same prompts, with the 95 % interval over seeds and prompts.",
-        _differences(table.comparisons, results),
+        difference_table(joint, joint.comparisons),
         "## Step by step",
         "Answers sampled to held-out prompts at the evaluations of each run: mean over seeds with its 95 % interval.",
         *(_picture(results, name) for name in AXES),
@@ -56,17 +57,16 @@ def edits_page(results: EditResults) -> str:
         _accuracy_table(results),
         _localisation(results),
         "## Command",
-        f"    {table.command}",
+        f"    {joint.command}",
     ]
-    return "\n\n".join(parts) + "\n"
+    return page(parts)
 
 
 def _origin(results: EditResults) -> str:
-    table = results.table
-    seeds = ", ".join(map(str, table.seeds))
-    minutes = sum(table.seconds.values()) / 60
+    joint = results.table
+    seeds, minutes = made_of(joint)
     return (
-        f"Made on {table.created} from seeds {seeds}; {minutes:.0f} minutes of PPO in all on {table.machine}. The "
+        f"Made on {joint.created} from seeds {seeds}; {minutes:.0f} minutes of PPO in all on {joint.machine}. The "
         "judge is the oracle of the simulated world. [token_rewards.md](token_rewards.md) explains models and losses."
     )
 
@@ -80,30 +80,6 @@ def _pairs(results: EditResults) -> str:
         f"prompts, with the annotator's noise and without ({facts['test_pairs/exact']:.0f} pairs). Mean over seeds "
         "with its 95 % interval. Columns: what the pairs of the test are, two answers or an answer and its edit."
     )
-
-
-def _arm_table(results: EditResults) -> str:
-    metrics = results.table.metrics
-    head = ["arm", *(_titled(info) for info in metrics.values())]
-    rows = [
-        [arm.label, *(mean_and_interval(arm.metrics.get(name), info) for name, info in metrics.items())]
-        for arm in results.table.arms.values()
-    ]
-    return _table(head, rows)
-
-
-def _differences(comparisons: Sequence[Comparison], results: EditResults) -> str:
-    metrics = results.table.metrics
-    rows = [
-        [
-            f"{label_of(c.arm)} - {label_of(c.baseline)}",
-            _titled(metrics[c.metric]),
-            mean_and_interval(c.difference, metrics[c.metric], signed=True),
-            c.verdict,
-        ]
-        for c in comparisons
-    ]
-    return _table(["difference", "metric", "mean [interval]", "verdict"], rows)
 
 
 def _picture(results: EditResults, name: str) -> str:
@@ -127,7 +103,7 @@ def _curve_table(results: EditResults) -> str:
         [label_of(arm), *(f"{band[step].mean:.2f}" if step in band else "-" for step in steps)]
         for arm, band in bands.items()
     ]
-    return _table(["arm, by step", *map(str, steps)], rows)
+    return table(["arm, by step", *map(str, steps)], rows)
 
 
 def _reach_table(reaches: Sequence[Reach]) -> str:
@@ -141,7 +117,7 @@ def _reach_table(reaches: Sequence[Reach]) -> str:
         ]
         for one in reaches
     ]
-    return _table(["arm", "baseline", "steps by seed", "baseline's best step", "median share"], rows)
+    return table(["arm", "baseline", "steps by seed", "baseline's best step", "median share"], rows)
 
 
 def _accuracy_table(results: EditResults) -> str:
@@ -151,7 +127,7 @@ def _accuracy_table(results: EditResults) -> str:
         for name, own in results.quality.items()
     ]
     titles = ["original pairs, noisy, %", "original pairs, exact, %", "edit pairs, noisy, %", "edit pairs, exact, %"]
-    return _table(["pair accuracy of", *titles], rows)
+    return table(["pair accuracy of", *titles], rows)
 
 
 def _localisation(results: EditResults) -> str:
@@ -159,15 +135,15 @@ def _localisation(results: EditResults) -> str:
         [_model(name), *(_area(own, column) for column in ("auroc/noisy", "auroc/exact", "auroc_with_end/exact"))]
         for name, own in results.quality.items()
     ]
-    table = _table(["area under the curve of", "noisy edits", "exact edits", "exact, closing token too"], rows)
+    areas = table(["area under the curve of", "noisy edits", "exact edits", "exact, closing token too"], rows)
     gap = results.occlusion_gap
-    said = "" if gap is None else (
+    gap_words = "" if gap is None else (
         f"\n\n{label_of(MAIN)} less the sequence model on edit pairs, exact edits: "
         f"{mean_and_interval(gap, AREA, signed=True)}."
     )  # fmt: skip
     return (
         "How well low rewards find the tokens that the edit changed in held-out originals; the sequence models are "
-        f"asked by leaving out one word at a time.\n\n{table}{said}"
+        f"asked by leaving out one word at a time.\n\n{areas}{gap_words}"
     )
 
 
@@ -179,15 +155,6 @@ def _model(name: str) -> str:
     return {ORIGINAL: "sequence model, original pairs", EDITS: "sequence model, edit pairs"}.get(
         name, f"token model, {name}"
     )
-
-
-def _titled(info: MetricInfo) -> str:
-    return f"{info.label}, {info.unit}" if info.unit else info.label
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
 def _save(figure: Figure, path: Path) -> None:

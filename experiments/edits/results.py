@@ -4,24 +4,20 @@ A function of the stored outcomes and run folders alone. Gold curves are had by 
 held-out prompts that each run logged at its evaluations; no training step saw it.
 """
 
-import datetime
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-import numpy as np
-
 from experiments.edits.arms import ARMS, DENSITY, MAIN, PLACEBO, SEQUENCE, SFT
-from experiments.edits.study import EditSeed, EditStudyConfig
+from experiments.edits.seed import EditSeed, EditStudyConfig
+from experiments.lib.outcomes import StoredTable, stacked, this_machine, today
 from spanwise.core import DataError, parse, read_json, read_lines
 from spanwise.evals.statistics import (
     Arm,
     Estimate,
     ExperimentResults,
-    ScoreTable,
     arm_estimates,
     compare_arms,
     seed_interval,
@@ -136,7 +132,16 @@ def reach(gold: Mapping[str, Sequence[Curve]], arm: str, baseline: str) -> Reach
 def _table(
     config: EditStudyConfig, seeds: Sequence[int], outcomes: Mapping[str, Mapping[int, Any]], command: str
 ) -> ExperimentResults:
-    tables = {arm: _stacked(by_seed) for arm, by_seed in outcomes.items()}
+    tables = {
+        arm: stacked(
+            {
+                seed: {name: StoredTable.model_validate(table) for name, table in found["tables"].items()}
+                for seed, found in by_seed.items()
+            },
+            SIM_METRICS,
+        )
+        for arm, by_seed in outcomes.items()
+    }
     wanted = [(MAIN, SEQUENCE), (MAIN, PLACEBO), (MAIN, DENSITY), (MAIN, "sequence-original")]
     wanted += [(MAIN, "token"), (MAIN, "token-edited"), (MAIN, "token-full"), ("hybrid", MAIN), ("hybrid", SEQUENCE)]
     wanted += [("oracle", MAIN), (SEQUENCE, "sequence-original"), (MAIN, SFT)]
@@ -146,8 +151,8 @@ def _table(
     }
     return ExperimentResults(
         title="Edits on the simulated world",
-        created=datetime.datetime.now(datetime.UTC).date().isoformat(),
-        machine=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        created=today(),
+        machine=this_machine(),
         command=command,
         seeds=tuple(seeds),
         seconds=seconds,
@@ -164,23 +169,6 @@ def _table(
 def label_of(arm: str) -> str:
     """The arm's name in tables and legends."""
     return "SFT" if arm == SFT else ARMS[arm].label
-
-
-def _stacked(by_seed: Mapping[int, Any]) -> dict[str, ScoreTable]:
-    return {
-        metric: ScoreTable.stack(
-            {
-                seed: ScoreTable(
-                    tuple(found["ids"]),
-                    np.array([found["tables"][metric]["totals"]]),
-                    np.array([found["tables"][metric]["counts"]]),
-                    (seed,),
-                )
-                for seed, found in by_seed.items()
-            }
-        )
-        for metric in SIM_METRICS
-    }
 
 
 def _quality(found: Sequence[Mapping[str, Any]], seeds: Sequence[int]) -> dict[str, dict[str, Estimate]]:

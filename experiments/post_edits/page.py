@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from experiments.lib.pages import interval_words, page, table, told_apart
 from experiments.post_edits.data import LANGUAGES
-from experiments.post_edits.study import OCCLUSION, SURFACE, TOKEN
+from experiments.post_edits.figures import OCCLUSION, SURFACE, TOKEN
 
 TARGET = 0.85
 """The accuracy on edit pairs that Xu et al. report."""
@@ -31,7 +32,7 @@ def post_edits_page(result: Mapping[str, Any], *, command: str) -> str:
         "## What holds",
         "\n".join(f"- {sentence}" for sentence in verdicts(result)),
     ]
-    return "\n\n".join(parts) + "\n"
+    return page(parts)
 
 
 def verdicts(result: Mapping[str, Any]) -> list[str]:
@@ -48,10 +49,7 @@ def verdicts(result: Mapping[str, Any]) -> list[str]:
 
 
 def _verdict(figure: str, arm: str, gain: Mapping[str, Any]) -> str:
-    clear = gain["low"] is not None and (gain["low"] > 0 or gain["high"] < 0)
-    side = "above" if gain["mean"] is not None and gain["mean"] > 0 else "below"
-    place = f"{side} {_name(arm)}" if clear else f"not told apart from {_name(arm)}"
-    return f"{figure}: token rewards are {place}, {interval_words(gain, sign='+')}."
+    return f"{figure}: token rewards are {told_apart(gain, _name(arm))}, {interval_words(gain, sign='+')}."
 
 
 def _origin(result: Mapping[str, Any], command: str) -> str:
@@ -101,7 +99,7 @@ def _word_table(figures: Mapping[str, Any]) -> str:
         ]
         for arm, found in figures["auroc"].items()
     ]
-    return markdown_table(["scores", "AUROC", "gain of token rewards", "MCC", "gain of token rewards"], rows)
+    return table(["scores", "AUROC", "gain of token rewards", "MCC", "gain of token rewards"], rows)
 
 
 def _language_table(parts: Mapping[str, Any]) -> str:
@@ -114,7 +112,7 @@ def _language_table(parts: Mapping[str, Any]) -> str:
         ]
         for language in LANGUAGES
     ]
-    return markdown_table(["AUROC within", TOKEN, SURFACE, "gain"], rows)
+    return table(["AUROC within", TOKEN, SURFACE, "gain"], rows)
 
 
 def _whole_table(figures: Mapping[str, Any], columns: Sequence[str]) -> str:
@@ -123,7 +121,7 @@ def _whole_table(figures: Mapping[str, Any], columns: Sequence[str]) -> str:
         for arm, found in figures.items()
         if arm != "pairs"
     ]
-    return markdown_table(["scores", *columns], rows)
+    return table(["scores", *columns], rows)
 
 
 def _count(parts: Mapping[str, Any]) -> int:
@@ -136,15 +134,3 @@ def _name(arm: str) -> str:
 
 def _gain(gains: Mapping[str, Any], arm: str) -> str:
     return interval_words(gains[arm], sign="+") if arm in gains else ""
-
-
-def interval_words(found: Mapping[str, Any], sign: str = "") -> str:
-    """A stored estimate as text."""
-    if found["mean"] is None or found["low"] is None:
-        return "not measurable"
-    return f"{found['mean']:{sign}.3f} [{found['low']:{sign}.3f}, {found['high']:{sign}.3f}]"
-
-
-def markdown_table(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table of ready cells."""
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows))

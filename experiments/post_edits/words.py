@@ -1,8 +1,9 @@
 """How well scores of words find the words that people found bad, with intervals by resampling whole texts.
 
 Words are runs between white space. A score says how bad a word is, the higher the worse: a reward with its sign
-turned. Words of one text (or of one question) share a group and are drawn together. Knows nothing of where scores or
-marks come from. Shapes: n words, g groups, a arms.
+turned. A model of whole responses is asked for it by occlusion: how much better a text gets when one word is left out,
+one forward pass per word. Words of one text (or of one question) share a group and are drawn together. Shapes: n words,
+g groups, a arms.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 
 from spanwise.core import DataError
 from spanwise.evals.statistics import Estimate
-from spanwise.feedback import SegmentScores
+from spanwise.feedback import RewardSource, Sample, SegmentScores
 from spanwise.text import Span
 
 Scores = Float[np.ndarray, " n"]
@@ -170,3 +171,41 @@ def _estimate(drawn: Float[np.ndarray, " r"], groups: int) -> Estimate:
         return Estimate(mean=None, n=groups)
     low, high = np.quantile(known, [0.025, 0.975])
     return Estimate(mean=float(drawn[0]), low=float(low), high=float(high), n=groups, over="prompts")
+
+
+def occlusion_badness(source: RewardSource, samples: Sequence[Sample]) -> Float[np.ndarray, " n"]:
+    """Of every word of the responses the score without it less the score with it."""
+    whole = sequence_scores(source, samples)
+    places = [(number, word) for number, sample in enumerate(samples) for word in words_of(sample.response)]
+    shorter = sequence_scores(source, [without(samples[number], word) for number, word in places])
+    return shorter - whole[[number for number, _ in places]]
+
+
+def without(sample: Sample, word: Span) -> Sample:
+    """The sample with one word and the blank behind it left out of its response."""
+    text = sample.response
+    left = text[: word.start] + text[word.end :].removeprefix(" ")
+    return Sample(sample.prompt, left.strip(), sample.passages)
+
+
+def sequence_scores(source: RewardSource, samples: Sequence[Sample]) -> Float[np.ndarray, " n"]:
+    """The score of each whole response; DataError where there is none."""
+    return np.array([_one(scores) for scores in source.score(samples)])
+
+
+def mean_scores(source: RewardSource, samples: Sequence[Sample]) -> Float[np.ndarray, " n"]:
+    """The mean of each response's token rewards: what a token-level model says of a whole response."""
+    return np.array([float(np.mean(_values(scores))) for scores in source.score(samples)])
+
+
+def _one(scores: SegmentScores) -> float:
+    (value,) = _values(scores)
+    return value
+
+
+def _values(scores: SegmentScores) -> list[float]:
+    values = [score.value for score in scores.scores if isinstance(score.value, float)]
+    if scores.missing is not None or len(values) < len(scores.scores) or not values:
+        reason = scores.missing.reason if scores.missing is not None else "a part of it has no score"
+        raise DataError(f"A response could not be scored: {reason}.")
+    return values

@@ -1,6 +1,7 @@
 """`docs/results.md` as a function of a study's `ExperimentResults`: every number comes from there, none by hand."""
 
-from spanwise.evals.statistics import Comparison, ExperimentResults, MetricInfo, mean_and_interval
+from experiments.lib.pages import arm_table, difference_table, made_of, notes, page, table, titled
+from spanwise.evals.statistics import Comparison, ExperimentResults, mean_and_interval
 from spanwise.quickstart import ABLATIONS, FINE_GRAINED
 
 SIGNS = {
@@ -18,23 +19,22 @@ def results_page(results: ExperimentResults) -> str:
         _origin(results),
         "## Arms",
         "Mean over prompts and seeds with its 95 % interval.",
-        _arm_table(results),
+        arm_table(results),
         "## Differences",
         "Arm less baseline on the same prompts, with the 95 % interval over seeds and prompts.",
-        _difference_table([c for c in results.comparisons if c.arm not in ABLATIONS], results),
+        difference_table(results, [c for c in results.comparisons if c.arm not in ABLATIONS]),
         *_ablation(results),
         "## Reward models",
         "On held-out feedback of the noisy annotator, mean over seeds; the noise bounds what can be reached.",
         _quality_table(results),
         "## What to know",
-        "\n".join(f"- {note}" for note in results.notes),
+        notes(results),
     ]
-    return "\n\n".join(parts) + "\n"
+    return page(parts)
 
 
 def _origin(results: ExperimentResults) -> str:
-    seeds = ", ".join(map(str, results.seeds))
-    minutes = sum(results.seconds.values()) / 60
+    seeds, minutes = made_of(results)
     return (
         f"Made by `make results`, that is `{results.command}`, on {results.created}: seeds {seeds}, "
         f"{minutes:.0f} minutes in all on {results.machine}. "
@@ -50,59 +50,21 @@ def readme_block(results: ExperimentResults) -> str:
         "95 % intervals over seeds and prompts. "
         "Everything else, the ablation included: [docs/results.md](docs/results.md)."
     )
-    return f"{_arm_table(results)}\n\n{origin}"
-
-
-def between(text: str, marker: str, body: str) -> str:
-    """`text` with `body` between the comments `marker:begin` and `marker:end`."""
-    begin, end = f"<!-- {marker}:begin -->", f"<!-- {marker}:end -->"
-    before, rest = text.split(begin)
-    return f"{before}{begin}\n{body}\n{end}{rest.split(end)[1]}"
-
-
-def _titled(info: MetricInfo) -> str:
-    return f"{info.label}, {info.unit}" if info.unit else info.label
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
-
-
-def _arm_table(results: ExperimentResults) -> str:
-    head = ["arm", *(_titled(info) for info in results.metrics.values())]
-    rows = [
-        [arm.label, *(mean_and_interval(arm.metrics.get(name), info) for name, info in results.metrics.items())]
-        for arm in results.arms.values()
-    ]
-    return _table(head, rows)
-
-
-def _difference_table(comparisons: list[Comparison], results: ExperimentResults) -> str:
-    rows = [
-        [
-            f"{results.arms[c.arm].label} - {results.arms[c.baseline].label}",
-            _titled(results.metrics[c.metric]),
-            mean_and_interval(c.difference, results.metrics[c.metric], signed=True),
-            c.verdict,
-        ]
-        for c in comparisons
-    ]
-    return _table(["difference", "metric", "mean [interval]", "verdict"], rows)
+    return f"{arm_table(results)}\n\n{origin}"
 
 
 def _ablation(results: ExperimentResults) -> list[str]:
     """Which expected signs hold: the interval on the expected side of 0, the mean alone, or neither."""
-    found = {(c.arm, c.metric): c for c in results.comparisons if c.baseline == FINE_GRAINED}
+    ablations = {(c.arm, c.metric): c for c in results.comparisons if c.baseline == FINE_GRAINED}
     rows: list[list[str]] = []
     for arm, signs in SIGNS.items():
         for metric, sign in signs:
-            if (arm, metric) in found:
-                rows.append(_sign_row(found[arm, metric], sign, results))
+            if (arm, metric) in ablations:
+                rows.append(_sign_row(ablations[arm, metric], sign, results))
     if not rows:
         return []
-    table = _table(["left out", "metric", "expected", "mean [interval]", "holds"], rows)
-    return ["## Ablation", "The signs of Table 5 of Wu et al., each arm less the full fine-grained arm.", table]
+    signs = table(["left out", "metric", "expected", "mean [interval]", "holds"], rows)
+    return ["## Ablation", "The signs of Table 5 of Wu et al., each arm less the full fine-grained arm.", signs]
 
 
 def _sign_row(comparison: Comparison, sign: int, results: ExperimentResults) -> list[str]:
@@ -110,7 +72,7 @@ def _sign_row(comparison: Comparison, sign: int, results: ExperimentResults) -> 
     right = difference.mean is not None and difference.mean * sign > 0
     holds = "yes" if right and difference.excludes_zero else "in the mean only" if right else "no"
     return [
-        ABLATIONS[comparison.arm], _titled(info), "higher" if sign > 0 else "lower",
+        ABLATIONS[comparison.arm], titled(info), "higher" if sign > 0 else "lower",
         mean_and_interval(difference, info, signed=True), holds,
     ]  # fmt: skip
 
@@ -125,7 +87,7 @@ def _quality_table(results: ExperimentResults) -> str:
         rows.append(
             [head.label, head.density, _share(accuracy), _share(trivial), "-" if auroc is None else f"{auroc:.3f}"]
         )
-    return _table(["head", "density", "accuracy", "majority, or longer wins", "AUROC"], rows)
+    return table(["head", "density", "accuracy", "majority, or longer wins", "AUROC"], rows)
 
 
 def _share(value: float | None) -> str:

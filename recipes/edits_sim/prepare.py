@@ -1,7 +1,7 @@
 """Writes the files of this recipe: demonstrations and prompts, and, once there is an SFT policy, edits of its answers.
 
-    python recipes/edits_sim/prepare.py --out runs/edits_sim/data
-    python recipes/edits_sim/prepare.py --out runs/edits_sim/data --policy runs/edits_sim/sft/checkpoints/best
+    python -m recipes.edits_sim.prepare --out runs/edits_sim/data
+    python -m recipes.edits_sim.prepare --out runs/edits_sim/data --policy runs/edits_sim/sft/checkpoints/best
 
 The oracle of the simulated world stands for the person who edits, with that person's noise (`--exact`: without).
 Prompts of train, tune and test are apart.

@@ -1,6 +1,6 @@
 """Writes the files that the recipe's configs read: edit pairs and preferences, for training, choosing and judging.
 
-    python recipes/mlqe_pe/prepare.py --data ../shared/data/mlqe_pe --out runs/mlqe_pe/data
+    python -m recipes.mlqe_pe.prepare --data ../shared/data/mlqe_pe --out runs/mlqe_pe/data
 
 The prompt is empty: the encoder reads English, not the sources. Training and tuning pairs come from the train files;
 the dev files stay whole. Says how many pairs there are.
@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 from experiments.post_edits.data import as_preferences, select_pairs
-from experiments.post_edits.study import PostEditStudyConfig
+from experiments.post_edits.figures import PostEditStudyConfig
 from spanwise.feedback import write_records
 
 

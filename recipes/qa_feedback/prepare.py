@@ -1,6 +1,6 @@
 """Writes the files that the recipe's configs read: feedback, demonstrations and prompts as Spanwise JSONL.
 
-    python recipes/qa_feedback/prepare.py --data ../shared/data/qa_feedback --out runs/qa_feedback/data
+    python -m recipes.qa_feedback.prepare --data ../shared/data/qa_feedback --out runs/qa_feedback/data
 
 Policies with a short window can be given an excerpt of the passages, the sentences nearest the question (reward models
 still see whole passages), and be spared demonstrations that are still too long; without these options everything is

@@ -17,7 +17,7 @@ from spanwise.models import Policy
 from spanwise.quickstart import FINE_GRAINED, SFT, TEST_SEED, SeedStudy, SimStudyConfig
 from spanwise.reward_models.network import load_reward_model
 from spanwise.rewards import LearnedRewards, MixtureConfig, RewardPipeline
-from spanwise.rl import Trainer, TrainerParts
+from spanwise.rl import Trainer, TrainerConfig, TrainerParts
 from spanwise.rl.algorithms import make_algorithm
 from spanwise.rl.runtime import ProgressView
 from spanwise.sim import SimItem, make_items
@@ -37,6 +37,8 @@ class TrainingPlan:
     """None = the SFT policy."""
     prompts: Sequence[PromptRecord] = ()
     heldout: Sequence[PromptRecord] = ()
+    altered: Callable[[TrainerConfig, TrainerParts], TrainerParts] | None = None
+    """What replaces parts of the run, its algorithm for one; None leaves them as they are."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,8 @@ class SimStart:
             heldout=plan.heldout or [item.record for item in self.items(self.config.heldout_prompts, "rl-heldout")],
             algorithm=make_algorithm(trainer),
         )
+        if plan.altered is not None:
+            parts = plan.altered(trainer, parts)
         mixture.save(run.path / "mixture.yaml")
         with plan.watch(trainer.steps) as progress:
             Trainer(trainer, parts, run, progress=progress).run(resume=True)

@@ -8,7 +8,7 @@ from doubles.reward_world import tiny_bert
 
 from experiments.corrections.folds import corrections_of, disjoint, minimal, span_agreement
 from experiments.corrections.page import corrections_page
-from experiments.corrections.study import CorrectionsStudyConfig, run_corrections, target
+from experiments.corrections.transfer import CorrectionsStudyConfig, run_corrections, target
 from experiments.qa_feedback.data import load_feedback
 from spanwise.core.errors import ConfigError
 from spanwise.feedback.schema import FeedbackRecord, Response, mark

@@ -6,7 +6,7 @@ import pytest
 import torch
 from doubles import models as doubles
 
-from experiments.customisation.soup import average_policies
+from experiments.customisation.seed import average_policies
 from spanwise.core.errors import CheckpointError
 from spanwise.models import Policy
 

@@ -5,9 +5,8 @@ from contextlib import nullcontext
 import pytest
 import yaml
 
-from experiments.customisation.page import customisation_page
-from experiments.customisation.results import finished, keep_config, summarize_custom
-from experiments.customisation.study import CustomConfig, CustomSeed
+from experiments.customisation.page import customisation_page, finished, keep_config, summarize_custom
+from experiments.customisation.seed import CustomConfig, CustomSeed
 from spanwise.core.errors import ConfigError
 from spanwise.evals.pages.tradeoff import write_trade_off
 from spanwise.evals.runs.scores import RunScores

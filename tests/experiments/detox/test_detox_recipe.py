@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from experiments.detox.prepare import PreparationConfig
-from experiments.detox.study import DetoxStudyConfig
+from experiments.detox.seed import DetoxStudyConfig
 from spanwise.core.errors import ConfigError
 from spanwise.reward_models.token_config import TokenRewardConfig
 from spanwise.rl.config import RLConfig

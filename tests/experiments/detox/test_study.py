@@ -5,8 +5,7 @@ import pytest
 from experiments.detox.measure import DETOX_METRICS, Continuations, table_mean, toxicity_tables
 from experiments.detox.page import detox_page
 from experiments.detox.results import save_outcome, summarize, whole_seeds
-from experiments.detox.stories import WordCount
-from experiments.detox.study import (
+from experiments.detox.seed import (
     HOLISTIC,
     SENTENCE,
     START,
@@ -16,6 +15,7 @@ from experiments.detox.study import (
     SeedStudy,
     steps_to_reach,
 )
+from experiments.detox.stories import WordCount
 from spanwise.core.errors import DataError
 from spanwise.feedback.prompts import PromptRecord
 from spanwise.feedback.scores import Unscored

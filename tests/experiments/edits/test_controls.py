@@ -1,6 +1,6 @@
 """The placebo pays what its source pays, elsewhere in the same response."""
 
-from experiments.edits.controls import PermutedSource
+from experiments.edits.arms import PermutedSource
 from spanwise.feedback.scores import Sample, SegmentScore, SegmentScores, Unscored
 from spanwise.text.spans import Span
 

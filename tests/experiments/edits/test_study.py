@@ -10,7 +10,7 @@ from experiments.edits.arms import ARMS, make_pipeline
 from experiments.edits.page import write_page
 from experiments.edits.pairs import better_and_worse, make_pairs
 from experiments.edits.results import collect, reach
-from experiments.edits.study import EditSeed, EditStudyConfig
+from experiments.edits.seed import EditSeed, EditStudyConfig
 from spanwise.core.errors import DataError
 from spanwise.feedback.scores import Sample, SegmentScore, SegmentScores
 from spanwise.models.config import Sampling

@@ -16,9 +16,9 @@ from experiments.post_edits.data import (
     select_pairs,
     tagged_words,
 )
-from experiments.post_edits.occlusion import occlusion_badness, sequence_scores
+from experiments.post_edits.figures import OCCLUSION, SURFACE, TOKEN, PostEditStudyConfig, run_study
 from experiments.post_edits.page import post_edits_page
-from experiments.post_edits.study import OCCLUSION, SURFACE, TOKEN, PostEditStudyConfig, run_study
+from experiments.post_edits.words import occlusion_badness, sequence_scores
 from spanwise.core.errors import ConfigError, DataError
 from spanwise.feedback.scores import Sample, SegmentScore, SegmentScores, Unscored
 from spanwise.reward_models.config import RewardModelConfig

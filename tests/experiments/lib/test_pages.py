@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.sim_arms.page import between
+from experiments.lib.pages import between
 
 
 def test_only_the_marked_block_is_replaced() -> None:

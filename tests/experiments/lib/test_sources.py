@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.paper_defects.pooling import PooledSource, pool_scores
+from experiments.lib.sources import PooledSource, pool_scores
 from spanwise.feedback.scores import RewardSource, SegmentScore, SegmentScores, Unscored
 from spanwise.text.segments import get_segmenter
 from spanwise.text.spans import Span

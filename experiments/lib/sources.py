@@ -1,4 +1,4 @@
-"""Token rewards pooled over segments: a reward source of tokens becomes one of sentences, or of whole responses.
+"""Reward sources made of another one: the base of them, and token rewards pooled over segments.
 
 Single tokens can be noisy judges; their mean over a segment is steadier. Knows nothing of models or of the policy's
 tokens.
@@ -20,24 +20,41 @@ _POOLS: dict[Pooling, Callable[[Sequence[float]], float]] = {
 }
 
 
-class PooledSource:
-    """`source`, whose scores are of tokens, at a coarser density; it takes the source's name and category."""
+class DerivedSource:
+    """Has name, category, density and version of `source`; a subclass changes what it changes, and its version."""
 
-    def __init__(self, source: RewardSource, density: Density, pooling: Pooling = "mean") -> None:
-        self._source = source
-        self._density: Density = density
-        self._pooling: Pooling = pooling
-        self._segmenter = get_segmenter(density)
+    def __init__(self, source: RewardSource) -> None:
+        self.source = source
 
     @property
     def name(self) -> str:
         """The source's name."""
-        return self._source.name
+        return self.source.name
 
     @property
     def category(self) -> str:
         """The source's category."""
-        return self._source.category
+        return self.source.category
+
+    @property
+    def density(self) -> Density:
+        """The source's density."""
+        return self.source.density
+
+    @property
+    def version(self) -> str:
+        """The source's version."""
+        return self.source.version
+
+
+class PooledSource(DerivedSource):
+    """`source`, whose scores are of tokens, at a coarser density; it takes the source's name and category."""
+
+    def __init__(self, source: RewardSource, density: Density, pooling: Pooling = "mean") -> None:
+        super().__init__(source)
+        self._density: Density = density
+        self._pooling: Pooling = pooling
+        self._segmenter = get_segmenter(density)
 
     @property
     def density(self) -> Density:
@@ -47,11 +64,11 @@ class PooledSource:
     @property
     def version(self) -> str:
         """Changes with the source and with how it is pooled."""
-        return f"{self._source.version}-{self._density}-{self._pooling}"
+        return f"{self.source.version}-{self._density}-{self._pooling}"
 
     def score(self, samples: Sequence[Sample]) -> list[SegmentScores]:
         """One score per segment of each sample."""
-        scored = self._source.score(samples)
+        scored = self.source.score(samples)
         return [
             pool_scores(scores, sample.response, self._segmenter, self._pooling)
             for sample, scores in zip(samples, scored, strict=True)
@@ -69,16 +86,16 @@ def pool_scores(
         return scores
     segments = segmenter(text)
     starts = [segment.start for segment in segments]
-    found: list[list[float | Unscored]] = [[] for _ in segments]
+    values: list[list[float | Unscored]] = [[] for _ in segments]
     for score in scores.scores:
         if segments:
-            found[max(0, bisect_right(starts, _place(score.span, text)) - 1)].append(score.value)
+            values[max(0, bisect_right(starts, _first_letter(score.span, text)) - 1)].append(score.value)
     return SegmentScores(
-        tuple(SegmentScore(span, _pooled(values, pooling)) for span, values in zip(segments, found, strict=True))
+        tuple(SegmentScore(span, _pooled(mine, pooling)) for span, mine in zip(segments, values, strict=True))
     )
 
 
-def _place(token: Span, text: str) -> int:
+def _first_letter(token: Span, text: str) -> int:
     quote = token.of(text)
     return token.start + (len(quote) - len(quote.lstrip()) if quote.strip() else 0)
 

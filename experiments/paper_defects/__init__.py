@@ -1,1 +1,0 @@
-"""The study `paper_defects`."""

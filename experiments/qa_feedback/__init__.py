@@ -1,1 +1,0 @@
-"""The study `qa_feedback`."""
