@@ -32,7 +32,7 @@ def folder_with_policy_reward_model_and_prompts(tmp_path):
     settings = {
         "policy": str(tmp_path / "policy"),
         "prompts": str(tmp_path / "prompts.jsonl"),
-        "heldout_prompts": str(tmp_path / "prompts.jsonl"),
+        "heldout": str(tmp_path / "prompts.jsonl"),
         "run_dir": str(tmp_path / "run"),
         "reward_models": {"span": {"checkpoint": str(tmp_path / "reward")}},
         "mixture": {"sources": {"relevance": {"weight": 0.3, "missing": "mask"}, "completeness": {"weight": 0.5}}},
@@ -70,7 +70,7 @@ def test_a_run_from_files_to_checkpoints(work):
 def test_a_server_samples_a_run(work):
     double = VllmDouble(Policy(*doubles.tiny_llama()))
     with serving(double) as url:
-        result = run(work, "rollout.backend=vllm-server", f"rollout.server.url={url}")
+        result = run(work, "rollout.backend=vllm-server", f"rollout.server.base_url={url}")
     assert result.exit_code == 0, result.output
     assert [folder.parent for folder in double.loaded] == [work / "run" / "rollout-weights"] * 2
     metrics = [json.loads(line) for line in (work / "run" / "metrics.jsonl").read_text().splitlines()]

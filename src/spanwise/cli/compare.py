@@ -39,7 +39,8 @@ def compare(
     resamples: Annotated[int, typer.Option(min=100, help="Draws of bootstrap and permutation test.")] = 2000,
     seed: Annotated[int, typer.Option(help="Their seed.")] = 0,
     output: Annotated[
-        Path | None, typer.Option("--output", help="Folder for results.json of judged runs, for `spanwise report`.")
+        Path | None,
+        typer.Option("--output", "-o", help="Folder for results.json of judged runs, for `spanwise report`."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

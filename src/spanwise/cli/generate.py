@@ -36,11 +36,10 @@ def _run(settings: Any) -> dict[str, Any]:
     from spanwise.feedback import PromptRecord, load_or_raise
 
     records = load_or_raise(settings.prompts, PromptRecord)
-    import torch
+    from spanwise.models import Policy, answer_all, precision
 
-    from spanwise.models import Policy, answer_all
-
-    policy = Policy.load(settings.policy, device=settings.device, dtype=getattr(torch, settings.dtype))
+    dtype = precision(settings.dtype, settings.device)
+    policy = Policy.load(settings.policy, device=settings.device, dtype=dtype)
     console = Console(stderr=True)
     answers = track(
         answer_all(policy, records, settings),

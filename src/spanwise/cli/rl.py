@@ -21,7 +21,7 @@ def rl(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = Fal
     from spanwise.rl import RLConfig
 
     settings = RLConfig.load(config, overrides or [])
-    check_readable(settings.prompts, settings.heldout_prompts)
+    check_readable(settings.prompts, settings.heldout)
     from spanwise.rl import train_policy
     from spanwise.rl.runtime import ConsoleProgress
 

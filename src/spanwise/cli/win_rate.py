@@ -39,7 +39,11 @@ def win_rate(
     ] = None,
     output: Annotated[
         File,
-        typer.Option(help="Folder for annotations.json, leaderboard.csv, and results.json for `spanwise report`."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Folder for annotations.json, leaderboard.csv and results.json for `spanwise report`.",
+        ),
     ] = None,
     weights: Annotated[File, typer.Option(help="AlpacaEval's stored weights of length control (CSV).")] = None,
     difficulty: Annotated[
