@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from spanwise.evals.win_rate import instruction_of
-from spanwise.evals.win_rate.judges import Case, Reply, fingerprint
+from spanwise.evals.win_rate.judges import Case, Reply
 from spanwise.feedback import Unscored
 from spanwise.sim import SimItem, Truth, judge
 
@@ -22,7 +22,6 @@ class OracleJudge:
             self._truths[item.record.prompt] = None if known else item.truth
         self._truths |= {item.record.model_input: item.truth for item in items}
         self._truths |= {instruction_of(item.record): item.truth for item in items if item.record.passages}
-        self.version = fingerprint("oracle", sorted(self._truths))
 
     def judge(self, cases: Sequence[Case]) -> Iterator[tuple[int, Reply]]:
         """Judges each case by the truth of its item."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from spanwise.evals.win_rate.judges.base import Case, Reply, fingerprint
+from spanwise.evals.win_rate.judges.base import Case, Reply
 from spanwise.feedback import FeedbackRecord, PromptRecord, Response, Unscored, load_or_raise, write_records
 from spanwise.text import normalize_newlines
 
@@ -29,7 +29,6 @@ class PeopleJudge:
         self.name = "people"
         self._asked = asked
         self._shares = _preferences(load_or_raise(path, FeedbackRecord))
-        self.version = fingerprint("people", sorted((list(key), shares) for key, shares in self._shares.items()))
 
     def judge(self, cases: Sequence[Case]) -> Iterator[tuple[int, Reply]]:
         """Looks each case up, in either order."""

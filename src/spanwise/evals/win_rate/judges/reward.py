@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
-from spanwise.evals.win_rate.judges.base import Case, Reply, fingerprint
+from spanwise.evals.win_rate.judges.base import Case, Reply
 from spanwise.feedback import PromptRecord, RewardSource, Sample, SegmentScores, Unscored
 
 Total = float | Unscored
@@ -17,7 +17,6 @@ class RewardJudge:
     def __init__(self, source: RewardSource, asked: Mapping[str, PromptRecord] = MappingProxyType({})) -> None:
         self._source, self._asked = source, asked
         self.name = source.name
-        self.version = fingerprint("reward", source.name, source.version)
 
     def judge(self, cases: Sequence[Case]) -> Iterator[tuple[int, Reply]]:
         """Scores all answers in one call."""
