@@ -154,13 +154,13 @@ def _ask(files: _Files, judge: Path) -> "JudgedOutputs":
     from spanwise.evals.win_rate.judges import JudgeConfig
 
     config = JudgeConfig.load(judge)
-    own, other = files.load()
+    outputs, reference = files.load()
     console = Console(stderr=True)
     with Progress(*Progress.get_default_columns(), console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("judge")
         return judge_outputs(
-            own,
-            other,
+            outputs,
+            reference,
             _make_judge(config, files.asked()),
             generator=numpy_generator(config.seed, "position bias"),
             order=config.order,

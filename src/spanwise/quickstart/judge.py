@@ -25,10 +25,10 @@ class OracleJudge:
 
     def judge(self, cases: Sequence[Case]) -> Iterator[tuple[int, Reply]]:
         """Judges each case by the truth of its item."""
-        for place, case in enumerate(cases):
+        for position, case in enumerate(cases):
             truth = self._truths.get(case.instruction)
             if truth is None:
-                yield place, Reply(Unscored("the instruction is no item of the simulated world, or of two"))
+                yield position, Reply(Unscored("the instruction is no item of the simulated world, or of two"))
                 continue
             first, second = (judge(text, truth).quality for text in (case.first, case.second))
-            yield place, Reply(0.5 if first == second else float(second > first))
+            yield position, Reply(0.5 if first == second else float(second > first))

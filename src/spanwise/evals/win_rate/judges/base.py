@@ -62,5 +62,5 @@ class Judge(Protocol):
         ...
 
     def judge(self, cases: Sequence[Case]) -> Iterator[tuple[int, Reply]]:
-        """Yields (place in `cases`, reply) for each case once, as soon as it is known, in any order."""
+        """Yields (position in `cases`, reply) for each case once, as soon as it is known, in any order."""
         ...

@@ -32,20 +32,20 @@ class PeopleJudge:
 
     def judge(self, cases: Sequence[Case]) -> Iterator[tuple[int, Reply]]:
         """Looks each case up, in either order."""
-        for place, case in enumerate(cases):
+        for position, case in enumerate(cases):
             texts = (_prompt(case.instruction, self._asked), case.first, case.second)
             prompt, first, second = map(_storable, texts)
-            found = [*self._shares.get((prompt, first, second), ())]
-            found += [1 - share for share in self._shares.get((prompt, second, first), ())]
-            yield place, Reply(sum(found) / len(found) if found else Unscored("nobody compared these answers"))
+            shares = [*self._shares.get((prompt, first, second), ())]
+            shares += [1 - share for share in self._shares.get((prompt, second, first), ())]
+            yield position, Reply(sum(shares) / len(shares) if shares else Unscored("nobody compared these answers"))
 
 
 def _preferences(records: Sequence[FeedbackRecord]) -> Mapping[tuple[str, str, str], list[float]]:
     shares: dict[tuple[str, str, str], list[float]] = {}
     for record in records:
-        for one in record.preferences:
-            first, second = record.responses[one.first].text, record.responses[one.second].text
-            shares.setdefault((record.prompt, first, second), []).append(_SHARES[one.winner])
+        for preference in record.preferences:
+            first, second = record.responses[preference.first].text, record.responses[preference.second].text
+            shares.setdefault((record.prompt, first, second), []).append(_SHARES[preference.winner])
     return shares
 
 

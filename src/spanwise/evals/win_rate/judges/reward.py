@@ -22,8 +22,8 @@ class RewardJudge:
         """Scores all answers in one call."""
         samples = [self._sample(case.instruction, text) for case in cases for text in (case.first, case.second)]
         totals = [total(scores) for scores in self._source.score(samples)]
-        for place in range(len(cases)):
-            yield place, Reply(_share(totals[2 * place], totals[2 * place + 1]))
+        for position in range(len(cases)):
+            yield position, Reply(_share(totals[2 * position], totals[2 * position + 1]))
 
     def _sample(self, instruction: str, text: str) -> Sample:
         """With the prompt and the passages apart, as the reward model learned to read them."""
