@@ -66,7 +66,7 @@ class JudgeConfig(Config):
     @classmethod
     def _no_provider(cls, kind: object) -> object:
         if kind in ("openai", "anthropic", "local"):
-            raise ValueError(f"kind={kind} was renamed to kind=chat with endpoint.provider={kind} and endpoint.model")
+            raise ValueError(f"was renamed to kind=chat with endpoint.provider={kind} and endpoint.model")
         return kind
 
     @model_validator(mode="after")
