@@ -27,6 +27,13 @@ Overrides = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 """The arguments that every command with a config takes."""
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.")]
+"""Where a command without a config runs its model."""
+
+
+def output(sentence: str) -> Any:
+    """What a command writes, a file or folder; stands in the brackets of Annotated, behind Path."""
+    return typer.Option("--output", "-o", help=sentence)
 
 
 def describe_config(model: type[BaseModel]) -> str:
