@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from spanwise.cli.devices import on_device
+from spanwise.cli.runner import on_device
 from spanwise.core import ConfigError
 from spanwise.evals.win_rate.judges import CachedJudge, Judge, JudgeConfig
 from spanwise.feedback import PromptRecord

@@ -18,11 +18,20 @@ if TYPE_CHECKING:
     from spanwise.feedback import FeedbackRecord
 
 
-def show(summary: Mapping[str, Any], lines: Iterable[str], *, as_json: bool) -> None:
-    """Prints a command's result: the summary as one JSON object where that was asked for, else the lines."""
+def show(
+    summary: Mapping[str, Any],
+    lines: Iterable[str],
+    scores: "ScoreTable | None" = None,
+    title: str = "",
+    *,
+    as_json: bool,
+) -> None:
+    """Prints a result: the summary as one JSON object where asked for, else the table where there is one, and lines."""
     if as_json:
         print_json(summary)
         return
+    if scores is not None:
+        print_scores(scores, title)
     for line in lines:
         typer.echo(line)
 

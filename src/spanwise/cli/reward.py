@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
-from spanwise.cli.devices import on_device, say_device
 from spanwise.cli.render import quality_words, records_of
 from spanwise.cli.reward_token import evaluate_tokens, score_file, train_tokens
+from spanwise.cli.runner import on_device, say_device
 from spanwise.core import ConfigError, check_readable
 
 if TYPE_CHECKING:

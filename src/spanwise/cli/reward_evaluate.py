@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from spanwise.cli.devices import on_device
 from spanwise.cli.render import quality_words, records_of
+from spanwise.cli.runner import on_device
 from spanwise.core import ConfigError
 
 if TYPE_CHECKING:
