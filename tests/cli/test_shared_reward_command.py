@@ -8,7 +8,7 @@ from doubles import models as doubles
 from doubles.reward_world import records
 from typer.testing import CliRunner
 
-from spanwise.cli import reward, rl
+from spanwise.cli import policies, reward
 from spanwise.feedback.files import write_records
 from spanwise.feedback.prompts import PromptRecord
 from spanwise.models import Policy
@@ -47,7 +47,7 @@ def base_reward_model_and_prompts(tmp_path):
 
 def run(work, name, *overrides):
     arguments = [str(work / "rl.yaml"), f"run_dir={work / name}", *overrides]
-    done = CliRunner().invoke(rl.app, arguments, catch_exceptions=False)
+    done = CliRunner().invoke(policies.app, ["rl", *arguments], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return " ".join(done.stderr.split())
 

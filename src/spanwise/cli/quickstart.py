@@ -6,24 +6,30 @@ from typing import Annotated
 
 import typer
 
+from spanwise.cli.config_help import AsJson
+from spanwise.cli.render import print_json
+from spanwise.core import ConfigError
+
 COMMAND = "spanwise quickstart"
 
+app = typer.Typer()
 
+
+@app.command(name="quickstart")
 def quickstart(
     output: Annotated[
         Path,
         typer.Option("--output", "-o", help="Folder for runs, results.json and report.html; must be new or empty."),
     ] = Path("runs/quickstart"),
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the results as one JSON object.")] = False,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Turn marked answers into a better model: SFT, noisy feedback, reward models, PPO, an honest comparison."""
-    from rich.console import Console
-
-    from spanwise.core import ConfigError
-
     if output.exists() and any(output.iterdir()):
         raise ConfigError(f"{output}: holds files already; give another folder with --output or remove it.")
+    from rich.console import Console
+
     from spanwise.evals.report import verdict_sentences, write_report
     from spanwise.quickstart import SeedStudy, SimStudyConfig, save_outcome, summarize
     from spanwise.rl.runtime import ConsoleProgress
@@ -43,6 +49,6 @@ def quickstart(
     write_report([output], output / "report.html")
     say(f"Report: {output / 'report.html'}")
     if as_json:
-        typer.echo(results.model_dump_json())
+        print_json(results.model_dump(mode="json"))
     for sentence in verdict_sentences(results):
         typer.echo(sentence, err=as_json)
