@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from spanwise.cli.config_help import AsJson, config_command
-from spanwise.cli.devices import on_device
+from spanwise.cli.runner import on_device
 from spanwise.core import ConfigError, check_readable, numpy_generator
 
 if TYPE_CHECKING:

@@ -302,7 +302,8 @@ def _vocabulary_head(backbone: Backbone, model: PreTrainedModel, vocabulary: int
     named = VocabularyHead.named(linear, size, model.config)
     # T5 and kin scale by d_model ** -0.5 when embeddings are tied, which no field of all of them says.
     heads = [named, replace(named, scale=named.scale * backbone.hidden_size**-0.5)]
-    ids = torch.linspace(1, model.get_input_embeddings().weight.shape[0] - 1, PROBED, device=model.device).long()[None]
+    embedded = cast("nn.Embedding", model.get_input_embeddings()).num_embeddings
+    ids = torch.linspace(1, embedded - 1, PROBED, device=model.device).long()[None]
     with torch.inference_mode():
         states, logits = _states_and_logits(backbone, model, ids)
         largest = float(logits.abs().max())
