@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from spanwise.feedback.edits import EditPair
 from spanwise.feedback.schema import FeedbackRecord, Response
 from spanwise.feedback.statistics.spread import Spread, share
-from spanwise.text import TextEdit, align_many, words_of
+from spanwise.text import TextEdit, align_texts, words_of
 
 LONG_SPAN = 3
 """Words from which on a span's survival in the correction tells something."""
@@ -143,7 +143,7 @@ class EditFigures:
 
 def describe_pairs(pairs: Sequence[EditPair]) -> EditFigures:
     """The figures of `pairs`."""
-    edits = align_many([(pair.original, pair.edited) for pair in pairs])
+    edits = [align_texts(pair.original, pair.edited) for pair in pairs]
     before, after = [len(words_of(e.original)) for e in edits], [len(words_of(e.edited)) for e in edits]
     lost = [edit.changed_words()[0] for edit in edits]
     kinds = [_kinds(edit) for edit in edits]
