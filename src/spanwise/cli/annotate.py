@@ -102,7 +102,7 @@ def export_from(
     """Export the annotations, with a manifest beside the file."""
     with _opened(project, database) as (base, described):
         from spanwise.annotate.exchange import export_file
-        from spanwise.annotate.exchange.exports import Selection
+        from spanwise.annotate.store import Selection
 
         report = export_file(base, described, output, to, Selection(anonymise=anonymise, extra=extra))
         if as_json:

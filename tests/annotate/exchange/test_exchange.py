@@ -11,8 +11,9 @@ from hypothesis import given
 
 from spanwise.annotate.exchange.adapters import READERS, WRITERS
 from spanwise.annotate.exchange.adapters.shared import code_points, utf16
-from spanwise.annotate.exchange.exports import Selection, export_file, iter_exported
+from spanwise.annotate.exchange.exports import export_file, iter_exported
 from spanwise.annotate.exchange.imports import ImportSettings, import_file, list_batches, roll_back
+from spanwise.annotate.store.annotations import Selection
 from spanwise.annotate.store.items import list_items
 from spanwise.annotate.store.project import preset
 from spanwise.annotate.store.refusals import AccessError, UnknownError

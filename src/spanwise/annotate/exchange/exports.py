@@ -31,8 +31,6 @@ from spanwise.feedback import FeedbackRecord, Record
 EXPORTS = tuple(WRITERS)
 _AT_ONCE = 200
 
-__all__ = ["EXPORTS", "ExportReport", "Selection", "export_file", "iter_exported"]
-
 
 class ExportReport(Record):
     """What an export wrote."""

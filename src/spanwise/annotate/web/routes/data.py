@@ -20,8 +20,7 @@ from spanwise.annotate.exchange import (
     list_batches,
     roll_back,
 )
-from spanwise.annotate.exchange.exports import Selection
-from spanwise.annotate.store import current
+from spanwise.annotate.store import Selection, current
 from spanwise.annotate.web.endpoints import Call, Endpoint, Page, Redirect, RequestError
 from spanwise.annotate.web.security import LARGEST_BODY
 
