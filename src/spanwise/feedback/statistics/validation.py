@@ -2,7 +2,7 @@
 
 Every pair that is refused is counted and named; nothing is dropped in silence. Shares are of words and marks of
 punctuation. A judge may be asked, in both orders, whether the edit is better. Knows nothing of models or files;
-`fingerprint.py` tells whether the style of the editor alone gives the edit away.
+`fingerprints.py` tells whether the style of the editor alone gives the edit away.
 """
 
 from collections import Counter

@@ -1,6 +1,6 @@
 """PPO: masked GAE, the clipped policy loss and the clipped value loss.
 
-The whole algorithm; the functions are in `advantages.py`, `normalize.py` and `losses.py`, and the named defects of the
+The whole algorithm; the functions are in `advantages.py` and `losses.py`, and the named defects of the
 code of Wu et al. 2023 in `compat.py`.
 """
 
