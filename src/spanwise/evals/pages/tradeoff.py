@@ -9,7 +9,7 @@ from pathlib import Path
 
 from spanwise.core import write_text
 from spanwise.evals.pages.tradeoff_plot import PlacedSetting, trade_off_plot
-from spanwise.evals.report import Cell, Column, Panel, Table, TableRow, dials_of, inline_svg, render_page
+from spanwise.evals.report import Cell, Column, Panel, Table, TableRow, dials_of, inline_svg, metric_column, render_page
 from spanwise.evals.runs import Coverage, FrontRow, TradeOff, coverage, front_rows
 from spanwise.evals.statistics import Arm, Estimate, ExperimentResults, MetricInfo, interval, number
 
@@ -59,7 +59,7 @@ def settings_table(results: ExperimentResults, plan: TradeOff) -> Table:
     """Settings down, metrics across, with how often each is on the front of its group."""
     metrics = list(dict.fromkeys(metric for pair in plan.axes for metric in pair))
     shown = [*metrics, *(metric for metric in results.metrics if metric not in metrics)]
-    columns = [Column(results.metrics[m].label, results.metrics[m].unit, _arrow(results.metrics[m])) for m in shown]
+    columns = [metric_column(results.metrics[m]) for m in shown]
     rows: list[TableRow] = []
     for place, group in enumerate(plan.groups):
         fronts = {row.arm: row for row in front_rows(results, group.arms, metrics)}
@@ -103,7 +103,3 @@ def _settings(plan: TradeOff, place: int) -> list[tuple[str, str]]:
 def _placed(arm: Arm, position: str, x: str, y: str) -> PlacedSetting:
     missing = Estimate(mean=None)
     return PlacedSetting(position, arm.metrics.get(x, missing), arm.metrics.get(y, missing))
-
-
-def _arrow(info: MetricInfo) -> str:
-    return {"lower": "lower is better", "higher": "higher is better", "none": ""}[info.better]

@@ -18,5 +18,6 @@ from .tables import Column as Column
 from .tables import Table as Table
 from .tables import TableRow as TableRow
 from .tables import arm_table as arm_table
+from .tables import metric_column as metric_column
 from .tables import quality_tables as quality_tables
 from .words import verdict_sentences as verdict_sentences
