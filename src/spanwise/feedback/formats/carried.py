@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from spanwise.annotate.exchange.adapters.shared import Unit, code_points
 from spanwise.core import BadJSONError, parse
-from spanwise.feedback import FeedbackRecord, FieldError, Response, SpanMark, mark
+from spanwise.feedback.formats.contract import Unit
+from spanwise.feedback.formats.offsets import code_points
+from spanwise.feedback.problems import FieldError
+from spanwise.feedback.schema import FeedbackRecord, Response, SpanMark, mark
 from spanwise.text import normalize_newlines
 
 KEY = "spanwise"
@@ -35,6 +37,8 @@ class Foreign:
     responses: tuple[str, ...]
     answers: Mapping[int, Answer] = field(default_factory=dict[int, Answer])
     annotator: str | None = None
+    among_several: str | None = None
+    """Who this is, where several people answered the same task; each then has a record of the same item."""
     references: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict[str, Any])
     carried: str | None = None
@@ -54,7 +58,14 @@ def unpacked(foreign: Foreign, unit: Unit) -> FeedbackRecord:
             raise FieldError("", f"speaks of response {position + 1} of {len(responses)}.")
         responses[position] = _answered(responses[position], foreign.responses[position], answer, unit)
     changes = {"responses": tuple(responses), "annotator": foreign.annotator or base.annotator}
-    return FeedbackRecord.model_validate(dict(base) | changes)
+    named = {} if foreign.among_several is None else _named(base, foreign.among_several)
+    return FeedbackRecord.model_validate(dict(base) | changes | named)
+
+
+def _named(base: FeedbackRecord, person: str) -> dict[str, Any]:
+    details = base.provenance.get("annotation")
+    item = details.get("item", base.id) if isinstance(details, dict) else base.id
+    return {"id": f"{base.id}#{person}", "provenance": base.provenance | {"annotation": {"item": item}}}
 
 
 def _base(foreign: Foreign) -> FeedbackRecord:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spanwise.core.errors import DataError
-from spanwise.feedback.formats.json_list import read_items
+from spanwise.feedback.formats.json_values import read_items
 from spanwise.feedback.problems import Problem
 
 

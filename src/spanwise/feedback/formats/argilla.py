@@ -10,16 +10,19 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from spanwise.annotate.exchange.adapters.carried import KEY, Answer, Foreign, packed, unpacked
-from spanwise.annotate.exchange.adapters.shared import Outcome, Unit, Written, converted, utf16
 from spanwise.core import write_text
-from spanwise.feedback import FeedbackRecord, FieldError, Place
+from spanwise.feedback.formats.carried import KEY, Answer, Foreign, packed, unpacked
+from spanwise.feedback.formats.contract import Outcome, Unit, Written
+from spanwise.feedback.formats.json_values import converted
+from spanwise.feedback.formats.offsets import utf16
+from spanwise.feedback.problems import FieldError, Place
+from spanwise.feedback.schema import FeedbackRecord
 
 _PROMPTS = ("prompt", "question", "instruction")
 _CONTEXTS = ("passages", "context")
 
 
-def read(path: Path, unit: Unit) -> Iterator[Outcome]:
+def read(path: Path, unit: Unit) -> Iterator[Outcome[FeedbackRecord]]:
     """One record per person who answered; one without feedback where nobody did."""
     return converted(path, _records, unit)
 
@@ -60,12 +63,13 @@ def _records(value: Any, place: Place, unit: Unit) -> Iterator[FeedbackRecord]:
         name = str(value.get("id") or f"{place.line}-{place.item}")
         yield unpacked(
             Foreign(
-                id=f"{name}#{person}" if len(people) > 1 else name,
+                id=name,
                 prompt=prompt,
                 responses=tuple(str(fields[field]) for field in names),
                 answers=_answers(value.get("responses", {}), names, person),
                 annotator=person if person not in (None, "unknown") else None,
-                provenance={"format": "argilla"} | ({"annotation": {"item": name}} if len(people) > 1 else {}),
+                among_several=person if len(people) > 1 else None,
+                provenance={"format": "argilla"},
                 carried=metadata.get(KEY),
             ),
             unit,

@@ -1,14 +1,19 @@
-"""Reads a file that holds one JSON list, item by item, so that one bad item costs one item.
+"""Reads a file of JSON values, one list or one value a line, value by value, so that a bad one costs one.
 
-It knows where items begin and end and nothing of what they are.
+It knows where values begin and end; what they are, a format's own function says.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from spanwise.core import BadJSONError, DataError, end_of_value, parse_at, read_text
-from spanwise.feedback.problems import Place, Problem
+from spanwise.core import BadJSONError, DataError, end_of_value, parse, parse_at, read_lines, read_text
+from spanwise.feedback.formats.contract import Outcome, Unit
+from spanwise.feedback.problems import FieldError, Place, Problem
+from spanwise.feedback.schema import FeedbackRecord
+
+Convert = Callable[[Any, Place, Unit], Iterable[FeedbackRecord]]
+"""The records that one value holds; what is wrong with it is raised."""
 
 _SPACE = " \t\r\n"
 
@@ -25,6 +30,37 @@ def read_items(path: Path) -> Iterator[tuple[Place, Any]]:
         shown = repr(text[position : position + 20]) if text.strip() else "nothing"
         raise DataError(f"{path}: a JSON list was expected, the file begins with {shown}; check file and format.")
     yield from _Items(str(path), text, position + 1)
+
+
+def read_values(path: Path) -> Iterator[tuple[Place, Any]]:
+    """The values of a JSON list or of JSON lines, whichever the file holds; a bad one is a Problem."""
+    if _first_character(path) == b"[":
+        yield from read_items(path)
+        return
+    for number, line in read_lines(path):
+        place = Place(str(path), number, line)
+        try:
+            yield place, parse(line.decode("utf-8-sig"))
+        except UnicodeDecodeError as error:
+            yield place, Problem(place, "", f"not UTF-8 at byte {error.start} of the line; convert the file to UTF-8.")
+        except BadJSONError as error:
+            yield place, Problem(place, "", str(error))
+
+
+def converted(path: Path, convert: Convert, unit: Unit) -> Iterator[Outcome[FeedbackRecord]]:
+    """The records that `convert` makes of the values of a file; what it refuses becomes problems."""
+    for place, value in read_values(path):
+        if isinstance(value, Problem):
+            yield place, [value]
+            continue
+        try:
+            yield from [(place, record) for record in convert(value, place, unit)]
+        except FieldError as error:
+            yield place, [Problem(place, error.place, error.reason)]
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
+            yield place, [Problem(place, "", f"is not laid out as this format is ({type(error).__name__}: {error}).")]
+        except ValueError as error:
+            yield place, [Problem(place, "", " ".join(str(error).split()))]
 
 
 class _Items:
@@ -76,3 +112,9 @@ def _skip(text: str, position: int) -> int:
     while position < len(text) and text[position] in _SPACE:
         position += 1
     return position
+
+
+def _first_character(path: Path) -> bytes:
+    for _, line in read_lines(path):
+        return line.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    return b""

@@ -8,13 +8,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from spanwise.annotate.exchange.adapters.carried import KEY, Answer, Foreign, packed, unpacked
-from spanwise.annotate.exchange.adapters.shared import Outcome, Unit, Written, converted, utf16
 from spanwise.core import write_jsonl
-from spanwise.feedback import FeedbackRecord, Place
+from spanwise.feedback.formats.carried import KEY, Answer, Foreign, packed, unpacked
+from spanwise.feedback.formats.contract import Outcome, Unit, Written
+from spanwise.feedback.formats.json_values import converted
+from spanwise.feedback.formats.offsets import utf16
+from spanwise.feedback.problems import Place
+from spanwise.feedback.schema import FeedbackRecord
 
 
-def read(path: Path, unit: Unit) -> Iterator[Outcome]:
+def read(path: Path, unit: Unit) -> Iterator[Outcome[FeedbackRecord]]:
     """One record per line."""
     return converted(path, _records, unit)
 

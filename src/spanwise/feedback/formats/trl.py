@@ -4,16 +4,20 @@ The prompt is the text that our policies read. Step texts keep the white space a
 response: train with `step_separator=""`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from spanwise.annotate.exchange.adapters.shared import Written, count
 from spanwise.core import write_jsonl
-from spanwise.feedback import FeedbackRecord, Response, build_prompt
+from spanwise.feedback.formats.contract import Written
+from spanwise.feedback.prompts import build_prompt
+from spanwise.feedback.schema import FeedbackRecord, Response
 from spanwise.text import Span, get_segmenter
 
 Row = dict[str, Any]
+RowsOf = Callable[[FeedbackRecord], Iterator[Row | str]]
+"""The rows of a record; a string is the reason why there is none."""
 
 
 def write_preference(path: Path, records: Iterable[FeedbackRecord]) -> Written:
@@ -31,18 +35,18 @@ def write_stepwise(path: Path, records: Iterable[FeedbackRecord]) -> Written:
     return _write(path, records, _stepwise)
 
 
-def _write(path: Path, records: Iterable[FeedbackRecord], rows_of: Any) -> Written:
-    left_out: list[str] = []
+def _write(path: Path, records: Iterable[FeedbackRecord], rows_of: RowsOf) -> Written:
+    left_out: Counter[str] = Counter()
 
     def rows() -> Iterator[Row]:
         for record in records:
             for row in rows_of(record):
                 if isinstance(row, str):
-                    left_out.append(row)
+                    left_out[row] += 1
                 else:
                     yield row
 
-    return Written(write_jsonl(path, rows()), count(left_out))
+    return Written(write_jsonl(path, rows()), dict(left_out))
 
 
 def _preferences(record: FeedbackRecord) -> Iterator[Row | str]:

@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from spanwise.annotate.exchange.adapters.carried import KEY, Answer, Foreign, packed, unpacked
-from spanwise.annotate.exchange.adapters.shared import Outcome, Unit, Written, converted
 from spanwise.core import write_text
-from spanwise.feedback import FeedbackRecord, FieldError, Place, Response
+from spanwise.feedback.formats.carried import KEY, Answer, Foreign, packed, unpacked
+from spanwise.feedback.formats.contract import Outcome, Unit, Written
+from spanwise.feedback.formats.json_values import converted
+from spanwise.feedback.problems import FieldError, Place
+from spanwise.feedback.schema import FeedbackRecord, Response
 
 _PROMPTS = ("prompt", "question", "instruction")
 _NO_RESPONSES = (*_PROMPTS, "passages", "context", KEY, "id")
 
 
-def read(path: Path, unit: Unit) -> Iterator[Outcome]:
+def read(path: Path, unit: Unit) -> Iterator[Outcome[FeedbackRecord]]:
     """One record per annotation; one without feedback per task that has none. Cancelled ones are reported."""
     return converted(path, _records, unit)
 
@@ -81,12 +83,13 @@ def _records(value: Any, place: Place, unit: Unit) -> Iterator[FeedbackRecord]:
         who = who.get("email") or who.get("id") if isinstance(who, dict) else who
         yield unpacked(
             Foreign(
-                id=f"{name}#{who}" if len(live) > 1 else name,
+                id=name,
                 prompt=next((str(data[key]) for key in _PROMPTS if key in data), ""),
                 responses=tuple(data[field] for field in names),
                 answers=_answers(annotation, names, _marked_before(data.get(KEY))) if annotation else {},
                 annotator=None if who is None else str(who),
-                provenance={"format": "label-studio"} | ({"annotation": {"item": name}} if len(live) > 1 else {}),
+                among_several=str(who) if len(live) > 1 else None,
+                provenance={"format": "label-studio"},
                 carried=data.get(KEY),
             ),
             unit,
