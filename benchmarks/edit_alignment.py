@@ -4,9 +4,8 @@
 
 Both sides start from the same Python lists, of token ids (a byte-level BPE trained on the texts) or of words and marks
 of punctuation, and end with the matching blocks of every pair. `difflib` is `SequenceMatcher(autojunk=False)`, `ours`
-the batch that training uses. Pairs: corrections of QA-Feedback, post-edited translations of mlqe-pe, and both joined
-into longer texts, the longest edited by random changes. Times are CPU seconds of one thread, the best of several
-rounds in turn; compiling or loading our kernel, once per process, is told apart.
+what training uses. Pairs: corrections of QA-Feedback, post-edited translations of mlqe-pe, and both joined into longer
+texts, the longest edited by random changes. Times are CPU seconds of one thread, the best of several rounds in turn.
 """
 
 import argparse
@@ -25,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from spanwise.text import BlockTable, kernel_installed, match_id_pairs, match_pairs, words_of
+from spanwise.text import Block, matching_blocks, words_of
 
 DATA = Path(__file__).parents[1] / ".." / "shared" / "data"
 Items = list[Any]
@@ -55,17 +54,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="how often each side runs; the best counts")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
-    loading = seconds(lambda: match_id_pairs([([1], [1])]))
     sets = load(options.data)
     encode = tokenizer([text for pairs in sets.values() for pair in pairs for text in pair])
     rows: list[Timing] = []
     for name, pairs in sets.items():
         ids = [(encode(a), encode(b)) for a, b in pairs]
         words = [(words_of(a), words_of(b)) for a, b in pairs]
-        rows.append(measure(name, "token ids", ids, match_id_pairs, options.rounds))
-        rows.append(measure(name, "words", words, match_pairs, options.rounds))
+        rows.append(measure(name, "token ids", ids, options.rounds))
+        rows.append(measure(name, "words", words, options.rounds))
     largest = very_long([(encode(a), encode(b)) for a, b in sets["corrections"]])
-    result = {"kernel": kernel_installed(), "seconds to load the kernel": loading, "100,000 tokens": largest}
+    result = {"100,000 tokens": largest}
     if options.json:
         print(json.dumps({**result, "rows": [{**asdict(row), "ratio": row.ratio} for row in rows]}, indent=2))
     else:
@@ -112,18 +110,17 @@ def tokenizer(texts: list[str]) -> Callable[[str], list[int]]:
     return lambda text: bpe.encode(text).ids
 
 
-def measure(name: str, items: str, pairs: list[Pair], match: Callable[[list[Pair]], BlockTable], rounds: int) -> Timing:
+def measure(name: str, items: str, pairs: list[Pair], rounds: int) -> Timing:
     theirs = ours = float("inf")
-    reference, table = [from_difflib(*pair) for pair in pairs], match(pairs)
+    same = [matching_blocks(*pair)[0] for pair in pairs] == [from_difflib(*pair) for pair in pairs]
     for _ in range(rounds):
         theirs = min(theirs, seconds(lambda: [from_difflib(*pair) for pair in pairs]))
-        ours = min(ours, seconds(lambda: match(pairs)))
-    same = [table[k] for k in range(len(pairs))] == reference
+        ours = min(ours, seconds(lambda: [matching_blocks(*pair) for pair in pairs]))
     length = sum(len(a) + len(b) for a, b in pairs) / 2 / len(pairs)
     return Timing(name, items, len(pairs), length, 1e6 * theirs / len(pairs), 1e6 * ours / len(pairs), same)
 
 
-def from_difflib(a: Items, b: Items) -> list[tuple[int, int, int]]:
+def from_difflib(a: Items, b: Items) -> list[Block]:
     return [tuple(block) for block in SequenceMatcher(None, a, b, autojunk=False).get_matching_blocks()[:-1]]
 
 
@@ -132,9 +129,9 @@ def very_long(pairs: list[Pair]) -> dict[str, float]:
     generator = np.random.default_rng(0)
     flow = [id_ for pair in pairs * 3 for id_ in pair[0]][:100_000]
     other = [int(generator.integers(0, 16_000)) if generator.random() < 0.05 else id_ for id_ in flow]
-    found: list[BlockTable] = []
-    took = seconds(lambda: found.append(match_id_pairs([(flow, other)])))
-    return {"seconds": took, "matched": float(found[0].blocks[:, 2].sum()) / len(flow)}
+    blocks: list[Block] = []
+    took = seconds(lambda: blocks.extend(matching_blocks(flow, other)[0]))
+    return {"seconds": took, "matched": sum(size for *_, size in blocks) / len(flow)}
 
 
 def seconds(action: Callable[[], object]) -> float:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from spanwise.core import DataError, numpy_generator
 from spanwise.feedback import FeedbackRecord, PromptRecord, ReadResult, Response, mark
-from spanwise.feedback.formats import import_toxic_spans
+from spanwise.feedback.formats import read_feedback
 from spanwise.text import Span, sentences
 
 TRAIN_FILE, TRIAL_FILE = "tsd_train.csv.gz", "tsd_trial.csv"
@@ -55,8 +55,8 @@ def load_comments(folder: Path, *, seed: int = 0, limit: int | None = None) -> C
 
     Raises DataError for a file that is not as it should be.
     """
-    trial = _all_of(import_toxic_spans(folder / TRIAL_FILE))
-    read = _all_of(import_toxic_spans(folder / TRAIN_FILE))
+    trial = _all_of(read_feedback(folder / TRIAL_FILE, "toxic-spans"))
+    read = _all_of(read_feedback(folder / TRAIN_FILE, "toxic-spans"))
     known = {text_of(record) for record in trial}
     kept = [record for record in read if text_of(record) not in known]
     order = numpy_generator(seed, "detox/split").permutation(len(kept)).tolist()

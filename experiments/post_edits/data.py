@@ -15,7 +15,7 @@ import numpy as np
 from experiments.post_edits.words import Words, touched, words_of
 from spanwise.core import ConfigError, DataError, numpy_generator
 from spanwise.feedback import EditPair, FeedbackRecord, Preference, Response
-from spanwise.feedback.formats import import_post_edits
+from spanwise.feedback.formats import read_edits
 from spanwise.reward_models.data import labels_of_tags
 
 LANGUAGES = ("et-en", "ne-en", "ro-en")
@@ -50,7 +50,7 @@ def load_post_edits(folder: Path, split: Literal["train", "dev"]) -> list[EditPa
         path = folder / f"{language}-{split}.tar.gz"
         if not path.exists():
             raise DataError(f"{path}: there is no such file; it is data/post-editing of sheffieldnlp/mlqe-pe.")
-        found = import_post_edits(path)
+        found = read_edits(path, "mlqe-pe")
         if found.problems:
             raise DataError(str(found.problems[0]))
         pairs += [_without_prompt(pair) for pair in found.records]

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from spanwise.core import ConfigError, DataError, numpy_generator
 from spanwise.feedback import DemonstrationRecord, FeedbackRecord, Passage, PromptRecord, ReadResult
-from spanwise.feedback.formats import import_demonstrations, import_records
+from spanwise.feedback.formats import import_demonstrations, read_feedback
 from spanwise.reward_models.features import content, share
 from spanwise.text import sentences
 
@@ -24,7 +24,7 @@ _Prompt = TypeVar("_Prompt", bound=PromptRecord)
 
 def load_feedback(folder: Path) -> list[FeedbackRecord]:
     """The 500 marked records; DataError when a record is damaged."""
-    return _all_of(import_records(folder / FEEDBACK_FILE))
+    return _all_of(read_feedback(folder / FEEDBACK_FILE, "qa-feedback"))
 
 
 def load_demonstrations(folder: Path) -> list[DemonstrationRecord]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from spanwise.feedback.formats.qa_feedback import import_records
+from spanwise.feedback.formats.registry import read_feedback
 from spanwise.feedback.schema import Evidence, FeedbackRecord, MissingInfo, Passage, Preference, Response, mark
 
 QA_FOLDER = Path(__file__).parents[1] / ".." / "shared" / "data" / "qa_feedback"
@@ -26,7 +26,7 @@ def qa_file(name: str) -> Path:
 @functools.cache
 def real_records() -> tuple[FeedbackRecord, ...]:
     """The 500 records of the development set; skips the test where the file is absent."""
-    return tuple(import_records(qa_file("dev_feedback.json.gz")).records)
+    return tuple(read_feedback(qa_file("dev_feedback.json.gz"), "qa-feedback").records)
 
 
 TEXT = "Ada was born in Oslo. Ada was born in Oslo. She had a cat."

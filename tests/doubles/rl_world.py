@@ -17,7 +17,8 @@ from spanwise.rewards.pipeline import RewardPipeline
 from spanwise.rl.algorithms.registry import make_algorithm
 from spanwise.rl.algorithms.types import TrainingBatch
 from spanwise.rl.config import TrainerConfig
-from spanwise.rl.trainer import Trainer, TrainerParts
+from spanwise.rl.parts import TrainerParts
+from spanwise.rl.trainer import Trainer
 from spanwise.text.spans import Span
 
 WORDS = ["good", "bad", "red", "blue", "one", "two", "fox", "owl", "sun", "sea", ".", ","]

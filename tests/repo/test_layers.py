@@ -15,7 +15,6 @@ LAYERS = (
     ("annotate/store", "llm/editors"),
     ("annotate/people",),
     ("annotate/work",),
-    ("annotate/exchange/adapters",),
     ("annotate/exchange",),
     ("annotate/rounds",),
     ("annotate/web/endpoints.py", "annotate/web/security.py", "annotate/web/markdown.py"),

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spanwise.core.errors import ConfigError
-from spanwise.text.matching import METHODS, aligned_blocks, aligned_tables, merged
+from spanwise.text.matching import METHODS, aligned_blocks, merged
 
 patient = settings(deadline=None)
 ids = st.lists(st.integers(0, 4), max_size=20)
@@ -61,13 +61,6 @@ def test_positional_compares_equal_indices_as_printed():
 )
 def test_merging_by_hand(blocks, kept):
     assert merged(blocks, 10, 8, 2) == kept
-
-
-@patient
-@given(st.lists(st.tuples(ids, ids), max_size=4))
-def test_tables_hold_what_single_pairs_give(pairs):
-    assert aligned_tables(pairs) == [aligned_blocks(a, b) for a, b in pairs]
-    assert aligned_tables(pairs, merge_gap=0, ids=True) == [aligned_blocks(a, b, merge_gap=0) for a, b in pairs]
 
 
 def test_an_unknown_method_is_named():

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spanwise.core.errors import ConfigError, SpanError
-from spanwise.text.edits import UNITS, Part, align_many, align_texts, apply_edit, touched_words
+from spanwise.text.edits import UNITS, Part, align_texts, apply_edit, touched_words
 from spanwise.text.matching import METHODS
 from spanwise.text.spans import Span
 
@@ -62,12 +62,6 @@ def test_words_between_two_changes_stay_apart_when_told_so():
 def test_equal_texts_are_one_part():
     assert align_texts("same", "same").parts == (Part(Span(0, 4), Span(0, 4), kept=True),)
     assert align_texts("", "").parts == ()
-
-
-@patient
-@given(st.lists(st.tuples(texts, texts), max_size=4), st.sampled_from(UNITS))
-def test_many_pairs_are_aligned_like_each(pairs, unit):
-    assert align_many(pairs, unit=unit) == [align_texts(*pair, unit=unit) for pair in pairs]
 
 
 def test_changes_out_of_order_are_refused():

@@ -7,12 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spanwise.text import matching
-from spanwise.text.matching import match_id_pairs, match_pairs, matching_blocks
+from spanwise.text.matching import matching_blocks
 
 patient = settings(deadline=None, max_examples=150)
 few_letters = st.lists(st.integers(0, 3), max_size=24)
 sequences = st.lists(st.integers(0, 12), max_size=60)
-needs_kernel = pytest.mark.skipif(not matching.kernel_installed(), reason="numba is not installed")
 
 
 def from_difflib(a, b):
@@ -29,43 +28,36 @@ def edited(ids, generator, rate, vocabulary):
     return list(chain.from_iterable(pieces))
 
 
-@needs_kernel
 @patient
-@given(st.lists(st.tuples(few_letters, few_letters) | st.tuples(sequences, sequences), max_size=5))
-def test_the_kernel_finds_the_blocks_of_difflib(pairs):
-    table = match_id_pairs(pairs)
-    assert [table[k] for k in range(len(table))] == [from_difflib(a, b) for a, b in pairs]
+@given(few_letters | sequences, few_letters | sequences, st.sampled_from([tuple, str, lambda item: item]))
+def test_the_blocks_are_those_of_difflib(a, b, kind):
+    left, right = ([kind((str(item),)) if kind is tuple else kind(item) for item in side] for side in (a, b))
+    assert matching_blocks(left, right) == (from_difflib(left, right), False)
 
 
-@needs_kernel
 @pytest.mark.parametrize(("vocabulary", "rate"), [(3, 0.3), (40, 0.1), (5000, 0.05), (5000, 0.9)])
-def test_the_kernel_finds_the_blocks_of_difflib_in_long_random_edits(vocabulary, rate):
+def test_the_blocks_are_those_of_difflib_in_long_random_edits(vocabulary, rate):
     generator = np.random.default_rng(vocabulary)
     ids = (generator.zipf(1.3, 700) % vocabulary).tolist()
-    pairs = [(ids, edited(ids, generator, rate, vocabulary)) for _ in range(3)]
-    table = match_id_pairs(pairs)
-    assert [table[k] for k in range(3)] == [from_difflib(a, b) for a, b in pairs]
+    for _ in range(3):
+        changed = edited(ids, generator, rate, vocabulary)
+        assert matching_blocks(ids, changed) == (from_difflib(ids, changed), False)
 
 
-@needs_kernel
-def test_ids_beyond_any_vocabulary_and_words_are_numbered_first():
+def test_ids_beyond_any_vocabulary_and_words_are_matched():
     big = [10**9, 5, 10**12, 7, 5]
-    assert match_id_pairs([(big, big[1:])])[0] == [(1, 0, 4)]
-    assert match_pairs([(["a", "b", "c", "d"], ["b", "c", "x", "d"])])[0] == [(1, 0, 2), (3, 3, 1)]
+    assert matching_blocks(big, big[1:])[0] == [(1, 0, 4)]
+    assert matching_blocks(["a", "b", "c", "d"], ["b", "c", "x", "d"])[0] == [(1, 0, 2), (3, 3, 1)]
 
 
-def test_without_the_kernel_the_blocks_are_the_same(monkeypatch):
-    pairs = [("kitten", "sitting"), ("", "a"), ("abcab", "abxabcab")]
-    found = [match_pairs(pairs)[k] for k in range(3)]
-    monkeypatch.setattr(matching, "kernel_installed", lambda: False)
-    table = match_pairs(pairs)
-    assert [table[k] for k in range(3)] == found == [from_difflib(*pair) for pair in pairs]
+@pytest.mark.parametrize("pair", [("kitten", "sitting"), ("", "a"), ("abcab", "abxabcab")])
+def test_the_blocks_of_strings_are_those_of_difflib(pair):
+    assert matching_blocks(*pair)[0] == from_difflib(*pair)
 
 
-def test_no_pairs_and_empty_sequences():
-    assert len(match_id_pairs([])) == 0
-    table = match_id_pairs([([], []), ([1], []), ([], [1]), ([1], [1])])
-    assert [table[k] for k in range(4)] == [[], [], [], [(0, 0, 1)]]
+def test_empty_sequences():
+    pairs = [([], []), ([1], []), ([], [1]), ([1], [1])]
+    assert [matching_blocks(*pair)[0] for pair in pairs] == [[], [], [], [(0, 0, 1)]]
 
 
 def test_of_equal_blocks_the_first_in_a_then_in_b_is_taken():
@@ -103,12 +95,9 @@ def test_a_long_text_that_says_everything_twice_is_aligned_all_the_same():
     assert sum(size for *_, size in blocks) > 0.95 * len(ids)
 
 
-def test_a_coarse_pair_in_a_batch_leaves_the_others_exact():
-    small = ([1, 2, 3], [1, 9, 3])
+def test_sequences_of_one_repeated_item_are_aligned_coarsely():
     with pytest.warns(UserWarning, match="equally often in both"):
-        table = match_id_pairs([small, ([7] * 4000, [7] * 3999), small])
-    assert table[0] == table[2] == [(0, 0, 1), (2, 2, 1)]
-    assert (table[1], table.coarse) == ([(0, 0, 3999)], {1})
+        assert matching_blocks([7] * 4000, [7] * 3999) == ([(0, 0, 3999)], True)
 
 
 @patient

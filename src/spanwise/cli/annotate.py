@@ -1,16 +1,17 @@
 """`spanwise annotate`: the annotation app and everything around it, each command a few calls of the backend."""
 
 import contextlib
-import json
 import sys
 from collections.abc import Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spanwise.cli.annotate_serve import serve
+from spanwise.cli.annotate_serve import run_round, serve
+from spanwise.cli.render import left_out, print_json
 from spanwise.core import ConfigError
+from spanwise.feedback.formats import names_of_formats
 
 if TYPE_CHECKING:
     from spanwise.annotate.store import Database, Project
@@ -44,7 +45,7 @@ def import_into(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to import.", show_default=False)],
     *,
     form: Annotated[
-        str, typer.Option("--from", help="spanwise, qa-feedback, argilla, label-studio, doccano or thresh.")
+        str, typer.Option("--from", help=f"The format of FILE: {', '.join(names_of_formats('read'))}.")
     ] = "spanwise",
     preset: Preset = None,
     purpose: Annotated[
@@ -67,7 +68,7 @@ def import_into(
     with _opened(project, database, preset) as (base, described):
         report = import_file(base, described, file, form, settings=settings)
         if as_json:
-            _print_json(report.model_dump(mode="json"))
+            print_json(report.model_dump(mode="json"))
         else:
             counts = f"{report.items:,} items, {report.annotations:,} annotations, {report.duplicates:,} known already"
             typer.echo(f"Imported {counts}, {report.rejected:,} refused (batch {report.batch_id}).")
@@ -91,8 +92,7 @@ def export_from(
     output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="The file to write.", show_default=False)],
     *,
     to: Annotated[
-        str,
-        typer.Option("--to", help="A format of import, or trl-preference, trl-unpaired or trl-stepwise."),
+        str, typer.Option("--to", help=f"The format to write: {', '.join(names_of_formats('written'))}.")
     ] = "spanwise",
     anonymise: Annotated[bool, typer.Option("--anonymise", help="Write pseudonyms for names.")] = False,
     extra: Annotated[bool, typer.Option("--extra", help="Also what came after its slot had passed on.")] = False,
@@ -102,15 +102,15 @@ def export_from(
     """Export the annotations, with a manifest beside the file."""
     with _opened(project, database) as (base, described):
         from spanwise.annotate.exchange import export_file
-        from spanwise.annotate.exchange.exports import Selection
+        from spanwise.annotate.store import Selection
 
         report = export_file(base, described, output, to, Selection(anonymise=anonymise, extra=extra))
         if as_json:
-            _print_json(report.model_dump(mode="json"))
+            print_json(report.model_dump(mode="json"))
         else:
             typer.echo(f"Wrote {report.rows:,} rows to {report.path}.")
-            for reason, count in report.left_out.items():
-                typer.echo(f"left out  {reason}: {count}", err=True)
+            for line in left_out(report.left_out):
+                typer.echo(line, err=True)
 
 
 @app.command()
@@ -126,11 +126,11 @@ def agreement(
 
     with _opened(project, database) as (base, described):
         from spanwise.annotate.exchange import measure_agreement
-        from spanwise.cli.annotate_tables import print_agreement
+        from spanwise.cli.feedback_tables import print_agreement
 
         found = measure_agreement(base, described, resamples=resamples)
         if as_json:
-            _print_json(found.as_dict())
+            print_json(found.as_dict())
         else:
             print_agreement(Console(), found)
 
@@ -143,7 +143,7 @@ def progress(project: Folder, *, database: Url = None, as_json: AsJson = False) 
 
         found = count(base, described)
         if as_json:
-            _print_json(found.model_dump(mode="json"))
+            print_json(found.model_dump(mode="json"))
             return
         typer.echo(
             f"{found.items:,} items; slots: {found.slots_submitted:,} submitted, {found.slots_leased:,} lent out, "
@@ -188,14 +188,13 @@ def close_round(
     """Export the round, retrain the reward models, let the policy answer, queue its most uncertain answers."""
     from spanwise.annotate.people import get_user, local_user
     from spanwise.annotate.rounds import DESCRIPTION, RoundConfig
-    from spanwise.cli.annotate_round import run_round
 
     settings = RoundConfig.load(config or project / DESCRIPTION)
     with _opened(project, database) as (base, described):
         who = get_user(base, by) if by else local_user(base)
         report = run_round(base, described, settings, project, by=who)
         if as_json:
-            _print_json(report.model_dump(mode="json"))
+            print_json(report.model_dump(mode="json"))
         else:
             typer.echo(report.sentence)
 
@@ -208,7 +207,7 @@ def list_people(project: Folder, *, database: Url = None, as_json: AsJson = Fals
 
         found = list_users(base)
         if as_json:
-            _print_json({"users": [user.model_dump(mode="json") for user in found]})
+            print_json({"users": [user.model_dump(mode="json") for user in found]})
         else:
             for user in found:
                 typer.echo(f"{user.name}  {user.role}" + ("  (disabled)" if user.disabled else ""))
@@ -272,7 +271,7 @@ def check(project: Folder, *, database: Url = None, as_json: AsJson = False) -> 
 
         report = inspect(base)
         if as_json:
-            _print_json(report.model_dump(mode="json"))
+            print_json(report.model_dump(mode="json"))
         else:
             typer.echo("The database is sound." if report.ok else "The database is damaged:")
             for problem in report.problems:
@@ -305,7 +304,3 @@ def _opened(folder: Path, url: str | None, preset: str | None = None) -> "Genera
     base, described = open_project(folder, preset_name=preset, url=url)
     with contextlib.closing(base):
         yield base, described
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))

@@ -1,18 +1,24 @@
-"""`spanwise annotate serve`: opens a project in the browser; refuses to be reached from elsewhere unprotected."""
+"""What works long on a project: `spanwise annotate serve` opens it in the browser, `round` retrains and asks again.
+
+The server refuses to be reached from elsewhere unprotected; a round writes down what it is at, and scores with torch.
+"""
 
 import contextlib
 import ipaddress
 import socket
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spanwise.core import ConfigError
+from spanwise.core import ConfigError, SpanwiseError
+from spanwise.feedback import FeedbackRecord, Sample
 
 if TYPE_CHECKING:
-    from spanwise.annotate.store import Database
+    from spanwise.annotate.people import User
+    from spanwise.annotate.rounds import RoundConfig, RoundReport, RoundSteps
+    from spanwise.annotate.store import Database, Project
 
 
 def serve(
@@ -55,6 +61,55 @@ def serve(
             uvicorn.Server(config).run(sockets=[listener])
     finally:
         base.close()
+
+
+def run_round(
+    database: "Database", project: "Project", config: "RoundConfig", folder: Path, *, by: "User"
+) -> "RoundReport":
+    """Closes the round of the project in `folder`, alone, and writes down for the overview what it is at."""
+    from spanwise.annotate.rounds import Diary, next_round, only_one
+
+    with only_one(folder):
+        diary = Diary(folder, project.round)
+        rounds = folder / "rounds"
+        try:
+            _, report = next_round(
+                database, project, _steps(config), by=by, folder=rounds, config=config, say=diary.begin
+            )
+        except SpanwiseError as error:
+            diary.failed(str(error))
+            raise
+        diary.done(report.sentence)
+    return report
+
+
+def _steps(config: "RoundConfig") -> "RoundSteps":
+    """Training and answering by commands, scoring in this process."""
+    from spanwise.annotate.rounds import CommandSteps
+
+    class ModelSteps(CommandSteps):
+        def score(self, run_dir: Path, records: Sequence[FeedbackRecord]) -> Mapping[str, float]:
+            return _uncertainties(run_dir, records)
+
+    return ModelSteps(config)
+
+
+def _uncertainties(run_dir: Path, records: Sequence[FeedbackRecord]) -> Mapping[str, float]:
+    """How unsure the reward model is of the first answer of each record; 0 where it cannot score it.
+
+    Heads that judge whole answers are left out: their scores say nothing of how sure they are.
+    """
+    from spanwise.annotate.work import uncertainty
+    from spanwise.reward_models import PAIR_HEADS
+    from spanwise.rewards import load_sources
+
+    samples = [Sample(record.prompt, record.responses[0].text, record.passages) for record in records]
+    sources = load_sources(run_dir / "checkpoints" / "best")
+    by_head = [source.score(samples) for source in sources if source.name not in PAIR_HEADS]
+    if not by_head:
+        raise ConfigError(f"{run_dir}: has no head that judges segments; add one to heads in the round's config.")
+    judged = zip(records, zip(*by_head, strict=True), strict=True)
+    return {record.id: uncertainty(list(scores)) or 0.0 for record, scores in judged}
 
 
 def _check_exposure(base: "Database", host: str, names: list[str], *, behind_proxy: bool) -> None:

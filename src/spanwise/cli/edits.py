@@ -1,20 +1,19 @@
 """`spanwise edits`: align a text with its edit, look at files of edits, check them, have a model make them."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
-from spanwise.cli.devices import on_device
-from spanwise.cli.edit_export import export
-from spanwise.cli.edit_view import print_edit, print_figures, print_validation
-from spanwise.cli.feedback_tables import print_problems
+from spanwise.cli.feedback_tables import print_figures, print_problems, print_validation
+from spanwise.cli.render import count, print_json, visible
+from spanwise.cli.runner import on_device
 from spanwise.core import ConfigError, DataError, read_text, write_text
 from spanwise.feedback import EditPair, ReadResult, write_records
-from spanwise.feedback.formats import EditFormat, read_edits
+from spanwise.feedback.formats import names_of_formats, pairs_as, read_edits
 from spanwise.feedback.statistics import EditRules, Refusal, Tokenize, describe_pairs, fingerprint, validate_edits
 from spanwise.text import (
     METHODS,
@@ -29,10 +28,11 @@ from spanwise.text import (
 )
 
 app = typer.Typer(name="edits", help="Align, check and make minimal edits.", no_args_is_help=True)
-app.command(name="export")(export)
 
 Source = Annotated[Path, typer.Argument(metavar="FILE", help="The file; .gz is read as well.", show_default=False)]
-Form = Annotated[EditFormat, typer.Option("--format", help="The format of the file.")]
+Form = Annotated[
+    str, typer.Option("--format", help=f"The format of the file: {', '.join(names_of_formats('read as edits'))}.")
+]
 
 
 @app.command()
@@ -58,13 +58,13 @@ def align(
     if html is not None:
         write_text(html, edit_page("Aligned edit", [ShownEdit(edit)]))
     if as_json:
-        _print_json(_parts(edit))
+        print_json(_parts(edit))
     else:
-        print_edit(Console(), edit)
+        _print_edit(Console(), edit)
 
 
 @app.command()
-def stats(file: Source, *, form: Form = EditFormat.PAIRS, as_json: AsJson = False) -> None:
+def stats(file: Source, *, form: Form = "pairs", as_json: AsJson = False) -> None:
     """Show how much a file of edits changes, how, and by whom.
 
     Bad records are left out of the figures, listed on standard error, and make the exit code 2.
@@ -72,7 +72,7 @@ def stats(file: Source, *, form: Form = EditFormat.PAIRS, as_json: AsJson = Fals
     result = read_edits(file, form)
     figures = describe_pairs(result.records)
     if as_json:
-        _print_json({**figures.as_dict(), "rejected": len(result.rejected)})
+        print_json({**figures.as_dict(), "rejected": len(result.rejected)})
     else:
         print_figures(Console(), str(file), figures)
     _leave_if_bad(result)
@@ -86,7 +86,7 @@ def validate(
         typer.Argument(metavar="[key=value]...", help="Rules other than the default, such as max_changed=0.5."),
     ] = None,
     *,
-    form: Form = EditFormat.PAIRS,
+    form: Form = "pairs",
     tokenizer: Annotated[
         Path | None, typer.Option(help="A tokenizer.json or the folder of a model, for the rule window=TOKENS.")
     ] = None,
@@ -113,7 +113,7 @@ def validate(
         summary = {"file": str(file), "rules": settings.model_dump(), "fit": len(found.kept), "counts": found.counts}
         problems = [problem.as_dict() for problem in result.problems]
         signs = style.as_dict() if style else None
-        _print_json({**summary, "refused": refused, "fingerprint": signs, "problems": problems})
+        print_json({**summary, "refused": refused, "fingerprint": signs, "problems": problems})
     else:
         print_validation(Console(), str(file), found, style)
     _leave_if_bad(result)
@@ -132,10 +132,38 @@ def generate(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson
         settings = settings.model_copy(update={"endpoint": on_device(settings.endpoint)})
     report = generate_edits(settings)
     if as_json:
-        _print_json(report.as_dict())
+        print_json(report.as_dict())
     else:
         for line in report.lines():
             typer.echo(line)
+
+
+@app.command()
+def export(
+    file: Source,
+    *,
+    to: Annotated[str, typer.Option(help=f"The format to write: {', '.join(names_of_formats('made of edit pairs'))}.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The JSONL file to write.")],
+    form: Form = "pairs",
+    as_json: AsJson = False,
+) -> None:
+    """Write edits as other trainers read them; what cannot be used is counted.
+
+    Records that cannot be read are listed on standard error and make the exit code 2.
+    """
+    result = read_edits(file, form)
+    exported = pairs_as(to, result.records)
+    if not exported.records:
+        reasons = ", ".join(f"{reason} {number}" for reason, number in exported.left_out.items()) or "there is none"
+        raise DataError(f"{file}: no pair can be written as {to}: {reasons}.")
+    write_records(output, exported.records)
+    if as_json:
+        print_json({"file": str(output), "records": len(exported.records), "left_out": exported.left_out})
+    else:
+        typer.echo(f"{output}: {len(exported.records):,} {to}.")
+        for reason, number in exported.left_out.items():
+            typer.echo(f"left out  {reason}: {number:,}")
+    _leave_if_bad(result)
 
 
 def _rules(overrides: list[str]) -> EditRules:
@@ -146,6 +174,30 @@ def _rules(overrides: list[str]) -> EditRules:
             raise ConfigError(f"Rule {override!r} is not of the form key=value.")
         values[key] = value
     return EditRules.from_values(values, place="the rules")
+
+
+def _print_edit(console: Console, edit: TextEdit) -> None:
+    """Marks as wdiff sets them, in colour where the terminal has it, so that nothing is told by colour alone."""
+    shown = Text()
+    for part in edit.parts:
+        gone, new = part.original.of(edit.original), part.edited.of(edit.edited)
+        if part.kept:
+            shown.append(_lines(gone))
+            continue
+        if gone:
+            shown.append(f"[-{_lines(gone)}-]", style="red strike")
+        if new:
+            shown.append(f"{{+{_lines(new)}+}}", style="green underline")
+    console.print(shown, soft_wrap=True)
+    lost, new_words = edit.changed_words()
+    places = count(len(edit.changes), "change")
+    summary = f"{places} by {edit.method}: {count(lost, 'word')} of the original, {new_words:,} of the edited text."
+    console.print(Text(summary, style="dim"), soft_wrap=True)
+
+
+def _lines(text: str) -> str:
+    """The text as it is, line by line, without what could steer the terminal."""
+    return "\n".join(visible(line) for line in text.split("\n"))
 
 
 def _text(argument: str) -> str:
@@ -207,7 +259,3 @@ def _leave_if_bad(result: ReadResult[EditPair]) -> None:
     if result.problems:
         print_problems(Console(stderr=True), result.problems)
         raise typer.Exit(2)
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spanwise.cli.config_help import AsJson
-from spanwise.cli.devices import say_device
+from spanwise.cli.runner import say_device
 from spanwise.core import check_readable
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from spanwise.cli.devices import on_device
+from spanwise.cli.render import quality_words, records_of
+from spanwise.cli.runner import on_device
 from spanwise.core import ConfigError
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ def evaluate_segments(
     config: Path, overrides: Sequence[str], transfer: Sequence[str], output: Path | None, *, as_json: bool
 ) -> None:
     """Measures on `test`, prints, and writes the page at `output`."""
-    from spanwise.cli.reward import records_of
     from spanwise.core import write_text
     from spanwise.reward_models import RewardModelConfig
 
@@ -85,8 +85,6 @@ def _qualities(heads: "Mapping[str, HeadQuality]") -> "dict[str, RewardModelQual
 def _print(
     found: "RewardFindings", heads: "Mapping[str, HeadQuality]", left_out: Mapping[str, int], *, as_json: bool
 ) -> None:
-    from spanwise.cli.reward import quality_words
-
     if as_json:
         summary = {
             "checkpoint": found.checkpoint,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from spanwise.cli.devices import on_device
+from spanwise.cli.runner import on_device
 from spanwise.core import ConfigError, check_readable
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """Files that are whole or absent: beside-then-rename writing, and line-by-line reading.
 
-Knows nothing of what the files mean; `feedback.jsonl` and `tracking` give them meaning. Paths that end
+Knows nothing of what the files mean; `runs.py` and `feedback.files` give them meaning. Paths that end
 in `.gz` are compressed and decompressed on the way; equal content makes equal bytes.
 """
 

@@ -2,7 +2,7 @@
 
 One pair is one line of a JSONL file; `prompt`, `original` and `edited` are all that a line needs. Spans are half-open
 code points on both sides; putting the edited pieces in place of the original ones gives the edited text. A pair may
-be useless (identical, empty, a rewrite): `edit_validation.py` says so, the record only says what there is.
+be useless (identical, empty, a rewrite): `statistics/validation.py` says so, the record only says what there is.
 """
 
 from collections.abc import Iterable, Iterator

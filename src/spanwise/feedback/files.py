@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from spanwise.core import BadJSONError, DataError, parse, read_lines, write_jsonl
-from spanwise.feedback.problems import Place, Problem, ReadResult, RecordT, collected, validated
+from spanwise.feedback.problems import Place, Problem, ReadResult, RecordT, collected, validated, with_unique_ids
 
 
 def iter_records(path: Path, model: type[RecordT]) -> Iterator[tuple[Place, RecordT | list[Problem]]]:
@@ -19,15 +19,7 @@ def iter_records(path: Path, model: type[RecordT]) -> Iterator[tuple[Place, Reco
 
     Raises DataError when the file cannot be read at all or is no JSONL file.
     """
-    seen: dict[str, int] = {}
-    for place, line in _lines(path):
-        outcome = line if isinstance(line, list) else _record(line, model, place)
-        if not isinstance(outcome, list):
-            name = str(getattr(outcome, "id", ""))
-            if name and seen.setdefault(name, place.line) != place.line:
-                reason = f"{name!r:.60} is the id of line {seen[name]} already; make ids unique."
-                outcome = [Problem(place, "id", reason)]
-        yield place, outcome
+    yield from with_unique_ids(_records(path, model))
 
 
 def read_records(path: Path, model: type[RecordT]) -> ReadResult[RecordT]:
@@ -50,6 +42,11 @@ def load_or_raise(path: Path, model: type[RecordT]) -> list[RecordT]:
 def write_records(path: Path, records: Iterable[BaseModel]) -> int:
     """Writes one record per line, beside-then-rename, and returns how many."""
     return write_jsonl(path, (record.model_dump(mode="json") for record in records))
+
+
+def _records(path: Path, model: type[RecordT]) -> Iterator[tuple[Place, RecordT | list[Problem]]]:
+    for place, line in _lines(path):
+        yield place, line if isinstance(line, list) else _record(line, model, place)
 
 
 def _lines(path: Path) -> Iterator[tuple[Place, bytes | list[Problem]]]:

@@ -84,6 +84,20 @@ def collected(outcomes: Iterable[tuple[Place, T | list[Problem]]]) -> ReadResult
     return result
 
 
+def with_unique_ids(outcomes: Iterable[tuple[Place, T | list[Problem]]]) -> Iterator[tuple[Place, T | list[Problem]]]:
+    """The same, with a problem in place of every record whose id came before; records without an id are let be."""
+    positions: dict[str, str] = {}
+    for place, outcome in outcomes:
+        name = "" if isinstance(outcome, list) else str(getattr(outcome, "id", ""))
+        if name in positions:
+            reason = f"{name!r:.60} is the id of {positions[name]} already; make ids unique."
+            yield place, [Problem(place, "id", reason)]
+            continue
+        if name:
+            positions[name] = f"line {place.line}" if place.item is None else f"item {place.item}"
+        yield place, outcome
+
+
 class FieldError(ValueError):
     """Raised by a model's own checks: `place` is the dotted path below the model, `reason` the sentence."""
 

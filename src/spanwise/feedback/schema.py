@@ -3,7 +3,7 @@
 One record is one line of a versioned JSONL file. Offsets are code points into the response they belong to,
 and each stored span carries the text it quotes, so that damage is noticed and not trained on. Ids of passages
 and sentences count from 0. Texts hold LF line breaks and neither NUL nor lone surrogates. The record knows
-nothing of files (`jsonl.py`) or of other tools' formats (`importers/`).
+nothing of files (`files.py`) or of other tools' formats (`formats/`).
 """
 
 import json

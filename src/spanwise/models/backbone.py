@@ -1,8 +1,9 @@
 """One view of causal and encoder-decoder transformers: the hidden states that predict response tokens.
 
 `Backbone.forward` reads whole responses at once (teacher forcing), `Backbone.start` reads them token by token with a
-cache; both give the same states. Policies put a vocabulary head on them, value models a scalar head. Nothing here
-knows of vocabularies, sampling or rewards.
+cache, which grows by many tokens at a time; both give the same states. Responses to one prompt share its reading where
+that is worth it. Policies put a vocabulary head on the states, value models a scalar head. Nothing here knows of
+vocabularies, sampling or rewards.
 """
 
 import inspect
@@ -22,6 +23,10 @@ from spanwise.models.cpu import use_on_cpu, use_products_on_cpu
 
 ROOM = 64
 """Tokens for which there is room each time that the room grows."""
+PACKING = ("flash", "flex")
+"""Beginnings of the names of attention backends that read many rows one behind the other at no cost."""
+SHARE_BELOW = 0.75
+"""Responses to one prompt share its reading when that leaves less than this share of the tokens to be read."""
 
 
 def growing_cache(config: PreTrainedConfig) -> DynamicCache:
@@ -31,47 +36,6 @@ def growing_cache(config: PreTrainedConfig) -> DynamicCache:
     if cache.layer_class_to_replicate is DynamicLayer:
         cache.layer_class_to_replicate = _RoomyLayer
     return cache
-
-
-class _RoomyLayer(DynamicLayer):
-    """Keys and values of one layer; both are views of a larger tensor once something was appended."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._rooms = _Room(), _Room()
-
-    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-        """Appends; returns all keys and values."""
-        keys, values = self.keys, self.values
-        if torch.is_grad_enabled() or keys is None or values is None or keys.numel() == 0:
-            return super().update(key_states, value_states, *args, **kwargs)
-        self.keys = self._rooms[0].appended(keys, key_states)
-        self.values = self._rooms[1].appended(values, value_states)
-        return self.keys, self.values
-
-
-class _Room:
-    """A tensor (b, heads, n, d) of which the first tokens are in use."""
-
-    def __init__(self) -> None:
-        self._all: Tensor | None = None
-
-    def appended(self, held: Tensor, new: Tensor) -> Tensor:
-        """`held` and then `new`; `held` is copied only if it is not in this room or the room is full."""
-        before, after = held.shape[-2], held.shape[-2] + new.shape[-2]
-        room = self._all
-        if room is None or room.data_ptr() != held.data_ptr() or len(room) != len(held) or after > room.shape[-2]:
-            room = held.new_empty((*held.shape[:-2], after + ROOM, held.shape[-1]))
-            room[..., :before, :] = held
-            self._all = room
-        room[..., before:after, :] = new
-        return room[..., :after, :]
-
-
-PACKING = ("flash", "flex")
-"""Beginnings of the names of attention backends that read many rows one behind the other at no cost."""
-SHARE_BELOW = 0.75
-"""Responses to one prompt share its reading when that leaves less than this share of the tokens to be read."""
 
 
 class Backbone(nn.Module):
@@ -248,6 +212,41 @@ class Decoding:
         self.hidden, self._positions = change(self.hidden), change(self._positions)
         self.mask = None if self.mask is None else change(self.mask)
         self.memory = None if self.memory is None else change(self.memory)
+
+
+class _RoomyLayer(DynamicLayer):
+    """Keys and values of one layer; both are views of a larger tensor once something was appended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rooms = _Room(), _Room()
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        """Appends; returns all keys and values."""
+        keys, values = self.keys, self.values
+        if torch.is_grad_enabled() or keys is None or values is None or keys.numel() == 0:
+            return super().update(key_states, value_states, *args, **kwargs)
+        self.keys = self._rooms[0].appended(keys, key_states)
+        self.values = self._rooms[1].appended(values, value_states)
+        return self.keys, self.values
+
+
+class _Room:
+    """A tensor (b, heads, n, d) of which the first tokens are in use."""
+
+    def __init__(self) -> None:
+        self._all: Tensor | None = None
+
+    def appended(self, held: Tensor, new: Tensor) -> Tensor:
+        """`held` and then `new`; `held` is copied only if it is not in this room or the room is full."""
+        before, after = held.shape[-2], held.shape[-2] + new.shape[-2]
+        room = self._all
+        if room is None or room.data_ptr() != held.data_ptr() or len(room) != len(held) or after > room.shape[-2]:
+            room = held.new_empty((*held.shape[:-2], after + ROOM, held.shape[-1]))
+            room[..., :before, :] = held
+            self._all = room
+        room[..., before:after, :] = new
+        return room[..., :after, :]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Padded token batches that go between policies and trainers: prompts, responses, log-probabilities.
+"""Padded token batches between policies and trainers: texts encoded, prompts, responses, log-probabilities.
 
 Masks are explicit and never derived from the ids, because many tokenizers pad with their end-of-text token.
 Knows nothing of models. Shapes: b rows, l prompt tokens, t response tokens, k support tokens.
@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
+
+Offsets = list[tuple[int, int]]
 
 
 @dataclass
@@ -96,13 +98,6 @@ def join_responses(parts: Sequence[ResponseBatch], *, pad_id: int) -> ResponseBa
     )
 
 
-def _widened(x: Tensor, width: int, *, value: int = 0, left: bool = False) -> Tensor:
-    """The same rows with columns of `value` added up to `width`."""
-    missing = width - x.shape[1]
-    added = x.new_full((len(x), missing), value)
-    return torch.cat([added, x] if left else [x, added], 1)
-
-
 @dataclass
 class Logprobs:
     """Log-probabilities of given response tokens, and the entropy of the distribution at each; 0 where masked."""
@@ -123,9 +118,6 @@ def pad(
         ids[number, place] = torch.tensor(row, dtype=torch.long)
         mask[number, place] = True
     return ids, mask
-
-
-Offsets = list[tuple[int, int]]
 
 
 class TextEncoder:
@@ -183,3 +175,10 @@ class TextEncoder:
 
     def _name(self, id_: int) -> str:
         return str(self._tokenizer.convert_ids_to_tokens(id_))
+
+
+def _widened(x: Tensor, width: int, *, value: int = 0, left: bool = False) -> Tensor:
+    """The same rows with columns of `value` added up to `width`."""
+    missing = width - x.shape[1]
+    added = x.new_full((len(x), missing), value)
+    return torch.cat([added, x] if left else [x, added], 1)

@@ -1,4 +1,4 @@
-"""Language-model checkpoints on disk: what may be loaded as a policy, and folders that appear whole or not at all.
+"""Language-model checkpoints on disk: what may be loaded, in which precision, and folders that appear whole or not.
 
 A checkpoint is a plain Hugging Face folder (weights, config, tokenizer) that `from_pretrained` reads. What is not one,
 or is one of another kind, is refused in one sentence before any work starts.
@@ -103,6 +103,22 @@ def without_bars() -> Generator[None]:
             logging.enable_progress_bar()
 
 
+def precision(name: PrecisionName, device: torch.device | str) -> torch.dtype:
+    """The type of that name; with auto, bfloat16 where the processor multiplies matrices in it."""
+    if name == "auto":
+        return torch.bfloat16 if is_made_for_bfloat16(torch.device(device)) else torch.float32
+    return torch.bfloat16 if name == "bfloat16" else torch.float32
+
+
+def is_made_for_bfloat16(device: torch.device) -> bool:
+    """Whether `device` has instructions that multiply matrices in bfloat16."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()  # pyright: ignore[reportPrivateUsage] - the only way to ask
+    return False
+
+
 @contextlib.contextmanager
 def _unwritable(path: Path) -> Generator[None]:
     try:
@@ -153,19 +169,3 @@ def _check_tokenizer(place: str, model: PreTrainedModel, tokenizer: PreTrainedTo
 
 def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
-
-
-def precision(name: PrecisionName, device: torch.device | str) -> torch.dtype:
-    """The type of that name; with auto, bfloat16 where the processor multiplies matrices in it."""
-    if name == "auto":
-        return torch.bfloat16 if is_made_for_bfloat16(torch.device(device)) else torch.float32
-    return torch.bfloat16 if name == "bfloat16" else torch.float32
-
-
-def is_made_for_bfloat16(device: torch.device) -> bool:
-    """Whether `device` has instructions that multiply matrices in bfloat16."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type == "cpu":
-        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()  # pyright: ignore[reportPrivateUsage] - the only way to ask
-    return False

@@ -1,15 +1,15 @@
 from .config import AlgorithmName as AlgorithmName
-from .config import CheckpointConfig as CheckpointConfig
 from .config import EvaluationConfig as EvaluationConfig
 from .config import KLConfig as KLConfig
 from .config import RLConfig as RLConfig
 from .config import RolloutConfig as RolloutConfig
 from .config import TrainerConfig as TrainerConfig
+from .config import TrainingStatesConfig as TrainingStatesConfig
 from .config import UpdateConfig as UpdateConfig
+from .parts import TrainerParts as TrainerParts
 from .rollout import RolloutMaker as RolloutMaker
 from .rollout import prompts_of_step as prompts_of_step
 from .run import reward_pipeline as reward_pipeline
 from .run import train_policy as train_policy
 from .trainer import Trainer as Trainer
-from .trainer import TrainerParts as TrainerParts
 from .trainer import TrainingResult as TrainingResult

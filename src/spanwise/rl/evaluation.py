@@ -1,6 +1,6 @@
-"""Measures a policy on held-out prompts with the run's own reward, and writes down some of its answers.
+"""Measures a policy on held-out prompts with the run's own reward: greedy, sampled or the best of several answers.
 
-Decides nothing: the trainer keeps the best checkpoint by `eval/reward`.
+Some answers are written down, token by token. Decides nothing: the trainer keeps the best checkpoint by `eval/reward`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,39 +20,6 @@ from spanwise.rl.experience import token_logprobs, widened
 from spanwise.rl.metrics import response_metrics, reward_metrics
 from spanwise.rl.rollout import RolloutMaker
 from spanwise.rl.runtime import Budget
-
-
-def best_of(rollout: Rollout, samples_per_prompt: int) -> Rollout:
-    """For each prompt the response with the highest total reward, the first where several have it.
-
-    Responses that could not be scored are chosen only where no other is left.
-    """
-    totals = rollout.scores.total.sum(1).masked_fill(rollout.scores.dropped, -torch.inf)
-    chosen = totals.view(-1, samples_per_prompt).argmax(1)
-    return _rows(rollout, (chosen + torch.arange(len(chosen)) * samples_per_prompt).tolist())
-
-
-def _rows(rollout: Rollout, rows: list[int]) -> Rollout:
-    responses, scores = rollout.responses, rollout.scores
-    picked = torch.tensor(rows)
-    return Rollout(
-        prompts=rollout.prompts.select(picked),
-        responses=ResponseBatch(
-            responses.ids[picked],
-            responses.mask[picked],
-            responses.logprobs[picked],
-            responses.truncated[picked],
-            None if responses.support is None else responses.support[picked],
-        ),
-        samples=[rollout.samples[row] for row in rows],
-        tokens=[rollout.tokens[row] for row in rows],
-        scores=TokenScores(
-            total=scores.total[picked],
-            shares={name: share[picked] for name, share in scores.shares.items()},
-            raw=[scores.raw[row] for row in rows],
-            dropped=scores.dropped[picked],
-        ),
-    )
 
 
 class Evaluator:
@@ -128,3 +95,36 @@ def sample_rows(rollout: Rollout, kl: Float[Tensor, "b t"], count: int) -> Itera
             "total": sum(token_scores),
             "dropped": bool(scores.dropped[row]),
         }
+
+
+def best_of(rollout: Rollout, samples_per_prompt: int) -> Rollout:
+    """For each prompt the response with the highest total reward, the first where several have it.
+
+    Responses that could not be scored are chosen only where no other is left.
+    """
+    totals = rollout.scores.total.sum(1).masked_fill(rollout.scores.dropped, -torch.inf)
+    chosen = totals.view(-1, samples_per_prompt).argmax(1)
+    return _rows(rollout, (chosen + torch.arange(len(chosen)) * samples_per_prompt).tolist())
+
+
+def _rows(rollout: Rollout, rows: list[int]) -> Rollout:
+    responses, scores = rollout.responses, rollout.scores
+    picked = torch.tensor(rows)
+    return Rollout(
+        prompts=rollout.prompts.select(picked),
+        responses=ResponseBatch(
+            responses.ids[picked],
+            responses.mask[picked],
+            responses.logprobs[picked],
+            responses.truncated[picked],
+            None if responses.support is None else responses.support[picked],
+        ),
+        samples=[rollout.samples[row] for row in rows],
+        tokens=[rollout.tokens[row] for row in rows],
+        scores=TokenScores(
+            total=scores.total[picked],
+            shares={name: share[picked] for name, share in scores.shares.items()},
+            raw=[scores.raw[row] for row in rows],
+            dropped=scores.dropped[picked],
+        ),
+    )

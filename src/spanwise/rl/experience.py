@@ -103,18 +103,18 @@ def in_passes(
     """What `compute` says about all rows, asked for some rows at a time; 0 where masked."""
 
     def all_rows() -> Float[Tensor, "b t"]:
-        found = torch.zeros(inputs.response_ids.shape, device=inputs.response_ids.device)
+        values = torch.zeros(inputs.response_ids.shape, device=inputs.response_ids.device)
         for rows, counts in budget.passes(inputs):
             part = inputs.select(rows)
             part = part.shorten(max(part.width(), 1))
-            told = compute(part).float().masked_fill(~part.response_mask, 0.0)
+            of_part = compute(part).float().masked_fill(~part.response_mask, 0.0)
             if counts:
-                found[rows, : part.response_ids.shape[1]] = told
-        return found
+                values[rows, : part.response_ids.shape[1]] = of_part
+        return values
 
-    found = budget.spend(all_rows)
-    budget.processes.add_up([found])
-    return found
+    computed = budget.spend(all_rows)
+    budget.processes.add_up([computed])
+    return computed
 
 
 def widened(x: Float[Tensor, "b u"], width: int) -> Float[Tensor, "b t"]:

@@ -1,7 +1,8 @@
-"""From prompts to scored responses: sample, decode, align, score.
+"""From prompts to scored responses: choose the step's prompts, sample, decode, align, score.
 
 Texts and the place of every token in them come from the sampled ids, so that a segment's reward lands on the token
-that ended it. Knows nothing of references, values or updates.
+that ended it. Several processes sample a part of the prompts each; `moved` and `joined` make one rollout of the parts.
+Knows nothing of references, values or updates.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,46 +22,7 @@ from spanwise.rl.runtime import Budget, Clock, Sampler
 from spanwise.text import Alignment, Span, TokenAligner, TokenSpans
 from spanwise.training import Processes
 
-
-def moved(rollout: Rollout, device: torch.device | str) -> Rollout:
-    """The same rollout with the policy's tensors on `device`; scores stay where they are."""
-    responses = rollout.responses
-    support = None if responses.support is None else responses.support.to(device)
-    there = ResponseBatch(
-        responses.ids.to(device),
-        responses.mask.to(device),
-        responses.logprobs.to(device),
-        responses.truncated.to(device),
-        support,
-    )
-    return Rollout(rollout.prompts.to(device), there, rollout.samples, rollout.tokens, rollout.scores)
-
-
-def joined(parts: list[Rollout], *, pad_id: int, prompt_side: Literal["left", "right"]) -> Rollout:
-    """All responses of `parts`, in their order."""
-    prompts: list[PromptBatch] = [part.prompts for part in parts]
-    return Rollout(
-        prompts=join_prompts(prompts, pad_id=pad_id, side=prompt_side),
-        responses=join_responses([part.responses for part in parts], pad_id=pad_id),
-        samples=[sample for part in parts for sample in part.samples],
-        tokens=[tokens for part in parts for tokens in part.tokens],
-        scores=_joined_scores([part.scores for part in parts]),
-    )
-
-
-def _joined_scores(parts: list[TokenScores]) -> TokenScores:
-    return TokenScores(
-        total=_stacked([part.total for part in parts]),
-        shares={name: _stacked([part.shares[name] for part in parts]) for name in parts[0].shares},
-        raw=[raw for part in parts for raw in part.raw],
-        dropped=torch.cat([part.dropped for part in parts]),
-    )
-
-
-def _stacked(parts: list[Tensor]) -> Float[Tensor, "b t"]:
-    """The rows of all parts, with zero columns up to the widest."""
-    width = max(part.shape[1] for part in parts)
-    return torch.cat([functional.pad(part, (0, width - part.shape[1])) for part in parts])
+T = TypeVar("T")
 
 
 TokenSpansOf = Callable[[str, Sequence[int]], Sequence[Span]]
@@ -211,6 +173,17 @@ class RolloutMaker:
         return str(self.policy.tokenizer.decode([id_], clean_up_tokenization_spaces=False)).strip()
 
 
+def prompts_of_step(prompts: Sequence[T], *, step: int, count: int, seed: int) -> list[T]:
+    """The `count` prompts of training step `step`, counted from 0; passes follow one another without a gap."""
+    chosen: list[T] = []
+    position = step * count
+    while len(chosen) < count:
+        passes, offset = divmod(position + len(chosen), len(prompts))
+        order = numpy_generator(seed, f"prompts/{passes}").permutation(len(prompts))
+        chosen += [prompts[int(i)] for i in order[offset : offset + count - len(chosen)]]
+    return chosen
+
+
 def stripped(alignment: Alignment) -> Alignment:
     """The same alignment without the whitespace around the text: sources read what people read.
 
@@ -221,15 +194,42 @@ def stripped(alignment: Alignment) -> Alignment:
     return Alignment(text, TokenSpans.of(alignment.spans).within(lead, lead + len(text)))
 
 
-T = TypeVar("T")
+def moved(rollout: Rollout, device: torch.device | str) -> Rollout:
+    """The same rollout with the policy's tensors on `device`; scores stay where they are."""
+    responses = rollout.responses
+    support = None if responses.support is None else responses.support.to(device)
+    there = ResponseBatch(
+        responses.ids.to(device),
+        responses.mask.to(device),
+        responses.logprobs.to(device),
+        responses.truncated.to(device),
+        support,
+    )
+    return Rollout(rollout.prompts.to(device), there, rollout.samples, rollout.tokens, rollout.scores)
 
 
-def prompts_of_step(prompts: Sequence[T], *, step: int, count: int, seed: int) -> list[T]:
-    """The `count` prompts of training step `step`, counted from 0; passes follow one another without a gap."""
-    chosen: list[T] = []
-    position = step * count
-    while len(chosen) < count:
-        passes, offset = divmod(position + len(chosen), len(prompts))
-        order = numpy_generator(seed, f"prompts/{passes}").permutation(len(prompts))
-        chosen += [prompts[int(i)] for i in order[offset : offset + count - len(chosen)]]
-    return chosen
+def joined(parts: list[Rollout], *, pad_id: int, prompt_side: Literal["left", "right"]) -> Rollout:
+    """All responses of `parts`, in their order."""
+    prompts: list[PromptBatch] = [part.prompts for part in parts]
+    return Rollout(
+        prompts=join_prompts(prompts, pad_id=pad_id, side=prompt_side),
+        responses=join_responses([part.responses for part in parts], pad_id=pad_id),
+        samples=[sample for part in parts for sample in part.samples],
+        tokens=[tokens for part in parts for tokens in part.tokens],
+        scores=_joined_scores([part.scores for part in parts]),
+    )
+
+
+def _joined_scores(parts: list[TokenScores]) -> TokenScores:
+    return TokenScores(
+        total=_stacked([part.total for part in parts]),
+        shares={name: _stacked([part.shares[name] for part in parts]) for name in parts[0].shares},
+        raw=[raw for part in parts for raw in part.raw],
+        dropped=torch.cat([part.dropped for part in parts]),
+    )
+
+
+def _stacked(parts: list[Tensor]) -> Float[Tensor, "b t"]:
+    """The rows of all parts, with zero columns up to the widest."""
+    width = max(part.shape[1] for part in parts)
+    return torch.cat([functional.pad(part, (0, width - part.shape[1])) for part in parts])

@@ -9,8 +9,9 @@ from spanwise.reward_models.network import AdaptedRewardModel
 from spanwise.rewards import RewardPipeline, load_sources, scorer_sources
 from spanwise.rl.algorithms import make_algorithm
 from spanwise.rl.config import RLConfig
+from spanwise.rl.parts import TrainerParts
 from spanwise.rl.runtime import ProgressView, Sampler, VllmSampler, VllmServerSampler, check_same_settings, holds_run
-from spanwise.rl.trainer import Trainer, TrainerParts, TrainingResult
+from spanwise.rl.trainer import Trainer, TrainingResult
 from spanwise.training import Processes, launched
 
 
@@ -22,15 +23,15 @@ def train_policy(settings: RLConfig, progress: ProgressView) -> TrainingResult:
         if settings.resume == "never":
             raise ConfigError(f"{settings.run_dir}: holds a run already; set resume=auto, or choose another run_dir.")
         check_same_settings(settings.run_dir, settings)
-    processes, own_device = launched()
-    device = own_device or settings.device
+    processes, process_device = launched()
+    device = process_device or settings.device
     if processes.writes:
         progress.noted(device_line(asked, device))
-    prompts, heldout = (load_or_raise(path, PromptRecord) for path in (settings.prompts, settings.heldout_prompts))
+    prompts, heldout = (load_or_raise(path, PromptRecord) for path in (settings.prompts, settings.heldout))
     # Copies of weights that will be split are made where there is room for whole ones.
-    place = "cpu" if processes.splits and settings.lora is None else device
+    start_device = "cpu" if processes.splits and settings.lora is None else device
     policy = Policy.load(
-        settings.policy, device=place, dtype=precision(settings.dtype, device), attention=settings.attention
+        settings.policy, device=start_device, dtype=precision(settings.dtype, device), attention=settings.attention
     )
     parts = TrainerParts(
         prompts=prompts,
@@ -70,12 +71,12 @@ def reward_pipeline(
         policy.role = onto.role(None)
     sources: list[RewardSource] = []
     for name, use in settings.reward_models.items():
-        found = load_sources(
+        loaded = load_sources(
             use.checkpoint, heads=use.heads, hard=use.hard, batch_size=use.batch_size, device=settings.device, onto=onto
         )
-        if say is not None and isinstance(found[0].model, AdaptedRewardModel):
-            say(_whose_weights(name, found[0].model, settings))
-        sources += found
+        if say is not None and isinstance(loaded[0].model, AdaptedRewardModel):
+            say(_whose_weights(name, loaded[0].model, settings))
+        sources += loaded
     judged = scorer_sources(settings.scorers, device=settings.device)
     return RewardPipeline([*sources, *judged], settings.mixture, settings.placement)
 

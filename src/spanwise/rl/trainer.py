@@ -7,17 +7,12 @@ files that it calls.
 import contextlib
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from spanwise.core import ConfigError, DataError, RunFolder, torch_generator
-from spanwise.feedback import PromptRecord
-from spanwise.models import Policy
-from spanwise.rewards import RewardPipeline
+from spanwise.core import RunFolder, torch_generator
 from spanwise.rl.alarms import Alarms
 from spanwise.rl.algorithms import (
-    Algorithm,
     Experience,
     KLController,
     LearnsValues,
@@ -28,14 +23,14 @@ from spanwise.rl.algorithms import (
 from spanwise.rl.config import TrainerConfig
 from spanwise.rl.evaluation import Evaluator
 from spanwise.rl.experience import ExperienceMaker
-from spanwise.rl.metrics import RESERVED_NAMES, experience_metrics, response_metrics, reward_metrics, value_metrics
-from spanwise.rl.rollout import RolloutMaker, TokenSpansOf, prompts_of_step
+from spanwise.rl.metrics import experience_metrics, response_metrics, reward_metrics, value_metrics
+from spanwise.rl.parts import TrainerParts, check_parts, check_processes
+from spanwise.rl.rollout import RolloutMaker, prompts_of_step
 from spanwise.rl.runtime import (
     Budget,
     Clock,
     NoProgress,
     ProgressView,
-    Sampler,
     StateStore,
     TrainingState,
     check_same_settings,
@@ -48,21 +43,6 @@ from spanwise.rl.runtime import (
 )
 from spanwise.rl.updates import Updater
 from spanwise.training import Processes
-
-
-@dataclass(frozen=True)
-class TrainerParts:
-    """What a run is made of. The policy is trained in place; a frozen copy of it is the reference."""
-
-    policy: Policy
-    pipeline: RewardPipeline
-    prompts: Sequence[PromptRecord]
-    heldout: Sequence[PromptRecord]
-    algorithm: Algorithm
-    sampler: Sampler | None = None
-    """What samples the rollouts where it is not the policy itself; its samples are weighted by `rollout.correction`."""
-    token_spans: TokenSpansOf | None = None
-    """Which characters of a response each token is paid for; None: those that it wrote."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +115,7 @@ class Trainer:
         )
         self._evaluate = Evaluator(self._rollouts, self.reference, parts.heldout, config, budget=self.budget)
         self._alarms = Alarms(config.alarms)
-        self._states = StateStore(folder.checkpoint(""), keep=config.checkpoint.keep, say=self.progress.noted)
+        self._states = StateStore(folder.checkpoint(""), keep=config.training_states.keep, say=self.progress.noted)
 
     def _sampling_budget(self) -> Budget:
         rollout, evaluation = self.config.rollout, self.config.evaluation
@@ -169,7 +149,7 @@ class Trainer:
             self._log(step, metrics)
             if step == self.config.steps:
                 self._save_policy("last")
-            if step % self.config.checkpoint.every == 0 or step == self.config.steps:
+            if step % self.config.training_states.every == 0 or step == self.config.steps:
                 state = self._state(step, result)
                 if self.processes.writes:
                     self._states.save(state)
@@ -318,45 +298,3 @@ def _result_from_json(numbers: dict[str, Any]) -> TrainingResult:
         for name in ("first_reward", "best_reward", "last_reward")
     )
     return TrainingResult(first, best, int(numbers["best_step"]), last)
-
-
-def check_parts(config: TrainerConfig, parts: TrainerParts) -> None:
-    """Raises ConfigError or DataError for what would stop the run later: names, empty sets, prompts that do not fit."""
-    for source in parts.pipeline.mixture.names:
-        if source in RESERVED_NAMES:
-            raise ConfigError(f"A reward source is named {source!r}, which the log uses itself; give it another name.")
-    room = _room(config, parts.policy)
-    for label, records in (("prompts", parts.prompts), ("heldout_prompts", parts.heldout)):
-        if not records:
-            raise DataError(f"{label}: no prompts; give at least one.")
-        for number, record in enumerate(records):
-            length = int(parts.policy.encode_prompts([record]).lengths[0])
-            if length > room:
-                raise DataError(
-                    f"{label}, record {number + 1} (id {record.id!r}): {length} tokens, there is room for {room}; "
-                    "shorten it, raise rollout.max_prompt_tokens or lower sampling.max_new_tokens."
-                )
-
-
-def check_processes(config: TrainerConfig, processes: Processes) -> None:
-    """Raises ConfigError for too few prompts for every process to have one, and for split weights to be compiled."""
-    if processes.splits and config.compile:
-        raise ConfigError("compile=true does not go with weights split over processes (FSDP); set it to false.")
-    if config.rollout.prompts_per_step < processes.count:
-        raise ConfigError(
-            f"rollout.prompts_per_step={config.rollout.prompts_per_step} leaves some of {processes.count} processes "
-            "without a prompt; raise it or start fewer processes."
-        )
-
-
-def _room(config: TrainerConfig, policy: Policy) -> int:
-    """Tokens that a prompt may have."""
-    if policy.window is None or policy.is_encoder_decoder:
-        return config.rollout.max_prompt_tokens
-    left = policy.window - config.sampling.max_new_tokens
-    if left < 1:
-        raise ConfigError(
-            f"sampling.max_new_tokens={config.sampling.max_new_tokens} leaves no room for a prompt in the policy's "
-            f"window of {policy.window} tokens; lower it."
-        )
-    return min(config.rollout.max_prompt_tokens, left)

@@ -1,6 +1,8 @@
-"""How tokens become text, and which characters each token wrote: by pieces, or by decoding every prefix.
+"""How tokens become text, and which characters each token wrote.
 
-Special tokens write nothing. Knows nothing of segments; `bytelevel.py` holds the third way, for GPT-2's bytes.
+By pieces where a token writes the same wherever it stands, byte by byte for GPT-2's alphabet, and by decoding every
+prefix otherwise; a vocabulary says which way a tokenizer allows. Special tokens write nothing. Knows nothing of
+segments.
 
 Spans are in the order of the tokens. A token that wrote nothing has an empty one where the next token starts;
 tokens that hold bytes of one character all cover it.
@@ -17,9 +19,14 @@ from spanwise.text.tokens import TokenSpans
 Pairs = list[tuple[int, int]]
 TokenOf = Callable[[int], str | None]
 """The token string of an id, None for a special token; raises KeyError for an id that is not in the vocabulary."""
-
 K = TypeVar("K")
 V = TypeVar("V")
+_UNFINISHED = "\udcff"
+"""Stands for what a token writes that holds a part of a character: a lone surrogate, which is no text."""
+_PIECEWISE = {"Metaspace", "WordPiece", "Replace", "Fuse", "StripLeft"}
+_WITH_BYTES = {"ByteFallback", "Replace", "Fuse", "StripLeft"}
+"""Decoders, alone or in sequence, under which a token writes the same wherever it stands, but for the first one and
+for runs of byte tokens."""
 
 
 class Remembered(dict[K, V]):
@@ -124,24 +131,6 @@ def with_special(special: Sequence[bool], written: Pairs, end: int) -> TokenSpan
     return TokenSpans.of_pairs(reversed(last_first))
 
 
-def _agreement(one: str, other: str) -> int:
-    """How many characters two texts have in common from the start."""
-    if other.startswith(one):
-        return len(one)
-    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-
-
-def _byte_pairs(text: str, run: int, offset: int) -> Pairs:
-    """The spans of `run` byte tokens that wrote `text`; bytes that a decoder stripped in front wrote nothing."""
-    widths = [len(character.encode()) for character in text]
-    if sum(widths) > run:  # not UTF-8: one U+FFFD for every byte
-        widths = [1] * len(text)
-    pairs = [(offset, offset)] * (run - sum(widths))
-    for index, width in enumerate(widths, start=offset):
-        pairs += [(index, index + 1)] * width
-    return pairs
-
-
 class ByteLevelDecoding:
     """Follows the bytes of the tokens; each token is looked at once and then remembered."""
 
@@ -175,47 +164,6 @@ class ByteLevelDecoding:
             return self._bytes_of(id_).decode()
         except UnicodeDecodeError:
             return _UNFINISHED
-
-
-def _byte_alphabet() -> dict[str, int]:
-    """The character that stands for each byte: itself where it prints, else the next free one from U+0100 on."""
-    printing = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
-    hidden = [byte for byte in range(256) if byte not in printing]
-    return {chr(byte): byte for byte in printing} | {chr(256 + index): byte for index, byte in enumerate(hidden)}
-
-
-_BYTE_OF = _byte_alphabet()
-_UNFINISHED = "\udcff"
-"""Stands for what a token writes that holds a part of a character: a lone surrogate, which is no text."""
-
-
-def _characters_of_bytes(data: bytes) -> tuple[str, list[int]]:
-    """UTF-8 text with U+FFFD for each ill-formed sequence, and the character of every byte and of the end."""
-    parts: list[str] = []
-    owner: list[int] = []
-    position = start = 0
-    while start < len(data):
-        try:
-            good, bad = data[start:], b""
-            valid = good.decode()
-        except UnicodeDecodeError as error:
-            good, bad = data[start : start + error.start], data[start + error.start : start + error.end]
-            valid = good.decode()
-        counts = accumulate(byte & 0xC0 != 0x80 for byte in good)
-        owner += [position + count - 1 for count in counts]
-        position += len(valid)
-        if bad:
-            owner += [position] * len(bad)
-            position += 1
-        parts.append(valid + "\ufffd" * bool(bad))
-        start += len(good) + len(bad)
-    return "".join(parts), [*owner, position]
-
-
-_PIECEWISE = {"Metaspace", "WordPiece", "Replace", "Fuse", "StripLeft"}
-_WITH_BYTES = {"ByteFallback", "Replace", "Fuse", "StripLeft"}
-"""Decoders, alone or in sequence, under which a token writes the same wherever it stands, but for the first one and
-for runs of byte tokens."""
 
 
 class Vocabulary(Protocol):
@@ -276,6 +224,57 @@ class PlainVocabulary:
 
     def _decode(self, ids: Sequence[int]) -> str:
         return self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
+
+def _agreement(one: str, other: str) -> int:
+    """How many characters two texts have in common from the start."""
+    if other.startswith(one):
+        return len(one)
+    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+def _byte_pairs(text: str, run: int, offset: int) -> Pairs:
+    """The spans of `run` byte tokens that wrote `text`; bytes that a decoder stripped in front wrote nothing."""
+    widths = [len(character.encode()) for character in text]
+    if sum(widths) > run:  # not UTF-8: one U+FFFD for every byte
+        widths = [1] * len(text)
+    pairs = [(offset, offset)] * (run - sum(widths))
+    for index, width in enumerate(widths, start=offset):
+        pairs += [(index, index + 1)] * width
+    return pairs
+
+
+def _byte_alphabet() -> dict[str, int]:
+    """The character that stands for each byte: itself where it prints, else the next free one from U+0100 on."""
+    printing = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    hidden = [byte for byte in range(256) if byte not in printing]
+    return {chr(byte): byte for byte in printing} | {chr(256 + index): byte for index, byte in enumerate(hidden)}
+
+
+_BYTE_OF = _byte_alphabet()
+
+
+def _characters_of_bytes(data: bytes) -> tuple[str, list[int]]:
+    """UTF-8 text with U+FFFD for each ill-formed sequence, and the character of every byte and of the end."""
+    parts: list[str] = []
+    owner: list[int] = []
+    position = start = 0
+    while start < len(data):
+        try:
+            good, bad = data[start:], b""
+            valid = good.decode()
+        except UnicodeDecodeError as error:
+            good, bad = data[start : start + error.start], data[start + error.start : start + error.end]
+            valid = good.decode()
+        counts = accumulate(byte & 0xC0 != 0x80 for byte in good)
+        owner += [position + count - 1 for count in counts]
+        position += len(valid)
+        if bad:
+            owner += [position] * len(bad)
+            position += 1
+        parts.append(valid + "\ufffd" * bool(bad))
+        start += len(good) + len(bad)
+    return "".join(parts), [*owner, position]
 
 
 def _decoder_kinds(decoder: Any) -> set[str]:

@@ -2,8 +2,8 @@
 
 The spans partition both texts, and putting the new pieces in place of the old ones gives the edited text. Words are
 runs of letters, digits and underscores, and single marks of punctuation; a change takes only the white space that
-changes with it. `token_edits.py` does the same on
-token ids; models are trained on that. Knows nothing of tokens, of who edited, or of how a pair is shown.
+changes with it. `token_edits.py` does the same on token ids; models are trained on that. Knows nothing of tokens, of
+who edited, or of how a pair is shown.
 """
 
 import re
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from spanwise.core import ConfigError, SpanError
-from spanwise.text.matching import Block, Method, aligned_blocks, aligned_tables
+from spanwise.text.matching import Block, Method, aligned_blocks
 from spanwise.text.spans import Span
 
 Kind = Literal["keep", "insert", "delete", "replace"]
@@ -70,26 +70,10 @@ def align_texts(
     unit: Unit = "word",
     merge_gap: int | None = None,
 ) -> TextEdit:
-    """Aligns two texts by words or characters; `merge_gap` as in `blocks.aligned_blocks`."""
+    """Aligns two texts by words or characters; `merge_gap` as in `matching.aligned_blocks`."""
     sides = _units(original, unit), _units(edited, unit)
     blocks, coarse = aligned_blocks(_items(original, sides[0]), _items(edited, sides[1]), method, merge_gap=merge_gap)
     return TextEdit(original, edited, _parts(original, edited, sides, blocks), method, unit, coarse)
-
-
-def align_many(
-    pairs: Sequence[tuple[str, str]], *, unit: Unit = "word", merge_gap: int | None = None
-) -> list[TextEdit]:
-    """What `align_texts` gives for every pair by matching blocks, faster."""
-    cut = [(_units(original, unit), _units(edited, unit)) for original, edited in pairs]
-    items = [
-        (_items(original, left), _items(edited, right))
-        for (original, edited), (left, right) in zip(pairs, cut, strict=True)
-    ]
-    found = aligned_tables(items, merge_gap=merge_gap)
-    return [
-        TextEdit(*pair, _parts(*pair, sides, blocks), unit=unit, coarse=coarse)
-        for pair, sides, (blocks, coarse) in zip(pairs, cut, found, strict=True)
-    ]
 
 
 def apply_edit(original: str, changes: Iterable[tuple[Span, str]]) -> str:

@@ -1,9 +1,9 @@
-"""Segmenters: a text in, the spans that are judged out.
+"""Segmenters: a text in, the spans that are judged out; and where paragraphs, sentences and sub-sentences begin.
 
-Segments always partition the text: the first starts at 0, each starts where the one before ends, the last
-ends at len(text). Whitespace between two segments belongs to the earlier one, whitespace before the first
-to the first. A text of whitespace alone is one segment; the empty text has none. Words are what str.split
-gives. Knows nothing of tokens or of feedback.
+Segments always partition the text: the first starts at 0, each starts where the one before ends, the last ends at
+len(text). Whitespace between two segments belongs to the earlier one, whitespace before the first to the first. A text
+of whitespace alone is one segment; the empty text has none. Words are what str.split gives. Knows nothing of tokens or
+of feedback.
 """
 
 import re
@@ -21,6 +21,10 @@ from spanwise.text.spans import Span, check_text
 _BLANK_LINE = re.compile(r"\n\s*\n\s*")
 _WIDE_SPACE = re.compile(r"[^\S\n]")
 _split = cast("Callable[[str, str], list[str]]", sentencex.segment)  # type: ignore[attr-defined] -- no stubs
+MIN_WORDS = 5
+"""Shortest piece, and how many words must at least follow its first one."""
+_WORD = re.compile(r"\S+")
+_CLAUSE_END = re.compile(r"[,;!?]\s+")
 
 
 def paragraph_starts(text: str) -> tuple[int, ...]:
@@ -49,19 +53,6 @@ def sentence_starts(text: str) -> tuple[int, ...]:
         raise
 
 
-def _starts_within(paragraph: str, offset: int) -> Iterator[int]:
-    plain = paragraph if paragraph.isascii() else _WIDE_SPACE.sub(" ", paragraph)
-    for part in _split("en", plain.rstrip()):
-        body = part.lstrip()
-        if body:
-            yield offset + len(part) - len(body)
-        offset += len(part)
-
-
-MIN_WORDS = 5
-"""Shortest piece, and how many words must at least follow its first one."""
-
-
 def sub_sentence_starts(candidates: Iterable[int], words: int) -> list[int]:
     """Indices of the words that start a sub-sentence of a sentence of `words` words; word 0 always does.
 
@@ -78,10 +69,6 @@ def sub_sentence_starts(candidates: Iterable[int], words: int) -> list[int]:
         elif len(starts) > 1:
             starts[-1] = candidate
     return starts
-
-
-_WORD = re.compile(r"\S+")
-_CLAUSE_END = re.compile(r"[,;!?]\s+")
 
 
 class Segmenter(Protocol):
@@ -127,18 +114,6 @@ def sub_sentences_within(text: str, parts: Iterable[Span]) -> tuple[Span, ...]:
     return partition(text, starts)
 
 
-def _words(text: str, start: int, end: int) -> int:
-    """How many words `[start, end)` holds."""
-    return len(text[start:end].split())
-
-
-def _spaces(text: str, start: int, end: int) -> int:
-    """The same for a stretch from one word's start to another's, or to the end, of a text whose only whitespace
-    is single blanks: counting these is many times as fast.
-    """
-    return text.count(" ", start, end) + (end == len(text) and text[-1] != " ")
-
-
 def windows(text: str, size: int) -> tuple[Span, ...]:
     """One segment per `size` words; the last one may hold fewer."""
     return partition(text, (word.start() for index, word in enumerate(_WORD.finditer(text)) if index % size == 0))
@@ -172,3 +147,24 @@ def get_segmenter(name: str) -> Segmenter:
     if kind == "window" and size.isascii() and size.isdigit() and int(size) > 0:
         return partial(windows, size=int(size))
     raise ConfigError(f"Unknown segmenter {name!r}; use one of {', '.join(SEGMENTERS)} or window:<words>.")
+
+
+def _starts_within(paragraph: str, offset: int) -> Iterator[int]:
+    plain = paragraph if paragraph.isascii() else _WIDE_SPACE.sub(" ", paragraph)
+    for part in _split("en", plain.rstrip()):
+        body = part.lstrip()
+        if body:
+            yield offset + len(part) - len(body)
+        offset += len(part)
+
+
+def _words(text: str, start: int, end: int) -> int:
+    """How many words `[start, end)` holds."""
+    return len(text[start:end].split())
+
+
+def _spaces(text: str, start: int, end: int) -> int:
+    """The same for a stretch from one word's start to another's, or to the end, of a text whose only whitespace
+    is single blanks: counting these is many times as fast.
+    """
+    return text.count(" ", start, end) + (end == len(text) and text[-1] != " ")

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spanwise.core import ConfigError, DataError
-from spanwise.text.matching import Block, Method, aligned_blocks, aligned_tables
+from spanwise.text.matching import Block, Method, aligned_blocks
 
 GapAnchor = Literal["end", "all", "none"]
 """Which insertions blame a token of the original: those at the end of it (its end-of-sequence token), all, or none."""
@@ -77,7 +77,7 @@ def align_tokens(
 ) -> TokenEdit:
     """Aligns two responses; with `eos`, trailing end-of-sequence tokens become exactly one on each side.
 
-    `merge_gap` as in `blocks.aligned_blocks`. An insertion without an end-of-sequence token behind it has no anchor.
+    `merge_gap` as in `matching.aligned_blocks`. An insertion without an end-of-sequence token behind it has no anchor.
     """
     pair = (without_end(original, eos), without_end(edited, eos))
     blocks, coarse = aligned_blocks(*pair, method, merge_gap=merge_gap)
@@ -91,13 +91,8 @@ def align_token_pairs(
     merge_gap: int | None = None,
     gap_anchor: GapAnchor = "end",
 ) -> list[TokenEdit]:
-    """What `align_tokens` gives for every pair by matching blocks, many times as fast."""
-    bare = [(without_end(original, eos), without_end(edited, eos)) for original, edited in pairs]
-    found = aligned_tables(bare, merge_gap=merge_gap, ids=True)
-    return [
-        _token_edit(pair, blocks, coarse, eos=eos, gap_anchor=gap_anchor)
-        for pair, (blocks, coarse) in zip(bare, found, strict=True)
-    ]
+    """What `align_tokens` gives for every pair by matching blocks."""
+    return [align_tokens(*pair, eos=eos, merge_gap=merge_gap, gap_anchor=gap_anchor) for pair in pairs]
 
 
 def without_end(ids: Sequence[int], eos: int | None) -> tuple[int, ...]:

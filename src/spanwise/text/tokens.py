@@ -1,7 +1,7 @@
-"""Which tokens a span of the text covers.
+"""Where tokens stand in a text: their spans, the tokens that a span covers, and the places of token texts.
 
-`token_spans` is always one span per token of the decoded text, as `alignment.py` gives them. Token ranges
-are half-open. Knows nothing of tokenizers.
+`token_spans` is always one span per token of the decoded text, as `alignment.py` gives them; `place_tokens` finds them
+where only the tokens' texts are known. Token ranges are half-open. Knows nothing of tokenizers.
 """
 
 from bisect import bisect_left
@@ -11,6 +11,10 @@ from typing import Literal, overload
 
 from spanwise.core import DataError, SpanError
 from spanwise.text.spans import Span
+
+TokenRangeMode = Literal["strict", "contract", "expand"]
+"""spaCy's words: the edges must fall on token edges; tokens wholly inside; tokens at least partly inside."""
+_REACH = 16  # how far ahead a token may resume after tokens that could not be found
 
 
 class TokenSpans(Sequence[Span]):
@@ -82,10 +86,6 @@ class TokenSpans(Sequence[Span]):
         return f"TokenSpans({self.pairs()})"
 
 
-TokenRangeMode = Literal["strict", "contract", "expand"]
-"""spaCy's words: the edges must fall on token edges; tokens wholly inside; tokens at least partly inside."""
-
-
 def token_range(span: Span, token_spans: Sequence[Span], mode: TokenRangeMode = "strict") -> tuple[int, int] | None:
     """The range of tokens of `span`, or None where `mode` finds no token for it.
 
@@ -129,9 +129,6 @@ def trimmed_end(span: Span, text: str) -> int:
     while end > 0 and text[end - 1].isspace():
         end -= 1
     return end
-
-
-_REACH = 16  # how far ahead a token may resume after tokens that could not be found
 
 
 def place_tokens(response: str, tokens: Sequence[str]) -> list[Span | None]:

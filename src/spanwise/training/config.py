@@ -1,12 +1,14 @@
 """Settings of the optimiser, of supervised fine-tuning and of preference tuning. Knows nothing of models or torch."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
 from spanwise.core import Config
+from spanwise.models import PrecisionName
 from spanwise.text import GapAnchor
 
 
@@ -15,7 +17,7 @@ class OptimizerConfig(Config):
 
     learning_rate: float = Field(default=1e-5, gt=0)
     """Highest learning rate."""
-    warmup: float = Field(default=0.0, ge=0, lt=1)
+    warmup_ratio: float = Field(default=0.0, ge=0, lt=1)
     """Share of the steps that train this model over which the learning rate rises from 0."""
     decay: Literal["constant", "linear"] = "linear"
     """What the learning rate does after the rise: stay, or fall linearly and reach 0 just after the last step."""
@@ -23,6 +25,8 @@ class OptimizerConfig(Config):
     """Decoupled weight decay."""
     max_grad_norm: float = Field(default=1.0, gt=0)
     """The mean gradient of a minibatch is scaled down to this norm."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"warmup": "warmup_ratio"}
 
 
 class SFTConfig(Config):
@@ -39,7 +43,7 @@ class SFTConfig(Config):
     fits."""
     learning_rate: float = Field(default=5e-5, gt=0)
     """Highest learning rate of AdamW."""
-    warmup: float = Field(default=0.1, ge=0, lt=1)
+    warmup_ratio: float = Field(default=0.1, ge=0, lt=1)
     """Share of the steps over which the learning rate rises from 0."""
     decay: Literal["constant", "linear"] = "linear"
     """What the learning rate does after the rise: stay, or fall linearly and reach 0 just after the last step."""
@@ -55,8 +59,11 @@ class SFTConfig(Config):
     """Longest completion with its end token; a longer one is refused before the run starts."""
     evaluations_per_epoch: int = Field(default=1, ge=1)
     """How often per epoch the held-out demonstrations are measured and the best checkpoint is renewed."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Arithmetic of the forward and backward passes; the weights and their updates stay float32."""
+    dtype: PrecisionName = "float32"
+    """Arithmetic of the forward and backward passes; the weights and their updates stay float32. auto: bfloat16 where
+    the processor is made for it."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"warmup": "warmup_ratio", "precision": "dtype"}
 
     def steps_per_epoch(self, demonstrations: int) -> int:
         """Optimiser steps in one pass."""
@@ -74,7 +81,7 @@ class SFTRunConfig(SFTConfig):
     """Folder or Hub name of the language model to start from."""
     demonstrations: Path
     """JSONL file of records with prompt and completion to learn from."""
-    heldout_demonstrations: Path
+    heldout: Path
     """JSONL file of records with prompt and completion; they choose the best checkpoint."""
     run_dir: Path
     """Folder for config, metrics and checkpoints; it must not hold a run already."""
@@ -85,6 +92,8 @@ class SFTRunConfig(SFTConfig):
     the held-out completions."""
     rouge_prompts: int = Field(default=200, ge=1)
     """Held-out prompts answered for ROUGE, the first of the file."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"heldout_demonstrations": "heldout"}
 
 
 class DPOLossConfig(Config):
@@ -133,7 +142,7 @@ class DPOConfig(Config):
     """Tokens per forward pass, padding included: sets memory and speed, never the result; one pair always fits."""
     learning_rate: float = Field(default=5e-6, gt=0)
     """Highest learning rate of AdamW."""
-    warmup: float = Field(default=0.1, ge=0, lt=1)
+    warmup_ratio: float = Field(default=0.1, ge=0, lt=1)
     """Share of the steps over which the learning rate rises from 0; after that it falls linearly to 0."""
     weight_decay: NonNegativeFloat = 0.0
     """Decoupled weight decay."""
@@ -144,6 +153,8 @@ class DPOConfig(Config):
     max_response_tokens: int = Field(default=512, ge=1)
     """Longest original or edit with its end token; pairs with a longer one are left out and counted."""
 
+    RENAMED: ClassVar[Mapping[str, str]] = {"warmup": "warmup_ratio"}
+
 
 class DPORunConfig(DPOConfig):
     """`spanwise dpo`: train a language model on edit pairs, without rewards."""
@@ -152,9 +163,11 @@ class DPORunConfig(DPOConfig):
     """Folder or Hub name of the language model to start from, also the reference that log-ratios are taken against."""
     pairs: Path
     """JSONL file of edit pairs to learn from."""
-    heldout_pairs: Path
+    heldout: Path
     """JSONL file of edit pairs; the lowest loss on them chooses the best checkpoint."""
     run_dir: Path
     """Folder for config, metrics and checkpoints; it must not hold a run already."""
     device: str = "auto"
     """Where to train: cpu, cuda, cuda:1, ...; auto takes a GPU where there is one."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"heldout_pairs": "heldout"}

@@ -216,7 +216,7 @@ class PairTraining:
         config = self._config
         total = config.epochs * self.steps_per_epoch(count)
         adamw = torch.optim.AdamW(self._parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
-        schedule = get_linear_schedule_with_warmup(adamw, round(config.warmup * total), total)
+        schedule = get_linear_schedule_with_warmup(adamw, round(config.warmup_ratio * total), total)
         step = 0
         for _ in range(config.epochs):
             order: list[int] = torch.randperm(count, generator=self._generator).tolist()

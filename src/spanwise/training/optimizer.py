@@ -19,7 +19,7 @@ from spanwise.training.processes import Processes
 
 def learning_rate(config: OptimizerConfig, *, step: int, steps: int) -> float:
     """The learning rate of training step `step`, counted from 0, out of `steps`."""
-    warmup = math.ceil(config.warmup * steps)
+    warmup = math.ceil(config.warmup_ratio * steps)
     if step < warmup:
         return config.learning_rate * (step + 1) / (warmup + 1)
     if config.decay == "constant":

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from spanwise.core import ConfigError, DataError, RunFolder, SpanwiseError, torch_generator
 from spanwise.feedback import DemonstrationRecord
-from spanwise.models import Policy, Sampling, pad
+from spanwise.models import Policy, Sampling, pad, precision
 from spanwise.training.config import SFTConfig
 
 _BATCHES_SORTED_TOGETHER = 16
@@ -129,7 +129,7 @@ class _Training:
         norm = float(nn.utils.clip_grad_norm_(self._parameters, self._config.max_grad_norm))
         if not math.isfinite(norm):
             raise SpanwiseError(
-                f"Step {step}: the gradient is not finite; lower learning_rate or set precision=float32. "
+                f"Step {step}: the gradient is not finite; lower learning_rate or set dtype=float32. "
                 "The best checkpoint so far is kept."
             )
         self._adamw.step()
@@ -141,7 +141,8 @@ class _Training:
         policy = self._policy
         ids, mask = pad([example.response for example in examples], value=policy.pad_id, side="right")
         prompts = policy.stack_prompts([example.prompt for example in examples])
-        with torch.autocast(policy.device.type, torch.bfloat16, enabled=self._config.precision == "bfloat16"):
+        narrow = precision(self._config.dtype, policy.device) == torch.bfloat16
+        with torch.autocast(policy.device.type, torch.bfloat16, enabled=narrow):
             scored = policy.logprobs(prompts, ids.to(policy.device), mask.to(policy.device), sampling=Sampling())
         return -scored.logprobs.sum()
 
@@ -157,7 +158,7 @@ class _Training:
 
 def learning_rate(config: SFTConfig, *, step: int, steps: int) -> float:
     """The learning rate of `step`, counted from 1, out of `steps`."""
-    warmup = math.ceil(config.warmup * steps)
+    warmup = math.ceil(config.warmup_ratio * steps)
     if step <= warmup:
         return config.learning_rate * step / (warmup + 1)
     if config.decay == "constant":

@@ -9,10 +9,9 @@ from doubles.annotation import TEXT, World, shared_world, spans_only, wrong_fact
 from doubles.feedback import qa_file, real_records, records, small_item, small_record, thorough
 from hypothesis import given
 
-from spanwise.annotate.exchange.adapters import READERS, WRITERS
-from spanwise.annotate.exchange.adapters.shared import code_points, utf16
-from spanwise.annotate.exchange.exports import Selection, export_file, iter_exported
+from spanwise.annotate.exchange.exports import export_file, iter_exported
 from spanwise.annotate.exchange.imports import ImportSettings, import_file, list_batches, roll_back
+from spanwise.annotate.store.annotations import Selection
 from spanwise.annotate.store.items import list_items
 from spanwise.annotate.store.project import preset
 from spanwise.annotate.store.refusals import AccessError, UnknownError
@@ -20,8 +19,8 @@ from spanwise.annotate.store.upkeep import check
 from spanwise.annotate.work.submission import reopen
 from spanwise.core.errors import ConfigError, DataError
 from spanwise.feedback.files import load_or_raise, write_records
-from spanwise.feedback.problems import FieldError
-from spanwise.feedback.schema import FeedbackRecord, Response, mark
+from spanwise.feedback.formats.registry import FORMATS, Format, iter_feedback
+from spanwise.feedback.schema import FeedbackRecord
 
 
 @pytest.fixture
@@ -123,10 +122,10 @@ def test_an_import_can_be_taken_back_until_people_work_on_it(world, tmp_path):
 
 def test_an_import_that_breaks_off_takes_itself_back(world, tmp_path, monkeypatch):
     def breaks(path, unit):
-        yield from READERS["spanwise"](path, unit)
+        yield from iter_feedback(path, "spanwise", unit)
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(READERS, "breaking", breaks)
+    monkeypatch.setitem(FORMATS, "breaking", Format(name="breaking", sentence="", holds=("marks",), read=breaks))
     rows = [small_record().model_copy(update={"id": f"r{n}"}) for n in range(60)]
     with pytest.raises(KeyboardInterrupt):
         import_file(world.database, world.project, _records(tmp_path, *rows), "breaking")
@@ -199,30 +198,6 @@ def test_work_of_people_is_exported_as_qa_feedback(full, tmp_path):
     assert (item["feedback"]["errors"], item["feedback"]["corrected-prediction"]) == ([], "Rome.")
 
 
-@pytest.mark.parametrize("form", ["spanwise", "argilla", "label-studio", "doccano", "thresh"])
-def test_each_format_gives_back_what_it_was_given(form, tmp_path):
-    given_records = [small_record(), *_emoji_records()]
-    path = tmp_path / "file"
-    assert WRITERS[form](path, given_records).rows == len(given_records)
-    assert [outcome for _, outcome in READERS[form](path, "auto")] == given_records
-
-
-def _emoji_records():
-    """Texts on which UTF-16 units and code points part ways."""
-
-    for number, text in enumerate(
-        ["👨🏻‍🚒 firemen drive firetrucks", "a🍎b c🇪🇺d efg", "e\u0301 \U0001d49c مرحبا 漢字"]
-    ):
-        spans = (mark(text, text.rfind(" ") + 1, len(text), "Incoherent"),)
-        response = Response(text=text, marked=True, spans=spans, correction=text.upper())
-        yield FeedbackRecord(id=f"emoji-{number}", prompt="?", responses=(response,))
-
-
-ARGILLA = {
-    "id": "7", "fields": {"prompt": "?", "response": "👨🏻‍🚒 firemen drive firetrucks"},
-    "metadata": {}, "suggestions": {},
-    "responses": {"errors": [{"value": [{"label": "x", "start": 22, "end": 32}], "user_id": "u1"}]},
-}  # fmt: skip
 LABEL_STUDIO = {
     "id": 3, "data": {"text": "💩 a\r\nfire truck"},
     "annotations": [{"completed_by": 5, "result": [
@@ -231,28 +206,6 @@ LABEL_STUDIO = {
         {"type": "textarea", "from_name": "t", "to_name": "text", "value": {"text": ["better"]}},
     ]}],
 }  # fmt: skip
-DOCCANO = {"id": 4, "text": "💩 fire truck", "label": [[3, 7, "x"]]}
-THRESH = {
-    "source": "src",
-    "target": "💩 fire",
-    "edits": [{"category": "x", "output_idx": [[3, 7]]}, {"category": "gone", "input_idx": [[0, 1]]}],
-}
-
-
-@pytest.mark.parametrize(("form", "value", "quote"), [
-    ("argilla", ARGILLA, "firetrucks"), ("label-studio", LABEL_STUDIO, "fire"), ("doccano", DOCCANO, "fire"),
-    ("thresh", THRESH, "fire"),
-])  # fmt: skip
-def test_utf16_offsets_of_other_tools_are_found_out(form, value, quote, tmp_path):
-    ((_, record),) = READERS[form](_write(tmp_path / "f", [value]), "auto")
-    assert [mark.quote for response in record.responses for mark in response.spans] == [quote]
-
-
-def test_words_that_are_nowhere_are_refused(tmp_path):
-    value = json.loads(json.dumps(LABEL_STUDIO))
-    value["annotations"][0]["result"][0]["value"]["text"] = "water"
-    ((_, problems),) = READERS["label-studio"](_write(tmp_path / "f", [value]), "auto")
-    assert "not at their offsets" in problems[0].reason
 
 
 def test_each_annotator_of_a_foreign_task_becomes_a_record_of_one_item(world, tmp_path):
@@ -261,42 +214,6 @@ def test_each_annotator_of_a_foreign_task_becomes_a_record_of_one_item(world, tm
     path = _write(tmp_path / "f", [value])
     report = import_file(world.database, world.project, path, "label-studio")
     assert (report.items, report.annotations, report.rejected) == (1, 2, 0)
-
-
-@pytest.mark.parametrize("form", ["argilla", "label-studio", "doccano", "thresh"])
-@pytest.mark.parametrize("value", [{}, "x", 3, {"fields": 1, "data": [], "text": 5, "target": None}])
-def test_what_is_laid_out_otherwise_is_a_problem_not_a_crash(form, value, tmp_path):
-    outcomes = [outcome for _, outcome in READERS[form](_write(tmp_path / "f", [value]), "auto")]
-    assert outcomes
-    assert all(isinstance(outcome, list) for outcome in outcomes)
-
-
-def test_code_points_and_utf16_units_are_each_others_inverse():
-    text = "a🍎b 👨‍👩‍👧 漢"
-    for start in range(len(text)):
-        span = (utf16(text, start), utf16(text, start + 1))
-        assert code_points(text, [span], "utf16") == [(start, start + 1)]
-    with pytest.raises(FieldError):
-        code_points(text, [(2, 3)], "utf16")  # the middle of a pair
-
-
-def test_trl_rows_say_what_the_records_say(tmp_path):
-    record = small_record()
-    done = WRITERS["trl-preference"](tmp_path / "p", [record])
-    rows = [json.loads(line) for line in (tmp_path / "p").read_text().splitlines()]
-    assert [(row["chosen"], row["source"]) for row in rows] == [
-        ("In Rome.", "preference"),
-        ("Ada was born in Rome.", "correction"),
-    ]
-    assert done.left_out == {}
-    WRITERS["trl-stepwise"](tmp_path / "s", [record])
-    (steps,) = [json.loads(line) for line in (tmp_path / "s").read_text().splitlines()]
-    assert "".join(steps["completions"]) == record.responses[0].text
-    assert len(steps["labels"]) == len(steps["completions"])
-    assert False in steps["labels"]
-    done = WRITERS["trl-unpaired"](tmp_path / "u", [record])
-    assert [json.loads(line)["label"] for line in (tmp_path / "u").read_text().splitlines()] == [False]
-    assert done.left_out == {"responses that nobody marked": 1}
 
 
 def test_projects_with_other_spans_keep_them(place):

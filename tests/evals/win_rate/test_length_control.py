@@ -44,7 +44,9 @@ def world(count=400, weights=OWN, seed=0):
 
 
 def controlled(judged, **more):
-    return length_controlled(judged, generator=numpy_generator(0, "test"), resamples=more.pop("resamples", 0), **more)
+    return length_controlled(judged, generator=numpy_generator(0, "test"), resamples=more.pop("resamples", 0), **more)[
+        0
+    ]
 
 
 def test_lengths_are_in_sample_deviations_reference_less_answer():

@@ -27,7 +27,7 @@ def answers(seed, *, longer, gain):
 def test_the_difference_is_that_of_the_two_rates_and_turns_with_the_order():
     one, other = answers(1, longer=60, gain=0.0), answers(2, longer=0, gain=0.0)
     found = length_difference(one, other, resamples=60)
-    rates = [length_controlled(own, generator=numpy_generator(0, "x"), resamples=0).win_rate for own in (one, other)]
+    rates = [length_controlled(own, generator=numpy_generator(0, "x"), resamples=0)[0].win_rate for own in (one, other)]
     assert (found.arm, found.baseline) == pytest.approx(rates)
     assert found.difference == pytest.approx(rates[0] - rates[1])
     assert found.low < found.difference < found.high

@@ -99,4 +99,4 @@ def test_words_are_bad_by_marks_or_by_changes():
 
 
 def test_the_config_of_the_experiment_is_one():
-    assert TokenRewardConfig.load(ROOT / "experiments" / "edits" / "corrections.yaml").layers == 4
+    assert TokenRewardConfig.load(ROOT / "experiments" / "corrections" / "token.yaml").layers == 4

@@ -4,7 +4,7 @@ import tarfile
 import pytest
 
 from spanwise.core.errors import DataError
-from spanwise.feedback.formats.mlqe_pe import import_post_edits
+from spanwise.feedback.formats.registry import read_edits
 
 FILES = {
     "dev.mt": "a b\nc\n",
@@ -35,7 +35,7 @@ def folder(path, files):
 @pytest.mark.parametrize("packed", [True, False])
 def test_lines_become_pairs_with_their_tags(tmp_path, packed):
     path = archive(tmp_path / "et-en-dev.tar.gz", FILES) if packed else folder(tmp_path / "et-en-dev", FILES)
-    first, second = import_post_edits(path).records
+    first, second = read_edits(path, "mlqe-pe").records
     assert (first.prompt, first.original, first.edited, first.id) == ("q r", "a b", "a x", "et-en-dev-000000")
     assert first.provenance["tags"] == ["OK", "OK", "OK", "BAD", "OK"]
     assert (first.provenance["hter"], second.spans) == (0.5, ())
@@ -43,7 +43,7 @@ def test_lines_become_pairs_with_their_tags(tmp_path, packed):
 
 def test_bad_lines_are_named(tmp_path):
     files = FILES | {"dev.tags": "OK OK\nOK OK OK\n", "dev.hter": "0.5\nmuch\n"}
-    result = import_post_edits(archive(tmp_path / "set.tar.gz", files))
+    result = read_edits(archive(tmp_path / "set.tar.gz", files), "mlqe-pe")
     assert not result.records
     assert [(problem.line, problem.field) for problem in result.problems] == [(1, "tags"), (2, "hter")]
 
@@ -57,7 +57,7 @@ def test_bad_lines_are_named(tmp_path):
 )
 def test_what_is_no_set_is_refused(tmp_path, files, reason):
     with pytest.raises(DataError, match=reason):
-        import_post_edits(archive(tmp_path / "set.tar.gz", files))
+        read_edits(archive(tmp_path / "set.tar.gz", files), "mlqe-pe")
     (tmp_path / "torn.tar.gz").write_bytes(b"\x1f\x8bnothing")
     with pytest.raises(DataError, match="cannot be read as"):
-        import_post_edits(tmp_path / "torn.tar.gz")
+        read_edits(tmp_path / "torn.tar.gz", "mlqe-pe")

@@ -7,8 +7,8 @@ from doubles.feedback import items, qa_file, real_records, small_item, thorough
 from hypothesis import given
 
 from spanwise.core.errors import DataError
-from spanwise.feedback.formats.qa_feedback import import_demonstrations, import_records, record_from_item
-from spanwise.feedback.formats.qa_feedback_export import item_from_record
+from spanwise.feedback.formats.qa_feedback import import_demonstrations, item_from_record, record_from_item
+from spanwise.feedback.formats.registry import read_feedback
 from spanwise.feedback.schema import Evidence, FeedbackRecord
 
 
@@ -148,7 +148,7 @@ def test_malformed_items_are_named_and_the_others_kept(tmp_path, change, field, 
     change(bad)
     path = tmp_path / "some_feedback.json"
     path.write_text(json.dumps([small_item(), bad, small_item()], indent=2))
-    result = import_records(path)
+    result = read_feedback(path, "qa-feedback")
     assert [record.id for record in result.records] == ["some_feedback-000000", "some_feedback-000002"]
     start = 2 + len(json.dumps([small_item()], indent=2).splitlines()[1:-1])
     assert {(problem.file, problem.line, problem.place.item) for problem in result.problems} == {(str(path), start, 1)}
@@ -161,7 +161,7 @@ def test_the_wrong_kind_of_file_is_one_sentence(tmp_path):
     path = tmp_path / "x.json"
     path.write_text(json.dumps([{"question": "q", "answer": ["a"], "text": "t", "passages": []}] * 3))
     with pytest.raises(DataError, match=r"this file holds demonstrations .*, not feedback"):
-        import_records(path)
+        read_feedback(path, "qa-feedback")
     path.write_text(json.dumps([small_item()]))
     with pytest.raises(DataError, match=r"this file holds feedback .*, not demonstrations"):
         import_demonstrations(path)
@@ -170,7 +170,7 @@ def test_the_wrong_kind_of_file_is_one_sentence(tmp_path):
 def test_real_feedback_comes_back_byte_for_byte(tmp_path):
     path = qa_file("dev_feedback.json.gz")
     original = json.loads(gzip.decompress(path.read_bytes()))
-    result = import_records(path)
+    result = read_feedback(path, "qa-feedback")
     assert (len(result.records), result.problems) == (500, [])
     exported = [item_from_record(record) for record in result.records]
     assert exported == original

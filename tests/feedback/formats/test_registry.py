@@ -1,70 +1,57 @@
-import base64
-import gzip
-import json
+from pathlib import Path
 
 import pytest
-from doubles.feedback import small_item, small_record
+from doubles.feedback import qa_file, small_record
 
-from spanwise.feedback.files import read_records, write_records
-from spanwise.feedback.formats.registry import Format, convert, read_feedback, write_feedback
-from spanwise.feedback.schema import FeedbackRecord
+from spanwise.feedback.edits import edit_pair
+from spanwise.feedback.files import write_records
+from spanwise.feedback.formats.registry import read_edits
 
-QA, OURS = Format.QA_FEEDBACK, Format.SPANWISE
+DATA = Path(__file__).parents[3] / ".." / "shared" / "data"
 
 
-@pytest.fixture
-def items(tmp_path):
-    path = tmp_path / "some_feedback.json"
-    path.write_text(json.dumps([small_item(), small_item() | {"gold": 3}, small_item()], indent=2))
+def data_file(name):
+    path = DATA / name
+    if not path.exists():
+        pytest.skip(f"the real data file {name} is not at hand")
     return path
 
 
-def test_there_and_back_is_the_same_file(tmp_path):
-    source = tmp_path / "a.json.gz"
-    source.write_bytes(gzip.compress(json.dumps([small_item()] * 3, indent=2).encode()))
-    assert convert(source, QA, tmp_path / "b.jsonl.gz", OURS).written == 3
-    assert convert(tmp_path / "b.jsonl.gz", OURS, tmp_path / "c.json", QA).written == 3
-    assert (tmp_path / "c.json").read_bytes() == gzip.decompress(source.read_bytes())
+def test_jsonl_of_pairs_and_of_feedback(tmp_path):
+    pairs = [edit_pair("a b", "a c", id="x"), edit_pair("a", "", id="y")]
+    write_records(tmp_path / "pairs.jsonl", pairs)
+    assert read_edits(tmp_path / "pairs.jsonl").records == pairs
+    record = small_record()
+    write_records(tmp_path / "feedback.jsonl", [record])
+    (pair,) = read_edits(tmp_path / "feedback.jsonl", "feedback").records
+    assert pair.edited == record.responses[0].correction
 
 
-def test_bad_records_stop_a_conversion(items, tmp_path):
-    before = sorted(tmp_path.iterdir())
-    done = convert(items, QA, tmp_path / "out.jsonl", OURS)
-    assert (done.written, done.rejected, done.rejected_path) == (0, 1, None)
-    assert [problem.field for problem in done.problems] == ["gold"]
-    assert sorted(tmp_path.iterdir()) == before
+def test_a_bad_line_is_named_and_costs_no_other(tmp_path):
+    path = tmp_path / "pairs.jsonl"
+    path.write_text('{"original": "a", "edited": "b"}\n{"original": "a"}\n{"original": "a", "edited": "c"}\n')
+    result = read_edits(path)
+    assert [pair.edited for pair in result.records] == ["b", "c"]
+    assert [str(problem) for problem in result.problems] == [f"{path}:2: edited: is required; add it."]
 
 
-def test_skipped_records_lie_beside_the_output_as_they_stood(items, tmp_path):
-    done = convert(items, QA, tmp_path / "out.jsonl", OURS, skip_bad=True)
-    assert (done.written, done.rejected) == (2, 1)
-    assert len(read_records(tmp_path / "out.jsonl", FeedbackRecord).records) == 2
-    assert done.rejected_path == tmp_path / "out.jsonl.rejected.jsonl"
-    (row,) = [json.loads(line) for line in done.rejected_path.read_text().splitlines()]
-    assert json.loads(row["raw"]) == small_item() | {"gold": 3}
-    assert (row["item"], row["problems"]) == (1, [{"field": "gold", "reason": "must be a string (got 3)."}])
+def test_all_real_corrections_are_pairs():
+    pairs = read_edits(qa_file("dev_feedback.json.gz"), "qa-feedback").records
+    assert len(pairs) == 500
+    assert sum(pair.original != pair.edited for pair in pairs) == 494
 
 
-def test_bytes_that_are_no_text_are_kept_as_well(tmp_path):
-    source = tmp_path / "a.jsonl"
-    source.write_bytes(b"\xff\xfe\n")
-    done = convert(source, OURS, tmp_path / "b.jsonl", OURS, skip_bad=True)
-    assert done.rejected_path is not None
-    row = json.loads(done.rejected_path.read_text())
-    assert base64.b64decode(row["raw_base64"]) == b"\xff\xfe\n"
+@pytest.mark.parametrize(("language", "split", "count"), [("et", "dev", 1000), ("ro", "train", 7000)])
+def test_all_real_post_edits_are_pairs(language, split, count):
+    result = read_edits(data_file(f"mlqe_pe/{language}-en-{split}.tar.gz"), "mlqe-pe")
+    assert (len(result.records), result.problems) == (count, [])
 
 
-def test_records_that_the_target_cannot_hold_are_rejected_by_name(tmp_path):
-    source = tmp_path / "a.jsonl"
-    write_records(source, [small_record("narrow")])
-    done = convert(source, OURS, tmp_path / "b.json", QA)
-    assert (done.written, done.rejected) == (0, 1)
-    assert str(done.problems[0]).startswith(f"{source}:1: narrow: QA-Feedback holds exactly 4 responses")
-    assert not (tmp_path / "b.json").exists()
-
-
-def test_what_a_target_leaves_behind_is_counted(items, tmp_path):
-    records = [record.model_copy(update={"annotator": "a"}) for record in read_feedback(items, QA).records]
-    write_feedback(tmp_path / "a.jsonl", OURS, records)
-    assert convert(tmp_path / "a.jsonl", OURS, tmp_path / "b.json", QA).not_kept == {"annotator": 2}
-    assert convert(tmp_path / "a.jsonl", OURS, tmp_path / "c.jsonl", OURS).not_kept == {}
+@pytest.mark.parametrize(
+    ("name", "pairs", "refused"),
+    [("arxivedits", 50, 0), ("salsa", 50, 0), ("errant", 50, 0), ("scarecrow", 0, 50), ("frank", 0, 50)],
+)
+def test_thresh_sets_with_edits_are_pairs_and_the_others_say_why_not(name, pairs, refused):
+    result = read_edits(data_file(f"thresh/{name}.json.gz"), "thresh")
+    assert (len(result.records), len(result.rejected)) == (pairs, refused)
+    assert all("no pair" in problem.reason for problem in result.problems)

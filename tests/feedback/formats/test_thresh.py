@@ -1,6 +1,6 @@
 import json
 
-from spanwise.feedback.formats.thresh import import_thresh
+from spanwise.feedback.formats.registry import read_edits, read_feedback
 
 
 def correction(start, end, text, category="replacement"):
@@ -10,7 +10,7 @@ def correction(start, end, text, category="replacement"):
 def imported(tmp_path, *items):
     path = tmp_path / "set.json"
     path.write_text(json.dumps(list(items)))
-    return import_thresh(path)
+    return read_edits(path, "thresh")
 
 
 def test_corrections_are_applied_with_their_spaces(tmp_path):
@@ -36,3 +36,10 @@ def test_sources_and_targets_are_pairs_and_spans_alone_are_none(tmp_path):
     assert reasons[0] == "marks spans (off_prompt) but no edit: there is no pair in this item."
     assert "begins before the one ahead" in reasons[1]
     assert len(reasons) == 3
+
+
+def test_ids_that_come_several_times_in_a_set_cost_no_entry(tmp_path):
+    path = tmp_path / "set.json"
+    path.write_text(json.dumps([{"id": 1, "source": "s", "target": text, "edits": []} for text in ("a", "b")]))
+    result = read_feedback(path, "thresh")
+    assert ([record.id for record in result.records], result.problems) == (["set-000000", "set-000001"], [])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from spanwise.feedback.formats.qa_feedback import import_records
+from spanwise.feedback.formats.registry import read_feedback
 from spanwise.reward_models.config import CompletenessRule, FactualityRule, RelevanceRule
 from spanwise.reward_models.data.labels import label_records
 
@@ -17,7 +17,7 @@ def labelled():
     if not DATA.exists():
         pytest.skip("the QA-Feedback file is not beside the checkout")
     rules = {"relevance": RelevanceRule(), "factuality": FactualityRule()}
-    return label_records(import_records(DATA).records, spans=rules, completeness=CompletenessRule())
+    return label_records(read_feedback(DATA, "qa-feedback").records, spans=rules, completeness=CompletenessRule())
 
 
 def tally(labelled, head):

@@ -1,4 +1,8 @@
-"""Records in and out of a project, and the agreement of its annotators."""
+"""Records in and out of a project, and the agreement of its annotators.
+
+`imports` and `exports` map records to items and back by `records`; what a file of another tool says, the readers and
+writers of `feedback.formats` know, so that a new format is a file and a row there and nothing here.
+"""
 
 import lazy_loader
 

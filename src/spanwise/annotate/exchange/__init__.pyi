@@ -1,6 +1,6 @@
 from .exports import EXPORTS as EXPORTS
 from .exports import export_file as export_file
-from .imports import FORMATS as FORMATS
+from .imports import IMPORTS as IMPORTS
 from .imports import ImportReport as ImportReport
 from .imports import ImportSettings as ImportSettings
 from .imports import import_file as import_file

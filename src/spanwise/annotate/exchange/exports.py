@@ -10,7 +10,6 @@ from typing import Any
 
 from sqlalchemy import Connection, insert
 
-from spanwise.annotate.exchange.adapters import WRITERS
 from spanwise.annotate.exchange.records import record_of
 from spanwise.annotate.people import User, require
 from spanwise.annotate.store import (
@@ -25,13 +24,12 @@ from spanwise.annotate.store import (
     new_id,
     tables,
 )
-from spanwise.core import ConfigError, write_json
+from spanwise.core import write_json
 from spanwise.feedback import FeedbackRecord, Record
+from spanwise.feedback.formats import get_format, names_of_formats, write_feedback
 
-EXPORTS = tuple(WRITERS)
+EXPORTS = names_of_formats("written")
 _AT_ONCE = 200
-
-__all__ = ["EXPORTS", "ExportReport", "Selection", "export_file", "iter_exported"]
 
 
 class ExportReport(Record):
@@ -57,11 +55,10 @@ def export_file(
     """Writes the chosen annotations to `path`, and what was written to `path` + ".manifest.json"."""
     if user is not None:
         require(user, "export")
-    if form not in WRITERS:
-        raise ConfigError(f"{form!r:.40} is no format that can be exported; choose one of {', '.join(WRITERS)}.")
+    get_format(form, "written")  # refuses an unknown one before the database is asked
     chosen = selection or Selection()
     with database.read() as connection:
-        done = WRITERS[form](path, iter_exported(connection, project, chosen))
+        done = write_feedback(path, form, iter_exported(connection, project, chosen))
     with path.open("rb") as stream:
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     manifest = path.with_name(f"{path.name}.manifest.json")

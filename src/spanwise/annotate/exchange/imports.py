@@ -13,8 +13,6 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from spanwise.annotate.exchange.adapters import READERS
-from spanwise.annotate.exchange.adapters.shared import Outcome, Unit
 from spanwise.annotate.exchange.records import body_of, has_feedback, marked_keys
 from spanwise.annotate.people import User, require
 from spanwise.annotate.store import (
@@ -33,10 +31,11 @@ from spanwise.annotate.store import (
     tables,
 )
 from spanwise.annotate.work import keep_gold
-from spanwise.core import ConfigError, DataError
+from spanwise.core import DataError
 from spanwise.feedback import FeedbackRecord, Place, Problem, Record
+from spanwise.feedback.formats import Outcome, Unit, get_format, iter_feedback, names_of_formats
 
-FORMATS = tuple(READERS)
+IMPORTS = names_of_formats("read")
 LARGEST_RECORD = 5_000_000
 SHOWN_PROBLEMS = 1000
 _AT_ONCE = 50
@@ -102,14 +101,13 @@ def import_file(
     """Imports a file; raises DataError when it cannot be read at all, ConfigError for an unknown format."""
     if user is not None:
         require(user, "import")
-    if form not in READERS:
-        raise ConfigError(f"{form!r:.40} is no format that can be imported; choose one of {', '.join(READERS)}.")
+    get_format(form, "read")  # refuses an unknown one before the batch begins
     wanted = settings or ImportSettings()
     row = {"format": form, "offset_unit": wanted.offset_unit, "user_id": user.id if user else None}
     batch_id = _begin(database, project, path, row)
     intake = _Intake(database, project, batch_id, wanted)
     try:
-        outcomes = READERS[form](path, wanted.offset_unit)
+        outcomes = iter_feedback(path, form, wanted.offset_unit)
         while piece := list(islice(outcomes, _AT_ONCE)):
             intake.take(piece)
     except BaseException:
@@ -163,7 +161,7 @@ class _Intake:
         self.counts = dict.fromkeys(("items", "annotations", "duplicates", "rejected"), 0)
         self.problems: list[Problem] = []
 
-    def take(self, outcomes: list[Outcome]) -> None:
+    def take(self, outcomes: list[Outcome[FeedbackRecord]]) -> None:
         """Stores the good records of a piece in one transaction."""
         checked = [(place, self._checked(place, outcome)) for place, outcome in outcomes]
         for _, outcome in checked:

@@ -7,6 +7,7 @@ from .rounds import LOG as LOG
 from .rounds import CommandSteps as CommandSteps
 from .rounds import RoundConfig as RoundConfig
 from .rounds import RoundReport as RoundReport
+from .rounds import RoundSteps as RoundSteps
 from .rounds import next_round as next_round
 from .runs import Curves as Curves
 from .runs import RunIndex as RunIndex

@@ -1,7 +1,7 @@
 """Annotations in the database: bodies go in as rows of the tables of `tables.SAID` and come out equal.
 
 An annotation is never changed; the one in force is the one that no other supersedes. This file knows nothing of
-slots (`submit.py` joins both).
+slots (`work/submission.py` joins both).
 """
 
 from collections.abc import Iterator, Sequence

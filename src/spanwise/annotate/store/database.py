@@ -1,8 +1,9 @@
 """The annotation database: an engine for SQLite or PostgreSQL, and the two ways to work with it, read and write.
 
 A write on SQLite begins with BEGIN IMMEDIATE, so that it never has to be upgraded and never fails half-way with
-"database is locked"; `synchronous=FULL` means that what was acknowledged survives a power cut. On PostgreSQL a
-write takes an advisory lock on what its caller names, for example a user. This file knows no tables.
+"database is locked"; `synchronous=FULL` means that what was acknowledged survives a power cut. A disk that is full, or
+on a network, where SQLite's locks do not hold, is refused in a sentence. On PostgreSQL a write takes an advisory lock
+on what its caller names, for example a user. This file knows no tables.
 """
 
 import contextlib
@@ -31,6 +32,12 @@ NETWORK = frozenset(
 )
 _FULL_ON_POSTGRESQL = "53100"
 _OCTAL = re.compile(r"\\([0-7]{3})")
+BUSY_SECONDS = 15.0
+OLDEST_SQLITE = (3, 31)
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+Clock = Callable[[], datetime]
+_ENGINE: dict[str, Any] = {"pool_size": 20, "max_overflow": 20, "hide_parameters": True}
+"""Statements stand in logs without their values: people's texts and hashes of secrets are no business of a log."""
 
 
 def disk_problem(error: OperationalError) -> StorageError | None:
@@ -61,16 +68,6 @@ def network_file_system(path: Path, *, mounts: Path = MOUNTS) -> str | None:
         if target.is_relative_to(at) and len(at.parts) >= longest:  # of two mounts at one place the later is seen
             kind, longest = fields[0], len(at.parts)
     return kind if kind in NETWORK else None
-
-
-BUSY_SECONDS = 15.0
-OLDEST_SQLITE = (3, 31)
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-
-Clock = Callable[[], datetime]
-
-_ENGINE: dict[str, Any] = {"pool_size": 20, "max_overflow": 20, "hide_parameters": True}
-"""Statements stand in logs without their values: people's texts and hashes of secrets are no business of a log."""
 
 
 def utc_now() -> datetime:
@@ -150,6 +147,11 @@ class Database:
             self._turn.close()
 
 
+def sqlite_url(path: Path) -> str:
+    """The URL of a SQLite file."""
+    return f"sqlite:///{path}"
+
+
 class _Turn:
     """Writers of a SQLite file queue here, threads and processes alike.
 
@@ -182,11 +184,6 @@ class _Turn:
         if self._file is not None:
             self._file.close()
             self._file = None
-
-
-def sqlite_url(path: Path) -> str:
-    """The URL of a SQLite file."""
-    return f"sqlite:///{path}"
 
 
 def _usable(url: str) -> str:

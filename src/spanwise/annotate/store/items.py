@@ -1,7 +1,7 @@
 """Items: a prompt, its passages and its responses, as they are stored, read and listed.
 
-Texts are stored once each, under their hash, with the boundaries that spans snap to. Slots of an item are made
-here with it and handed out by `queue.py`. What people say about an item lies elsewhere (`annotations.py`).
+Texts are stored once each, under their hash, with the boundaries that spans snap to (`Segments`). Slots of an item are
+made here with it and handed out by `work/queue.py`. What people say about an item lies elsewhere (`annotations.py`).
 """
 
 import itertools
@@ -23,13 +23,12 @@ from spanwise.text import Span, get_segmenter, text_hash
 
 VERSION = 1
 """Raised whenever one of the lists may come out otherwise."""
-
 Bounds = tuple[tuple[int, int], ...]
-
 _RUN = re.compile(r"\S+")  # what counts as white space is as in str.split
 _WITHOUT_SPACES = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
 _BOUNDARY = regex.compile(r"(?w)\b")
 _GRAPHEME = regex.compile(r"\X")
+ItemState = Literal["open", "leased", "done", "skipped"]
 
 
 class Segments(Record):
@@ -53,32 +52,6 @@ def segments_of(text: str) -> Segments:
         sentences=_pairs(get_segmenter("sentence")(text)),
         joined=joined,
     )
-
-
-def _pairs(spans: tuple[Span, ...]) -> Bounds:
-    return tuple((span.start, span.end) for span in spans)
-
-
-def _words(text: str, joined: frozenset[int]) -> Bounds:
-    found: list[tuple[int, int]] = []
-    for run in _RUN.finditer(text):
-        start, end = run.span()
-        cuts = [start, end]
-        if _WITHOUT_SPACES.search(run.group()):
-            inner = (start + cut.start() for cut in _BOUNDARY.finditer(run.group()))
-            cuts = sorted({start, end, *(cut for cut in inner if cut not in joined)})
-        found += itertools.pairwise(cuts)
-    return tuple(found)
-
-
-def _joined(text: str) -> tuple[int, ...]:
-    if text.isascii() and "\r" not in text:
-        return ()
-    clusters = (found.span() for found in _GRAPHEME.finditer(text))
-    return tuple(offset for start, end in clusters for offset in range(start + 1, end))
-
-
-ItemState = Literal["open", "leased", "done", "skipped"]
 
 
 class ItemResponse(Record):
@@ -234,6 +207,29 @@ def open_slots(item: Any, numbers: range) -> list[dict[str, Any]]:
         {"item_id": item["id"], "k": k, "kind": "normal", "state": "open", "suggested": False, **shared}
         for k in numbers
     ]
+
+
+def _pairs(spans: tuple[Span, ...]) -> Bounds:
+    return tuple((span.start, span.end) for span in spans)
+
+
+def _words(text: str, joined: frozenset[int]) -> Bounds:
+    found: list[tuple[int, int]] = []
+    for run in _RUN.finditer(text):
+        start, end = run.span()
+        cuts = [start, end]
+        if _WITHOUT_SPACES.search(run.group()):
+            inner = (start + cut.start() for cut in _BOUNDARY.finditer(run.group()))
+            cuts = sorted({start, end, *(cut for cut in inner if cut not in joined)})
+        found += itertools.pairwise(cuts)
+    return tuple(found)
+
+
+def _joined(text: str) -> tuple[int, ...]:
+    if text.isascii() and "\r" not in text:
+        return ()
+    clusters = (found.span() for found in _GRAPHEME.finditer(text))
+    return tuple(offset for start, end in clusters for offset in range(start + 1, end))
 
 
 def _in_state(chosen: Select[Any], state: ItemState) -> Select[Any]:

@@ -1,4 +1,7 @@
-"""Joins the annotation app: endpoints, templates, static files and the guard in front of them. Knows no single page."""
+"""Joins the annotation app: endpoints, templates, static files and the guard in front of them. Knows no single page.
+
+Templates show characters that hide or turn text as signs (`visible`).
+"""
 
 import hashlib
 import logging
@@ -30,20 +33,13 @@ _SIGNS = {
     "\u00ad": "¬",
 }  # fmt: skip
 _HIDDEN = re.compile("[\x01-\x08\x0b-\x1f\x7f-\x9f\xad\u200b\u2028-\u202e\u2066-\u2069\ufeff]")
+STATIC = Path(__file__).parents[1] / "static"
+log = logging.getLogger(__name__)
 
 
 def visible(text: object) -> str:
     """The text with one sign for each such character."""
     return _HIDDEN.sub(lambda found: _sign(found[0]), str(text))
-
-
-def _sign(character: str) -> str:
-    control = chr(0x2400 + ord(character)) if ord(character) < 0x20 else "␡"
-    return _SIGNS.get(character, control)
-
-
-STATIC = Path(__file__).parents[1] / "static"
-log = logging.getLogger(__name__)
 
 
 def create_app(
@@ -85,6 +81,11 @@ def create_app(
     )
     app.state.site = site
     return app
+
+
+def _sign(character: str) -> str:
+    control = chr(0x2400 + ord(character)) if ord(character) < 0x20 else "␡"
+    return _SIGNS.get(character, control)
 
 
 class _CachedFiles(StaticFiles):

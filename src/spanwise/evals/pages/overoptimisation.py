@@ -5,15 +5,13 @@ One self-contained HTML page from courses; `overoptimisation.py` has the numbers
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from spanwise.core import DataError
-from spanwise.evals.report import INK, MUTED, PAPER, Panel, inline_svg, page_environment, panel, series_style, visible
+from spanwise.evals.report import INK, MUTED, PAPER, Panel, inline_svg, panel, render_page, series_style
 from spanwise.evals.runs import Evaluated, GoldCurve, StepFigures, StopAdvice, advise, fit_gold_curve, step_figures
 from spanwise.evals.statistics import Estimate, plain
 
@@ -76,19 +74,13 @@ def verdict(found: CourseFindings) -> str:
 
 def render_courses(found: Sequence[CourseFindings], gold_name: str) -> str:
     """The page about several runs."""
-    folder = Path(__file__).parents[1] / "report" / "templates"
-    page = (
-        page_environment()
-        .get_template("overoptimisation.html")
-        .render(
-            found=found,
-            verdicts=[verdict(one) for one in found],
-            panels=course_panels(found),
-            gold_name=gold_name,
-            style=Markup((folder / "report.css").read_text(encoding="utf-8")),
-        )
+    return render_page(
+        "overoptimisation.html",
+        found=found,
+        verdicts=[verdict(course) for course in found],
+        panels=course_panels(found),
+        gold_name=gold_name,
     )
-    return visible(page)
 
 
 def course_panels(found: Sequence[CourseFindings]) -> tuple[Panel, ...]:

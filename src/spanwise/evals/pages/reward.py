@@ -5,19 +5,15 @@ Takes finished figures; knows nothing of models.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-
-from markupsafe import Markup
 
 from spanwise.evals.report import (
     Cell,
     Column,
     Table,
     TableRow,
-    page_environment,
     quality_tables,
     reliability_panels,
-    visible,
+    render_page,
 )
 from spanwise.evals.statistics import MINUS, MISSING, RewardModelQuality
 
@@ -51,20 +47,14 @@ class RewardFindings:
 
 def render_reward_page(found: RewardFindings) -> str:
     """The page."""
-    style = (Path(__file__).parents[1] / "report" / "templates" / "report.css").read_text(encoding="utf-8")
-    page = (
-        page_environment()
-        .get_template("reward.html")
-        .render(
-            found=found,
-            quality=quality_tables(found.quality),
-            reliability=reliability_panels(found.quality, "reliability"),
-            bias=_bias_table(found.bias),
-            transfer=_transfer_table(found),
-            style=Markup(style),
-        )
+    return render_page(
+        "reward.html",
+        found=found,
+        quality=quality_tables(found.quality),
+        reliability=reliability_panels(found.quality, "reliability"),
+        bias=_bias_table(found.bias),
+        transfer=_transfer_table(found),
     )
-    return visible(page)
 
 
 def _bias_table(bias: Mapping[str, Mapping[str, float]]) -> Table | None:

@@ -1,19 +1,15 @@
 """The page of a trade-off: fronts with intervals, what each setting scores, and a dial that shows its answers.
 
-One self-contained HTML file, a function of an experiment folder with `results.json` and `trade_off.json` alone. Its
-script is allowed by its hash, and without it the page shows every answer one below the other.
+A function of an experiment folder with `results.json` and `trade_off.json` alone. Without its script the page shows
+every answer one below the other.
 """
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from markupsafe import Markup
-
 from spanwise.core import write_text
 from spanwise.evals.pages.tradeoff_plot import PlacedSetting, trade_off_plot
-from spanwise.evals.report import Cell, Column, Panel, Table, TableRow, dials_of, inline_svg, page_environment, visible
+from spanwise.evals.report import Cell, Column, Panel, Table, TableRow, dials_of, inline_svg, metric_column, render_page
 from spanwise.evals.runs import Coverage, FrontRow, TradeOff, coverage, front_rows
 from spanwise.evals.statistics import Arm, Estimate, ExperimentResults, MetricInfo, interval, number
 
@@ -29,17 +25,15 @@ def write_trade_off(folder: Path, output: Path) -> None:
 
 def render_trade_off(results: ExperimentResults, plan: TradeOff) -> str:
     """The page as one string."""
-    template = page_environment().get_template("pareto.html")
-    page = template.render(
+    return render_page(
+        "tradeoff.html",
         results=results,
         plan=plan,
         panels=trade_off_panels(results, plan),
         table=settings_table(results, plan),
         coverage=coverage_table(coverage(results, plan)),
         dials=dials_of(results, plan),
-        **_assets(),
     )
-    return visible(page)
 
 
 def trade_off_panels(results: ExperimentResults, plan: TradeOff, name: str = "trade") -> tuple[Panel, ...]:
@@ -65,7 +59,7 @@ def settings_table(results: ExperimentResults, plan: TradeOff) -> Table:
     """Settings down, metrics across, with how often each is on the front of its group."""
     metrics = list(dict.fromkeys(metric for pair in plan.axes for metric in pair))
     shown = [*metrics, *(metric for metric in results.metrics if metric not in metrics)]
-    columns = [Column(results.metrics[m].label, results.metrics[m].unit, _arrow(results.metrics[m])) for m in shown]
+    columns = [metric_column(results.metrics[m]) for m in shown]
     rows: list[TableRow] = []
     for place, group in enumerate(plan.groups):
         fronts = {row.arm: row for row in front_rows(results, group.arms, metrics)}
@@ -109,15 +103,3 @@ def _settings(plan: TradeOff, place: int) -> list[tuple[str, str]]:
 def _placed(arm: Arm, position: str, x: str, y: str) -> PlacedSetting:
     missing = Estimate(mean=None)
     return PlacedSetting(position, arm.metrics.get(x, missing), arm.metrics.get(y, missing))
-
-
-def _arrow(info: MetricInfo) -> str:
-    return {"lower": "lower is better", "higher": "higher is better", "none": ""}[info.better]
-
-
-def _assets() -> dict[str, Markup | str]:
-    folder = Path(__file__).parents[1] / "report" / "templates"
-    style = "".join((folder / name).read_text(encoding="utf-8") for name in ("report.css", "pareto.css"))
-    script = (folder / "pareto.js").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-    return {"style": Markup(style), "script": Markup(script), "script_hash": digest}

@@ -1,6 +1,7 @@
 """`report.html` and what it is made of: tables, curves, answers side by side, sentences, cards.
 
-The page is a function of run folders alone. A new section is a view in `report` and a part in `templates`.
+The page is a function of run folders alone. A new section is a view in `report` and a part in `templates`;
+a new page is a template that extends `page.html`, rendered by `render_page`.
 """
 
 import lazy_loader

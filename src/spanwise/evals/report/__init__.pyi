@@ -1,11 +1,10 @@
+from .answers import dials_of as dials_of
 from .cards import model_card as model_card
 from .cards import write_cards as write_cards
-from .dials import dials_of as dials_of
 from .groups import group_runs as group_runs
+from .page import render_page as render_page
 from .panels import Panel as Panel
 from .panels import reliability_panels as reliability_panels
-from .report import page_environment as page_environment
-from .report import visible as visible
 from .report import write_report as write_report
 from .svg import INK as INK
 from .svg import MUTED as MUTED
@@ -19,5 +18,6 @@ from .tables import Column as Column
 from .tables import Table as Table
 from .tables import TableRow as TableRow
 from .tables import arm_table as arm_table
+from .tables import metric_column as metric_column
 from .tables import quality_tables as quality_tables
 from .words import verdict_sentences as verdict_sentences

@@ -1,4 +1,4 @@
-"""Which sample answers the report shows, and how each is laid out: before and after training, arm beside arm.
+"""Which sample answers a page shows, and how: before and after training, arm beside arm, along a dial.
 
 Chooses from samples.jsonl and from `results.examples`, the same way every time. It knows nothing of HTML.
 """
@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from spanwise.evals.report.heatmap import Stretch, Tint, largest, lay_out, tint
-from spanwise.evals.runs import Run, SampleRow
-from spanwise.evals.statistics import MINUS, MISSING, Example, ExampleAnswer
+from spanwise.evals.runs import Run, SampleRow, SettingGroup, TradeOff
+from spanwise.evals.statistics import MINUS, MISSING, Example, ExampleAnswer, ExperimentResults, mean_and_interval
 from spanwise.feedback import Passage
 
 TOTAL = "total"
 KL = "KL"
+MAX_PROMPTS = 8
+"""Prompts behind a dial; the rest is in the results."""
 Scores = Mapping[str, Sequence[float | None]]
 
 
@@ -84,6 +86,20 @@ class Gallery:
         return [source for source in (TOTAL, *own, KL) if source in self.scales]
 
 
+@dataclass(frozen=True)
+class DialGroup:
+    """One group behind the dial: positions, and per prompt the answer at each."""
+
+    title: str
+    note: str
+    positions: tuple[str, ...]
+    labels: tuple[str, ...]
+    figures: tuple[str, ...]
+    """The setting's figures in words, one per position."""
+    cards: tuple[tuple[str, tuple[str, ...]], ...]
+    """(prompt, answers in the order of the positions)."""
+
+
 def sample_gallery(run: Run, title: str, *, limit: int) -> Gallery | None:
     """The answers to the same prompts at the first and at the last logged step; None when nothing was logged."""
     if not run.samples:
@@ -120,6 +136,11 @@ def example_gallery(
         for example in examples[:limit]
     ]
     return _gallery(title, cards, len(examples) - len(cards))
+
+
+def dials_of(results: ExperimentResults, plan: TradeOff) -> tuple[DialGroup, ...]:
+    """One dial per group of settings."""
+    return tuple(_dial(results, group) for group in plan.groups)
 
 
 def _gallery(title: str, cards: Sequence[Card], left_out: int) -> Gallery:
@@ -163,3 +184,30 @@ def _signed(value: float | None) -> str:
     if value is None:
         return MISSING
     return f"{'+' if value > 0 else MINUS}{abs(value):.3g}"
+
+
+def _dial(results: ExperimentResults, group: SettingGroup) -> DialGroup:
+    answered = [example for example in results.examples if any(arm in example.answers for arm in group.arms)]
+    shown = answered[:MAX_PROMPTS]
+    return DialGroup(
+        title=group.title,
+        note=group.note,
+        positions=group.positions,
+        labels=tuple(results.arms[arm].label for arm in group.arms),
+        figures=tuple(_figures(results, arm) for arm in group.arms),
+        cards=tuple(
+            (example.prompt, tuple(_answer(example, arm) for arm in group.arms)) for example in shown[:MAX_PROMPTS]
+        ),
+    )
+
+
+def _figures(results: ExperimentResults, arm: str) -> str:
+    estimates = results.arms[arm].metrics
+    return "; ".join(
+        f"{info.label} {mean_and_interval(estimates.get(metric), info)}{f' {info.unit}' if info.unit else ''}"
+        for metric, info in results.metrics.items()
+    )
+
+
+def _answer(example: Example, arm: str) -> str:
+    return example.answers[arm].response if arm in example.answers else ""

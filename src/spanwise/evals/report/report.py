@@ -1,27 +1,16 @@
 """`report.html`: one self-contained file made of run and experiment folders alone.
 
-Gathers what `read_study` found into views and renders them with the templates beside this file. The page fetches
-nothing (its content security policy forbids it), every text from a run is escaped, and characters that hide or turn
-text are shown by their code points.
+Gathers what `read_study` read into views, which `templates/report.html` lays out.
 """
 
-import base64
-import hashlib
-import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
 from spanwise.core import DataError, write_text
-from spanwise.evals.report.answers import Gallery, example_gallery, sample_gallery
-from spanwise.evals.report.dials import DialGroup, dials_of
+from spanwise.evals.report.answers import DialGroup, Gallery, dials_of, example_gallery, sample_gallery
 from spanwise.evals.report.groups import RunGroup, difference_table, group_runs, group_table
-from spanwise.evals.report.heatmap import Tint
+from spanwise.evals.report.page import render_page
 from spanwise.evals.report.panels import (
     Panel,
     PanelGroup,
@@ -33,7 +22,7 @@ from spanwise.evals.report.panels import (
 from spanwise.evals.report.tables import Table, arm_table, config_table, difference_rows, quality_tables
 from spanwise.evals.report.words import PairFindings, caveats, pair_findings
 from spanwise.evals.runs import Run, Study, named_runs, read_study, stop_sentence
-from spanwise.evals.statistics import ExperimentResults, duration, plain
+from spanwise.evals.statistics import ExperimentResults, plain
 
 MAX_CARDS = 6
 """Prompts shown per gallery; the rest is counted."""
@@ -43,11 +32,6 @@ TOLD_CURVES = (("eval/reward/total", "eval/kl/response", "eval/response/length")
 
 ALARMS = "alarm/"
 """How the metrics of alarms begin: 1 while one holds, 0 otherwise."""
-
-_HIDDEN = re.compile(
-    "[\x00-\x08\x0b\x0c\r\x0e-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\U000e0000-\U000e007f]"
-)
 
 
 @dataclass(frozen=True)
@@ -106,12 +90,7 @@ def render_report(folders: Sequence[Path]) -> str:
     plain_runs = named_runs([(folder, s) for folder, s in zip(folders, studies, strict=True) if s.results is None])
     if plain_runs:
         views.append(_runs_view(plain_runs))
-    return visible(page_environment().get_template("report.html").render(views=views, **_assets()))
-
-
-def visible(page: str) -> str:
-    """The page with the characters that hide or turn text shown by their code points."""
-    return _HIDDEN.sub(lambda found: f"\u27e8U+{ord(found[0]):04X}\u27e9", page)
+    return render_page("report.html", views=views, difference_rows=difference_rows)
 
 
 def _experiment_view(study: Study, results: ExperimentResults, name: str) -> StudyView:
@@ -226,51 +205,3 @@ def _alarms(runs: Mapping[str, tuple[Run, ...]]) -> tuple[str, ...]:
 
 def _problems(runs: Mapping[str, tuple[Run, ...]]) -> tuple[str, ...]:
     return tuple(problem for own in runs.values() for run in own for problem in run.problems)
-
-
-def page_environment() -> Environment:
-    """The templates beside this file with the filters that they use; every text from a run is escaped."""
-    environment = Environment(
-        loader=PackageLoader("spanwise.evals.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["duration"] = duration
-    environment.filters["svg"] = Markup  # our own plots only; what they show was escaped when they were drawn
-    environment.filters["plain"] = plain
-    environment.filters["sentence"] = _capitalized
-    environment.filters["yaml"] = _yaml_text
-    environment.filters["tint_json"] = _tint_json
-    environment.globals["difference_rows"] = difference_rows  # pyright: ignore[reportArgumentType]
-    return environment
-
-
-def _capitalized(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _yaml_text(value: object) -> str:
-    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
-
-
-def _tint_json(tints: Mapping[str, Sequence[Tint]]) -> str:
-    """Strengths, signs and gaps by source, as report.js reads them."""
-    known = {source: [(one.strength, one.sign, one.gap) for one in own] for source, own in tints.items()}
-    rounded = {
-        source: [[strength and round(strength, 3), sign, round(gap, 3)] for strength, sign, gap in own]
-        for source, own in known.items()
-    }
-    return json.dumps(rounded, separators=(",", ":"))
-
-
-def _assets() -> dict[str, Markup | str]:
-    """The stylesheet, the script, and the hash by which the page's policy allows that script alone."""
-    folder = Path(__file__).parent / "templates"
-    style, script = (
-        "".join((folder / f"{name}.{kind}").read_text(encoding="utf-8") for name in ("report", "pareto"))
-        for kind in ("css", "js")
-    )
-    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-    return {"style": Markup(style), "script": Markup(script), "script_hash": digest}

@@ -98,9 +98,15 @@ class DifferenceRow:
     basis: str
 
 
+def metric_column(info: MetricInfo) -> Column:
+    """The column of a metric."""
+    arrow = {"lower": "lower is better", "higher": "higher is better", "none": ""}[info.better]
+    return Column(info.label, info.unit, arrow, info.description)
+
+
 def arm_table(results: ExperimentResults) -> Table:
     """Arms down, metrics across."""
-    columns = tuple(Column(info.label, info.unit, _arrow(info), info.description) for info in results.metrics.values())
+    columns = tuple(metric_column(info) for info in results.metrics.values())
     rows = tuple(
         TableRow(
             arm.label, tuple(_arm_cell(results, name, metric) for metric in results.metrics), arm.description, place
@@ -122,16 +128,6 @@ def quality_tables(heads: Mapping[str, RewardModelQuality]) -> list[Table]:
     return [_quality_table(group) for group in (segments, pairs) if group]
 
 
-def _quality_table(heads: Mapping[str, RewardModelQuality]) -> Table:
-    present = dict.fromkeys(metric for quality in heads.values() for metric in quality.metrics)
-    metrics = [*(name for name in QUALITY_LABELS if name in present), *(n for n in present if n not in QUALITY_LABELS)]
-    rows = tuple(
-        TableRow(quality.label or head, tuple(_quality_cell(quality, name) for name in metrics), quality.density)
-        for head, quality in heads.items()
-    )
-    return Table(tuple(Column(QUALITY_LABELS.get(name, name.replace("_", " "))) for name in metrics), rows)
-
-
 def config_table(runs: Mapping[str, Sequence[Run]]) -> Table | None:
     """Settings that two arms have and in which they differ; None when there are not two configs to compare.
 
@@ -144,6 +140,16 @@ def config_table(runs: Mapping[str, Sequence[Run]]) -> Table | None:
     differing = [key for key in keys if len({values[key] for values in flat.values() if key in values}) > 1]
     rows = tuple(TableRow(key, tuple(Cell(v.get(key, MISSING)) for v in flat.values())) for key in differing)
     return Table(tuple(Column(arm) for arm in flat), rows)
+
+
+def _quality_table(heads: Mapping[str, RewardModelQuality]) -> Table:
+    present = dict.fromkeys(metric for quality in heads.values() for metric in quality.metrics)
+    metrics = [*(name for name in QUALITY_LABELS if name in present), *(n for n in present if n not in QUALITY_LABELS)]
+    rows = tuple(
+        TableRow(quality.label or head, tuple(_quality_cell(quality, name) for name in metrics), quality.density)
+        for head, quality in heads.items()
+    )
+    return Table(tuple(Column(QUALITY_LABELS.get(name, name.replace("_", " "))) for name in metrics), rows)
 
 
 def _arm_cell(results: ExperimentResults, arm: str, metric: str) -> Cell:
@@ -180,10 +186,6 @@ def _quality_cell(quality: RewardModelQuality, name: str) -> Cell:
     whole = value.is_integer() and name not in TRIVIAL_RULES and (abs(value) > 1 or name in COUNTS)
     text = f"{value:,.0f}" if whole else f"{value:.3f}" if abs(value) < 100 else plain(value)
     return Cell(text, note="" if beaten else "not above a trivial rule")
-
-
-def _arrow(info: MetricInfo) -> str:
-    return {"lower": "lower is better", "higher": "higher is better", "none": ""}[info.better]
 
 
 def _flat(text: str) -> dict[str, str]:

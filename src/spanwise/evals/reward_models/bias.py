@@ -1,7 +1,7 @@
 """What a reward model's scores go with besides quality: length, position, and the other heads.
 
 Each figure stands beside the same figure of the labels, since people prefer longer answers too: a bias is what the
-scores show beyond the labels. Pure numbers; `reward_cases.py` collects them.
+scores show beyond the labels. Pure numbers; `cases.py` collects them.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,8 +1,8 @@
 """Over-optimisation: does what was trained on (the proxy) still agree with what was wanted (the gold score)?
 
-A course is the proxy, the gold score and the KL of one run at every evaluation, prompt by prompt. From it follow the
-step at which to stop, whether later steps are worse by more than chance, and the curve gold(KL) of Gao et al. 2023
-(arXiv 2210.10760). Knows nothing of where scores come from; `overoptimisation_course.py` reads run folders.
+A course is the proxy, the gold score and the KL of one run at every evaluation, prompt by prompt; `read_course` makes
+it of the answers in a run folder. From it follow the step at which to stop, whether later steps are worse by more than
+chance, and the curve gold(KL) of Gao et al. 2023 (arXiv 2210.10760). Knows nothing of pages.
 """
 
 import math
@@ -22,6 +22,9 @@ from spanwise.evals.statistics import Estimate, ScoreTable, estimate, paired_dif
 from spanwise.feedback import PromptRecord, RewardSource, Sample, Unscored
 
 _NO_PEAK = 20.0  # alpha / beta of a peak at exp(38) nats: a straight line, fitted in floating point
+Gold = Callable[[Sequence[Sample]], list["float | Unscored"]]
+"""The score of each sample that training did not see."""
+MIN_PROMPTS = 4
 
 
 @dataclass(frozen=True)
@@ -148,41 +151,6 @@ def fit_gold_curve(kl: Sequence[float], gold: Sequence[float]) -> GoldCurve:
     return GoldCurve(start, alpha, beta)
 
 
-def _best(course: Sequence[Evaluated], chosen: Bool[np.ndarray, " p"]) -> int:
-    means = [_mean(one.gold.where(one.gold.mask & chosen[None])) for one in course]
-    return max(range(len(course)), key=lambda place: -math.inf if math.isnan(means[place]) else means[place])
-
-
-def _after(last: ScoreTable, best: ScoreTable, chosen: Bool[np.ndarray, " p"]) -> tuple[ScoreTable, ScoreTable]:
-    both = last.mask & best.mask & chosen[None]
-    return last.where(both), best.where(both)
-
-
-def _joined(pairs: Sequence[tuple[ScoreTable, ScoreTable]]) -> tuple[ScoreTable, ScoreTable]:
-    """The halves put together again: prompts of both, each against the step that the other half chose."""
-    sides = list(zip(*pairs, strict=True))
-    first, second = (
-        ScoreTable(
-            tuple(key for part in side for key in part.ids),
-            np.concatenate([part.totals for part in side], axis=1),
-            np.concatenate([part.counts for part in side], axis=1),
-            side[0].seeds,
-        )
-        for side in sides
-    )
-    return first, second
-
-
-def _mean(table: ScoreTable) -> float:
-    count = float(table.counts.sum())
-    return float(table.totals.sum()) / count if count else math.nan
-
-
-Gold = Callable[[Sequence[Sample]], list["float | Unscored"]]
-"""The score of each sample that training did not see."""
-MIN_PROMPTS = 4
-
-
 def read_course(run: Path, gold: Gold, prompts: Mapping[str, PromptRecord]) -> list[Evaluated]:
     """One entry per evaluation; `prompts` by their text give passages back to the answers.
 
@@ -232,6 +200,36 @@ def start_samples(run: Path, prompts: Mapping[str, PromptRecord]) -> list[Sample
     rows = read_run(run, run.name).samples
     first = min((row.step for row in rows), default=0)
     return [_sample(row, prompts) for row in rows if row.step == first and row.prompt in prompts]
+
+
+def _best(course: Sequence[Evaluated], chosen: Bool[np.ndarray, " p"]) -> int:
+    means = [_mean(one.gold.where(one.gold.mask & chosen[None])) for one in course]
+    return max(range(len(course)), key=lambda place: -math.inf if math.isnan(means[place]) else means[place])
+
+
+def _after(last: ScoreTable, best: ScoreTable, chosen: Bool[np.ndarray, " p"]) -> tuple[ScoreTable, ScoreTable]:
+    both = last.mask & best.mask & chosen[None]
+    return last.where(both), best.where(both)
+
+
+def _joined(pairs: Sequence[tuple[ScoreTable, ScoreTable]]) -> tuple[ScoreTable, ScoreTable]:
+    """The halves put together again: prompts of both, each against the step that the other half chose."""
+    sides = list(zip(*pairs, strict=True))
+    first, second = (
+        ScoreTable(
+            tuple(key for part in side for key in part.ids),
+            np.concatenate([part.totals for part in side], axis=1),
+            np.concatenate([part.counts for part in side], axis=1),
+            side[0].seeds,
+        )
+        for side in sides
+    )
+    return first, second
+
+
+def _mean(table: ScoreTable) -> float:
+    count = float(table.counts.sum())
+    return float(table.totals.sum()) / count if count else math.nan
 
 
 def _evaluated(step: int, rows: Sequence[SampleRow], gold: Gold, prompts: Mapping[str, PromptRecord]) -> Evaluated:

@@ -1,6 +1,6 @@
 """Trade-offs as numbers: which settings no other one beats, and how much of the possible a set of settings covers.
 
-Points are rows of values, one column per metric. What the metrics are called, where the values come from and how they
+On points (rows of values, one column per metric) and on the arms of an experiment, with how often over seeds. How they
 are drawn is known elsewhere. Shapes: n settings, m metrics.
 """
 
@@ -40,23 +40,6 @@ def covered(points: Float[np.ndarray, "n m"], *, worst: Sequence[float], best: S
         raise DataError("A metric's worst and best value are the same; give two that differ.")
     reached = np.clip((points[np.isfinite(points).all(axis=1)] - low) / span, 0.0, 1.0)
     return _volume(reached)
-
-
-def _signs(better: Sequence[Better]) -> Float[np.ndarray, " m"]:
-    if "none" in better:
-        raise DataError("A metric of which neither end is better has no front; take one that improves.")
-    return np.array([1.0 if way == "higher" else -1.0 for way in better])
-
-
-def _volume(boxes: Float[np.ndarray, "n m"]) -> float:
-    """Volume of the union of the boxes from 0 to each row: slab by slab along the last axis, each slab the same way."""
-    if not len(boxes):
-        return 0.0
-    if boxes.shape[1] == 1:
-        return float(boxes.max())
-    heights = np.unique(np.append(boxes[:, -1], 0.0))
-    slabs = itertools.pairwise(heights.tolist())
-    return float(sum((top - bottom) * _volume(boxes[boxes[:, -1] >= top, :-1]) for bottom, top in slabs))
 
 
 @dataclass(frozen=True)
@@ -104,6 +87,23 @@ def coverage(results: ExperimentResults, plan: TradeOff) -> list[Coverage]:
         known = None if group is plan.groups[0] else seed_interval(differences)
         rows.append(Coverage(group.title, seed_interval(own), known))
     return rows
+
+
+def _signs(better: Sequence[Better]) -> Float[np.ndarray, " m"]:
+    if "none" in better:
+        raise DataError("A metric of which neither end is better has no front; take one that improves.")
+    return np.array([1.0 if way == "higher" else -1.0 for way in better])
+
+
+def _volume(boxes: Float[np.ndarray, "n m"]) -> float:
+    """Volume of the union of the boxes from 0 to each row: slab by slab along the last axis, each slab the same way."""
+    if not len(boxes):
+        return 0.0
+    if boxes.shape[1] == 1:
+        return float(boxes.max())
+    heights = np.unique(np.append(boxes[:, -1], 0.0))
+    slabs = itertools.pairwise(heights.tolist())
+    return float(sum((top - bottom) * _volume(boxes[boxes[:, -1] >= top, :-1]) for bottom, top in slabs))
 
 
 def _volumes(results: ExperimentResults, plan: TradeOff, group: SettingGroup) -> dict[int, float]:

@@ -5,23 +5,17 @@ its run folders. Knows nothing of who measured.
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
 
-from spanwise.core import DataError, read_json, write_json
-from spanwise.evals.statistics import Example, ExampleAnswer, MetricInfo, ScoreTable
+from spanwise.evals.statistics import Example, ExampleAnswer, MetricInfo, Part, ScoreTable, Stored
 from spanwise.feedback import Passage
 
 SCORES_FILE = "scores.json"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
-
-
-class ShownAnswer(_Part):
+class ShownAnswer(Part):
     """One answer for the report."""
 
     prompt: str
@@ -29,14 +23,17 @@ class ShownAnswer(_Part):
     answer: ExampleAnswer
 
 
-class _Column(_Part):
+class _Column(Part):
     totals: tuple[float, ...]
     counts: tuple[float, ...]
     scored: tuple[bool, ...]
 
 
-class RunScores(_Part):
+class RunScores(Stored):
     """Metrics per prompt of one run and seed, and its first answers."""
+
+    FILE: ClassVar[str] = SCORES_FILE
+    REMEDY: ClassVar[str] = "measure the run again"
 
     ids: tuple[str, ...]
     metrics: dict[str, MetricInfo]
@@ -84,19 +81,6 @@ class RunScores(_Part):
             )
             for name, column in self.columns.items()
         }
-
-    def save(self, folder: Path) -> None:
-        """Writes `folder/scores.json` beside-then-rename."""
-        write_json(folder / SCORES_FILE, self.model_dump(mode="json"))
-
-    @classmethod
-    def load(cls, folder: Path) -> "RunScores":
-        """Reads `folder/scores.json`; raises DataError where it is none."""
-        path = folder / SCORES_FILE
-        try:
-            return cls.model_validate(read_json(path))
-        except ValidationError as error:
-            raise DataError(f"{path}: {error.errors()[0]['msg']}; measure the run again.") from error
 
 
 def join_seeds(by_seed: Mapping[int, RunScores]) -> dict[str, ScoreTable]:

@@ -1,24 +1,20 @@
 """`trade_off.json`: which arms of an experiment are settings of one dial, and which metrics they trade off.
 
 It lies beside `results.json`, so that the page of a trade-off is a function of the folder alone. Holds no number that
-was measured; `pareto_summary.py` takes those from the results.
+was measured; `pareto.py` takes those from the results.
 """
 
-from pathlib import Path
+from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from spanwise.core import DataError, read_json, write_json
-from spanwise.evals.statistics import ExperimentResults
+from spanwise.core import DataError
+from spanwise.evals.statistics import ExperimentResults, Part, Stored
 
 TRADE_OFF_FILE = "trade_off.json"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
-
-
-class SettingGroup(_Part):
+class SettingGroup(Part):
     """Settings of one kind along a dial, such as the runs of a sweep or the answers of one conditioned policy."""
 
     title: str
@@ -36,7 +32,7 @@ class SettingGroup(_Part):
         return self
 
 
-class Measure(_Part):
+class Measure(Part):
     """A metric of the covered volume, with the values between which it counts."""
 
     metric: str
@@ -46,8 +42,10 @@ class Measure(_Part):
     """A setting at this value or beyond could do no better."""
 
 
-class TradeOff(_Part):
+class TradeOff(Stored):
     """How the arms of an experiment are compared as settings."""
+
+    FILE: ClassVar[str] = TRADE_OFF_FILE
 
     dial: str
     """What the settings vary, such as "weight of relevance"."""
@@ -56,19 +54,6 @@ class TradeOff(_Part):
     """Pairs of metrics, one plot each."""
     measures: tuple[Measure, ...] = ()
     """The metrics whose covered volume says how good a group is as a whole; none = not measured."""
-
-    def save(self, folder: Path) -> None:
-        """Writes `folder/trade_off.json` beside-then-rename."""
-        write_json(folder / TRADE_OFF_FILE, self.model_dump(mode="json"))
-
-    @classmethod
-    def load(cls, folder: Path) -> "TradeOff":
-        """Reads `folder/trade_off.json`; raises DataError where it is none."""
-        path = folder / TRADE_OFF_FILE
-        try:
-            return cls.model_validate(read_json(path))
-        except ValidationError as error:
-            raise DataError(f"{path}: {error.errors()[0]['msg']}; write it anew with this version.") from error
 
     def check(self, results: ExperimentResults, place: str) -> None:
         """Raises DataError that names an arm or a metric which the results do not have."""

@@ -33,7 +33,9 @@ from .results import ExampleAnswer as ExampleAnswer
 from .results import ExampleSpan as ExampleSpan
 from .results import ExperimentResults as ExperimentResults
 from .results import MetricInfo as MetricInfo
+from .results import Part as Part
 from .results import ReliabilityBin as ReliabilityBin
 from .results import RewardModelQuality as RewardModelQuality
+from .results import Stored as Stored
 from .results import Verdict as Verdict
 from .score_table import ScoreTable as ScoreTable

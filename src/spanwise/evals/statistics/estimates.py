@@ -1,6 +1,6 @@
-"""A number with its interval: what every table, sentence and plot of an evaluation is made of.
+"""A number with its interval, of which tables, sentences and plots are made, and how many prompts a difference takes.
 
-Knows nothing of how the interval was had; `stats.py` makes estimates, `results.py` stores them.
+Knows nothing of how an interval was had; `intervals.py` makes estimates, `results.py` stores them.
 """
 
 import math
@@ -13,6 +13,8 @@ from spanwise.core import ConfigError
 
 Over = Literal["prompts", "seeds", "seeds and prompts", ""]
 """What varies in an interval; empty when there is none."""
+ALPHA = 0.05
+POWER = 0.8
 
 
 class Estimate(BaseModel):
@@ -51,10 +53,6 @@ class Estimate(BaseModel):
     def excludes_zero(self) -> bool:
         """Whether the interval exists and lies wholly on one side of 0."""
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
-
-
-ALPHA = 0.05
-POWER = 0.8
 
 
 def prompts_needed(deviation: float, difference: float, *, alpha: float = ALPHA, power: float = POWER) -> int:

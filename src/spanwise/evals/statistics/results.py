@@ -4,11 +4,11 @@ An experiment folder holds `results.json` and one run folder per arm: `<root>/<a
 `<root>/<arm>/<anything, say seed-3>/`, each with config.yaml, metrics.jsonl and samples.jsonl as the trainer writes
 them. Whoever runs an experiment builds `ExperimentResults(...)` and calls `.save(folder)`; the report and the closing
 words of a command read it with `.load(folder)`. The file knows nothing of plots or of how estimates are made
-(`stats.py`).
+(`intervals.py`).
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -25,11 +25,36 @@ Verdict = Literal["better", "worse", "higher", "lower", "no clear difference", "
 """What a difference says: a direction only if its interval excludes zero, "not known" if there is no interval."""
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """Base of all that is stored of an experiment: frozen, strict about keys, without NaN."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
-class MetricInfo(_Part):
+class Stored(Part):
+    """What is one JSON file of a folder."""
+
+    FILE: ClassVar[str]
+    REMEDY: ClassVar[str] = "write it anew with this version"
+
+    def save(self, folder: Path) -> None:
+        """Writes the file in `folder` beside-then-rename."""
+        write_json(folder / self.FILE, self.model_dump(mode="json"))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Reads the file of `folder`; raises DataError that names the first wrong field and counts the rest."""
+        path = folder / cls.FILE
+        try:
+            return cls.model_validate(read_json(path))
+        except ValidationError as error:
+            first, count = error.errors()[0], error.error_count()
+            place = ".".join(str(part) for part in first["loc"]) or path.stem
+            more = f" (and {count - 1} more)" if count > 1 else ""
+            raise DataError(f"{path}: {place}: {first['msg']}{more}; {cls.REMEDY}.") from error
+
+
+class MetricInfo(Part):
     """What a metric is called and which way is up."""
 
     label: str
@@ -42,7 +67,7 @@ class MetricInfo(_Part):
     """Decimals as shown; without it 1 for percentages and 3 for all others."""
 
 
-class Arm(_Part):
+class Arm(Part):
     """One way of training, with what was measured on its held-out answers."""
 
     label: str
@@ -53,7 +78,7 @@ class Arm(_Part):
     """By metric name; a metric that was not measured is left out and shown as "not run"."""
 
 
-class Comparison(_Part):
+class Comparison(Part):
     """The difference arm - baseline of one metric on the same prompts."""
 
     arm: str
@@ -65,7 +90,7 @@ class Comparison(_Part):
     verdict: Verdict
 
 
-class ReliabilityBin(_Part):
+class ReliabilityBin(Part):
     """One point of a reliability plot."""
 
     confidence: float
@@ -75,7 +100,7 @@ class ReliabilityBin(_Part):
     count: int = Field(ge=0)
 
 
-class RewardModelQuality(_Part):
+class RewardModelQuality(Part):
     """How well one head tells good from bad on held-out feedback."""
 
     label: str = ""
@@ -85,7 +110,7 @@ class RewardModelQuality(_Part):
     reliability: tuple[ReliabilityBin, ...] = ()
 
 
-class ExampleSpan(_Part):
+class ExampleSpan(Part):
     """A span of an answer that a judge (the oracle, a person) marked."""
 
     start: int = Field(ge=0)
@@ -93,7 +118,7 @@ class ExampleSpan(_Part):
     category: str
 
 
-class ExampleAnswer(_Part):
+class ExampleAnswer(Part):
     """One arm's answer, with its token scores where it was scored."""
 
     response: str
@@ -111,7 +136,7 @@ class ExampleAnswer(_Part):
     truncated: bool = False
 
 
-class Example(_Part):
+class Example(Part):
     """One held-out prompt with the answers of several arms."""
 
     prompt: str
@@ -121,8 +146,10 @@ class Example(_Part):
     """By arm name."""
 
 
-class ExperimentResults(_Part):
+class ExperimentResults(Stored):
     """Everything that an experiment found, as its `results.json` holds it."""
+
+    FILE: ClassVar[str] = RESULTS_FILE
 
     version: Literal[1] = RESULTS_VERSION
     title: str
@@ -160,22 +187,6 @@ class ExperimentResults(_Part):
         for index, example in enumerate(self.examples):
             _require(example.answers, self.arms, f"examples.{index}.answers")
         return self
-
-    def save(self, folder: Path) -> None:
-        """Writes `folder/results.json` beside-then-rename."""
-        write_json(folder / RESULTS_FILE, self.model_dump(mode="json"))
-
-    @classmethod
-    def load(cls, folder: Path) -> "ExperimentResults":
-        """Reads `folder/results.json`; raises DataError that names the first wrong field and counts the rest."""
-        path = folder / RESULTS_FILE
-        try:
-            return cls.model_validate(read_json(path))
-        except ValidationError as error:
-            first, count = error.errors()[0], error.error_count()
-            place = ".".join(str(part) for part in first["loc"]) or "results"
-            more = f" (and {count - 1} more)" if count > 1 else ""
-            raise DataError(f"{path}: {place}: {first['msg']}{more}; write it anew with this version.") from error
 
 
 def judge(difference: Estimate, better: Better) -> Verdict:

@@ -1,7 +1,7 @@
 """`ScoreTable`: one metric of one arm, by seed and prompt, with what could not be scored told apart from 0.
 
 Shapes: S seeds, P prompts. A score is a total and a count, so that a plain value (count 1) and a micro-averaged share
-(wrong segments of all segments; an answer without segments has 0 of 0) go through the same statistics (`stats.py`),
+(wrong segments of all segments; an answer without segments has 0 of 0) go through the same statistics (`intervals.py`),
 which this file knows nothing of.
 """
 

@@ -1,6 +1,7 @@
 """A model's outputs against a reference's, before a judge: joined by instruction, dealt in orders, counted.
 
-Equal answers are ties without a question. Knows nothing of how a judge decides or what its numbers are used for.
+Equal answers are ties without a question. What the judge owes to the order alone is told as `PositionBias`. Knows
+nothing of how a judge decides or what its numbers are used for.
 """
 
 import random
@@ -52,13 +53,6 @@ class JudgedOutputs:
     judgements: Judgements
     usage: Usage
     position: PositionBias | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    instruction: str
-    swapped: bool
-    """True where the model's answer is shown first."""
 
 
 def shown_first(instruction: str, *, seed: int) -> bool:
@@ -124,6 +118,13 @@ def join(outputs: Outputs, reference: Outputs) -> tuple[list[str], dict[str, int
         "empty in the reference": sum(not reference.texts[key].strip() for key in shared),
     }
     return shared, {what: count for what, count in counts.items() if count}
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    instruction: str
+    swapped: bool
+    """True where the model's answer is shown first."""
 
 
 def _swaps(instruction: str, order: Order, seed: int, judge: Judge) -> tuple[bool, ...]:

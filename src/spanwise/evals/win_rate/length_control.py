@@ -5,8 +5,9 @@ difficulty + w_model, with d the reference's characters less the model's; the pr
 instructions, is the result. Here everything is joined by the instruction's text. (AlpacaEval looks difficulties up by
 row number, so that the files it saved without some of the rows have every later difficulty shifted.)
 
-The weights are those stored for the model where they fit the judgements, and are fitted otherwise. The interval is a
-bootstrap over instructions that fits anew each time; AlpacaEval's standard error knows of the predictions' spread only.
+The weights are those stored for the model where they fit the judgements; otherwise they are fitted here, by a logistic
+regression on shares whose penalty cross-validation chooses. The interval is a bootstrap over instructions that fits
+anew each time; AlpacaEval's standard error knows of the predictions' spread only.
 """
 
 import json
@@ -31,6 +32,8 @@ STRENGTHS = tuple(float(value) for value in np.logspace(-4, 4, 10))
 FOLDS = 10
 """AlpacaEval takes five; ten came nearer to the values it published, the files on which they were chosen."""
 NEWTON_STEPS = 8
+LOSS_MARGIN = 0.04
+"""How many nats per instruction stored weights may lose against fitted ones before they are another model's."""
 
 
 @dataclass(frozen=True)
@@ -130,10 +133,6 @@ def refit(
     return weights
 
 
-LOSS_MARGIN = 0.04
-"""How many nats per instruction stored weights may lose against fitted ones before they are another model's."""
-
-
 @dataclass(frozen=True)
 class LengthControlled:
     """The result in per cent, and how it was had."""
@@ -168,35 +167,12 @@ def length_controlled(
     difficulty: Mapping[str, float] | None = None,
     resamples: int = 500,
     level: float = 0.95,
-) -> LengthControlled:
-    """The length-controlled win rate of `judged`; raises DataError when no pair that was decided has a difficulty.
-
-    `names` are what the model may be called in `weights`, the likeliest first.
-    """
-    return length_controlled_draws(
-        judged,
-        generator=generator,
-        weights=weights,
-        names=names,
-        difficulty=difficulty,
-        resamples=resamples,
-        level=level,
-    )[0]
-
-
-def length_controlled_draws(
-    judged: Judgements,
-    *,
-    generator: np.random.Generator,
-    weights: Mapping[str, LengthWeights] | None = None,
-    names: Sequence[str] = (),
-    difficulty: Mapping[str, float] | None = None,
-    resamples: int = 500,
-    level: float = 0.95,
 ) -> tuple[LengthControlled, Float[np.ndarray, " r"]]:
-    """The same with the bootstrap's draws, NaN where a draw held no decided pair.
+    """The length-controlled win rate of `judged`, and the bootstrap's draws, NaN where one held no decided pair.
 
-    Of two models over the same instructions and with generators of one seed, the draws are of the same instructions.
+    `names` are what the model may be called in `weights`, the likeliest first. Of two models over the same instructions
+    and with generators of one seed, the draws are of the same instructions. Raises DataError when no pair that was
+    decided has a difficulty.
     """
     pairs = [pair for pair in judged.pairs if difficulty is None or pair.instruction in difficulty]
     left_out, places = len(judged.pairs) - len(pairs), _columns(judged, difficulty)
@@ -227,6 +203,15 @@ def length_controlled_draws(
         notes=notes,
     )
     return found, drawn
+
+
+def percentile_ends(drawn: Float[np.ndarray, " r"], level: float) -> tuple[float | None, float | None]:
+    """Both ends of the percentile interval; None where nothing was drawn."""
+    known = drawn[np.isfinite(drawn)]
+    if not len(known):
+        return None, None
+    low, high = np.quantile(known, [0.5 - level / 2, 0.5 + level / 2])
+    return float(low), float(high)
 
 
 def _columns(judged: Judgements, difficulty: Mapping[str, float] | None) -> SoftRows:
@@ -290,12 +275,3 @@ def _replicates(
         weights = refit(sample.take(kept), held, fitted, strength=strength) if len(kept) else None
         drawn.append(np.nan if weights is None else _predicted(sample, weights))
     return np.array(drawn)
-
-
-def percentile_ends(drawn: Float[np.ndarray, " r"], level: float) -> tuple[float | None, float | None]:
-    """Both ends of the percentile interval; None where nothing was drawn."""
-    known = drawn[np.isfinite(drawn)]
-    if not len(known):
-        return None, None
-    low, high = np.quantile(known, [0.5 - level / 2, 0.5 + level / 2])
-    return float(low), float(high)

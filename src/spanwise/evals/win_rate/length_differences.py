@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from spanwise.core import numpy_generator
 from spanwise.evals.statistics import Judgements, common
-from spanwise.evals.win_rate.length_control import length_controlled_draws, percentile_ends
+from spanwise.evals.win_rate.length_control import length_controlled, percentile_ends
 from spanwise.evals.win_rate.length_weights import LengthWeights
 
 
@@ -46,7 +46,7 @@ def length_difference(
         return None
     pairs = [tuple(pair for pair, kept in zip(own.pairs, both, strict=True) if kept) for own in (first, second)]
     (one, one_drawn), (other, other_drawn) = (
-        length_controlled_draws(
+        length_controlled(
             replace(own, pairs=kept),
             generator=numpy_generator(seed, "length difference"),
             weights=weights,

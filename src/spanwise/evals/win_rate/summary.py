@@ -1,6 +1,7 @@
 """Everything a win-rate evaluation says, as one record: the numbers, their intervals, what was left out, warnings.
 
-Joins `win_rate`, `length_control`, `power` and `output_checks`; the command line prints what is made here.
+The plain win rate stands here; it is joined with `length_control`, `output_checks` and the prompts that it takes to see
+a difference. The command line prints what is made here.
 """
 
 import math
@@ -15,6 +16,9 @@ from spanwise.evals.win_rate.alpaca_files import read_annotations
 from spanwise.evals.win_rate.length_control import LengthControlled, length_controlled
 from spanwise.evals.win_rate.length_weights import LengthWeights, read_difficulty, read_weights
 from spanwise.evals.win_rate.output_checks import OutputChecks, check_outputs
+
+POINTS = 2.0
+"""The difference in points of win rate that the power sentence speaks of."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +55,6 @@ def win_rate(judged: Judgements) -> WinRate:
         draws=draws,
         discrete_win_rate=100 * (wins + draws / 2) / len(shares),
     )
-
-
-POINTS = 2.0
-"""The difference in points of win rate that the power sentence speaks of."""
 
 
 class StoredLengths(NamedTuple):
@@ -140,7 +140,7 @@ def summarise(
     """All numbers of `judged`; `names` are what the model may be called in `weights` beside its own name."""
     rate = win_rate(judged)
     interval = estimate(judged.table(), generator=numpy_generator(seed, "win rate"), resamples=max(resamples, 1))
-    length = length_controlled(
+    length, _ = length_controlled(
         judged,
         generator=numpy_generator(seed, "length control"),
         weights=weights,

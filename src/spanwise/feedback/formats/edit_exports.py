@@ -6,10 +6,9 @@ policy reads it. A pair that cannot be used is counted with its reason. Knows no
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 from spanwise.feedback.edits import EditPair
+from spanwise.feedback.formats.contract import Exported
 from spanwise.feedback.prompts import DemonstrationRecord, build_prompt
 from spanwise.feedback.schema import FilledText, Record, Text
 
@@ -22,36 +21,25 @@ class PreferenceRecord(Record):
     rejected: Text
 
 
-_Kind = TypeVar("_Kind", bound=Record)
-
-
-@dataclass(frozen=True)
-class Exported(Generic[_Kind]):
-    """The records, and how many pairs were left out for which reason."""
-
-    records: list[_Kind]
-    left_out: dict[str, int]
-
-
 def demonstrations_of(pairs: Iterable[EditPair]) -> Exported[DemonstrationRecord]:
     """The edited answers to imitate; an answer that its editor left as it was is one as well."""
     counts: Counter[str] = Counter()
-    found: list[DemonstrationRecord] = []
+    demonstrations: list[DemonstrationRecord] = []
     for pair in pairs:
         reason = _unfit(pair)
         if reason is not None:
             counts[reason] += 1
             continue
-        found.append(
+        demonstrations.append(
             DemonstrationRecord(id=pair.id, prompt=pair.prompt, passages=pair.passages, completion=pair.edited)
         )
-    return Exported(found, dict(counts))
+    return Exported(demonstrations, dict(counts))
 
 
 def preferences_of(pairs: Iterable[EditPair]) -> Exported[PreferenceRecord]:
     """The edit preferred to its original; identical pairs prefer nothing."""
     counts: Counter[str] = Counter()
-    found: list[PreferenceRecord] = []
+    preferences: list[PreferenceRecord] = []
     for pair in pairs:
         reason = _unfit(pair)
         if reason is None and pair.original.strip() == pair.edited.strip():
@@ -61,8 +49,8 @@ def preferences_of(pairs: Iterable[EditPair]) -> Exported[PreferenceRecord]:
             continue
         prompt = build_prompt(pair.prompt, pair.passages)
         chosen, rejected = (f" {text.strip()}" for text in (pair.edited, pair.original))
-        found.append(PreferenceRecord(prompt=prompt, chosen=chosen, rejected=rejected))
-    return Exported(found, dict(counts))
+        preferences.append(PreferenceRecord(prompt=prompt, chosen=chosen, rejected=rejected))
+    return Exported(preferences, dict(counts))
 
 
 def _unfit(pair: EditPair) -> str | None:

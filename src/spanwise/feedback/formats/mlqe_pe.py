@@ -11,19 +11,16 @@ from pathlib import Path, PurePosixPath
 
 from spanwise.core import DataError, read_text
 from spanwise.feedback.edits import Editor, EditPair, edit_pair
-from spanwise.feedback.problems import Place, Problem, ReadResult, collected
+from spanwise.feedback.formats.contract import Outcome, Unit
+from spanwise.feedback.problems import Place, Problem
 from spanwise.text import unstorable
 
 _REQUIRED = ("mt", "pe", "src")
 _OPTIONAL = ("tags", "hter")
 
 
-def import_post_edits(path: Path) -> ReadResult[EditPair]:
+def read_pairs(path: Path, _unit: Unit) -> Iterator[Outcome[EditPair]]:
     """The pairs of the set at `path`; raises DataError when it is no such set."""
-    return collected(_pairs(path))
-
-
-def _pairs(path: Path) -> Iterator[tuple[Place, EditPair | list[Problem]]]:
     name, columns = _columns(path)
     for line in range(len(columns["mt"])):
         row = {key: lines[line] for key, lines in columns.items()}

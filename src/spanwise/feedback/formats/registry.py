@@ -1,94 +1,238 @@
-"""Files of feedback by the name of their format: read any, write any, convert one into another.
+"""The table of formats: what each one is, who reads and writes it, and what its writer cannot keep.
 
-A conversion loses nothing: by default it refuses a file with bad records and writes nothing; told to skip them,
-it puts each one beside the output with the reasons.
+Every command that takes a format takes it from here, and so do the functions below. A format that holds marks is read
+as edits by its corrections; one that holds edits is read as feedback of corrected responses. So one reader is enough
+to have a format everywhere, and likewise one writer.
 """
 
-import base64
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-from spanwise.core import DataError, write_jsonl
-from spanwise.feedback.files import read_records, write_records
-from spanwise.feedback.formats.qa_feedback import import_records
-from spanwise.feedback.formats.qa_feedback_export import item_from_record, unkept, write_items
-from spanwise.feedback.problems import Place, Problem, ReadResult
-from spanwise.feedback.schema import FeedbackRecord
-
-
-class Format(StrEnum):
-    """The formats that feedback is read from and written to."""
-
-    SPANWISE = "spanwise"
-    QA_FEEDBACK = "qa-feedback"
-
-
-@dataclass(frozen=True, slots=True)
-class Conversion:
-    """What a conversion did."""
-
-    written: int
-    problems: list[Problem]
-    rejected: int
-    rejected_path: Path | None
-    """Where the rejected records lie, if there are any and the others were written."""
-    not_kept: dict[str, int]
-    """Fields that the target has no place for, though they are no feedback, and in how many records."""
+from spanwise.core import ConfigError
+from spanwise.feedback.edits import EditPair
+from spanwise.feedback.files import write_records
+from spanwise.feedback.formats import (
+    argilla,
+    doccano,
+    edit_exports,
+    label_studio,
+    mlqe_pe,
+    ours,
+    qa_feedback,
+    thresh,
+    toxic_spans,
+    trl,
+)
+from spanwise.feedback.formats.contract import Exported, Kind, Outcome, PairExport, Reader, Unit, Writer, Written
+from spanwise.feedback.problems import ReadResult, collected, with_unique_ids
+from spanwise.feedback.schema import FeedbackRecord, Record
 
 
-def read_feedback(path: Path, form: Format) -> ReadResult[FeedbackRecord]:
-    """The good records of `path` and all problems; raises DataError when it is no file of that format."""
-    return import_records(path) if form is Format.QA_FEEDBACK else read_records(path, FeedbackRecord)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """One row of the table."""
+
+    name: str
+    sentence: str
+    """What it is, where it is not clear from the name."""
+    holds: tuple[Kind, ...]
+    read: Reader[FeedbackRecord] | None = None
+    read_pairs: Reader[EditPair] | None = None
+    """For formats of edits, and for those whose edits are more than the corrections of their marks."""
+    write: Writer | None = None
+    export_pairs: PairExport | None = None
+    """For formats of edits: what to write of pairs, one a line."""
+    cannot_keep: str = ""
+    """What its writer leaves out; empty where everything comes back."""
+    refusal: Callable[[FeedbackRecord], str | None] | None = None
+    """Why a record cannot be held at all, for formats that would have to cut it down; `convert` asks beforehand."""
+    unkept: Callable[[Iterable[FeedbackRecord]], dict[str, int]] | None = None
+    """In how many records are fields without a place, though they are no feedback."""
+    also: tuple[str, ...] = ()
+    """Other names that commands know it by."""
 
 
-def write_feedback(path: Path, form: Format, records: Iterable[FeedbackRecord]) -> int:
-    """Writes the records beside-then-rename and returns how many; raises DataError for what the format cannot hold."""
-    return write_items(path, records) if form is Format.QA_FEEDBACK else write_records(path, records)
+_ROWS = (
+    Format(
+        name="spanwise",
+        sentence="our own JSONL, one feedback record a line",
+        holds=("marks", "edits", "preferences"),
+        read=ours.read,
+        write=ours.write,
+        also=("feedback",),
+    ),
+    Format(
+        name="qa-feedback",
+        sentence="the list of items of QA-Feedback (Wu et al. 2023)",
+        holds=("marks", "edits", "preferences"),
+        read=qa_feedback.read,
+        write=qa_feedback.write,
+        cannot_keep="records that are not four responses with feedback on the first; ids, annotators, model names",
+        refusal=qa_feedback.refusal,
+        unkept=qa_feedback.unkept,
+    ),
+    Format(
+        name="argilla",
+        sentence="records as Argilla 2 writes them (`Dataset.records.to_json`)",
+        holds=("marks", "edits"),
+        read=argilla.read,
+        write=argilla.write,
+    ),
+    Format(
+        name="label-studio",
+        sentence="tasks of Label Studio's JSON; a labeling config is written beside them",
+        holds=("marks", "edits"),
+        read=label_studio.read,
+        write=label_studio.write,
+    ),
+    Format(
+        name="doccano",
+        sentence="doccano's JSON lines of a text with labels, or with a rewritten text",
+        holds=("marks", "edits"),
+        read=doccano.read,
+        write=doccano.write,
+    ),
+    Format(
+        name="thresh",
+        sentence="Thresh's list of source, target and edits",
+        holds=("marks", "edits"),
+        read=thresh.read,
+        read_pairs=thresh.read_pairs,
+        write=thresh.write,
+    ),
+    Format(
+        name="toxic-spans",
+        sentence="CSV of comments with the offsets of toxic characters",
+        holds=("marks",),
+        read=toxic_spans.read,
+    ),
+    Format(
+        name="mlqe-pe",
+        sentence="post-edited translations, a folder or .tar.gz of `*.mt`, `*.pe`, `*.src`",
+        holds=("edits",),
+        read_pairs=mlqe_pe.read_pairs,
+    ),
+    Format(
+        name="pairs",
+        sentence="our own JSONL, one edit pair a line",
+        holds=("edits",),
+        read_pairs=ours.read_pairs,
+        export_pairs=ours.all_of,
+        cannot_keep="responses that nobody corrected; marks, missing information, preferences",
+    ),
+    Format(
+        name="demonstrations",
+        sentence="edited answers to imitate, for `spanwise sft`",
+        holds=("edits",),
+        export_pairs=edit_exports.demonstrations_of,
+        cannot_keep="all but prompt, passages and edited answer",
+    ),
+    Format(
+        name="preferences",
+        sentence="edits as prompt, chosen, rejected; completions begin with their blank, for TRL's DPO",
+        holds=("edits",),
+        export_pairs=edit_exports.preferences_of,
+        cannot_keep="all but prompt and both answers; edits that change nothing",
+    ),
+    Format(
+        name="trl-preference",
+        sentence="TRL's preferences: every decided pair, and corrections before what they correct",
+        holds=("edits", "preferences"),
+        write=trl.write_preference,
+        cannot_keep="ties, pairs of equal texts, marks",
+    ),
+    Format(
+        name="trl-unpaired",
+        sentence="TRL's unpaired labels: whether a marked response is without error and gap",
+        holds=("marks",),
+        write=trl.write_unpaired,
+        cannot_keep="responses that nobody marked, places and categories, edits, preferences",
+    ),
+    Format(
+        name="trl-stepwise",
+        sentence="TRL's stepwise labels: which sub-sentences of a marked response no mark touches",
+        holds=("marks",),
+        write=trl.write_stepwise,
+        cannot_keep="responses that nobody marked, places and categories, edits, preferences",
+    ),
+)
+FORMATS: dict[str, Format] = {row.name: row for row in _ROWS}
+"""Every format by its name."""
 
 
-def convert(source: Path, form: Format, output: Path, to: Format, *, skip_bad: bool = False) -> Conversion:
-    """Writes the records of `source` to `output`.
+Use = Literal["read", "read as edits", "written", "made of edit pairs"]
+"""What a format can be good for."""
+_FIT: dict[Use, Callable[[Format], bool]] = {
+    "read": lambda row: row.read is not None or row.read_pairs is not None,
+    "read as edits": lambda row: row.read_pairs is not None or (row.read is not None and "edits" in row.holds),
+    "written": lambda row: row.write is not None or row.export_pairs is not None,
+    "made of edit pairs": lambda row: row.export_pairs is not None,
+}
 
-    With bad records it writes nothing, unless `skip_bad`: then the good ones go to `output` and the others, as
-    they stood and with the reasons, to `output` + ".rejected.jsonl".
+
+def names_of_formats(use: Use) -> tuple[str, ...]:
+    """The names of all formats that are good for `use`."""
+    return tuple(name for name, row in FORMATS.items() if _FIT[use](row))
+
+
+def get_format(name: str, use: Use) -> Format:
+    """The format of that name; raises ConfigError unless it is one that is good for `use`."""
+    for row in FORMATS.values():
+        if name in (row.name, *row.also) and _FIT[use](row):
+            return row
+    names = ", ".join(names_of_formats(use))
+    raise ConfigError(f"{name!r:.40} is no format that can be {use}; choose one of {names}.")
+
+
+def iter_feedback(path: Path, form: str = "spanwise", unit: Unit = "auto") -> Iterator[Outcome[FeedbackRecord]]:
+    """The place of every record of `path` with the record, or with all that is wrong with it.
+
+    `unit` is what the offsets of other tools count. Raises ConfigError for an unknown format, DataError when the file
+    is none of that format.
     """
-    result = _holdable(read_feedback(source, form), source) if to is Format.QA_FEEDBACK else read_feedback(source, form)
-    rejected = result.rejected
-    if rejected and not skip_bad:
-        return Conversion(0, result.problems, len(rejected), None, {})
-    beside = output.with_name(f"{output.name}.rejected.jsonl") if rejected else None
-    if beside:
-        write_jsonl(beside, [rejected_row(place, problems) for place, problems in rejected.items()])
-    written = write_feedback(output, to, result.records)
-    lost = unkept(result.records) if to is Format.QA_FEEDBACK else {}
-    return Conversion(written, result.problems, len(rejected), beside, lost)
+    row = get_format(form, "read")
+    if row.read is not None:
+        yield from row.read(path, unit)
+    elif row.read_pairs is not None:
+        for place, outcome in row.read_pairs(path, unit):
+            yield place, outcome if isinstance(outcome, list) else ours.record_of_pair(outcome, place)
 
 
-def rejected_row(place: Place, problems: Sequence[Problem]) -> dict[str, Any]:
-    """A rejected record as it stood, with what is wrong with it."""
-    reasons = [{"field": problem.field, "reason": problem.reason} for problem in problems]
-    try:
-        raw = {"raw": place.raw.decode()}
-    except UnicodeDecodeError:
-        raw = {"raw_base64": base64.b64encode(place.raw).decode()}
-    item = {} if place.item is None else {"item": place.item}
-    return {"file": place.file, "line": place.line, **item, "problems": reasons, **raw}
+def read_feedback(path: Path, form: str = "spanwise", unit: Unit = "auto") -> ReadResult[FeedbackRecord]:
+    """The good records of `path` and all problems, an id that comes twice included; raises like `iter_feedback`."""
+    return collected(with_unique_ids(iter_feedback(path, form, unit)))
 
 
-def _holdable(result: ReadResult[FeedbackRecord], source: Path) -> ReadResult[FeedbackRecord]:
-    """Moves the records that QA-Feedback cannot hold to the problems."""
-    kept: ReadResult[FeedbackRecord] = ReadResult([], list(result.problems))
-    for record, line in zip(result.records, result.lines, strict=True):
-        try:
-            item_from_record(record)
-        except DataError as error:
-            place = Place(str(source), line, record.model_dump_json().encode())
-            kept.problems.append(Problem(place, "", str(error)))
-        else:
-            kept.records.append(record)
-            kept.lines.append(line)
-    kept.problems.sort(key=lambda problem: problem.line)
-    return kept
+def read_edits(path: Path, form: str = "pairs", unit: Unit = "auto") -> ReadResult[EditPair]:
+    """The edit pairs of `path` and all problems; raises like `iter_feedback`."""
+    row = get_format(form, "read as edits")
+    if row.read_pairs is not None:
+        return collected(row.read_pairs(path, unit))
+    result = read_feedback(path, form, unit)
+    return ReadResult([pair for record in result.records for pair in ours.pairs_of_record(record)], result.problems)
+
+
+def write_feedback(path: Path, form: str, records: Iterable[FeedbackRecord]) -> Written:
+    """Writes the records beside-then-rename; what the format has no place for is left out and counted."""
+    row = get_format(form, "written")
+    if row.write is not None:
+        return row.write(path, records)
+    left_out: Counter[str] = Counter()
+
+    def pairs() -> Iterator[EditPair]:
+        for record in records:
+            uncorrected = sum(response.correction is None for response in record.responses)
+            left_out.update({"responses that nobody corrected": uncorrected} if uncorrected else {})
+            yield from ours.pairs_of_record(record)
+
+    exported = pairs_as(form, pairs())
+    return Written(write_records(path, exported.records), dict(left_out) | exported.left_out)
+
+
+def pairs_as(form: str, pairs: Iterable[EditPair]) -> Exported[Record]:
+    """What is written of edit pairs in a format that is made of them."""
+    row = get_format(form, "made of edit pairs")
+    return row.export_pairs(pairs) if row.export_pairs is not None else Exported([], {})

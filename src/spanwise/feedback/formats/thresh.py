@@ -1,20 +1,26 @@
-"""Reads edit data in Thresh's JSON form: one list of {source, target, edits}, as its annotation pages save it.
+"""Thresh's JSON: one list of {source, target, edits}, read as marks or as edit pairs and written from marks.
 
-Two kinds hold edits: those that mark how the target was made from the source (insertion, deletion, substitution, ...),
-and those that say a `correction` for spans of the target (ERRANT). Other sets mark spans without an edit; their items
-are problems here. The marks themselves are kept in the provenance.
+As marks, edits with places in the target are spans; those without one (deletions, missing information) and their finer
+answers have no field in a record: they are kept in the provenance. As pairs, two kinds hold edits: those that mark how
+the target was made from the source (insertion, deletion, substitution, ...), and those that say a `correction` for
+spans of the target (ERRANT). Other sets mark spans without an edit; their items are problems there.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from spanwise.core import SpanError
+from spanwise.core import SpanError, write_text
 from spanwise.feedback.edits import Editor, EditPair, edit_pair
-from spanwise.feedback.formats.json_list import read_items
-from spanwise.feedback.problems import Place, Problem, ReadResult, collected, validated
+from spanwise.feedback.formats.carried import KEY, Answer, Foreign, packed, unpacked
+from spanwise.feedback.formats.contract import Outcome, Unit, Written
+from spanwise.feedback.formats.json_values import converted, read_items
+from spanwise.feedback.formats.offsets import utf16
+from spanwise.feedback.problems import Place, Problem, validated
+from spanwise.feedback.schema import FeedbackRecord
 from spanwise.text import Span, apply_edit, normalize_newlines
 
 _MADE_FROM_SOURCE = {"insertion", "deletion", "substitution", "substitute", "reorder", "structure", "split"}
@@ -39,12 +45,20 @@ class _Item(BaseModel):
     metadata: dict[str, Any] = Field(default_factory=dict)
 
 
-def import_thresh(path: Path) -> ReadResult[EditPair]:
-    """The pairs of a Thresh file and the problems of items that hold none; raises DataError when it is no JSON list."""
-    return collected(_pairs(path))
+def read(path: Path, unit: Unit) -> Iterator[Outcome[FeedbackRecord]]:
+    """One record per entry."""
+    return converted(path, _records, unit)
 
 
-def _pairs(path: Path) -> Iterator[tuple[Place, EditPair | list[Problem]]]:
+def write(path: Path, records: Iterable[FeedbackRecord]) -> Written:
+    """Writes one entry per record, about its first response."""
+    rows = [_row(record) for record in records]
+    write_text(path, json.dumps(rows, ensure_ascii=False, indent=1))
+    return Written(len(rows))
+
+
+def read_pairs(path: Path, _unit: Unit) -> Iterator[Outcome[EditPair]]:
+    """One pair per item; raises DataError when the file holds no JSON list."""
     for place, value in read_items(path):
         if isinstance(value, Problem):
             yield place, [value]
@@ -53,9 +67,51 @@ def _pairs(path: Path) -> Iterator[tuple[Place, EditPair | list[Problem]]]:
         yield place, item if isinstance(item, list) else _pair(item, value, place)
 
 
+def _row(record: FeedbackRecord) -> dict[str, Any]:
+    response = record.responses[0]
+    edits = [
+        {
+            "id": number,
+            "category": m.category,
+            "output_idx": [[utf16(response.text, m.start), utf16(response.text, m.end)]],
+            "annotation": {"explanation": m.note} if m.note else {},
+        }
+        for number, m in enumerate(response.spans)
+    ]
+    source = record.references[0] if record.references else ""
+    shown = {"id": record.id, "context": record.prompt, "source": source, "target": response.text, "edits": edits}
+    return shown | {"metadata": {KEY: packed(record)}}
+
+
+def _records(value: Any, place: Place, unit: Unit) -> Iterator[FeedbackRecord]:
+    metadata = value.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    carried: str | None = metadata.get(KEY)
+    edits: list[dict[str, Any]] = value.get("edits") or []
+    spans = [
+        (start, end, str(edit["category"]))
+        for edit in edits
+        for start, end in edit.get("output_idx") or []
+        if start < end
+    ]
+    target: str = value["target"]
+    others = FeedbackRecord.model_validate_json(carried).responses[1:] if carried else ()
+    yield unpacked(
+        Foreign(
+            id=_name(place),  # ids of Thresh's own sets come several times: each counts within one annotated text
+            prompt=str(value.get("context") or value["source"]),
+            responses=(target, *(response.text for response in others)),
+            answers={0: Answer(spans=tuple(spans))} if "edits" in value else {},
+            references=(str(value["source"]),) if value.get("context") and value.get("source") else (),
+            provenance={"format": "thresh", "id": value.get("id"), "edits": edits, "metadata": metadata},
+            carried=carried,
+        ),
+        unit,
+    )
+
+
 def _pair(item: _Item, value: dict[str, Any], place: Place) -> EditPair | list[Problem]:
     categories = {mark.category for mark in item.edits}
-    name = Path(place.file).name.split(".")[0]
     try:
         if not categories:
             return [Problem(place, "edits", "is empty, so that nothing says how the target was made: it is no pair.")]
@@ -68,7 +124,7 @@ def _pair(item: _Item, value: dict[str, Any], place: Place) -> EditPair | list[P
             return [Problem(place, "edits", f"marks spans ({other}) but no edit: there is no pair in this item.")]
         return edit_pair(
             *map(normalize_newlines, texts),
-            id=f"{name}-{place.item:06d}",
+            id=_name(place),
             prompt=normalize_newlines(item.context),
             editor=Editor(kind="unknown", details=item.metadata),
             provenance={"format": "thresh", "file": Path(place.file).name, "item": place.item, "edits": value["edits"]},
@@ -77,6 +133,12 @@ def _pair(item: _Item, value: dict[str, Any], place: Place) -> EditPair | list[P
         unkept = "holds text that no file keeps; remove NUL and lone surrogates."
         reason = str(error) if isinstance(error, SpanError) else unkept
         return [Problem(place, "edits", reason)]
+
+
+def _name(place: Place) -> str:
+    """An id made of the file's name and the entry's position."""
+    position = place.line if place.item is None else place.item
+    return f"{Path(place.file).name.split('.')[0]}-{position:06d}"
 
 
 def _corrected(item: _Item) -> str:

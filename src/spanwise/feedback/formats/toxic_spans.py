@@ -12,7 +12,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from spanwise.core import BadJSONError, DataError, parse, read_text
-from spanwise.feedback.problems import Place, Problem, ReadResult, collected
+from spanwise.feedback.formats.contract import Outcome, Unit
+from spanwise.feedback.problems import Place, Problem
 from spanwise.feedback.schema import FeedbackRecord, Response, mark
 from spanwise.text import Span, normalize_newlines, unstorable
 
@@ -22,23 +23,8 @@ CATEGORY = "toxic"
 _COLUMNS = {"spans", "text"}
 
 
-def import_toxic_spans(path: Path) -> ReadResult[FeedbackRecord]:
-    """The records of a file, plain or .gz, and the problems of bad rows; DataError when it is no such file."""
-    return collected(_records(path))
-
-
-def runs_of(offsets: Sequence[int]) -> list[Span]:
-    """The spans that ascending offsets make up."""
-    found: list[Span] = []
-    for offset in offsets:
-        if found and found[-1].end == offset:
-            found[-1] = Span(found[-1].start, offset + 1)
-        else:
-            found.append(Span(offset, offset + 1))
-    return found
-
-
-def _records(path: Path) -> Iterator[tuple[Place, FeedbackRecord | list[Problem]]]:
+def read(path: Path, _unit: Unit) -> Iterator[Outcome[FeedbackRecord]]:
+    """The records of a file, plain or .gz; DataError when it is no such file."""
     reader = csv.DictReader(io.StringIO(read_text(path).removeprefix("\ufeff"), newline=""))
     if _COLUMNS - set(reader.fieldnames or ()):
         raise DataError(f"{path}: a CSV file with the columns spans and text was expected; check the path.")
@@ -51,6 +37,17 @@ def _records(path: Path) -> Iterator[tuple[Place, FeedbackRecord | list[Problem]
             line = reader.line_num + 1
     except csv.Error as error:
         raise DataError(f"{path}:{reader.line_num}: cannot be read as CSV ({error}); mend the file.") from error
+
+
+def runs_of(offsets: Sequence[int]) -> list[Span]:
+    """The spans that ascending offsets make up."""
+    found: list[Span] = []
+    for offset in offsets:
+        if found and found[-1].end == offset:
+            found[-1] = Span(found[-1].start, offset + 1)
+        else:
+            found.append(Span(offset, offset + 1))
+    return found
 
 
 def _record(listed: str, text: str | None, place: Place) -> FeedbackRecord | list[Problem]:

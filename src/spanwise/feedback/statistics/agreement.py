@@ -1,4 +1,4 @@
-"""How far annotators agree, as a fixed panel of figures, each of which says something else.
+"""How far annotators agree: Krippendorff's alpha, F1 of matched spans, and a fixed panel of figures made of them.
 
 Alpha on segments, one binary judgement per category and segment, pooled over items, speaks of the units that reward
 models learn from; F1 of spans of what a reader sees; detection and boundaries apart say what disagrees. A response
@@ -20,6 +20,8 @@ from spanwise.text import Span, get_segmenter
 
 Level = Literal["nominal", "ordinal", "interval"]
 Matrix = NDArray[np.float64]
+_ORDER = {"first": 0, "tie": 1, "second": 2}
+_TURNED = {"first": "second", "second": "first", "tie": "tie"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,29 +71,6 @@ def pooled_alpha(
     return Alpha(value, low, high, units)
 
 
-def _alphas(matrices: Matrix, level: Level) -> Matrix:
-    """Alphas of a stack of coincidence matrices; NaN where there is none."""
-    totals = matrices.sum(axis=2)
-    n = totals.sum(axis=1)
-    distance = _distances(totals, level)
-    observed = (matrices * distance).sum(axis=(1, 2))
-    expected = (totals[:, :, None] * totals[:, None, :] * distance).sum(axis=(1, 2))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(expected > 0, 1 - (n - 1) * observed / expected, np.nan)
-
-
-def _distances(totals: Matrix, level: Level) -> Matrix:
-    """Squared differences between values; ordinal ones depend on how often the values between occur."""
-    count, size = totals.shape
-    if level == "nominal":
-        return np.broadcast_to(1 - np.eye(size), (count, size, size))
-    if level == "interval":
-        values = np.arange(size)
-        return np.broadcast_to((values[:, None] - values[None, :]) ** 2.0, (count, size, size))
-    places = np.cumsum(totals, axis=1) - totals / 2
-    return (places[:, :, None] - places[:, None, :]) ** 2
-
-
 class Marked(NamedTuple):
     """A span with its category."""
 
@@ -127,10 +106,6 @@ def match_spans(first: Sequence[Marked], second: Sequence[Marked], *, at_least: 
 def f1(matched: int, first: int, second: int) -> float | None:
     """F1 of `matched` pairs among `first` and `second` spans, or None when there are no spans at all."""
     return 2 * matched / (first + second) if first + second else None
-
-
-_ORDER = {"first": 0, "tie": 1, "second": 2}
-_TURNED = {"first": "second", "second": "first", "tie": "tie"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +194,29 @@ def measure(
         evidence=_evidence(pairs),
         edits=_edits(shared),
     )
+
+
+def _alphas(matrices: Matrix, level: Level) -> Matrix:
+    """Alphas of a stack of coincidence matrices; NaN where there is none."""
+    totals = matrices.sum(axis=2)
+    n = totals.sum(axis=1)
+    distance = _distances(totals, level)
+    observed = (matrices * distance).sum(axis=(1, 2))
+    expected = (totals[:, :, None] * totals[:, None, :] * distance).sum(axis=(1, 2))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(expected > 0, 1 - (n - 1) * observed / expected, np.nan)
+
+
+def _distances(totals: Matrix, level: Level) -> Matrix:
+    """Squared differences between values; ordinal ones depend on how often the values between occur."""
+    count, size = totals.shape
+    if level == "nominal":
+        return np.broadcast_to(1 - np.eye(size), (count, size, size))
+    if level == "interval":
+        values = np.arange(size)
+        return np.broadcast_to((values[:, None] - values[None, :]) ** 2.0, (count, size, size))
+    places = np.cumsum(totals, axis=1) - totals / 2
+    return (places[:, :, None] - places[:, None, :]) ** 2
 
 
 def _responses(records: Sequence[FeedbackRecord]) -> Iterator[list[Response]]:

@@ -1,7 +1,8 @@
-"""How far corrections reach: what was changed, how much, and whether the changes agree with the marked spans.
+"""How far corrections and edits reach: what was changed, how much, and whether the changes agree with the marked spans.
 
-Words are runs between white space; opcodes are difflib's on words. Corrections of people can be heavy
-rewriting rather than minimal edits, and these figures say which.
+Of feedback records, words are runs between white space and opcodes difflib's on words; of edit pairs, words and changes
+are those of `text.align_texts`. Corrections of people can be heavy rewriting rather than minimal edits, and these
+figures say which.
 """
 
 import difflib
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from spanwise.feedback.edits import EditPair
 from spanwise.feedback.schema import FeedbackRecord, Response
 from spanwise.feedback.statistics.spread import Spread, share
-from spanwise.text import TextEdit, align_many, words_of
+from spanwise.text import TextEdit, align_texts, words_of
 
 LONG_SPAN = 3
 """Words from which on a span's survival in the correction tells something."""
@@ -75,23 +76,6 @@ def describe_edits(records: Sequence[FeedbackRecord]) -> EditStatistics:
     )
 
 
-class _Edit:
-    """One response and its correction, as words."""
-
-    def __init__(self, response: Response) -> None:
-        correction = response.correction or ""
-        self.before, self.after = response.text.split(), correction.split()
-        matcher = difflib.SequenceMatcher(None, self.before, self.after, autojunk=False)
-        self.changes = [code for code in matcher.get_opcodes() if code[0] != "equal"]
-        self.similarity = matcher.ratio()
-        self.deleted = sum(end - start for _, start, end, _, _ in self.changes)
-        self.inserted = sum(end - start for _, _, _, start, end in self.changes)
-        self.distance = word_distance(self.before, self.after)
-        self.kept = _kept(response, self.changes)
-        spans = [mark for mark in response.spans if len(mark.quote.split()) >= LONG_SPAN]
-        self.survivors = [mark.category for mark in spans if mark.quote in correction]
-
-
 def word_distance(before: Sequence[str], after: Sequence[str]) -> int:
     """Levenshtein distance of two word lists, row by row of the usual table."""
     numbers: dict[str, int] = {}
@@ -103,17 +87,6 @@ def word_distance(before: Sequence[str], after: Sequence[str]) -> int:
         reached = np.concatenate([row[:1] + 1, np.minimum(row[1:] + 1, replaced)])
         row = np.minimum.accumulate(reached - columns) + columns  # insertions, all columns at once
     return int(row[-1])
-
-
-def _kept(response: Response, changes: Sequence[tuple[str, int, int, int, int]]) -> dict[bool, tuple[int, int]]:
-    """(words kept, words) of the response, for the words that a marked span touches and for the others."""
-    lost = {index for _, start, end, _, _ in changes for index in range(start, end)}
-    counts: dict[bool, list[int]] = {True: [0, 0], False: [0, 0]}
-    for index, word in enumerate(re.finditer(r"\S+", response.text)):
-        touched = any(word.start() < mark.end and mark.start < word.end() for mark in response.spans)
-        counts[touched][0] += index not in lost
-        counts[touched][1] += 1
-    return {touched: (kept, total) for touched, (kept, total) in counts.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +116,7 @@ class EditFigures:
 
 def describe_pairs(pairs: Sequence[EditPair]) -> EditFigures:
     """The figures of `pairs`."""
-    edits = align_many([(pair.original, pair.edited) for pair in pairs])
+    edits = [align_texts(pair.original, pair.edited) for pair in pairs]
     before, after = [len(words_of(e.original)) for e in edits], [len(words_of(e.edited)) for e in edits]
     lost = [edit.changed_words()[0] for edit in edits]
     kinds = [_kinds(edit) for edit in edits]
@@ -161,6 +134,34 @@ def describe_pairs(pairs: Sequence[EditPair]) -> EditFigures:
         length_ratio=Spread.of([new / old for new, old in zip(after, before, strict=True) if old]),
         kept_words=share(sum(before) - sum(lost), sum(before)),
     )
+
+
+class _Edit:
+    """One response and its correction, as words."""
+
+    def __init__(self, response: Response) -> None:
+        correction = response.correction or ""
+        self.before, self.after = response.text.split(), correction.split()
+        matcher = difflib.SequenceMatcher(None, self.before, self.after, autojunk=False)
+        self.changes = [code for code in matcher.get_opcodes() if code[0] != "equal"]
+        self.similarity = matcher.ratio()
+        self.deleted = sum(end - start for _, start, end, _, _ in self.changes)
+        self.inserted = sum(end - start for _, _, _, start, end in self.changes)
+        self.distance = word_distance(self.before, self.after)
+        self.kept = _kept(response, self.changes)
+        spans = [mark for mark in response.spans if len(mark.quote.split()) >= LONG_SPAN]
+        self.survivors = [mark.category for mark in spans if mark.quote in correction]
+
+
+def _kept(response: Response, changes: Sequence[tuple[str, int, int, int, int]]) -> dict[bool, tuple[int, int]]:
+    """(words kept, words) of the response, for the words that a marked span touches and for the others."""
+    lost = {index for _, start, end, _, _ in changes for index in range(start, end)}
+    counts: dict[bool, list[int]] = {True: [0, 0], False: [0, 0]}
+    for index, word in enumerate(re.finditer(r"\S+", response.text)):
+        touched = any(word.start() < mark.end and mark.start < word.end() for mark in response.spans)
+        counts[touched][0] += index not in lost
+        counts[touched][1] += 1
+    return {touched: (kept, total) for touched, (kept, total) in counts.items()}
 
 
 def _kinds(edit: TextEdit) -> Counter[str]:

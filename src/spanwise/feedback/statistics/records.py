@@ -1,7 +1,7 @@
 """What a file of feedback holds, in figures, and what a user must know before training on it.
 
 The figures of QA-Feedback's development set are those of wu2023.md 1.4. Edits and preferences have files of
-their own (`edit_statistics.py`, `preference_statistics.py`); `cautions.py` turns figures into warnings.
+their own (`edits.py`, `preferences.py`); `cautions.py` turns figures into warnings.
 """
 
 from collections import Counter

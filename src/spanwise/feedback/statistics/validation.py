@@ -2,7 +2,7 @@
 
 Every pair that is refused is counted and named; nothing is dropped in silence. Shares are of words and marks of
 punctuation. A judge may be asked, in both orders, whether the edit is better. Knows nothing of models or files;
-`fingerprint.py` tells whether the style of the editor alone gives the edit away.
+`fingerprints.py` tells whether the style of the editor alone gives the edit away.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ from pydantic import Field
 
 from spanwise.core import Config
 from spanwise.feedback.edits import EditPair
-from spanwise.text import TextEdit, align_many, align_tokens, words_of
+from spanwise.text import TextEdit, align_texts, align_tokens, words_of
 
 Reason = Literal[
     "empty", "identical", "white space only", "rewrite", "over budget", "too many changes", "length",
@@ -81,7 +81,7 @@ def validate_edits(
 ) -> Validation:
     """Sorts pairs into fit and refused; `tokenize` gives the ids of a response, for rules that name a window."""
     rules = rules or EditRules()
-    aligned = align_many([(pair.original, pair.edited) for pair in pairs])
+    aligned = [align_texts(pair.original, pair.edited) for pair in pairs]
     result = Validation([], [])
     for position, (pair, edit) in enumerate(zip(pairs, aligned, strict=True)):
         found = next(_complaints(pair, edit, rules, tokenize, judge), None)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from spanwise.feedback import EditPair, FeedbackRecord, Sample
-from spanwise.text import Span, align_many, get_segmenter
+from spanwise.text import Span, align_texts, get_segmenter
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def labels_of_tags(pairs: Sequence[EditPair]) -> tuple[list[TokenLabels], dict[s
 
 def labels_of_edits(pairs: Sequence[EditPair]) -> list[TokenLabels]:
     """The originals of pairs, with what their edits took away or replaced wrong and what stays right."""
-    edits = align_many([(pair.original, pair.edited) for pair in pairs])
+    edits = [align_texts(pair.original, pair.edited) for pair in pairs]
     return [
         TokenLabels(
             Sample(pair.prompt, pair.original, pair.passages),

@@ -1,6 +1,7 @@
 """From token rewards to advantages over the tokens that count: with a value model (GAE) or without (rewards to go).
 
-Pure functions; knows nothing of models, losses or where rewards come from. Dimensions: B batch, T response tokens.
+Means, variances and whitening over a mask stand here too. Pure functions; knows nothing of models, losses or where
+rewards come from. Dimensions: B batch, T response tokens.
 """
 
 from typing import NamedTuple
@@ -8,6 +9,8 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+
+VARIANCE_FLOOR = 1e-8
 
 
 class Advantages(NamedTuple):
@@ -56,9 +59,6 @@ def rewards_to_go(
     """G_t = r_t + gamma * G_{t+1} along the True positions of each row: GAE with lambda 1 and no value model."""
     silent = torch.zeros_like(token_rewards)
     return masked_gae(token_rewards, silent, response_mask, gamma=gamma, gae_lambda=1.0).returns
-
-
-VARIANCE_FLOOR = 1e-8
 
 
 def masked_mean(x: Float[Tensor, "b t"], mask: Bool[Tensor, "b t"]) -> Float[Tensor, ""]:

@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from spanwise.annotate.exchange import (
     EXPORTS,
-    FORMATS,
+    IMPORTS,
     ImportReport,
     ImportSettings,
     export_file,
@@ -20,8 +20,7 @@ from spanwise.annotate.exchange import (
     list_batches,
     roll_back,
 )
-from spanwise.annotate.exchange.exports import Selection
-from spanwise.annotate.store import current
+from spanwise.annotate.store import Selection, current
 from spanwise.annotate.web.endpoints import Call, Endpoint, Page, Redirect, RequestError
 from spanwise.annotate.web.security import LARGEST_BODY
 
@@ -34,7 +33,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]|^[.]+")
 def show_data(call: Call, report: ImportReport | None = None) -> Page:
     """Forms for import and export, and the batches so far; after an import its report."""
     batches = list_batches(call.database, call.project)
-    shown = {"formats": FORMATS, "exports": EXPORTS, "batches": batches, "units": UNITS, "report": report}
+    shown = {"formats": IMPORTS, "exports": EXPORTS, "batches": batches, "units": UNITS, "report": report}
     return Page("data.html", shown)
 
 

@@ -1,0 +1,48 @@
+"""What every reader and writer of a foreign file promises: the place of each record, and what was left out.
+
+A reader yields the place of every record in its file with the record, or with all that is wrong with it; it raises
+DataError only for a file that is none of its format. A writer says what it wrote and what its format has no place for.
+Neither knows a database.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, Literal, TypeVar
+
+from spanwise.feedback.edits import EditPair
+from spanwise.feedback.problems import Place, Problem
+from spanwise.feedback.schema import FeedbackRecord, Record
+
+Kind = Literal["marks", "edits", "preferences"]
+"""What the records of a format may say."""
+Unit = Literal["auto", "code_point", "utf16"]
+"""What the offsets of a file count; with "auto" it is found out by trying."""
+
+T = TypeVar("T")
+RecordT_co = TypeVar("RecordT_co", bound=Record, covariant=True)
+Outcome = tuple[Place, T | list[Problem]]
+Reader = Callable[[Path, Unit], Iterator[Outcome[T]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a writer did."""
+
+    rows: int
+    left_out: dict[str, int] = field(default_factory=dict[str, int])
+    """What the format has no place for, in words, and how often."""
+
+
+Writer = Callable[[Path, Iterable[FeedbackRecord]], Written]
+
+
+@dataclass(frozen=True, slots=True)
+class Exported(Generic[RecordT_co]):
+    """What becomes of edit pairs: the records to write, and how many pairs are left out for which reason."""
+
+    records: Sequence[RecordT_co]
+    left_out: dict[str, int]
+
+
+PairExport = Callable[[Iterable[EditPair]], Exported[Record]]

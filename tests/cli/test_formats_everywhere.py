@@ -1,0 +1,147 @@
+"""A format that has a reader is read by every command, one that has a writer is written by every command."""
+
+import json
+import tarfile
+
+import pytest
+from doubles.feedback import small_item, small_record
+from typer.testing import CliRunner
+
+from spanwise.cli import app
+from spanwise.core.errors import ConfigError
+from spanwise.feedback.edits import EditPair, edit_pair
+from spanwise.feedback.files import load_or_raise, write_records
+from spanwise.feedback.formats.registry import names_of_formats
+from spanwise.feedback.schema import FeedbackRecord, Response, mark
+
+TEXT = "The mill was built in 1890."
+CORRECTED = TEXT.replace("1890", "1850")
+MARKED = Response(text=TEXT, marked=True, spans=(mark(TEXT, 22, 26, "x"),), correction=CORRECTED)
+RECORD = FeedbackRecord(id="a", prompt="When?", responses=(MARKED,))
+WORDS = {"start": 22, "end": 26}
+EXAMPLES = {
+    "spanwise": RECORD.model_dump(mode="json"),
+    "qa-feedback": [small_item()],
+    "argilla": [{
+        "id": "a", "fields": {"prompt": "When?", "response": TEXT}, "metadata": {},
+        "responses": {
+            "errors": [{"value": [{"label": "x", **WORDS}], "user_id": "u"}],
+            "correction": [{"value": CORRECTED, "user_id": "u"}],
+        },
+    }],
+    "label-studio": [{
+        "id": 3, "data": {"prompt": "When?", "text": TEXT},
+        "annotations": [{"completed_by": 5, "result": [
+            {"type": "labels", "to_name": "text", "value": {**WORDS, "text": "1890", "labels": ["x"]}},
+            {"type": "textarea", "to_name": "text", "value": {"text": [CORRECTED]}},
+        ]}],
+    }],
+    "doccano": {"id": 4, "text": TEXT, "label": [CORRECTED]},
+    "thresh": [{
+        "source": "", "target": TEXT,
+        "edits": [{"category": "replacement", "output_idx": [[22, 26]], "annotation": {"correction": "1850"}}],
+    }],
+    "toxic-spans": 'spans,text\n"[4, 5, 6, 7]",The mill was built.\n',
+    "pairs": edit_pair(TEXT, CORRECTED).model_dump(mode="json"),
+    "mlqe-pe": {"a.mt": TEXT, "a.pe": CORRECTED, "a.src": "Wann?"},
+}  # fmt: skip
+"""A tiny file of every format that is read."""
+
+
+def run(*arguments, code=0):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if isinstance(result.exception, ConfigError):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return result
+
+
+def written(form, folder):
+    """The tiny file of a format; the one format that is a folder becomes an archive, which can be uploaded as well."""
+    path, value = folder / "example", EXAMPLES[form]
+    if form == "mlqe-pe":
+        for name, line in value.items():
+            (folder / name).write_text(f"{line}\n")
+        with tarfile.open(folder / "a.tar.gz", "w:gz") as archive:
+            for name in value:
+                archive.add(folder / name, name)
+        return folder / "a.tar.gz"
+    path.write_text(value if isinstance(value, str) else json.dumps(value))
+    return path
+
+
+def test_every_reader_has_an_example():
+    assert set(EXAMPLES) == set(names_of_formats("read"))
+
+
+@pytest.mark.parametrize("form", EXAMPLES)
+def test_a_reader_is_there_in_every_command(form, tmp_path):
+    path, output = written(form, tmp_path), tmp_path / "out.jsonl"
+    figures = json.loads(run("feedback", "stats", path, "--format", form, "--json").stdout)
+    assert (figures["items"], figures["rejected"]) == (1, 0)
+    assert "1 good record, 0 bad" in run("feedback", "validate", path, "--format", form).stdout
+    run("feedback", "convert", path, "--from", form, "--to", "spanwise", "--output", output)
+    (record,) = load_or_raise(output, FeedbackRecord)
+    first = record.responses[0]
+    assert first.spans or first.correction == CORRECTED
+    done = run("annotate", "import", tmp_path / "p", path, "--from", form, "--preset", "qa-feedback", "--json")
+    report = json.loads(done.stdout)
+    assert (report["items"], report["annotations"], report["rejected"]) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("form", names_of_formats("read as edits"))
+def test_every_format_that_holds_edits_is_read_as_edits(form, tmp_path):
+    path, output = written(form, tmp_path), tmp_path / "out.jsonl"
+    assert json.loads(run("edits", "stats", path, "--format", form, "--json").stdout)["pairs"] == 1
+    run("edits", "export", path, "--format", form, "--to", "pairs", "--output", output)
+    (pair,) = load_or_raise(output, EditPair)
+    assert pair.edited
+    assert pair.original != pair.edited
+
+
+def test_a_format_without_edits_and_one_that_is_only_written_are_refused(tmp_path):
+    path = written("toxic-spans", tmp_path)
+    with pytest.raises(ConfigError, match="'toxic-spans' is no format that can be read as edits; choose one of"):
+        run("edits", "stats", path, "--format", "toxic-spans")
+    with pytest.raises(ConfigError, match="'trl-unpaired' is no format that can be read; choose one of spanwise,"):
+        run("feedback", "stats", path, "--format", "trl-unpaired")
+    with pytest.raises(ConfigError, match="'mlqe-pe' is no format that can be written; choose one of"):
+        run("feedback", "convert", path, "--from", "toxic-spans", "--to", "mlqe-pe", "--output", tmp_path / "o")
+
+
+@pytest.mark.parametrize("form", names_of_formats("written"))
+def test_a_writer_is_there_in_every_command(form, tmp_path):
+    (tmp_path / "items.json").write_text(json.dumps([small_item()]))
+    run("feedback", "convert", tmp_path / "items.json", "--from", "qa-feedback", "--to", form, "-o", tmp_path / "a")
+    run(
+        "annotate",
+        "import",
+        tmp_path / "p",
+        tmp_path / "items.json",
+        "--from",
+        "qa-feedback",
+        "--preset",
+        "qa-feedback",
+    )
+    run("annotate", "export", tmp_path / "p", tmp_path / "b", "--to", form)
+    assert (tmp_path / "a").read_bytes()
+    assert (tmp_path / "b").read_bytes()
+
+
+def test_convert_says_what_was_left_out_as_export_does(tmp_path):
+    write_records(tmp_path / "a.jsonl", [small_record()])
+    done = run("feedback", "convert", tmp_path / "a.jsonl", "--to", "trl-unpaired", "--output", tmp_path / "b")
+    assert "Wrote 1 record to" in done.stdout
+    assert done.stderr == "left out  responses that nobody marked: 1\n"
+    summary = run("feedback", "convert", tmp_path / "a.jsonl", "--to", "pairs", "-o", tmp_path / "c", "--json").stdout
+    assert json.loads(summary)["left_out"] == {"responses that nobody corrected": 1}
+
+
+def test_help_lists_the_formats_of_the_table(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    for command, use in (
+        (("feedback", "stats"), "read"), (("feedback", "convert"), "written"), (("edits", "stats"), "read as edits"),
+        (("edits", "export"), "made of edit pairs"), (("annotate", "import"), "read"),
+        (("annotate", "export"), "written"),
+    ):  # fmt: skip
+        assert ", ".join(names_of_formats(use)) in " ".join(run(*command, "--help").stdout.split())
