@@ -75,7 +75,7 @@ class LearnedRewards:
 
     def _compute(self, samples: Sequence[Sample]) -> list[dict[str, SegmentScores]]:
         encoded = self._encoder.encode(samples)
-        readable = [(place, item) for place, item in enumerate(encoded) if isinstance(item, EncodedResponse)]
+        readable = [(index, item) for index, item in enumerate(encoded) if isinstance(item, EncodedResponse)]
         results = [
             {head.name: SegmentScores(missing=item if isinstance(item, Unscored) else None) for head in self.heads}
             for item in encoded
@@ -84,8 +84,8 @@ class LearnedRewards:
         readable.sort(key=lambda pair: pair[1].ids)
         for start in range(0, len(readable), self._batch_size):
             group = readable[start : start + self._batch_size]
-            for (place, _), scores in zip(group, self._forward([item for _, item in group]), strict=True):
-                results[place] = scores
+            for (index, _), scores in zip(group, self._forward([item for _, item in group]), strict=True):
+                results[index] = scores
         return results
 
     def _forward(self, encoded: Sequence[EncodedResponse]) -> Iterator[dict[str, SegmentScores]]:

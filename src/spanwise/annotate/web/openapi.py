@@ -57,11 +57,11 @@ def _schemas(endpoints: list[Endpoint]) -> dict[tuple[int, JsonSchemaMode], tupl
             wanted.append((endpoint.takes, "validation"))
         if endpoint.gives is not None:
             wanted.append((endpoint.gives, "serialization"))
-    found: dict[tuple[int, JsonSchemaMode], tuple[dict[str, Any], dict[str, Any]]] = {}
+    schemas: dict[tuple[int, JsonSchemaMode], tuple[dict[str, Any], dict[str, Any]]] = {}
     for kind, mode in wanted:
         schema = TypeAdapter[Any](kind).json_schema(mode=mode, ref_template=_REFERENCE)
-        found[id(kind), mode] = (schema, schema.pop("$defs", {}))
-    return found
+        schemas[id(kind), mode] = (schema, schema.pop("$defs", {}))
+    return schemas
 
 
 def _operation(
