@@ -47,7 +47,7 @@ def report(
     write_report(runs, page)
     written = _write_cards(runs, cards) if cards else []
     size = page.stat().st_size
-    summary = {"output": str(page), "bytes": size, "runs": list(map(str, runs)), "cards": list(map(str, written))}
+    summary = {"output": page, "bytes": size, "runs": runs, "cards": written}
     lines = [f"Wrote {page} ({size / 1e6:.1f} MB).", *(f"Wrote {path}." for path in written)]
     show(summary, lines, as_json=as_json)
 
