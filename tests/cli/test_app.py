@@ -70,3 +70,15 @@ def test_quickstart_refuses_a_folder_that_holds_something(tmp_path: Path) -> Non
     done = _run("quickstart", "--output", str(tmp_path))
     assert done.returncode == 2
     assert (tmp_path / "mine.txt").read_text() == "keep me"
+
+
+def test_a_command_imports_no_other_commands_file() -> None:
+    code = "import sys; sys.modules['spanwise.cli.annotate'] = sys.modules['spanwise.cli.policies'] = None"
+    done = _run("text", "segment", "--help", code=code)
+    assert done.returncode == 0, done.stderr
+
+
+def test_help_breaks_lines_where_the_terminal_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    for command, sentence in ((("report",), "what each run's folder"), (("text", "segment"), "left out: whitespace")):
+        assert sentence in _run(*command, "--help").stdout

@@ -19,14 +19,7 @@ from spanwise.core import SpanwiseError
 
 __all__ = ["app", "main"]
 
-FILES = {
-    "quickstart": "quickstart",
-    "text": "text",
-    "feedback": "feedback",
-    "edits": "edits",
-    "annotate": "annotate",
-    "reward": "reward",
-    "evaluate": "evaluate",
+FILES = {name: name for name in ("quickstart", "text", "feedback", "edits", "annotate", "reward", "evaluate")} | {
     "sft": "policies",
     "dpo": "policies",
     "rl": "policies",
@@ -37,21 +30,10 @@ FILES = {
 }
 """The commands as `spanwise --help` lists them, each with its file beside this one."""
 EXTRAS = {
-    "train": {
-        "huggingface_hub",
-        "jaxtyping",
-        "jinja2",
-        "matplotlib",
-        "rapidfuzz",
-        "rouge_score",
-        "scipy",
-        "sklearn",
-        "tokenizers",
-        "torch",
-        "transformers",
-    },
-    "annotate": {"alembic", "argon2", "psycopg", "regex", "sqlalchemy", "starlette", "uvicorn"},
-    "editors": {"anthropic", "openai"},
+    "train": "huggingface_hub jaxtyping jinja2 matplotlib rapidfuzz rouge_score scipy sklearn "
+    "tokenizers torch transformers",
+    "annotate": "alembic argon2 psycopg regex sqlalchemy starlette uvicorn",
+    "editors": "anthropic openai",
 }
 """What each extra of the package installs."""
 
@@ -123,7 +105,7 @@ def main() -> None:
         sys.exit(_say(str(error)))
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        extra = next((name for name, packages in EXTRAS.items() if package in packages), None)
+        extra = next((name for name, packages in EXTRAS.items() if package in packages.split()), None)
         if extra is None:
             raise
         sys.exit(_say(f"This command needs {package}; install it with: pip install 'spanwise[{extra}]'"))
