@@ -82,3 +82,20 @@ def test_help_breaks_lines_where_the_terminal_ends(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("COLUMNS", "300")
     for command, sentence in ((("report",), "what each run's folder"), (("text", "segment"), "left out: whitespace")):
         assert sentence in _run(*command, "--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "override", "sentence"),
+    [
+        ("sft", "precision=bfloat16", "c.yaml: precision was renamed to dtype."),
+        ("dpo", "heldout_pairs=pairs.jsonl", "c.yaml: heldout_pairs was renamed to heldout."),
+        ("rl", "rollout.server.url=http://a:1", "c.yaml: rollout.server: url was renamed to base_url."),
+        ("sweep", "examples=3", "c.yaml: examples was renamed to example_prompts."),
+    ],
+)
+def test_an_old_key_is_one_sentence_and_exit_code_2(command: str, override: str, sentence: str, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("run_dir: run\n")
+    done = _run(command, "c.yaml", override, cwd=tmp_path)
+    assert done.returncode == 2
+    assert sentence in " ".join(done.stderr.split())
+    assert [path.name for path in tmp_path.iterdir()] == ["c.yaml"], "nothing is written"
