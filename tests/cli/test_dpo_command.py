@@ -30,7 +30,7 @@ PAIRS = [
 def folder_with_a_policy_and_pairs(tmp_path):
     Policy(*doubles.tiny_llama()).save(tmp_path / "base")
     write_records(tmp_path / "pairs.jsonl", PAIRS)
-    names = {"policy": "base", "pairs": "pairs.jsonl", "heldout_pairs": "pairs.jsonl", "run_dir": "run"}
+    names = {"policy": "base", "pairs": "pairs.jsonl", "heldout": "pairs.jsonl", "run_dir": "run"}
     values = {key: str(tmp_path / name) for key, name in names.items()}
     (tmp_path / "dpo.yaml").write_text(yaml.safe_dump(values))
     return tmp_path

@@ -28,7 +28,7 @@ def folder_with_a_policy_and_data(tmp_path):
     settings = {
         "policy": tmp_path / "base",
         "demonstrations": tmp_path / "demonstrations.jsonl",
-        "heldout_demonstrations": tmp_path / "demonstrations.jsonl",
+        "heldout": tmp_path / "demonstrations.jsonl",
         "run_dir": tmp_path / "run",
     }
     write_yaml(tmp_path / "sft.yaml", settings | {"max_response_tokens": 30, "max_prompt_tokens": 60})
@@ -88,7 +88,7 @@ def test_a_run_is_never_written_over(work):
     ("override", "error", "words"),
     [
         ("policy=/nowhere/policy", CheckpointError, "/nowhere/policy"),
-        ("heldout_demonstrations=broken.jsonl", DataError, r"broken\.jsonl:1"),
+        ("heldout=broken.jsonl", DataError, r"broken\.jsonl:1"),
         ("max_prompt_tokens=2", DataError, "the limit is 2"),
     ],
 )
@@ -119,7 +119,7 @@ def test_a_prompt_that_does_not_fit_leaves_no_output(work):
 @pytest.mark.parametrize(
     ("app", "fields"),
     [
-        (sft_app, ("learning_rate", "heldout_demonstrations", "max_grad_norm", "run_dir")),
+        (sft_app, ("learning_rate", "heldout", "max_grad_norm", "run_dir")),
         (generate_app, ("sampling.temperature", "samples_per_prompt", "output")),
     ],
 )

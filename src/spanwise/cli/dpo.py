@@ -22,7 +22,7 @@ def dpo(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = Fa
     from spanwise.training import DPORunConfig
 
     settings = DPORunConfig.load(config, overrides or [])
-    check_readable(settings.pairs, settings.heldout_pairs)
+    check_readable(settings.pairs, settings.heldout)
     result = _run(on_device(settings))
     if as_json:
         summary = {
@@ -53,7 +53,7 @@ def _run(settings: "DPORunConfig") -> "DPOResult":
     if (settings.run_dir / "metrics.jsonl").exists():
         raise ConfigError(f"{settings.run_dir}: holds a run already; choose another run_dir or remove it.")
     pairs = load_or_raise(settings.pairs, EditPair)
-    heldout = load_or_raise(settings.heldout_pairs, EditPair)
+    heldout = load_or_raise(settings.heldout, EditPair)
     from spanwise.models import Policy
     from spanwise.training import train_dpo
 

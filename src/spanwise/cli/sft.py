@@ -24,7 +24,7 @@ def sft(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = Fa
     from spanwise.training import SFTRunConfig
 
     settings = SFTRunConfig.load(config, overrides or [])
-    check_readable(settings.demonstrations, settings.heldout_demonstrations)
+    check_readable(settings.demonstrations, settings.heldout)
     result = _run(on_device(settings))
     if as_json:
         summary = {
@@ -50,7 +50,7 @@ def _run(settings: "SFTRunConfig") -> "SFTResult":
     if (settings.run_dir / "metrics.jsonl").exists():
         raise ConfigError(f"{settings.run_dir}: holds a run already; choose another run_dir or remove it.")
     demonstrations = load_or_raise(settings.demonstrations, DemonstrationRecord)
-    heldout = load_or_raise(settings.heldout_demonstrations, DemonstrationRecord)
+    heldout = load_or_raise(settings.heldout, DemonstrationRecord)
     from spanwise.models import Policy
     from spanwise.training import train_sft
 
