@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from spanwise.cli import compare, overoptimisation, reward_bench, win_rate
+from spanwise.cli import compare, overoptimisation, reward_evaluate, win_rate
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command, group_with_default
 from spanwise.core import ConfigError, check_readable
 
@@ -26,7 +26,7 @@ app = typer.Typer(
 )
 win_rate.add_to(app)
 compare.add_to(app)
-reward_bench.add_to(app)
+reward_evaluate.add_to(app)
 overoptimisation.add_to(app)
 
 

@@ -7,7 +7,7 @@ What is learnt, from which batches and how it is measured, is the objective's: d
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -45,6 +45,7 @@ class Best:
     evaluation: Evaluation
 
 
+@runtime_checkable
 class Objective(Protocol[Item, Terms]):
     """What one kind of training brings to the loop."""
 
@@ -75,7 +76,7 @@ class Objective(Protocol[Item, Terms]):
         """The micro-batches of a batch, each of which one forward pass reads."""
         ...
 
-    def loss(self, part: Sequence[Item], batch: Sequence[Item]) -> tuple[Float[Tensor, ""], Terms]:
+    def loss(self, part: Sequence[Item], batch: Sequence[Item], /) -> tuple[Float[Tensor, ""], Terms]:
         """What a part adds to the loss of its batch, and what the figures are made of."""
         ...
 
