@@ -26,7 +26,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 
 quickstart: $(VENV)/.ready
 	rm -rf runs/quickstart
-	$(BIN)/spanwise quickstart --out runs/quickstart
+	$(BIN)/spanwise quickstart --output runs/quickstart
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest

@@ -10,10 +10,11 @@ One seed of it; what several seeds say is in `sim_custom_results.py`.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 from pydantic import Field, model_validator
 
@@ -43,8 +44,10 @@ class CustomConfig(Config):
     """The world, the feedback, the reward models and one PPO run of the sweep."""
     weights: tuple[float, ...] = Field(default=(0.5, 1.0, 1.5, 2.25, 3.0), min_length=2)
     """Weights of relevance, rising; the study's own is 1.5."""
-    examples: int = Field(default=6, ge=0)
+    example_prompts: int = Field(default=6, ge=0)
     """Test prompts whose answers the page shows."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"examples": "example_prompts"}
 
     @model_validator(mode="after")
     def _rising(self) -> "CustomConfig":
@@ -149,12 +152,13 @@ class CustomSeed:
         return [self._trained(arms[place], weights[place]) for place in (0, -1)]
 
     def _scores(self, policy: Policy) -> RunScores:
-        return oracle_scores(policy, Policy.load(self.start.reference), self.start, shown=self.config.examples)
+        return oracle_scores(policy, Policy.load(self.start.reference), self.start, shown=self.config.example_prompts)
 
     def _conditioned_scores(self, weight: float) -> RunScores:
         asked = [_asked(item, weight) for item in self.start.test_items()]
         reference = Policy.load(self.conditioned_start)
-        return oracle_scores(self.conditioned_policy, reference, self.start, shown=self.config.examples, asked=asked)
+        shown = self.config.example_prompts
+        return oracle_scores(self.conditioned_policy, reference, self.start, shown=shown, asked=asked)
 
     def _weighted(self, records: Sequence[RecordT]) -> list[RecordT]:
         """Each record with a weight of the dial, drawn at random."""

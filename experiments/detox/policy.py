@@ -6,8 +6,9 @@ perplexities are about the same tokens. They are trained once and kept. Knows no
 
 import math
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -37,10 +38,12 @@ class CommentModelConfig(Config):
     """Highest learning rate of AdamW; it rises over 50 steps and falls along a cosine."""
     batch_tokens: int = Field(default=3000, ge=1)
     """Tokens per step, padding included."""
-    max_tokens: int = Field(default=96, ge=2, le=WINDOW)
+    max_length: int = Field(default=96, ge=2, le=WINDOW)
     """Comments are cut off here: prompt and continuation are no longer."""
     seed: int = 0
     """Seed of first weights and order."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"max_tokens": "max_length"}
 
 
 def train_tokenizer(texts: Sequence[str], vocabulary: int = 2048) -> PreTrainedTokenizerFast:
@@ -123,7 +126,7 @@ def _shape(tokenizer: PreTrainedTokenizerFast, config: CommentModelConfig) -> Ll
 def _rows(texts: Sequence[str], tokenizer: PreTrainedTokenizerFast, config: CommentModelConfig) -> list[list[int]]:
     """Ids of each text between begin and end, cut off at the limit; a text that is cut off has no end."""
     encoded = tokenizer(list(texts), add_special_tokens=False, verbose=False).input_ids
-    return [[1, *ids, 2][: config.max_tokens] for ids in encoded]
+    return [[1, *ids, 2][: config.max_length] for ids in encoded]
 
 
 def _batches(rows: Sequence[list[int]], tokens: int, generator: torch.Generator) -> Iterator[list[list[int]]]:

@@ -6,8 +6,8 @@ trial file.
 """
 
 import copy
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -39,10 +39,12 @@ class ClassifierConfig(Config):
     """Highest learning rate; the embeddings stay as they are."""
     batch_size: int = Field(default=32, ge=1)
     """Texts per step."""
-    max_tokens: int = Field(default=96, ge=8)
+    max_length: int = Field(default=96, ge=8)
     """Longer texts are not learned from."""
     seed: int = 0
     """Seed of the head's first weights and of the order."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"max_tokens": "max_length"}
 
 
 def first_layers(encoder: PreTrainedModel, layers: int) -> PreTrainedModel:
@@ -63,7 +65,7 @@ def train_classifier(
     rows = [
         (ids, example.toxic)
         for ids, example in zip(_ids(tokenizer, [e.text for e in examples]), examples, strict=True)
-        if len(ids) <= config.max_tokens
+        if len(ids) <= config.max_length
     ]
     generator = torch_generator(config.seed, "detox/classifier")
     batches = [batch for _ in range(config.epochs) for batch in _batches(rows, config.batch_size, generator)]

@@ -29,13 +29,13 @@ from spanwise.rewards import (
 )
 from spanwise.rewards.scorers import Scorer
 from spanwise.rl import (
-    CheckpointConfig,
     EvaluationConfig,
     KLConfig,
     RolloutConfig,
     Trainer,
     TrainerConfig,
     TrainerParts,
+    TrainingStatesConfig,
     UpdateConfig,
 )
 from spanwise.rl.algorithms import PPO
@@ -80,7 +80,7 @@ class DetoxStudyConfig(Config):
         policy_optimizer=OptimizerConfig(learning_rate=3e-4),
         value_optimizer=OptimizerConfig(learning_rate=1e-3),
         evaluation=EvaluationConfig(decoding="sample", max_prompts=8),
-        checkpoint=CheckpointConfig(every=1000),
+        training_states=TrainingStatesConfig(every=1000),
     )
     """PPO, the same for every arm; sampling and the steps between evaluations are the study's."""
     kl_coefs: dict[str, float] = Field(default_factory=dict[str, float])

@@ -6,10 +6,10 @@ model and each arm. What several seeds say together is in `edit_results.py`.
 
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -55,7 +55,7 @@ class EditStudyConfig(Config):
     """Demonstrations that choose the SFT checkpoint."""
     pair_prompts: int = Field(default=600, ge=8)
     """Prompts whose answers are compared and edited, the same for every reward model."""
-    responses_per_prompt: int = Field(default=4, ge=2)
+    samples_per_prompt: int = Field(default=4, ge=2)
     """Answers per such prompt; neighbours make a pair."""
     quality_prompts: int = Field(default=200, ge=4)
     """Further prompts on whose pairs the reward models are measured."""
@@ -99,6 +99,8 @@ class EditStudyConfig(Config):
         evaluation=EvaluationConfig(every=2, decoding="sample"),
     )
     """PPO; its sampling and its held-out prompts are replaced by the study's."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"responses_per_prompt": "samples_per_prompt"}
 
 
 class EditSeed:
@@ -265,7 +267,7 @@ class EditSeed:
         file = self.folder / "answers" / f"{split}.json"
         items = self.items(split, prompts)
         if not file.exists():
-            count = self.config.responses_per_prompt
+            count = self.config.samples_per_prompt
             self.say(f"Sampling {count} answers to each of {prompts} prompts ({split})")
             rows = sample_texts(self.policy, items, sampling=self.config.sampling, samples=count, seed=self.seed)
             write_json(file, rows)

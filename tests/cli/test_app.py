@@ -24,7 +24,7 @@ def test_help_lists_every_command_without_loading_torch() -> None:
 
 
 def test_a_missing_training_package_is_named_with_the_remedy(tmp_path: Path) -> None:
-    done = _run("quickstart", "--out", str(tmp_path / "out"), code="import sys; sys.modules['torch'] = None")
+    done = _run("quickstart", "--output", str(tmp_path / "out"), code="import sys; sys.modules['torch'] = None")
     assert done.returncode == 2
     assert "spanwise[train]" in done.stderr
     assert "Traceback" not in done.stderr
@@ -67,6 +67,6 @@ def test_transformers_draws_no_bars_of_its_own(chosen: str, command: str, shown:
 
 def test_quickstart_refuses_a_folder_that_holds_something(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("keep me")
-    done = _run("quickstart", "--out", str(tmp_path))
+    done = _run("quickstart", "--output", str(tmp_path))
     assert done.returncode == 2
     assert (tmp_path / "mine.txt").read_text() == "keep me"

@@ -7,8 +7,8 @@ import yaml
 from doubles import models as doubles
 from typer.testing import CliRunner
 
-from spanwise.cli.dpo import app as dpo_app
 from spanwise.cli.edits import app as edits_app
+from spanwise.cli.policies import app as policies_app
 from spanwise.core.errors import ConfigError, DataError
 from spanwise.feedback.edits import EditPair
 from spanwise.feedback.files import load_or_raise, write_records
@@ -41,28 +41,30 @@ def run(app, *arguments):
 
 
 def test_training_on_a_file_of_edits(work):
-    done = run(dpo_app, work / "dpo.yaml", "epochs=2", "learning_rate=0.001", "loss.changed_weight=2", "--json")
+    done = run(
+        policies_app, "dpo", work / "dpo.yaml", "epochs=2", "learning_rate=0.001", "loss.changed_weight=2", "--json"
+    )
     assert done.exit_code == 0, done.output
     summary = json.loads(done.stdout)
     assert summary["checkpoint"] == str(work / "run" / "checkpoints" / "best")
     assert summary["heldout"]["accuracy"] == 1.0
     assert yaml.safe_load((work / "run" / "config.yaml").read_text())["loss"]["changed_weight"] == 2
     with pytest.raises(ConfigError, match="holds a run already"):
-        run(dpo_app, work / "dpo.yaml")
+        run(policies_app, "dpo", work / "dpo.yaml")
 
 
 def test_bad_input_is_named_before_any_work(work):
     with pytest.raises(ConfigError, match=r"loss.betta"):
-        run(dpo_app, work / "dpo.yaml", "loss.betta=1")
+        run(policies_app, "dpo", work / "dpo.yaml", "loss.betta=1")
     with pytest.raises(ConfigError, match="both 0"):
-        run(dpo_app, work / "dpo.yaml", "loss.preference=0")
+        run(policies_app, "dpo", work / "dpo.yaml", "loss.preference=0")
     with pytest.raises(DataError, match=r"absent.jsonl"):
-        run(dpo_app, work / "dpo.yaml", f"pairs={work / 'absent.jsonl'}")
+        run(policies_app, "dpo", work / "dpo.yaml", f"pairs={work / 'absent.jsonl'}")
     assert not (work / "run").exists()
 
 
 def test_help_explains_the_positive_term():
-    shown = run(dpo_app, "--help")
+    shown = run(policies_app, "dpo", "--help")
     assert shown.exit_code == 0
     assert "loss.penalty" in shown.output
     assert "DPOP" in shown.output

@@ -10,8 +10,8 @@ from doubles import models as doubles
 from huggingface_hub import HfApi
 from typer.testing import CliRunner
 
-from spanwise.cli import push as push_module
-from spanwise.cli.push import app
+from spanwise.cli import share
+from spanwise.cli.share import app
 from spanwise.core.errors import CheckpointError, DataError
 from spanwise.models import Policy
 
@@ -59,7 +59,7 @@ def local_hub(monkeypatch):
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)  # make test sets it; this hub is here
-    monkeypatch.setattr(push_module, "_api", lambda: HfApi(endpoint=server.url, token="hf_test"))
+    monkeypatch.setattr(share, "_api", lambda: HfApi(endpoint=server.url, token="hf_test"))
     yield server
     server.shutdown()
     thread.join()
@@ -77,7 +77,7 @@ def run_with_a_checkpoint(tmp_path):
 
 
 def invoke(*words):
-    result = CliRunner().invoke(app, [str(word) for word in words])
+    result = CliRunner().invoke(app, ["push", *map(str, words)])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result.stdout
@@ -123,7 +123,7 @@ def test_a_refusal_of_the_hub_is_one_sentence(hub, run):
 
 def test_no_network_is_one_sentence(run, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)  # make test sets it; this hub is here
-    monkeypatch.setattr(push_module, "_api", lambda: HfApi(endpoint="http://127.0.0.1:9", token="hf_test"))
+    monkeypatch.setattr(share, "_api", lambda: HfApi(endpoint="http://127.0.0.1:9", token="hf_test"))
     with pytest.raises(DataError, match=r"127\.0\.0\.1:9 cannot be reached.*--dry-run"):
         invoke(run, "me/model")
 

@@ -5,7 +5,7 @@ from doubles.experiment import write_experiment, write_run
 from typer.testing import CliRunner
 
 from spanwise.cli.evaluate import app as evaluate_app
-from spanwise.cli.report import app as report_app
+from spanwise.cli.share import app as share_app
 from spanwise.core.errors import DataError
 
 
@@ -15,7 +15,7 @@ def run(app, *words):
 
 def test_report_writes_one_page(tmp_path):
     write_run(tmp_path / "run", steps=2)
-    result = run(report_app, tmp_path / "run", "--output", tmp_path / "page.html", "--json")
+    result = run(share_app, "report", tmp_path / "run", "--output", tmp_path / "page.html", "--json")
     assert result.exit_code == 0
     told = json.loads(result.stdout)
     assert told["bytes"] == (tmp_path / "page.html").stat().st_size
@@ -23,7 +23,7 @@ def test_report_writes_one_page(tmp_path):
 
 
 def test_report_of_nothing_leaves_nothing(tmp_path):
-    result = run(report_app, tmp_path, "--output", tmp_path / "page.html")
+    result = run(share_app, "report", tmp_path, "--output", tmp_path / "page.html")
     assert isinstance(result.exception, DataError)
     assert not (tmp_path / "page.html").exists()
 
@@ -58,7 +58,7 @@ def test_evaluate_says_it_in_words_and_the_report_reads_what_it_wrote(answers):
     words = [f"baseline={answers}/old.jsonl", f"output={answers}/compared"]
     result = run(evaluate_app, answers / "evaluate.yaml", *words)
     assert "ROUGE-Lsum rose from" in " ".join(result.stdout.split()).replace("Better: ", "")
-    assert run(report_app, answers / "compared", "--output", answers / "page.html").exit_code == 0
+    assert run(share_app, "report", answers / "compared", "--output", answers / "page.html").exit_code == 0
     assert "Ada was born in Oslo." in (answers / "page.html").read_text("utf-8")
 
 
@@ -73,6 +73,6 @@ def test_an_experiment_that_is_damaged_is_told_by_field(tmp_path):
     value = json.loads((tmp_path / "results.json").read_text("utf-8"))
     value["arms"]["sft"]["metrics"]["words"]["mean"] = "many"
     (tmp_path / "results.json").write_text(json.dumps(value), "utf-8")
-    result = run(report_app, tmp_path, "--output", tmp_path / "page.html")
+    result = run(share_app, "report", tmp_path, "--output", tmp_path / "page.html")
     assert isinstance(result.exception, DataError)
     assert "arms.sft.metrics.words.mean" in str(result.exception)

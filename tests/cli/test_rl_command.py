@@ -10,7 +10,7 @@ from doubles.vllm_server import VllmDouble, serving
 from transformers import LlamaModel
 from typer.testing import CliRunner
 
-from spanwise.cli.rl import app
+from spanwise.cli.policies import app
 from spanwise.core.errors import CheckpointError, ConfigError, DataError
 from spanwise.feedback.files import write_records
 from spanwise.feedback.prompts import PromptRecord
@@ -32,7 +32,7 @@ def folder_with_policy_reward_model_and_prompts(tmp_path):
     settings = {
         "policy": str(tmp_path / "policy"),
         "prompts": str(tmp_path / "prompts.jsonl"),
-        "heldout_prompts": str(tmp_path / "prompts.jsonl"),
+        "heldout": str(tmp_path / "prompts.jsonl"),
         "run_dir": str(tmp_path / "run"),
         "reward_models": {"span": {"checkpoint": str(tmp_path / "reward")}},
         "mixture": {"sources": {"relevance": {"weight": 0.3, "missing": "mask"}, "completeness": {"weight": 0.5}}},
@@ -47,7 +47,7 @@ def folder_with_policy_reward_model_and_prompts(tmp_path):
 
 
 def run(work, *overrides):
-    return CliRunner().invoke(app, [str(work / "rl.yaml"), *overrides], catch_exceptions=False)
+    return CliRunner().invoke(app, ["rl", str(work / "rl.yaml"), *overrides], catch_exceptions=False)
 
 
 def test_a_run_from_files_to_checkpoints(work):
@@ -70,7 +70,7 @@ def test_a_run_from_files_to_checkpoints(work):
 def test_a_server_samples_a_run(work):
     double = VllmDouble(Policy(*doubles.tiny_llama()))
     with serving(double) as url:
-        result = run(work, "rollout.backend=vllm-server", f"rollout.server.url={url}")
+        result = run(work, "rollout.backend=vllm-server", f"rollout.server.base_url={url}")
     assert result.exit_code == 0, result.output
     assert [folder.parent for folder in double.loaded] == [work / "run" / "rollout-weights"] * 2
     metrics = [json.loads(line) for line in (work / "run" / "metrics.jsonl").read_text().splitlines()]
@@ -120,7 +120,7 @@ def test_a_bad_setting_is_refused_before_any_model_is_loaded(work, monkeypatch):
 
 
 def test_help_shows_every_section(work):
-    text = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"}).stdout
+    text = CliRunner().invoke(app, ["rl", "--help"], env={"COLUMNS": "200"}).stdout
     for key in ("ppo.gae_lambda", "kl.coef", "sampling.top_k", "reward_models.NAME.checkpoint", "compat.padding_leak"):
         assert key in text
 

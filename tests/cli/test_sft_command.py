@@ -6,8 +6,7 @@ import yaml
 from doubles import models as doubles
 from typer.testing import CliRunner
 
-from spanwise.cli.generate import app as generate_app
-from spanwise.cli.sft import app as sft_app
+from spanwise.cli.policies import app
 from spanwise.core.errors import CheckpointError, ConfigError, DataError
 from spanwise.feedback.files import write_records
 from spanwise.feedback.prompts import DemonstrationRecord, PromptRecord
@@ -43,19 +42,19 @@ def write_yaml(path, values):
     )
 
 
-def run(app, *arguments):
+def run(*arguments):
     return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
 def test_fine_tuning_then_answering(work):
-    trained = run(sft_app, work / "sft.yaml", "epochs=2", "learning_rate=0.01", "select_by=rouge", "--json")
+    trained = run("sft", work / "sft.yaml", "epochs=2", "learning_rate=0.01", "select_by=rouge", "--json")
     assert trained.exit_code == 0, trained.output
     summary = json.loads(trained.stdout)
     assert summary["checkpoint"] == str(work / "run" / "checkpoints" / "best")
     assert 0 <= summary["score"] <= 1
     assert "heldout/score" in (work / "run" / "metrics.jsonl").read_text()
     answered = run(
-        generate_app, work / "generate.yaml", f"policy={summary['checkpoint']}", "sampling.max_new_tokens=5", "--json"
+        "generate", work / "generate.yaml", f"policy={summary['checkpoint']}", "sampling.max_new_tokens=5", "--json"
     )
     assert answered.exit_code == 0, answered.output
     lines = [json.loads(line) for line in (work / "answers.jsonl").read_text().splitlines()]
@@ -71,7 +70,7 @@ def test_fine_tuning_then_answering(work):
 
 def test_sampling_several_answers_per_prompt(work):
     options = ("decoding=sample", "samples_per_prompt=3", "sampling.max_new_tokens=4", "sampling.top_k=5")
-    result = run(generate_app, work / "generate.yaml", *options)
+    result = run("generate", work / "generate.yaml", *options)
     assert result.exit_code == 0
     assert "Wrote 12 answers to 4 prompts" in result.stdout
     assert len((work / "answers.jsonl").read_text().splitlines()) == 12
@@ -81,7 +80,7 @@ def test_a_run_is_never_written_over(work):
     (work / "run").mkdir()
     (work / "run" / "metrics.jsonl").write_text("{}\n")
     with pytest.raises(ConfigError, match="holds a run already; choose another run_dir"):
-        run(sft_app, work / "sft.yaml")
+        run("sft", work / "sft.yaml")
 
 
 @pytest.mark.parametrize(
@@ -96,7 +95,7 @@ def test_refused_fine_tuning_leaves_no_folder(work, monkeypatch, override, error
     monkeypatch.chdir(work)
     (work / "broken.jsonl").write_text('{"prompt": \n')
     with pytest.raises(error, match=words):
-        run(sft_app, work / "sft.yaml", override)
+        run("sft", work / "sft.yaml", override)
     assert not (work / "run").exists()
 
 
@@ -105,40 +104,40 @@ def test_a_broken_line_stops_before_the_output_is_touched(work):
     with (work / "prompts.jsonl").open("a") as stream:
         stream.write('{"prompt": \n')
     with pytest.raises(DataError, match=r"prompts\.jsonl:5"):
-        run(generate_app, work / "generate.yaml")
+        run("generate", work / "generate.yaml")
     assert (work / "answers.jsonl").read_text() == "earlier\n"
 
 
 def test_a_prompt_that_does_not_fit_leaves_no_output(work):
     with pytest.raises(DataError, match="Prompt Ada has"):
-        run(generate_app, work / "generate.yaml", "max_prompt_tokens=3")
+        run("generate", work / "generate.yaml", "max_prompt_tokens=3")
     assert not (work / "answers.jsonl").exists()
     assert not [path for path in work.iterdir() if path.name.startswith(".")]
 
 
 @pytest.mark.parametrize(
-    ("app", "fields"),
+    ("command", "fields"),
     [
-        (sft_app, ("learning_rate", "heldout", "max_grad_norm", "run_dir")),
-        (generate_app, ("sampling.temperature", "samples_per_prompt", "output")),
+        ("sft", ("learning_rate", "heldout", "max_grad_norm", "run_dir")),
+        ("generate", ("sampling.temperature", "samples_per_prompt", "output")),
     ],
 )
-def test_help_shows_the_fields(app, fields):
-    result = run(app, "--help")
+def test_help_shows_the_fields(command, fields):
+    result = run(command, "--help")
     assert result.exit_code == 0
     assert all(field in result.stdout for field in fields)
 
 
-@pytest.mark.parametrize(("app", "config"), [(sft_app, "sft.yaml"), (generate_app, "generate.yaml")])
-def test_the_device_is_said_first_and_one_that_is_not_there_is_refused(work, monkeypatch, app, config):
+@pytest.mark.parametrize(("command", "config"), [("sft", "sft.yaml"), ("generate", "generate.yaml")])
+def test_the_device_is_said_first_and_one_that_is_not_there_is_refused(work, monkeypatch, command, config):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    done = run(app, work / config)
+    done = run(command, work / config)
     assert done.stderr.splitlines()[0] == "device: cpu (no CUDA device found)"
     with pytest.raises(ConfigError, match="device=cuda:7: this machine has no CUDA device"):
-        run(app, work / config, f"run_dir={work / 'other'}" if app is sft_app else "seed=1", "device=cuda:7")
+        run(command, work / config, f"run_dir={work / 'other'}" if command == "sft" else "seed=1", "device=cuda:7")
 
 
 def test_the_run_folder_records_the_device_that_was_taken(work, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    run(sft_app, work / "sft.yaml")
+    run("sft", work / "sft.yaml")
     assert yaml.safe_load((work / "run" / "config.yaml").read_text())["device"] == "cpu"

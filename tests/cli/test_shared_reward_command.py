@@ -8,7 +8,7 @@ from doubles import models as doubles
 from doubles.reward_world import records
 from typer.testing import CliRunner
 
-from spanwise.cli import reward, rl
+from spanwise.cli import policies, reward
 from spanwise.feedback.files import write_records
 from spanwise.feedback.prompts import PromptRecord
 from spanwise.models import Policy
@@ -29,7 +29,7 @@ def base_reward_model_and_prompts(tmp_path):
     settings = {
         "policy": str(tmp_path / "base"),
         "prompts": str(tmp_path / "prompts.jsonl"),
-        "heldout_prompts": str(tmp_path / "prompts.jsonl"),
+        "heldout": str(tmp_path / "prompts.jsonl"),
         "reward_models": {"span": {"checkpoint": str(tmp_path / "rm" / "checkpoints" / "best")}},
         "mixture": {"sources": {"relevance": {"weight": 0.3, "missing": "mask"}, "completeness": {"weight": 0.5}}},
         "steps": 2,
@@ -37,7 +37,7 @@ def base_reward_model_and_prompts(tmp_path):
         "value_warmup_steps": 1,
         "rollout": {"prompts_per_step": 2, "samples_per_prompt": 2},
         "sampling": {"max_new_tokens": 6},
-        "checkpoint": {"every": 1},
+        "training_states": {"every": 1},
     }
     (tmp_path / "reward.yaml").write_text(yaml.safe_dump(train))
     (tmp_path / "rl.yaml").write_text(yaml.safe_dump(settings))
@@ -48,7 +48,7 @@ def base_reward_model_and_prompts(tmp_path):
 
 def run(work, name, *overrides):
     arguments = [str(work / "rl.yaml"), f"run_dir={work / name}", *overrides]
-    done = CliRunner().invoke(rl.app, arguments, catch_exceptions=False)
+    done = CliRunner().invoke(policies.app, ["rl", *arguments], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return " ".join(done.stderr.split())
 

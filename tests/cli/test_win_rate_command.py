@@ -40,6 +40,10 @@ def annotations(path, shares, model="ours"):
     return path
 
 
+def judge_of(server):
+    return f"kind: chat\nendpoint:\n  provider: openai\n  model: m\n  base_url: {server.url}/v1\n"
+
+
 def outputs(path, texts, model):
     rows = [{"instruction": key, "output": text, "generator": model} for key, text in texts.items()]
     path.write_text(json.dumps(rows), "utf-8")
@@ -80,8 +84,7 @@ def test_a_judge_is_asked_and_everything_is_counted(files):
         return completion(f"Verdict: {'A' if first_is_longer else 'B'}")
 
     with serving(answer) as server:
-        settings = f"kind: openai\nmodel: m\nbase_url: {server.url}/v1\ncache: {folder}/replies.jsonl\n"
-        (folder / "judge.yaml").write_text(settings, "utf-8")
+        (folder / "judge.yaml").write_text(judge_of(server) + f"cache: {folder}/replies.jsonl\n", "utf-8")
         words = ["win-rate", "--outputs", own, "--reference", reference, "--judge", folder / "judge.yaml"]
         first = json.loads(run(*words, "--output", folder / "out", "--json", "--resamples", 0).stdout)
         again = json.loads(run(*words, "--json", "--resamples", 0).stdout)
@@ -119,7 +122,7 @@ def test_what_does_not_go_together_is_told(files):
 def test_a_judge_that_says_nothing_usable_is_an_error_that_counts(files):
     folder, own, reference = files
     with serving(lambda *_: completion("Hm.")) as server:
-        (folder / "judge.yaml").write_text(f"kind: openai\nmodel: m\nbase_url: {server.url}/v1\n", "utf-8")
+        (folder / "judge.yaml").write_text(judge_of(server), "utf-8")
         told = error("win-rate", "--outputs", own, "--reference", reference, "--judge", folder / "judge.yaml")
     assert "the judge gave no verdict (5)" in told
 
@@ -176,7 +179,7 @@ def test_generated_answers_are_judged_with_their_passages(tmp_path):
     for name, own in (("prompts", prompts), ("own", rows), ("ref", [row | {"response": "other"} for row in rows])):
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in own), "utf-8")
     with serving(lambda prompt, _: completion("Verdict: tie")) as server:
-        (tmp_path / "judge.yaml").write_text(f"kind: openai\nmodel: m\nbase_url: {server.url}/v1\n", "utf-8")
+        (tmp_path / "judge.yaml").write_text(judge_of(server), "utf-8")
         files = ("--outputs", tmp_path / "own.jsonl", "--reference", tmp_path / "ref.jsonl")
         more = ("--prompts", tmp_path / "prompts.jsonl", "--judge", tmp_path / "judge.yaml")
         words = ("win-rate", *files, *more, "--output", tmp_path / "out", "--resamples", 50, "--json")

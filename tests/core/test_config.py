@@ -178,3 +178,45 @@ def test_rows_for_help_hold_every_field_with_its_sentence():
     defaults = {key: default for key, _, default, _ in field_rows(Training)}
     assert (defaults["optimiser.lr"], defaults["second.lr"], defaults["value.lr"]) == ("0.001", "0.001", "0.25")
     assert sentences["second.name"] == "Which optimiser."
+
+
+class Plan(Config):
+    dtype: str = "float32"
+    """Number format."""
+    optimiser: Optimiser = Optimiser()
+    """How to step."""
+
+    RENAMED = {"precision": "dtype", "fast": "It is always on; remove the key."}  # noqa: RUF012 -- never changed
+
+
+class LongPlan(Plan):
+    steps: int = 10
+    """How many."""
+    plan: Plan | None = None
+    """A section."""
+
+    RENAMED = {"length": "steps"}  # noqa: RUF012 -- never changed
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "sentence"),
+    [
+        ("precision: bfloat16\n", (), "c.yaml: precision was renamed to dtype."),
+        ("", ("precision=bfloat16",), "c.yaml: precision was renamed to dtype."),
+        ("plan:\n  precision: bfloat16\n", (), "c.yaml: plan: precision was renamed to dtype."),
+        ("", ("plan.precision=bfloat16",), "c.yaml: plan: precision was renamed to dtype."),
+        ("fast: true\n", (), "c.yaml: fast: It is always on; remove the key."),
+        ("precision: a\nlength: 3\n", (), "c.yaml: precision was renamed to dtype; length was renamed to steps."),
+    ],
+)
+def test_an_old_key_is_refused_with_its_new_name(tmp_path, text, overrides, sentence):
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as refusal:
+        LongPlan.load(path, overrides)
+    assert str(refusal.value) == f"{tmp_path}/{sentence}"
+
+
+def test_an_old_key_is_refused_in_python_too():
+    with pytest.raises(ValidationError, match="precision was renamed to dtype"):
+        LongPlan(precision="bfloat16")  # pyright: ignore[reportCallIssue]

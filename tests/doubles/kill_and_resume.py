@@ -16,7 +16,7 @@ import torch
 
 from doubles.rl_world import small_trainer
 
-SETTINGS = {"steps": 4, "value_warmup_steps": 1, "checkpoint": {"every": 1}, "kl": {"target": 0.01, "horizon": 50}}
+SETTINGS = {"steps": 4, "value_warmup_steps": 1, "training_states": {"every": 1}, "kl": {"target": 0.01, "horizon": 50}}
 
 
 def attempt(folder: Path, *, kill_at_call: int | None = None, kill_after: float | None = None) -> bool:

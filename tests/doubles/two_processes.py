@@ -46,7 +46,7 @@ def main() -> None:
 
 def run(folder: Path, processes: Processes, *, resume: bool = False) -> None:
     """Three steps with a training state after each."""
-    small_trainer(folder, steps=3, checkpoint={"every": 1, "keep": 3}, processes=processes).run(resume=resume)
+    small_trainer(folder, steps=3, training_states={"every": 1, "keep": 3}, processes=processes).run(resume=resume)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ class StoppedError(Exception):
 
 def stopped_after(folder, steps, **settings):
     """A run of `steps` + 1 steps that stopped after `steps`, as if killed there."""
-    trainer = small_trainer(folder, steps=steps + 1, checkpoint={"every": 1}, **settings)
+    trainer = small_trainer(folder, steps=steps + 1, training_states={"every": 1}, **settings)
     whole = trainer.step
 
     def step(number):
@@ -79,14 +79,14 @@ def stopped_after(folder, steps, **settings):
 
 def resumed(folder, steps, **settings):
     taker = NoteTaker()
-    trainer = small_trainer(folder, steps=steps, checkpoint={"every": 1}, progress=taker, **settings)
+    trainer = small_trainer(folder, steps=steps, training_states={"every": 1}, progress=taker, **settings)
     return trainer.run(resume=True), taker.notes
 
 
 @pytest.fixture(scope="module", name="whole")
 def what_a_run_of_three_steps_leaves(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
-    small_trainer(folder, steps=3, checkpoint={"every": 1}).run()
+    small_trainer(folder, steps=3, training_states={"every": 1}).run()
     return run_of(folder)
 
 
@@ -165,7 +165,7 @@ def test_a_folder_with_a_log_but_no_config_is_refused(tmp_path):
 def test_how_often_states_are_kept_may_change(tmp_path):
     stopped_after(tmp_path, 1)
     taker = NoteTaker()
-    trainer = small_trainer(tmp_path, steps=2, checkpoint={"every": 2, "keep": 1}, progress=taker)
+    trainer = small_trainer(tmp_path, steps=2, training_states={"every": 2, "keep": 1}, progress=taker)
     trainer.run(resume=True)
     assert "goes on after step 1" in taker.notes[0]
     assert [path.name for path in (tmp_path / "checkpoints").glob("step-*")] == ["step-000002"]
@@ -176,7 +176,7 @@ def full_disk(*_args, **_options):
 
 
 def test_a_full_disk_is_said_and_the_state_before_stays(tmp_path, monkeypatch, whole):
-    trainer = small_trainer(tmp_path, steps=3, checkpoint={"every": 1})
+    trainer = small_trainer(tmp_path, steps=3, training_states={"every": 1})
     go = trainer.step
 
     def step(number):

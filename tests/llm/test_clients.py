@@ -69,6 +69,8 @@ def test_schema_and_temperature_can_be_left_out(provider):
     ("provider", "answer", "kind"),
     [
         ("openai", (400, {"error": {"message": "no such model"}}), "rejected"),
+        ("openai", (401, {"error": {"message": "whose key?"}}), "no access"),
+        ("openai", (404, {"error": {"message": "no such model"}}), "no access"),
         ("openai", (500, {"error": {"message": "boom"}}), "server error"),
         ("openai", (429, {"error": {"message": "slow down"}}), "rate limit"),
         ("openai", (200, 3.0), "time-out"),
@@ -79,6 +81,7 @@ def test_schema_and_temperature_can_be_left_out(provider):
             (400, {"type": "error", "error": {"type": "invalid_request_error", "message": "no"}}),
             "rejected",
         ),
+        ("anthropic", (403, {"type": "error", "error": {"type": "permission_error", "message": "no"}}), "no access"),
         ("anthropic", (529, {"type": "error", "error": {"type": "overloaded_error", "message": "x"}}), "server error"),
         ("anthropic", (200, {"id": "x"}), "malformed reply"),
     ],
@@ -127,6 +130,24 @@ def test_the_service_of_a_vendor_needs_its_key(monkeypatch):
 
 
 def test_the_key_changes_with_everything_in_the_request():
-    keys = {request().key, request(seed=5).key, request(system="").key, request(schema=SCHEMA).key}
-    assert len(keys) == 4
+    variants = [{}, {"seed": 5}, {"system": ""}, {"schema": SCHEMA}, {"choices": ("m", "M")}]
+    keys = {request(**changes).key for changes in variants}
+    assert len(keys) == 5
     assert request().key == request().key
+
+
+def test_books_of_before_choices_keep_their_replies():
+    assert request().key == "5f3041d09d376993dc33e16b34161f3e0424e79eb8a0fda17318a6638fe0538a"
+
+
+def test_openai_lists_how_likely_the_choices_are():
+    status, body = openai_reply("M")
+    listed = [("M", -0.5), (" M", -0.7), ("x", -3.0)]
+    top = [{"token": token, "logprob": value, "bytes": None} for token, value in listed]
+    body["choices"][0]["logprobs"] = {"content": [{**top[0], "top_logprobs": top}], "refusal": None}
+    with serve(lambda _: (status, body)) as (address, seen):
+        reply = client("openai", address).complete(request(choices=("m", "M")))
+        without = client("openai", address).complete(request())
+    assert (reply.logprobs, without.logprobs) == ({"M": -0.5}, None)
+    assert (seen[0]["logprobs"], seen[0]["top_logprobs"]) == (True, 5)
+    assert "logprobs" not in seen[1]

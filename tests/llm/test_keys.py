@@ -5,6 +5,7 @@ from doubles.judge_server import completion, message, serving
 
 from spanwise.core.errors import ConfigError
 from spanwise.evals.win_rate.judges.base import Case
+from spanwise.evals.win_rate.judges.chat import ChatJudge
 from spanwise.evals.win_rate.judges.config import JudgeConfig
 from spanwise.llm.chat import ChatRequest
 from spanwise.llm.clients import make_client
@@ -15,9 +16,6 @@ from spanwise.rewards.scorers.http import PerspectiveConfig, PerspectiveScorer
 pytest.importorskip("openai", reason="the extra `editors` is not installed")
 pytest.importorskip("anthropic", reason="the extra `editors` is not installed")
 
-from spanwise.evals.win_rate.judges.anthropic_api import AnthropicJudge
-from spanwise.evals.win_rate.judges.openai_api import OpenAIJudge
-
 SECRETS = {
     **{f"OPENAI_{name}": f"secret-openai-{name}" for name in ("API_KEY", "ADMIN_KEY", "ORG_ID", "PROJECT_ID")},
     **{f"ANTHROPIC_{name}": f"secret-anthropic-{name}" for name in ("API_KEY", "AUTH_TOKEN")},
@@ -25,8 +23,7 @@ SECRETS = {
     "ANTHROPIC_CUSTOM_HEADERS": "X-Own: secret-header\nAuthorization: Bearer secret-authorization",
     "PERSPECTIVE_API_KEY": "secret-perspective",
 }
-JUDGES = {"openai": OpenAIJudge, "anthropic": AnthropicJudge}
-CHAT = [(part, provider) for part in ("editor", "judge") for provider in JUDGES]
+CHAT = [(part, provider) for part in ("editor", "judge") for provider in ("openai", "anthropic")]
 
 
 @pytest.fixture(autouse=True)
@@ -38,12 +35,12 @@ def _secrets_in_the_environment(monkeypatch):
 
 def ask(part, provider, server, **key):
     address = server.url + ("/v1" if provider == "openai" else "")
+    endpoint = EndpointConfig(provider=provider, model="m", base_url=address, retries=0, **key)
     if part == "judge":
-        judge = JUDGES[provider](JudgeConfig(kind=provider, model="m", base_url=address, retries=0, **key))
-        assert dict(judge.judge([Case("question", "one", "two")]))
+        assert dict(ChatJudge(JudgeConfig(kind="chat", endpoint=endpoint)).judge([Case("question", "one", "two")]))
     else:
         asked = ChatRequest(model="m", system="", messages=(("user", "hi"),), max_tokens=9, seed=None, temperature=None)
-        make_client(EndpointConfig(provider=provider, model="m", base_url=address, retries=0, **key)).complete(asked)
+        make_client(endpoint).complete(asked)
 
 
 def heard(part, provider, **key):

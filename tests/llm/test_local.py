@@ -3,8 +3,8 @@ import copy
 import pytest
 from doubles.models import tiny_llama
 
-from spanwise.core.errors import ConfigError
-from spanwise.llm.chat import ChatRequest
+from spanwise.core.errors import CheckpointError, ConfigError
+from spanwise.llm.chat import CallError, ChatRequest
 from spanwise.llm.clients import make_client
 from spanwise.llm.config import EndpointConfig
 
@@ -38,8 +38,27 @@ def test_a_local_model_answers_and_sampling_repeats_for_its_seed(folder):
 
 
 def test_what_is_no_chat_model_is_refused(folder, tmp_path):
-    with pytest.raises(ConfigError, match="cannot be loaded as a chat model"):
+    with pytest.raises(CheckpointError, match="no causal language model"):
         make_client(EndpointConfig(provider="local", model=str(tmp_path / "absent")))
     (folder / "chat_template.jinja").unlink()
     with pytest.raises(ConfigError, match="has no chat template"):
         make_client(EndpointConfig(provider="local", model=str(folder)))
+
+
+def test_choices_are_read_off_behind_the_template_and_nothing_is_generated(folder):
+    client = make_client(EndpointConfig(provider="local", model=str(folder)))
+    reply = client.complete(asked(choices=("Ada", "Oslo")))
+    assert all(value < 0 for value in reply.logprobs.values())
+    assert reply.text == max(reply.logprobs, key=reply.logprobs.get)
+    assert reply.output_tokens == 0
+
+
+def test_choices_need_no_template_and_a_prompt_beyond_the_window_is_told(folder):
+    (folder / "chat_template.jinja").unlink()
+    client = make_client(EndpointConfig(provider="local", model=str(folder)), choices_only=True)
+    assert set(client.complete(asked(choices=("Ada", "Oslo"))).logprobs) == {"Ada", "Oslo"}
+    with pytest.raises(CallError) as caught:
+        client.complete(asked(choices=("Ada", "Oslo"), messages=(("user", "word " * 5000),)))
+    assert caught.value.kind == "prompt too long"
+    with pytest.raises(ConfigError, match="does not tell"):
+        client.complete(asked(choices=("Ada", "Oslo Ada")))

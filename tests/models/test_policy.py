@@ -1,7 +1,14 @@
 import pytest
 import torch
 from doubles import models as doubles
-from transformers import Gemma2Config, Gemma2ForCausalLM, MistralConfig, MistralForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    CohereConfig,
+    Gemma2Config,
+    GraniteConfig,
+    MistralConfig,
+    MistralForCausalLM,
+)
 
 from spanwise.core.errors import CheckpointError, DataError
 from spanwise.core.seeding import torch_generator
@@ -410,16 +417,92 @@ def test_policy_survives_saving_and_loading(policy, tmp_path):
     torch.testing.assert_close(found, expected, **CLOSE)
 
 
-def test_models_that_cap_their_logits_are_refused():
+def _small(config_class, **more):
+    """A config of 1 layer for the vocabulary of the tiny Llama's tokenizer."""
     _, tokenizer = doubles.tiny_llama()
-    config = Gemma2Config(
-        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
-        num_key_value_heads=1, head_dim=16, final_logit_softcapping=0.5, eos_token_id=1, pad_token_id=2, bos_token_id=0,
-    )  # fmt: skip
+    sizes = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    ids = {"eos_token_id": 1, "pad_token_id": 2, "bos_token_id": 0}
+    config = config_class(vocab_size=len(tokenizer), num_key_value_heads=1, head_dim=16, **sizes, **ids, **more)
     with torch.random.fork_rng(devices=[]):
-        model = Gemma2ForCausalLM(config)
-    with pytest.raises(CheckpointError, match="runs/gemma: its logits are not a plain linear map"):
+        torch.manual_seed(0)
+        model = AutoModelForCausalLM.from_config(config)
+    return model.eval(), tokenizer
+
+
+OTHER_LOGITS = {
+    "soft-capped": (Gemma2Config, {"final_logit_softcapping": 0.5}),
+    "soft-capped, untied": (Gemma2Config, {"final_logit_softcapping": 0.5, "tie_word_embeddings": False}),
+    "multiplied": (CohereConfig, {"logit_scale": 4.0}),
+    "divided": (GraniteConfig, {"logits_scaling": 0.25}),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_LOGITS)
+def test_capped_and_scaled_logits_are_those_of_transformers_and_so_are_their_gradients(name):
+    config_class, more = OTHER_LOGITS[name]
+    model, tokenizer = _small(config_class, **more)
+    policy = Policy(model, tokenizer)
+    prompts = policy.encode_prompts(["question: where was Ada Veld born? answer:"])
+    ids, mask = some_responses(policy)
+    ids, mask = ids[:1], mask[:1]
+    sampling = Sampling(temperature=0.7)
+    found = policy.logprobs(prompts, ids, mask, sampling=sampling, entropy=True)
+    (found.logprobs.sum() + 0.3 * found.entropy.sum()).backward()
+    gradient = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad()
+    length = prompts.ids.shape[1]
+    logits = model(torch.cat([prompts.ids, ids], 1)).logits[:, length - 1 : -1] / 0.7
+    assert float(logits.detach().abs().max()) > 0.2, "a cap of 0.5 would not be felt"
+    log_p = logits.log_softmax(-1)
+    expected = log_p.gather(2, ids[..., None])[..., 0]
+    entropy = -(log_p.exp() * log_p).sum(-1)
+    torch.testing.assert_close(found.logprobs[mask], expected[mask], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(found.entropy[mask], entropy[mask], atol=1e-4, rtol=1e-4)
+    (expected[mask].sum() + 0.3 * entropy[mask].sum()).backward()
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(gradient[name], parameter.grad, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", OTHER_LOGITS)
+def test_capped_and_scaled_logits_are_drawn_from(name):
+    config_class, more = OTHER_LOGITS[name]
+    policy = Policy(*_small(config_class, **more))
+    prompts = policy.encode_prompts(["question: where was Ada Veld born? answer:"])
+    sampling = Sampling(temperature=0.7, max_new_tokens=8)
+    drawn = policy.generate(prompts, sampling=sampling, generator=torch.Generator().manual_seed(0))
+    again = policy.logprobs(prompts, drawn.ids, drawn.mask, sampling=sampling).logprobs
+    torch.testing.assert_close(drawn.logprobs, again, atol=1e-4, rtol=1e-4)
+
+
+def test_a_tied_t5_whose_padding_row_is_zero_is_read_by_its_other_tokens():
+    """Of zero states every scale gives the same logits: which one holds must be told by other tokens."""
+    model, tokenizer = doubles.tiny_t5()
+    with torch.no_grad():
+        model.shared.weight[0] = 0
+    policy = Policy(model, tokenizer)
+    prompts = policy.encode_prompts(["question: where was Ada Veld born? answer:"])
+    ids, mask = some_responses(policy)
+    found = policy.logprobs(prompts, ids[:1], mask[:1], sampling=Sampling()).logprobs
+    start = torch.full((1, 1), model.config.decoder_start_token_id)
+    logits = model(input_ids=prompts.ids, decoder_input_ids=torch.cat([start, ids[:1, :-1]], 1)).logits
+    size = max(tokenizer.get_vocab().values()) + 1
+    expected = logits[..., :size].log_softmax(-1).gather(2, ids[:1, :, None])[..., 0]
+    torch.testing.assert_close(found[mask[:1]], expected[mask[:1]], atol=1e-4, rtol=1e-4)
+
+
+def test_models_that_change_their_logits_in_an_unknown_way_are_refused(monkeypatch):
+    model, tokenizer = _small(Gemma2Config, final_logit_softcapping=0.5)
+    monkeypatch.setattr(VocabularyHead, "named", classmethod(lambda cls, linear, size, _: cls(linear, size)))
+    with pytest.raises(CheckpointError, match="runs/gemma: its logits are not what its last hidden state"):
         Policy(model, tokenizer, place="runs/gemma")
+
+
+def test_a_model_whose_logits_are_all_zero_is_refused():
+    model, tokenizer = doubles.tiny_llama()
+    with torch.no_grad():
+        model.get_output_embeddings().weight.zero_()
+    with pytest.raises(CheckpointError, match="runs/zero: its logits are 0 for every token"):
+        Policy(model, tokenizer, place="runs/zero")
 
 
 def test_a_model_without_an_end_token_is_refused():

@@ -40,7 +40,7 @@ def test_bfloat16_gives_the_losses_and_gradients_of_float32_within_its_rounding(
 
 
 def test_a_run_in_bfloat16_learns_keeps_its_precision_and_is_resumed_to_the_same_weights(tmp_path):
-    settings = {"steps": 3, "checkpoint": {"every": 1}}
+    settings = {"steps": 3, "training_states": {"every": 1}}
     whole = small_trainer(tmp_path / "whole", policy=in_bfloat16(), **settings)
     before = {n: p.detach().clone() for n, p in whole.parts.policy.model.named_parameters()}
     whole.run()

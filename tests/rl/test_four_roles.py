@@ -181,7 +181,7 @@ def test_training_the_policy_never_touches_a_reward_adapter(tmp_path):
 
 def test_a_run_on_shared_weights_equals_one_whose_reward_model_stands_alone_and_resumes_to_the_same_weights(tmp_path):
     checkpoint = reward_on(tmp_path, word_policy())
-    options = {"steps": 3, "checkpoint": {"every": 1}}
+    options = {"steps": 3, "training_states": {"every": 1}}
     whole = trainer_of(tmp_path / "whole", checkpoint, **options)
     whole.run()
     apart = small_trainer(tmp_path / "apart", pipeline=pipeline_of(*load_sources(checkpoint)), lora=LORA, **options)

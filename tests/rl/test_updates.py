@@ -59,5 +59,5 @@ def test_gradients_are_clipped_on_the_mean_gradient_and_logged_before_it(tmp_pat
     ],
 )
 def test_learning_rates_by_hand(warmup, decay, expected):
-    config = OptimizerConfig(learning_rate=2.0, warmup=warmup, decay=decay)
+    config = OptimizerConfig(learning_rate=2.0, warmup_ratio=warmup, decay=decay)
     assert [learning_rate(config, step=s, steps=5) for s in range(5)] == pytest.approx([2 * e for e in expected])

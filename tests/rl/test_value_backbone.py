@@ -38,7 +38,7 @@ def test_while_values_warm_up_only_the_head_learns(tmp_path):
 
 @pytest.mark.parametrize("lora", [None, {"rank": 4, "alpha": 8.0}])
 def test_a_run_is_resumed_to_the_same_weights(tmp_path, lora):
-    settings = {**SHARED, "lora": lora, "steps": 3, "checkpoint": {"every": 1}}
+    settings = {**SHARED, "lora": lora, "steps": 3, "training_states": {"every": 1}}
     whole = small_trainer(tmp_path / "whole", **settings)
     whole.run()
     broken = small_trainer(tmp_path / "broken", **settings)

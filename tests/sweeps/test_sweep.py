@@ -35,7 +35,7 @@ def folder_with_everything_a_sweep_names(tmp_path_factory):
     base = {
         "policy": str(folder / "policy"),
         "prompts": str(folder / "prompts.jsonl"),
-        "heldout_prompts": str(folder / "prompts.jsonl"),
+        "heldout": str(folder / "prompts.jsonl"),
         "run_dir": "unused",
         "reward_models": {"span": {"checkpoint": str(folder / "reward")}},
         "mixture": {"sources": {"relevance": {"weight": 0.3, "missing": "mask"}, "completeness": {"weight": 0.5}}},

@@ -32,7 +32,7 @@ PAIRS = [pair(name) for name in NAMES]
 
 
 def config(**settings):
-    return DPOConfig(**{"batch_size": 4, "learning_rate": 1e-3, "warmup": 0.0, **settings})
+    return DPOConfig(**{"batch_size": 4, "learning_rate": 1e-3, "warmup_ratio": 0.0, **settings})
 
 
 def answer_logprob(policy, prompt, answer):

@@ -138,7 +138,7 @@ def test_the_checkpoint_is_a_plain_huggingface_folder_and_the_config_is_beside_i
     tokenizer = AutoTokenizer.from_pretrained(result.checkpoint)
     assert model.generate(**tokenizer("Oslo", return_tensors="pt", return_token_type_ids=False), max_new_tokens=2).shape
     saved = yaml.safe_load((run.path / "config.yaml").read_text())
-    assert (saved["seed"], saved["warmup"], saved["batch_size"]) == (7, 0.1, 4)
+    assert (saved["seed"], saved["warmup_ratio"], saved["batch_size"]) == (7, 0.1, 4)
 
 
 def test_bfloat16_arithmetic_keeps_float32_weights_and_learns(tmp_path):
@@ -149,10 +149,10 @@ def test_bfloat16_arithmetic_keeps_float32_weights_and_learns(tmp_path):
 
 
 def test_learning_rate_rises_and_falls():
-    config = SFTConfig(learning_rate=1.0, warmup=0.2)
+    config = SFTConfig(learning_rate=1.0, warmup_ratio=0.2)
     rates = [learning_rate(config, step=step, steps=10) for step in range(11)]
     assert rates == pytest.approx([1 / 3, 2 / 3, 1, 7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8, 0])
-    flat = SFTConfig(learning_rate=1.0, warmup=0.0, decay="constant")
+    flat = SFTConfig(learning_rate=1.0, warmup_ratio=0.0, decay="constant")
     assert {learning_rate(flat, step=step, steps=10) for step in range(10)} == {1.0}
 
 

@@ -1,36 +1,40 @@
-"""`spanwise evaluate compare`: models or runs side by side, with what their differences are worth."""
+"""`spanwise evaluate compare` and `over-optimisation`: runs side by side, and against reward models they never saw."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spanwise.cli.config_help import AsJson
-from spanwise.core import DataError
+from spanwise.cli.config_help import AsJson, output
+from spanwise.cli.render import bounds, count, interval, show
+from spanwise.cli.runner import Outcome
+from spanwise.core import DataError, check_readable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping, Sequence
 
+    from spanwise.evals.pages import CourseFindings
     from spanwise.evals.runs import Study
-    from spanwise.evals.statistics import Estimate, Judgements
+    from spanwise.evals.statistics import Estimate, ExperimentResults, Judgements
     from spanwise.evals.win_rate import JudgedComparison, LengthDifference
+    from spanwise.feedback import RewardSource
 
 ANNOTATIONS = ("annotations.json", "annotations.json.gz")
 """What a folder of judged answers holds one of."""
 
 
 def add_to(group: typer.Typer) -> None:
-    """Adds the command to the group `spanwise evaluate`."""
+    """Adds the commands to the group `spanwise evaluate`."""
     group.command(name="compare")(compare)
+    group.command(name="over-optimisation")(over_optimisation)
 
 
 def compare(
     runs: Annotated[
         list[Path],
         typer.Argument(
-            metavar="RUN...",
+            metavar="RUN",
             help="Annotation files, folders that hold one, experiments, or plain runs; the first is the baseline.",
             show_default=False,
         ),
@@ -38,9 +42,7 @@ def compare(
     *,
     resamples: Annotated[int, typer.Option(min=100, help="Draws of bootstrap and permutation test.")] = 2000,
     seed: Annotated[int, typer.Option(help="Their seed.")] = 0,
-    output: Annotated[
-        Path | None, typer.Option("--output", help="Folder for results.json of judged runs, for `spanwise report`.")
-    ] = None,
+    folder: Annotated[Path | None, output("Folder for results.json of judged runs, for `spanwise report`.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare runs: judged answers pair by pair, experiments by their estimates, plain runs seed by seed.
@@ -49,17 +51,17 @@ def compare(
     """
     if len(runs) < 2:
         raise DataError("compare needs two runs or more.")
-    found = {run: _annotations(run) for run in runs}
-    if all(path is None for path in found.values()):
-        if output is not None:
-            raise DataError("--output is for judged runs; `spanwise report` reads experiment folders as they are.")
-        _print_experiments(runs, seed, resamples, as_json=as_json)
-        return
-    missing = [run for run, path in found.items() if path is None]
-    if missing:
-        raise DataError(f"{missing[0]}: holds no {ANNOTATIONS[0]}, the other runs do; compare runs of one kind.")
-    paths = {run: path for run, path in found.items() if path is not None}
-    _judged(paths, seed, resamples, output, as_json=as_json)
+    annotations = {run: path for run in runs if (path := _annotations(run)) is not None}
+    if annotations:
+        missing = [run for run in runs if run not in annotations]
+        if missing:
+            raise DataError(f"{missing[0]}: holds no {ANNOTATIONS[0]}, the other runs do; compare runs of one kind.")
+        outcome = _compare_judged(annotations, seed, resamples, folder)
+    elif folder is not None:
+        raise DataError("--output is for judged runs; `spanwise report` reads experiment folders as they are.")
+    else:
+        outcome = _compare_studies(runs, seed, resamples)
+    show(*outcome, as_json=as_json)
 
 
 def _annotations(run: Path) -> Path | None:
@@ -68,156 +70,220 @@ def _annotations(run: Path) -> Path | None:
     return next((run / name for name in ANNOTATIONS if (run / name).is_file()), None)
 
 
-def _judged(paths: dict[Path, Path], seed: int, resamples: int, output: Path | None, *, as_json: bool) -> None:
+def _compare_judged(paths: dict[Path, Path], seed: int, resamples: int, folder: Path | None) -> Outcome:
     from spanwise.evals.win_rate import compare_judged, length_difference, read_annotations, side_by_side, win_rate
 
-    judged = {run: read_annotations(path) for run, path in paths.items()}
-    names = _names(judged)
+    by_run = {run: read_annotations(path) for run, path in paths.items()}
+    names = _names(by_run)
+    judged = {names[run]: judgements for run, judgements in by_run.items()}
     first, *others = judged
     pairs = [
-        compare_judged(judged[run], judged[first], names=(names[run], names[first]), seed=seed, resamples=resamples)
-        for run in others
+        compare_judged(judged[name], judged[first], names=(name, first), seed=seed, resamples=resamples)
+        for name in others
     ]
     lengths = [
-        length_difference(judged[run], judged[first], seed=seed, resamples=min(resamples, 500)) for run in others
+        length_difference(judged[name], judged[first], seed=seed, resamples=min(resamples, 500)) for name in others
     ]
-    rates = {names[run]: win_rate(own) for run, own in judged.items()}
-    notes = [*(note for pair in pairs for note in pair.notes), *_output_notes(judged, names)]
-    if output is not None:
+    rates = {name: win_rate(judgements) for name, judgements in judged.items()}
+    notes = [*(note for pair in pairs for note in pair.notes), *_output_notes(judged)]
+    if folder is not None:
         command = f"spanwise evaluate compare {' '.join(map(str, paths))}"
-        named = {names[run]: own for run, own in judged.items()}
-        said = [*map(_sentence, pairs), *map(_controlled, pairs, lengths), *notes]
-        side_by_side(named, command=command, seed=seed, resamples=resamples, notes=said).save(output)
-    if as_json:
-        models = {
-            name: {"n": rate.n, "win_rate": rate.win_rate, "standard_error": rate.standard_error}
+        sentences = [*map(_sentence, pairs), *map(_controlled, pairs, lengths), *notes]
+        side_by_side(judged, command=command, seed=seed, resamples=resamples, notes=sentences).save(folder)
+    models = {
+        name: {"n": rate.n, "win_rate": rate.win_rate, "standard_error": rate.standard_error}
+        for name, rate in rates.items()
+    }
+    compared = [
+        {**pair.as_dict(), "length_controlled": length and asdict(length)}
+        for pair, length in zip(pairs, lengths, strict=True)
+    ]
+    lines = [
+        *(
+            f"{name}: win rate {rate.win_rate:.2f} %{_plus_minus(rate.standard_error)} over {rate.n:,} pairs."
             for name, rate in rates.items()
-        }
-        compared = [
-            {**pair.as_dict(), "length_controlled": None if own is None else asdict(own)}
-            for pair, own in zip(pairs, lengths, strict=True)
-        ]
-        _echo({"models": models, "comparisons": compared, "notes": notes})
-        return
-    for name, rate in rates.items():
-        error = "" if rate.standard_error is None else f" ± {rate.standard_error:.2f}"
-        typer.echo(f"{name}: win rate {rate.win_rate:.2f} %{error} over {rate.n:,} pairs.")
-    for pair, own in zip(pairs, lengths, strict=True):
-        typer.echo(_sentence(pair))
-        typer.echo(_controlled(pair, own))
-    for note in notes:
-        typer.echo(note)
+        ),
+        *(words for pair, length in zip(pairs, lengths, strict=True) for words in _both(pair, length)),
+        *notes,
+    ]
+    return Outcome({"models": models, "comparisons": compared, "notes": notes}, lines)
 
 
-def _output_notes(judged: "dict[Path, Judgements]", names: dict[Path, str]) -> list[str]:
+def _output_notes(judged: "dict[str, Judgements]") -> list[str]:
     """What is suspicious of each model's answers, and how many of its pairs no judge decided."""
     from spanwise.evals.win_rate import check_outputs
 
-    found: list[str] = []
-    for run, own in judged.items():
-        checks = check_outputs([pair.answer for pair in own.pairs], [pair.reference for pair in own.pairs])
-        found += [f"{names[run]}: {warning}" for warning in checks.warnings]
-        found += [f"{names[run]}: {count:,} pairs are unscored, {reason}." for reason, count in own.unscored.items()]
-    return found
+    notes: list[str] = []
+    for name, judgements in judged.items():
+        pairs = judgements.pairs
+        checks = check_outputs([pair.answer for pair in pairs], [pair.reference for pair in pairs])
+        notes += [f"{name}: {warning}" for warning in checks.warnings]
+        notes += [f"{name}: {amount:,} pairs are unscored, {why}." for why, amount in judgements.unscored.items()]
+    return notes
 
 
 def _names(judged: "dict[Path, Judgements]") -> dict[Path, str]:
     """The models' names, or the paths where two have one name."""
-    models = [own.model for own in judged.values()]
-    return {run: own.model if own.model and models.count(own.model) == 1 else str(run) for run, own in judged.items()}
+    models = [judgements.model for judgements in judged.values()]
+    return {
+        run: model if model and models.count(model) == 1 else str(run)
+        for run, model in zip(judged, models, strict=True)
+    }
+
+
+def _plus_minus(error: float | None) -> str:
+    return "" if error is None else f" ± {error:.2f}"
+
+
+def _both(pair: "JudgedComparison", length: "LengthDifference | None") -> tuple[str, str]:
+    return _sentence(pair), _controlled(pair, length)
 
 
 def _sentence(pair: "JudgedComparison") -> str:
-    interval = "" if pair.low is None or pair.high is None else f" (95 % interval {pair.low:+.2f} to {pair.high:+.2f})"
+    ends = interval(pair.low, pair.high, "+.2f")
     chance = "" if pair.p_value is None else f", p {pair.p_value:.3g}"
     more = f"{pair.prompts_for_2_points:,}" if pair.prompts_for_2_points else "no more"
     alone = pair.only_in_arm + pair.only_in_baseline
-    left = f" {alone:,} prompts were judged for one of them only and do not count." if alone else ""
+    unpaired = f" {alone:,} prompts were judged for one of them only and do not count." if alone else ""
     return (
-        f"{pair.arm} less {pair.baseline}: {pair.difference:+.2f} points{interval}{chance}, {pair.verdict}, "
-        f"over {pair.prompts:,} shared prompts.{left} To see 2 points takes about {more} prompts."
+        f"{pair.arm} less {pair.baseline}: {pair.difference:+.2f} points{ends and f' ({ends})'}{chance}, "
+        f"{pair.verdict}, over {pair.prompts:,} shared prompts.{unpaired} "
+        f"To see 2 points takes about {more} prompts."
     )
 
 
-def _controlled(pair: "JudgedComparison", own: "LengthDifference | None") -> str:
+def _controlled(pair: "JudgedComparison", length: "LengthDifference | None") -> str:
     head = f"{pair.arm} less {pair.baseline} at equal length"
-    if own is None:
+    if length is None:
         return f"{head}: not known, fewer than two prompts were decided for both."
-    ends = "" if own.low is None or own.high is None else f" (95 % interval {own.low:+.2f} to {own.high:+.2f})"
-    return f"{head}: {own.difference:+.2f} points{ends}, length-controlled {own.arm:.2f} and {own.baseline:.2f} %."
+    ends = interval(length.low, length.high, "+.2f")
+    rates = f"length-controlled {length.arm:.2f} and {length.baseline:.2f} %"
+    return f"{head}: {length.difference:+.2f} points{ends and f' ({ends})'}, {rates}."
 
 
-def _print_runs(runs: list[Path], *, as_json: bool) -> None:
+def _compare_studies(runs: list[Path], seed: int, resamples: int) -> Outcome:
+    from spanwise.evals.runs import pair_experiments, read_study
+
+    studies = {run: read_study(run) for run in runs}
+    if all(study.results is None for study in studies.values()):
+        return _compare_runs(studies)
+    titles = [study.name for study in studies.values()]
+    names = {run: name if titles.count(name) == 1 else str(run) for run, name in zip(runs, titles, strict=True)}
+    arms: dict[str, dict[str, Any]] = {}
+    for run, study in studies.items():
+        if study.results is None:
+            raise DataError(f"{run}: a plain run, the others are experiments; compare runs of one kind.")
+        arms |= _arms(names[run], study.results)
+    first, *others = studies
+    pairs = [pair_experiments(first, run, (names[first], names[run]), seed=seed, resamples=resamples) for run in others]
+    compared = [comparison.model_dump(mode="json") for pair in pairs for comparison in pair.comparisons]
+    notes = [note for pair in pairs for note in pair.notes]
+    lines: list[str] = []
+    for name, arm in arms.items():
+        lines.append(f"{name} ({count(arm['seeds'], 'seed')})")
+        lines += [
+            f"  {metric}  {_shown(estimate)}  n {estimate['n']}, unscored {estimate['unscored']}"
+            for metric, estimate in arm["metrics"].items()
+        ]
+    lines += [_difference(comparison) for comparison in compared]
+    return Outcome({"arms": arms, "comparisons": compared, "notes": notes}, [*lines, *notes])
+
+
+def _arms(name: str, results: "ExperimentResults") -> dict[str, dict[str, Any]]:
+    return {
+        f"{name}: {arm.label}": {"seeds": len(results.seeds), "metrics": _estimates(arm.metrics)}
+        for arm in results.arms.values()
+    }
+
+
+def _difference(comparison: dict[str, Any]) -> str:
+    estimate = comparison["difference"]
+    return (
+        f"{comparison['arm']} less {comparison['baseline']}: {comparison['metric']}  {_shown(estimate)}, "
+        f"{comparison['verdict']}  n {estimate['n']}, seeds {estimate['seeds']}, unscored {estimate['unscored']}"
+    )
+
+
+def _compare_runs(studies: "dict[Path, Study]") -> Outcome:
     """Plain runs: groups of seeds with their last held-out values, each less the first group seed by seed."""
     from spanwise.evals.report import group_runs
-    from spanwise.evals.runs import named_runs, read_study
+    from spanwise.evals.runs import named_runs
 
-    named = named_runs([(run, read_study(run)) for run in runs])
-    first, *others = groups = group_runs({label: own[0] for label, own in named.items()})
-    found = {
+    named = named_runs(list(studies.items()))
+    first, *others = groups = group_runs({label: runs[0] for label, runs in named.items()})
+    summary = {
         "runs": {group.label: _estimates({m: group.estimate(m) for m in group.metrics}) for group in groups},
         "differences": {
             f"{group.label} less {first.label}": _estimates({m: group.less(first, m) for m in first.metrics})
             for group in others
         },
     }
-    if as_json:
-        _echo(found)
-        return
-    for name, metrics in (row for part in found.values() for row in part.items()):
-        typer.echo(name)
-        for metric, own in metrics.items():
-            typer.echo(f"  {metric}  {_shown(own)}  seeds {own['seeds']}")
+    lines: list[str] = []
+    for name, metrics in (row for part in summary.values() for row in part.items()):
+        lines.append(name)
+        lines += [f"  {metric}  {_shown(found)}  seeds {found['seeds']}" for metric, found in metrics.items()]
+    return Outcome(summary, lines)
 
 
-def _estimates(found: "dict[str, Estimate | None]") -> dict[str, dict[str, Any]]:
-    return {metric: own.model_dump(mode="json") for metric, own in found.items() if own is not None}
+def _estimates(by_metric: "Mapping[str, Estimate | None]") -> dict[str, dict[str, Any]]:
+    return {metric: estimate.model_dump(mode="json") for metric, estimate in by_metric.items() if estimate is not None}
 
 
-def _shown(own: dict[str, Any]) -> str:
-    ends = "" if own["low"] is None else f"  [{own['low']:.4g}, {own['high']:.4g}]"
-    return "-" if own["mean"] is None else f"{own['mean']:.4g}{ends}"
+def _shown(estimate: dict[str, Any]) -> str:
+    mean = estimate["mean"]
+    return "-" if mean is None else f"{mean:.4g}{bounds(estimate['low'], estimate['high'], '.4g')}"
 
 
-def _print_experiments(runs: list[Path], seed: int, resamples: int, *, as_json: bool) -> None:
-    from spanwise.evals.runs import pair_experiments, read_study
+def over_optimisation(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders of `spanwise rl`.")],
+    *,
+    gold: Annotated[
+        list[Path], typer.Option("--gold", help="Reward model that the run was not trained on; give several times.")
+    ],
+    prompts: Annotated[Path, typer.Option("--prompts", help="The runs' held-out prompts, for their passages.")],
+    page: Annotated[Path | None, output("HTML file to write.")] = None,
+    save: Annotated[
+        bool, typer.Option("--save", help="Keep what was found in each run's folder, for `spanwise report`.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the reward that a run was trained on with reward models it never saw, step by step.
 
-    studies = {run: read_study(run) for run in runs}
-    if all(study.results is None for study in studies.values()):
-        _print_runs(runs, as_json=as_json)
-        return
-    table: dict[str, dict[str, Any]] = {}
-    for run, study in studies.items():
-        if study.results is None:
-            raise DataError(f"{run}: a plain run, the others are experiments; compare runs of one kind.")
-        for arm in study.results.arms.values():
-            metrics = {metric: own.model_dump(mode="json") for metric, own in arm.metrics.items()}
-            name = study.name if _once(study.name, studies.values()) else str(run)
-            table[f"{name}: {arm.label}"] = {"seeds": len(study.results.seeds), "metrics": metrics}
-    first, *others = studies
-    names = {run: study.name if _once(study.name, studies.values()) else str(run) for run, study in studies.items()}
-    pairs = [pair_experiments(first, run, (names[first], names[run]), seed=seed, resamples=resamples) for run in others]
-    if as_json:
-        compared = [one.model_dump(mode="json") for pair in pairs for one in pair.comparisons]
-        _echo({"arms": table, "comparisons": compared, "notes": [note for pair in pairs for note in pair.notes]})
-        return
-    for name, row in table.items():
-        typer.echo(f"{name} ({row['seeds']} seed{'s' if row['seeds'] > 1 else ''})")
-        for metric, own in row["metrics"].items():
-            typer.echo(f"  {metric}  {_shown(own)}  n {own['n']}, unscored {own['unscored']}")
-    for one in (one for pair in pairs for one in pair.comparisons):
-        own = one.difference.model_dump(mode="json")
-        typer.echo(
-            f"{one.arm} less {one.baseline}: {one.metric}  {_shown(own)}, {one.verdict}  "
-            f"n {own['n']}, seeds {own['seeds']}, unscored {own['unscored']}"
-        )
-    for note in (note for pair in pairs for note in pair.notes):
-        typer.echo(note)
+    The runs must have logged held-out answers: set evaluation.logged_samples. Several gold models (each head is one)
+    are averaged, standardised over the answers before training.
+    """
+    check_readable(prompts)
+    from spanwise.core import write_json, write_text
+    from spanwise.evals.pages import render_courses, verdict
+    from spanwise.evals.runs import WATCHED_FILE
+    from spanwise.rewards import load_sources
 
-
-def _once(name: str, studies: "Iterable[Study]") -> bool:
-    return [study.name for study in studies].count(name) == 1
+    sources = [source for path in gold for source in load_sources(path)]
+    words = "the mean of " + ", ".join(f"{source.name} ({source.version[:8]})" for source in sources)
+    courses = _courses(runs, prompts, sources)
+    for run, course in courses.items() if save else ():
+        write_json(run / WATCHED_FILE, {"gold": words, "verdict": verdict(course), **course.as_dict()})
+    if page is not None:
+        write_text(page, render_courses(list(courses.values()), words))
+    summary = {"gold": words, "runs": {course.name: course.as_dict() for course in courses.values()}}
+    lines = [*map(verdict, courses.values()), *([] if page is None else [f"Drawn in {page}."])]
+    show(summary, lines, as_json=as_json)
 
 
-def _echo(value: dict[str, Any]) -> None:
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+def _courses(runs: list[Path], prompts: Path, sources: "Sequence[RewardSource]") -> "dict[Path, CourseFindings]":
+    """What was found along each run; DataError where one logged no answer."""
+    from spanwise.evals.pages import find_course
+    from spanwise.evals.runs import ensemble_gold, read_course, start_samples
+    from spanwise.feedback import PromptRecord, load_or_raise
+
+    records = {record.prompt: record for record in load_or_raise(prompts, PromptRecord)}
+    names = [run.resolve().name for run in runs]
+    if len(set(names)) < len(names):
+        names = [str(run) for run in runs]
+    courses: dict[Path, CourseFindings] = {}
+    for run, name in zip(runs, names, strict=True):
+        start = start_samples(run, records)
+        if not start:
+            raise DataError(f"{run}: logged no answer to a prompt of {prompts}; set evaluation.logged_samples.")
+        courses[run] = find_course(name, read_course(run, ensemble_gold(sources, start), records))
+    return courses

@@ -5,6 +5,7 @@ is asked for, so that `spanwise --help` stays quick and works without torch.
 """
 
 import importlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, cast, get_args, get_origin
@@ -20,13 +21,20 @@ ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="The set
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[KEY=VALUE]...",
+        metavar="KEY=VALUE",
         help="Settings that win over the file. Dots reach into sections; a mapping such as 'kl={coef: 0.1}' is merged "
         "into its section, and {} resets the section.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 """The arguments that every command with a config takes."""
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.")]
+"""Where a command without a config runs its model."""
+
+
+def output(sentence: str) -> Any:
+    """What a command writes, a file or folder; stands in the brackets of Annotated, behind Path."""
+    return typer.Option("--output", "-o", help=sentence)
 
 
 def describe_config(model: type[BaseModel]) -> str:
@@ -86,6 +94,7 @@ def _named_sections(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, 
 
 def _row(key: str, kind: str, default: str, sentence: str) -> str:
     shown = "required" if default == "required" else f"default {default or '(empty)'}"
+    kind = re.sub(r"\b[a-z_][\w.]*\.(?=[A-Z])", "", kind)  # Path, not pathlib.Path
     return f"  [bold cyan]{escape(key)}[/bold cyan] [dim]{escape(f'{kind}, {shown}')}[/dim]  {escape(sentence)}"
 
 

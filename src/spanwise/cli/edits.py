@@ -8,10 +8,10 @@ import typer
 from rich.console import Console
 
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
-from spanwise.cli.devices import on_device
 from spanwise.cli.edit_export import export
 from spanwise.cli.edit_view import print_edit, print_figures, print_validation
 from spanwise.cli.feedback_tables import print_problems
+from spanwise.cli.runner import on_device
 from spanwise.core import ConfigError, DataError, read_text, write_text
 from spanwise.feedback import EditPair, ReadResult, write_records
 from spanwise.feedback.formats import EditFormat, read_edits

@@ -3,17 +3,17 @@
 `spanwise evaluate CONFIG.yaml` is short for `spanwise evaluate answers CONFIG.yaml`.
 """
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from spanwise.cli import compare, overoptimisation, reward_evaluate, win_rate
+from spanwise.cli import compare, reward_evaluate, win_rate
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command, group_with_default
-from spanwise.core import ConfigError, check_readable
+from spanwise.cli.runner import Outcome, command_line, run_config
+from spanwise.core import ConfigError
 
 if TYPE_CHECKING:
-    from spanwise.evals.report import Cell
+    from spanwise.evals.metrics import EvaluateConfig
     from spanwise.evals.statistics import ExperimentResults
 
 CONFIG = "spanwise.evals.metrics.config:EvaluateConfig"
@@ -27,7 +27,6 @@ app = typer.Typer(
 win_rate.add_to(app)
 compare.add_to(app)
 reward_evaluate.add_to(app)
-overoptimisation.add_to(app)
 
 
 @app.command(name="answers", cls=config_command(CONFIG))
@@ -35,28 +34,34 @@ def evaluate_command(config: ConfigPath, overrides: Overrides = None, *, as_json
     """Measure answers: ROUGE-Lsum, length, repetition, rewards, with intervals and paired differences."""
     from spanwise.evals.metrics import EvaluateConfig
 
-    settings = EvaluateConfig.load(config, overrides or [])
-    check_readable(settings.prompts, settings.responses, settings.baseline)
-    from spanwise.evals.metrics import evaluate
+    words = command_line("spanwise evaluate", config, overrides)
 
-    words = " ".join(["spanwise evaluate", str(config), *(overrides or [])])
+    def work(settings: EvaluateConfig) -> Outcome:
+        return _evaluate(settings, words)
+
+    inputs = ("prompts", "responses", "baseline")
+    run_config(EvaluateConfig, config, overrides, work, inputs=inputs, as_json=as_json)
+
+
+def _evaluate(settings: "EvaluateConfig", words: str) -> Outcome:
+    from spanwise.evals.metrics import evaluate
+    from spanwise.evals.report import arm_table, verdict_sentences
+
     models = _models(settings.perplexity_model, settings.bertscore_model)
     results = evaluate(settings, _sources(settings.reward_models), models=models, command=words)
-    if as_json:
-        typer.echo(json.dumps(summary(results), indent=2, ensure_ascii=False))
-    else:
-        _print_tables(results)
+    sentences = verdict_sentences(results) if results.comparisons else []
+    return Outcome(_summary(results), sentences, arm_table(results))
 
 
-def summary(results: "ExperimentResults") -> dict[str, Any]:
+def _summary(results: "ExperimentResults") -> dict[str, Any]:
     """What `--json` prints: estimates by metric of the answers and of the baseline, and the differences."""
     arms = {
-        arm: {metric: found.model_dump(mode="json") for metric, found in own.metrics.items()}
-        for arm, own in results.arms.items()
+        name: {metric: estimate.model_dump(mode="json") for metric, estimate in arm.metrics.items()}
+        for name, arm in results.arms.items()
     }
     differences = {
-        one.metric: {**one.difference.model_dump(mode="json"), "p_value": one.p_value, "verdict": one.verdict}
-        for one in results.comparisons
+        pair.metric: {**pair.difference.model_dump(mode="json"), "p_value": pair.p_value, "verdict": pair.verdict}
+        for pair in results.comparisons
     }
     return {"metrics": arms["responses"], "baseline": arms.get("baseline"), "differences": differences or None}
 
@@ -75,40 +80,14 @@ def _sources(paths: tuple[str, ...]) -> list[Any]:
 
 
 def _models(perplexity: str | None, bertscore: str | None) -> list[Any]:
-    found: list[Any] = []
+    metrics: list[Any] = []
     if bertscore is not None:
         from spanwise.evals.metrics import BertScoreMetric
 
-        found.append(BertScoreMetric.load(bertscore))
+        metrics.append(BertScoreMetric.load(bertscore))
     if perplexity is not None:
         from spanwise.evals.metrics import PerplexityMetric
         from spanwise.models import Policy
 
-        found.append(PerplexityMetric(Policy.load(perplexity)))
-    return found
-
-
-def _print_tables(results: "ExperimentResults") -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from spanwise.evals.report import arm_table, verdict_sentences
-
-    found = arm_table(results)
-    table = Table("", box=box.SIMPLE)
-    for row in found.rows:
-        table.add_column(Text(row.title, overflow="fold"))
-    for place, column in enumerate(found.columns):
-        cells = [row.cells[place] for row in found.rows]
-        name = f"{column.title} ({column.unit})" if column.unit else column.title
-        table.add_row(name, *(Text(_shown(cell)) for cell in cells))
-    console = Console()
-    console.print(table)
-    for sentence in verdict_sentences(results) if results.comparisons else ():
-        console.print(Text(sentence))
-
-
-def _shown(cell: "Cell") -> str:
-    return " ".join(filter(None, [cell.text, cell.interval, cell.note]))
+        metrics.append(PerplexityMetric(Policy.load(perplexity)))
+    return metrics

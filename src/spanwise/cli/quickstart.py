@@ -6,23 +6,30 @@ from typing import Annotated
 
 import typer
 
+from spanwise.cli.config_help import AsJson
+from spanwise.cli.render import print_json
+from spanwise.core import ConfigError
+
 COMMAND = "spanwise quickstart"
 
+app = typer.Typer()
 
+
+@app.command(name="quickstart")
 def quickstart(
-    out: Annotated[
-        Path, typer.Option(help="Folder for runs, results.json and report.html; must be new or empty.")
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="Folder for runs, results.json and report.html; must be new or empty."),
     ] = Path("runs/quickstart"),
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the results as one JSON object.")] = False,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Turn marked answers into a better model: SFT, noisy feedback, reward models, PPO, an honest comparison."""
+    if output.exists() and any(output.iterdir()):
+        raise ConfigError(f"{output}: holds files already; give another folder with --output or remove it.")
     from rich.console import Console
 
-    from spanwise.core import ConfigError
-
-    if out.exists() and any(out.iterdir()):
-        raise ConfigError(f"{out}: holds files already; give another folder with --out or remove it.")
     from spanwise.evals.report import verdict_sentences, write_report
     from spanwise.quickstart import SeedStudy, SimStudyConfig, save_outcome, summarize
     from spanwise.rl.runtime import ConsoleProgress
@@ -34,14 +41,14 @@ def quickstart(
     def say(text: str) -> None:
         console.print(f"[dim]{time.monotonic() - start:5.0f} s[/dim]  {text}", highlight=False)
 
-    study = SeedStudy(config, seed, out, say=say)
+    study = SeedStudy(config, seed, output, say=say)
     outcome = study.run(lambda label, steps: ConsoleProgress(steps, label=label, console=console))
-    save_outcome(out, seed, config, outcome)
-    results = summarize(out, config, [seed], title="Quickstart", command=f"{COMMAND} --seed {seed}")
-    results.save(out)
-    write_report([out], out / "report.html")
-    say(f"Report: {out / 'report.html'}")
+    save_outcome(output, seed, config, outcome)
+    results = summarize(output, config, [seed], title="Quickstart", command=f"{COMMAND} --seed {seed}")
+    results.save(output)
+    write_report([output], output / "report.html")
+    say(f"Report: {output / 'report.html'}")
     if as_json:
-        typer.echo(results.model_dump_json())
+        print_json(results.model_dump(mode="json"))
     for sentence in verdict_sentences(results):
         typer.echo(sentence, err=as_json)

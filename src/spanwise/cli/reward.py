@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
-from spanwise.cli.devices import on_device, say_device
+from spanwise.cli.render import quality_words, records_of
+from spanwise.cli.runner import on_device, say_device
 from spanwise.core import ConfigError, check_readable
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from spanwise.feedback import EditPair, FeedbackRecord, Sample
+    from spanwise.feedback import EditPair, Sample
     from spanwise.reward_models import RewardModelConfig, TokenRewardConfig
     from spanwise.reward_models.fitting import HeadQuality, RewardModelRun
 
@@ -146,15 +147,6 @@ def _progress() -> "Progress":
     return Progress(*Progress.get_default_columns(), console=console, disable=not console.is_terminal)
 
 
-def records_of(paths: tuple[Path, ...], *, field: str) -> "list[FeedbackRecord]":
-    """The feedback of several files; ConfigError that names `field` where there is no file."""
-    from spanwise.feedback import FeedbackRecord, load_or_raise
-
-    if not paths:
-        raise ConfigError(f"{field} names no file; give feedback files, for example {field}=[feedback.jsonl].")
-    return [record for path in paths for record in load_or_raise(path, FeedbackRecord)]
-
-
 def pairs_of(paths: tuple[Path, ...]) -> "list[EditPair]":
     """The edit pairs of several files."""
     from spanwise.feedback import EditPair, load_or_raise
@@ -173,20 +165,6 @@ def _print(heads: "dict[str, HeadQuality]", left_out: dict[str, int], checkpoint
     for reason, count in left_out.items():
         typer.echo(f"left out  {reason}: {count}")
     typer.echo(f"The reward model is {checkpoint}.")
-
-
-def quality_words(metrics: dict[str, float]) -> str:
-    """What the head reaches, and what it had to beat."""
-    if not metrics.get("segments") and not metrics.get("pairs"):
-        return "nothing to measure on"
-    if "pairs" in metrics:
-        order = f", first listed {metrics['first_listed_wins']:.3f}" if "first_listed_wins" in metrics else ""
-        return f"pair accuracy {metrics['pair_accuracy']:.3f} (longer {metrics['longer_wins']:.3f}{order})"
-    ranking = f", AUROC {metrics['auroc']:.3f}" if "auroc" in metrics else ""
-    return (
-        f"accuracy {metrics['accuracy']:.3f} (majority {metrics['majority_accuracy']:.3f}){ranking}, "
-        f"error F1 {metrics['error_f1']:.3f}, calibration error {metrics['calibration_error']:.3f}"
-    )
 
 
 def print_tokens(checkpoint: Path, metrics: dict[str, float], left_out: dict[str, int], *, as_json: bool) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spanwise.cli.config_help import AsJson
-from spanwise.cli.devices import on_device, say_device
+from spanwise.cli.render import quality_words, records_of
+from spanwise.cli.runner import on_device, say_device
 from spanwise.core import ConfigError, check_readable
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ def evaluate_segments(
     settings: "RewardModelConfig", transfer: Sequence[str], output: Path | None, *, as_json: bool
 ) -> None:
     """Measures on `test`, prints, and writes the page at `output`."""
-    from spanwise.cli.reward import records_of
     from spanwise.core import write_text
 
     records = records_of(settings.test, field="test")
@@ -112,8 +112,6 @@ def _qualities(heads: "Mapping[str, HeadQuality]") -> "dict[str, RewardModelQual
 def _print(
     found: "RewardFindings", heads: "Mapping[str, HeadQuality]", left_out: Mapping[str, int], *, as_json: bool
 ) -> None:
-    from spanwise.cli.reward import quality_words
-
     if as_json:
         summary = {
             "checkpoint": found.checkpoint,

@@ -1,13 +1,12 @@
 """`spanwise sweep`: one run per setting of the reward weights, and the trade-off of the rewards."""
 
-import json
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
-from spanwise.core import check_readable
+from spanwise.cli.runner import Outcome, command_line, run_config
 
 if TYPE_CHECKING:
     from spanwise.evals.runs import TradeOff
@@ -35,22 +34,29 @@ def sweep(
     """
     from spanwise.sweeps import SweepConfig
 
-    settings = SweepConfig.load(config, overrides or [])
-    check_readable(settings.base)
-    from spanwise.evals.pages import write_trade_off
+    words = command_line("spanwise sweep", config, overrides)
+
+    def work(settings: SweepConfig) -> Outcome:
+        return _sweep(settings, words, train=not only_report)
+
+    run_config(SweepConfig, config, overrides, work, inputs=("base",), as_json=as_json)
+
+
+def _sweep(settings: "SweepConfig", words: str, *, train: bool) -> Outcome:
+    from spanwise.evals.pages import settings_table, write_trade_off
     from spanwise.sweeps import collect, run_sweep
 
-    if not only_report:
-        run_sweep(settings, _runner(settings), say=lambda text: typer.echo(text, err=True))
-    words = " ".join(["spanwise sweep", str(config), *(overrides or [])])
+    if train:
+        run_sweep(settings, _runner(settings), say=_say)
     results, plan = collect(settings, command=words)
     page = settings.run_dir / "sweep.html"
     write_trade_off(settings.run_dir, page)
-    if as_json:
-        typer.echo(json.dumps(_summary(settings, results, plan), indent=2, ensure_ascii=False))
-        return
-    _print_table(results, plan)
-    typer.echo(f"The trade-off is drawn in {page}; `spanwise report {settings.run_dir}` shows the runs.")
+    return Outcome(
+        _summary(settings, results, plan),
+        [f"The trade-off is drawn in {page}; `spanwise report {settings.run_dir}` shows the runs."],
+        settings_table(results, plan),
+        plan.dial,
+    )
 
 
 def _runner(settings: "SweepConfig") -> "SettingRunner":
@@ -64,9 +70,11 @@ def _runner(settings: "SweepConfig") -> "SettingRunner":
     def watch(steps: int) -> "AbstractContextManager[ProgressView]":
         return ConsoleProgress(steps, label="sweep", console=console)
 
-    if settings.sim is None:
-        return RLSettings(settings, watch)
-    return SimSettings(settings, watch, say=lambda text: typer.echo(text, err=True))
+    return RLSettings(settings, watch) if settings.sim is None else SimSettings(settings, watch, say=_say)
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
 
 
 def _summary(settings: "SweepConfig", results: "ExperimentResults", plan: "TradeOff") -> dict[str, Any]:
@@ -80,27 +88,10 @@ def _summary(settings: "SweepConfig", results: "ExperimentResults", plan: "Trade
     rows = {
         setting: {
             "weights": weights,
-            "metrics": {name: own.model_dump(mode="json") for name, own in results.arms[setting].metrics.items()},
+            "metrics": {
+                name: estimate.model_dump(mode="json") for name, estimate in results.arms[setting].metrics.items()
+            },
         }
         for setting, weights in settings.points().items()
     }
     return {"run_dir": str(settings.run_dir), "seeds": settings.seeds, "settings": rows, "fronts": fronts}
-
-
-def _print_table(results: "ExperimentResults", plan: "TradeOff") -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from spanwise.evals.pages import settings_table
-
-    found = settings_table(results, plan)
-    table = Table(plan.dial, box=box.SIMPLE)
-    for row in found.rows:
-        table.add_column(Text(row.title, overflow="fold"))
-    for place, column in enumerate(found.columns):
-        cells = [row.cells[place] for row in found.rows]
-        texts = [" ".join(filter(None, [cell.text, cell.interval, cell.note])) for cell in cells]
-        table.add_row(f"{column.title} ({column.unit})" if column.unit else column.title, *map(Text, texts))
-    Console().print(table)

@@ -1,14 +1,14 @@
 """`spanwise text`: look at how a text is cut into the segments that are judged."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from spanwise.cli.config_help import AsJson
+from spanwise.cli.render import plain_table, print_json
 from spanwise.core import DataError, read_text
 from spanwise.text import SEGMENTERS, Span, check_text, get_segmenter, normalize_newlines
 
@@ -32,7 +32,7 @@ def segment(
     segmenter: Annotated[
         str, typer.Option(help=f"One of {', '.join(SEGMENTERS)} or window:N for N words a segment.")
     ] = "sentence",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show the segments of a text with their offsets.
 
@@ -44,10 +44,9 @@ def segment(
     segments = cut(text)
     if as_json:
         rows = [{"start": span.start, "end": span.end, "text": span.of(text)} for span in segments]
-        summary = {"segmenter": segmenter, "characters": len(text), "segments": rows}
-        typer.echo(json.dumps(summary, ensure_ascii=False, indent=2))
+        print_json({"segmenter": segmenter, "characters": len(text), "segments": rows})
     elif segments:
-        Console().print(_table(text, segments))
+        _print_table(text, segments)
     else:
         typer.echo("The text is empty: it has no segments.", err=True)
 
@@ -61,11 +60,9 @@ def _read(file: Path | None) -> str:
         raise DataError(f"standard input: not UTF-8 at byte {error.start}; convert the text to UTF-8.") from error
 
 
-def _table(text: str, segments: tuple[Span, ...]) -> Table:
-    table = Table(box=None)
-    for name in ("start", "end"):
-        table.add_column(name, justify="right")
+def _print_table(text: str, segments: tuple[Span, ...]) -> None:
+    table = plain_table("start", "end", left=0)
     table.add_column("text", overflow="fold")
     for span in segments:
         table.add_row(str(span.start), str(span.end), Text(span.of(text).rstrip().replace("\n", "⏎")))
-    return table
+    Console().print(table)

@@ -1,17 +1,21 @@
 """`spanwise evaluate win-rate`: how often a model's answers are preferred to a reference's."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from spanwise.cli.config_help import AsJson, config_command
-from spanwise.core import ConfigError, check_readable
+from spanwise.cli.runner import on_device
+from spanwise.core import ConfigError, check_readable, numpy_generator
 
 if TYPE_CHECKING:
-    from spanwise.cli.judged_outputs import Files
-    from spanwise.evals.win_rate import StoredLengths, WinRateSummary
+    from spanwise.evals.win_rate import JudgedOutputs, Outputs, StoredLengths, WinRateSummary
+    from spanwise.evals.win_rate.judges import Judge, JudgeConfig
+    from spanwise.feedback import PromptRecord
 
 File = Path | None
 
@@ -39,7 +43,11 @@ def win_rate(
     ] = None,
     output: Annotated[
         File,
-        typer.Option(help="Folder for annotations.json, leaderboard.csv, and results.json for `spanwise report`."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Folder for annotations.json, leaderboard.csv and results.json for `spanwise report`.",
+        ),
     ] = None,
     weights: Annotated[File, typer.Option(help="AlpacaEval's stored weights of length control (CSV).")] = None,
     difficulty: Annotated[
@@ -68,11 +76,9 @@ def win_rate(
         return
     if outputs is None or reference is None:
         raise ConfigError("--outputs needs --reference, the outputs to compare with.")
-    from spanwise.cli import judged_outputs
-
-    files = judged_outputs.Files(outputs, reference, prompts)
+    files = _Files(outputs, reference, prompts)
     if export_pairs is not None:
-        typer.echo(judged_outputs.export(files, export_pairs, as_json=as_json))
+        typer.echo(_export(files, export_pairs, as_json=as_json))
     elif judge is None:
         raise ConfigError("--outputs needs --judge CONFIG.yaml, who compares them.")
     else:
@@ -80,27 +86,132 @@ def win_rate(
         show(summary, more, as_json=as_json)
 
 
+class _Files(NamedTuple):
+    """A model's outputs, the reference's, and the prompts that both answer, where they are told."""
+
+    outputs: Path
+    reference: Path
+    prompts: Path | None = None
+
+    @property
+    def words(self) -> str:
+        """The options of the command."""
+        prompts = "" if self.prompts is None else f" --prompts {self.prompts}"
+        return f"--outputs {self.outputs} --reference {self.reference}{prompts}"
+
+    def load(self) -> "tuple[Outputs, Outputs]":
+        """What the files of outputs hold."""
+        from spanwise.evals.win_rate import AskedPrompts, load_outputs
+
+        prompts = None if self.prompts is None else AskedPrompts.load(self.prompts)
+        return load_outputs(self.outputs, prompts), load_outputs(self.reference, prompts)
+
+    def asked(self) -> "dict[str, PromptRecord]":
+        """The prompts by instruction, none where they are not told."""
+        from spanwise.evals.win_rate import AskedPrompts
+
+        return {} if self.prompts is None else AskedPrompts.load(self.prompts).by_instruction
+
+
+def _export(files: _Files, path: Path, *, as_json: bool) -> str:
+    """Writes the pairs as records for people to compare; returns what to print."""
+    from spanwise.evals.win_rate import cases_of
+    from spanwise.evals.win_rate.judges import write_pairs
+
+    written = write_pairs(path, cases_of(*files.load()), files.asked())
+    if as_json:
+        return json.dumps({"output": str(path), "pairs": written}, indent=2)
+    return (
+        f"Wrote {written:,} pairs to {path}. Compare them, then name the marked file in a judge's config: kind=people."
+    )
+
+
 def _judge(
-    files: "Files", judge: Path, stored: "StoredLengths", output: Path | None, *, seed: int, resamples: int
-) -> tuple["WinRateSummary", dict[str, Any]]:
+    files: _Files, judge: Path, stored: "StoredLengths", output: Path | None, *, seed: int, resamples: int
+) -> "tuple[WinRateSummary, dict[str, Any]]":
     """Has the outputs compared, and writes what came of it where asked to."""
-    from spanwise.cli import judged_outputs
     from spanwise.evals.win_rate import against_reference, summarise_stored
 
-    judged = judged_outputs.run(files, judge)
+    judged = _ask(files, judge)
     summary = summarise_stored(judged.judgements, stored, seed=seed, resamples=resamples)
-    more = judged_outputs.facts(judged)
+    bias = None if judged.position is None or not judged.position.n else asdict(judged.position)
+    more = {"position_bias": bias, "usage": asdict(judged.usage)}
     if output is not None:
-        results = against_reference(
+        against_reference(
             summary,
             command=f"spanwise evaluate win-rate {files.words} --judge {judge}",
             seed=seed,
             resamples=max(resamples, 1),
             notes=lines(summary, more),
             asked=files.asked(),
-        )
-        judged_outputs.write(output, summary, results)
+        ).save(output)
+        _write_as_alpaca_eval(output, summary)
     return summary, more
+
+
+def _ask(files: _Files, judge: Path) -> "JudgedOutputs":
+    """Judges the pairs of both files as the config at `judge` says, with a bar while it lasts."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from spanwise.evals.win_rate import judge_outputs
+    from spanwise.evals.win_rate.judges import JudgeConfig
+
+    config = JudgeConfig.load(judge)
+    outputs, reference = files.load()
+    console = Console(stderr=True)
+    with Progress(*Progress.get_default_columns(), console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("judge")
+        return judge_outputs(
+            outputs,
+            reference,
+            _make_judge(config, files.asked()),
+            generator=numpy_generator(config.seed, "position bias"),
+            order=config.order,
+            seed=config.seed,
+            watch=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+
+
+def _make_judge(config: "JudgeConfig", asked: "Mapping[str, PromptRecord]") -> "Judge":
+    """The judge; `asked` are the prompts by instruction, for judges that take prompt and passages apart."""
+    from spanwise.evals.win_rate.judges import ChatJudge, PeopleJudge
+
+    if config.kind == "chat":
+        if config.endpoint.provider == "local":
+            config = config.model_copy(update={"endpoint": on_device(config.endpoint)})
+        return ChatJudge(config)
+    if config.kind == "reward":
+        return _reward_judge(on_device(config), asked)
+    if config.kind == "oracle":
+        from spanwise.quickstart import OracleJudge
+        from spanwise.sim import make_items
+
+        return OracleJudge(make_items(config.items, seed=config.seed, split=config.split))
+    if config.pairs is None:
+        raise ConfigError("kind=people needs pairs, a file of feedback records.")
+    return PeopleJudge(config.pairs, asked)
+
+
+def _reward_judge(config: "JudgeConfig", asked: "Mapping[str, PromptRecord]") -> "Judge":
+    from spanwise.evals.win_rate.judges import RewardJudge
+    from spanwise.rewards import load_sources
+
+    sources = load_sources(config.model, heads=[config.head] if config.head else [], device=config.device)
+    if len(sources) > 1:
+        names = ", ".join(source.name for source in sources)
+        raise ConfigError(f"{config.model}: has the heads {names}; name one with head.")
+    return RewardJudge(sources[0], asked)
+
+
+def _write_as_alpaca_eval(folder: Path, summary: "WinRateSummary") -> None:
+    """Writes annotations.json and the model's row of leaderboard.csv."""
+    from spanwise.evals.win_rate import read_leaderboard, write_annotations, write_leaderboard
+
+    write_annotations(folder / "annotations.json", summary.judged)
+    board = folder / "leaderboard.csv"
+    rows = dict(read_leaderboard(board)) if board.exists() else {}
+    write_leaderboard(board, {**rows, summary.judged.model: summary.leaderboard_row()})
 
 
 def show(summary: "WinRateSummary", more: dict[str, Any] | None = None, *, as_json: bool) -> None:
@@ -117,35 +228,35 @@ def lines(summary: "WinRateSummary", more: dict[str, Any]) -> list[str]:
     rate, length, judged = summary.rate, summary.length, summary.judged
     error = "" if rate.standard_error is None else f" ± {rate.standard_error:.2f}"
     basis = length.method + ("" if length.with_difficulty else ", without difficulties")
-    found = [
+    told = [
         f"{judged.model or 'The model'} against {judged.reference or 'the reference'}: {rate.n:,} pairs decided "
         f"({rate.wins:,} won, {rate.draws:,} tied, {rate.losses:,} lost).",
         f"Win rate {rate.win_rate:.2f} %{error}{_interval(summary.low, summary.high)}.",
         f"Length-controlled {length.win_rate:.2f} %{_interval(length.low, length.high)} ({basis}).",
     ]
-    found += [f"Unscored: {count:,} pairs, {reason}." for reason, count in judged.unscored.items()]
-    found += [f"Joining by instruction: {count:,} {what}." for what, count in judged.mismatch.items()]
+    told += [f"Unscored: {count:,} pairs, {reason}." for reason, count in judged.unscored.items()]
+    told += [f"Joining by instruction: {count:,} {what}." for what, count in judged.mismatch.items()]
     if length.left_out:
-        found.append(f"Without difficulty and outside length control: {length.left_out:,} pairs.")
+        told.append(f"Without difficulty and outside length control: {length.left_out:,} pairs.")
     if summary.prompts_needed:
-        found.append(f"To see a win rate 2 points off a fixed value takes about {summary.prompts_needed:,} prompts.")
-    return [*found, *_judge_lines(more), *summary.notes]
+        told.append(f"To see a win rate 2 points off a fixed value takes about {summary.prompts_needed:,} prompts.")
+    return [*told, *_judge_lines(more), *summary.notes]
 
 
 def _judge_lines(more: dict[str, Any]) -> list[str]:
-    found: list[str] = []
+    told: list[str] = []
     if bias := more.get("position_bias"):
         ends = _interval(*(None if end is None else 100 * end for end in (bias["low"], bias["high"])))
-        found.append(
+        told.append(
             f"Position bias: the answer shown first is preferred {100 * bias['first_preferred']:.1f} % of the time"
             f"{ends}; both orders agree on {100 * bias['consistent']:.1f} % of {bias['n']:,} pairs."
         )
     if (usage := more.get("usage")) and usage["calls"]:
-        found.append(
+        told.append(
             f"Asked {usage['calls']:,} times: {usage['prompt_tokens']:,} tokens read, "
             f"{usage['completion_tokens']:,} written, cost {usage['cost']:.4f}."
         )
-    return found
+    return told
 
 
 def _interval(low: float | None, high: float | None) -> str:

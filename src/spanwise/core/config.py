@@ -6,10 +6,10 @@ single configs; each lives beside the code that it configures.
 """
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
-from typing import Any, TypeVar, Union, cast, get_args, get_origin
+from typing import Any, ClassVar, TypeVar, Union, cast, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
@@ -23,9 +23,15 @@ ConfigT = TypeVar("ConfigT", bound="Config")
 
 
 class Config(BaseModel):
-    """Base of all configs: frozen, strict about keys, documented by the string under each field."""
+    """Base of all configs: frozen, strict about keys, documented by the string under each field.
+
+    A subclass names the keys that it once had in `RENAMED`: old key to new key, or to a sentence that says where the
+    setting went. An old key is then refused with that remedy, wherever it is given: YAML, `key=value` or Python.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+    RENAMED: ClassVar[Mapping[str, str]] = {}
 
     @classmethod
     def load(cls: type[ConfigT], path: Path, overrides: Sequence[str] = ()) -> ConfigT:
@@ -50,6 +56,19 @@ class Config(BaseModel):
         """Writes the resolved config as YAML, every default included."""
         values = self.model_dump(mode="json")
         write_text(path, yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True))
+
+    @classmethod
+    def renamed(cls) -> dict[str, str]:
+        """Old key to new key or sentence, those of the base classes included."""
+        return {old: new for base in reversed(cls.__mro__) for old, new in vars(base).get("RENAMED", {}).items()}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_old_keys(cls, values: Any) -> Any:
+        renamed = cls.renamed()
+        if isinstance(values, dict) and (given := [old for old in cast("dict[str, Any]", values) if old in renamed]):
+            raise ValueError("; ".join(_new_name(old, renamed[old]) for old in given) + ".")
+        return values
 
     @model_validator(mode="before")
     @classmethod
@@ -80,6 +99,11 @@ def field_rows(
         shown = "required" if default is PydanticUndefined else str(default)
         sentence = " ".join((field.description or "").split())
         yield f"{prefix}{name}", _type_name(field.annotation), shown, sentence
+
+
+def _new_name(old: str, new: str) -> str:
+    is_sentence = " " in new
+    return f"{old}: {new.rstrip('.')}" if is_sentence else f"{old} was renamed to {new}"
 
 
 def _default(field: FieldInfo) -> Any:

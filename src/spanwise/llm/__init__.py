@@ -1,6 +1,9 @@
-"""Language models as services: chats, their clients, and a book of paid replies, so that nothing is paid twice.
+"""Language models that answer: one chat client for editors and judges, and a book of paid replies, so that nothing is
+paid twice.
 
-`keys` decides which key goes where. `editors` asks for minimal edits. A new vendor is a client in `clients`.
+`config` is the endpoint's section of every config, `chat` what is asked and answered, `clients` who is asked, `calls`
+how many at a time and through which book (`replies`), `keys` which key goes where. `editors` asks for minimal edits. A
+new vendor is a client in `clients` and a provider in `config`.
 """
 
 import lazy_loader

@@ -1,10 +1,13 @@
+from .calls import Caller as Caller
 from .calls import RateLimit as RateLimit
 from .calls import in_parallel as in_parallel
 from .chat import CallError as CallError
+from .chat import ChatClient as ChatClient
+from .chat import ChatReply as ChatReply
+from .chat import ChatRequest as ChatRequest
 from .chat import FailureKind as FailureKind
-from .keys import ANTHROPIC as ANTHROPIC
-from .keys import OPENAI as OPENAI
+from .clients import make_client as make_client
+from .config import EndpointConfig as EndpointConfig
 from .keys import Vendor as Vendor
-from .keys import anthropic_client as anthropic_client
 from .keys import key_for as key_for
-from .keys import openai_client as openai_client
+from .replies import ReplyBook as ReplyBook

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from spanwise.llm.chat import CallError, ChatClient, ChatReply, ChatRequest
 from spanwise.llm.config import EndpointConfig
@@ -54,6 +54,16 @@ class RateLimit:
             time.sleep(start - now)
 
 
+class Answered(NamedTuple):
+    """What came of one of many requests."""
+
+    position: int
+    """Of the request among all."""
+    reply: ChatReply | CallError
+    is_new: bool
+    """Whether it was paid for just now: neither in the book nor asked for an equal request."""
+
+
 class Caller:
     """Asks through the book: a request that was answered before costs nothing. Used from several threads at once."""
 
@@ -65,22 +75,38 @@ class Caller:
 
     def ask(self, request: ChatRequest) -> ChatReply:
         """The reply; raises CallError when there is none."""
+        answered = self._answered(request)
+        if isinstance(answered.reply, CallError):
+            raise answered.reply
+        return answered.reply
+
+    def ask_all(self, requests: Sequence[ChatRequest], *, workers: int) -> Iterator[Answered]:
+        """What came of each request, as it comes; equal requests are asked once."""
+        positions: dict[str, list[int]] = {}
+        for position, request in enumerate(requests):
+            positions.setdefault(request.key, []).append(position)
+        alike = list(positions.values())
+        for number, answered in in_parallel(self._answered, [requests[first] for first, *_ in alike], workers=workers):
+            for again, position in enumerate(alike[number]):
+                yield answered._replace(position=position, is_new=answered.is_new and not again)
+
+    def _answered(self, request: ChatRequest) -> Answered:
         known = self._book.get(request)
-        if known is None:
-            known = self._ask(request)
-            old = False
-        else:
-            old = True
-        reply, refusal = known
+        try:
+            reply, refusal = known or self._ask(request)
+        except CallError as error:
+            with self._lock:
+                self.usage.failures[error.kind] += 1
+            return Answered(0, error, is_new=True)
         with self._lock:
-            self.usage.add(reply, old=old)
+            self.usage.add(reply, old=known is not None)
             if refusal is not None:
                 self.usage.failures["model refused"] += 1
-        if refusal is not None:
-            raise CallError("model refused", refusal, paid=reply)
-        return reply
+        final = reply if refusal is None else CallError("model refused", refusal, paid=reply)
+        return Answered(0, final, is_new=known is None)
 
     def _ask(self, request: ChatRequest) -> tuple[ChatReply, str | None]:
+        """The reply and, where the model refused, its reason, both written down; raises CallError."""
         self._limit.wait()
         with self._lock:
             self.usage.asked += 1
@@ -88,8 +114,6 @@ class Caller:
             reply, refusal = self._client.complete(request), None
         except CallError as error:
             if error.paid is None:
-                with self._lock:
-                    self.usage.failures[error.kind] += 1
                 raise
             reply, refusal = error.paid, error.reason
         reply = replace(reply, received=datetime.now(UTC).isoformat(timespec="seconds"))

@@ -10,14 +10,20 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol
 
 FailureKind = Literal[
-    "time-out", "connection", "rate limit", "rejected", "server error", "malformed reply", "model refused"
-]
-"""Why there is no reply: "rejected" is the endpoint's no to the request, "model refused" the model's no to the task."""
+    "time-out", "connection", "rate limit", "no access", "prompt too long", "rejected", "server error",
+    "malformed reply", "model refused",
+]  # fmt: skip
+"""Why there is no reply: "no access" is the endpoint's no to every request (key, model or address are wrong),
+"rejected" its no to this one, "model refused" the model's no to the task."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """One conversation to be continued; `schema` asks for one JSON object of that form."""
+    """One conversation to be continued.
+
+    `schema` asks for one JSON object of that form; `choices` for one of these words and how likely each is as the first
+    token of the answer.
+    """
 
     model: str
     system: str
@@ -26,11 +32,15 @@ class ChatRequest:
     temperature: float | None = None
     seed: int | None = None
     schema: dict[str, Any] | None = None
+    choices: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
         """SHA-256 of everything in the request, in hex."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        values = asdict(self)
+        if not self.choices:  # books that are older than this field keep their replies
+            del values["choices"]
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +57,8 @@ class ChatReply:
     reply_id: str = ""
     received: str = ""
     """When it came, as ISO 8601 in UTC."""
+    logprobs: dict[str, float] | None = None
+    """Log-probability of each of the request's choices that the endpoint lists; None where it lists nothing."""
 
 
 class CallError(Exception):

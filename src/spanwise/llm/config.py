@@ -13,7 +13,7 @@ class EndpointConfig(Config):
     provider: Literal["openai", "anthropic", "local"]
     """The protocol of OpenAI (vLLM, llama.cpp, Ollama and hosted services speak it), Anthropic's, or a folder here."""
     model: str
-    """The model's name at the endpoint; for local, the folder or Hub name of a chat model."""
+    """The model's name at the endpoint; for local, the folder or Hub name of a model."""
     base_url: str | None = None
     """Address of the endpoint, such as http://127.0.0.1:8000/v1; the provider's own without it."""
     api_key_env: str | None = None
@@ -21,7 +21,7 @@ class EndpointConfig(Config):
     temperature: float | None = Field(default=None, ge=0)
     """Sampling temperature; without it the endpoint's own. 0 where it is taken makes answers almost repeatable."""
     max_tokens: int = Field(default=1024, ge=1)
-    """Longest answer; one that runs into it is cut off and not used."""
+    """Longest answer in tokens; an edit that runs into it is cut off and not used."""
     seed: int | None = None
     """Seed sent with each request, where the endpoint takes one."""
     structured: bool = True

@@ -63,5 +63,5 @@ class GenerateConfig(AnswerConfig):
     """JSONL file to write, one answer per line; it appears only when all answers are there."""
     device: str = "auto"
     """Where to run: cpu, cuda, cuda:1, ...; auto takes a GPU where there is one."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """Precision of the weights and of the model's arithmetic."""
+    dtype: PrecisionName = "float32"
+    """Precision of the weights and of the model's arithmetic; auto: bfloat16 where the processor is made for it."""

@@ -2,7 +2,7 @@
 
 The vocabulary head is applied to a few tokens at a time and again in the backward pass, so that memory grows with the
 number of tokens but never with tokens x vocabulary. The arithmetic after the head is float32 whatever the model's
-precision. Knows nothing of prompts, batches or models. Shapes: n tokens, h hidden, v vocabulary, k support.
+precision. Knows nothing of prompts or batches. Shapes: n tokens, h hidden, v vocabulary, k support.
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from typing import Any, cast
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from transformers import PreTrainedConfig
 
 from spanwise.models.cpu import linear, product, product_into
 
@@ -28,10 +29,20 @@ class VocabularyHead:
     """The first `size` rows of a linear map to logits: those that a tokenizer has tokens for.
 
     Many models have more rows than that, padded to a round number; without logits those ids have no probability.
+    Hidden states are multiplied by `scale` before the map; with a `softcap` c, logits z become c tanh(z / c).
     """
 
     linear: nn.Linear
     size: int
+    scale: float = 1.0
+    softcap: float | None = None
+
+    @classmethod
+    def named(cls, linear: nn.Linear, size: int, config: PreTrainedConfig) -> "VocabularyHead":
+        """With what the model's config names: Cohere's logit_scale, Granite's logits_scaling, Gemma's softcap."""
+        text = config.get_text_config()
+        scale = float(getattr(text, "logit_scale", None) or 1.0) / float(getattr(text, "logits_scaling", None) or 1.0)
+        return cls(linear, size, scale, getattr(text, "final_logit_softcapping", None))
 
     @property
     def weight(self) -> Float[Tensor, "v h"]:
@@ -45,6 +56,14 @@ class VocabularyHead:
         bias = cast("Tensor | None", self.linear.bias)
         return bias if bias is None or self.size == len(bias) else bias[: self.size]
 
+    def logits(self, hidden: Float[Tensor, "n h"], temperature: float = 1.0) -> Float[Tensor, "n v"]:
+        """The logits of hidden states over the temperature, in at least float32."""
+        logits = linear(_times(hidden, self.scale), self.weight, self.bias)
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        if self.softcap is not None:
+            logits = _capped_(logits, self.softcap)
+        return logits if temperature == 1.0 else logits / temperature
+
 
 @dataclass(frozen=True)
 class _Question:
@@ -55,6 +74,7 @@ class _Question:
     temperature: float
     entropy: bool
     chunk: int
+    softcap: float | None = None
     barred: tuple[Bool[Tensor, " n"], Int[Tensor, " e"]] | None = None
 
     def parts(self) -> list[slice]:
@@ -73,34 +93,32 @@ def token_logprobs(
     entropy: bool = False,
     chunk: int | None = None,
 ) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"] | None]:
-    """The log of p(ids | hidden) and, when asked for, the entropy of p = softmax(head(hidden) / temperature).
+    """The log of p(ids | hidden) and, when asked for, the entropy of p = softmax(logits(hidden) / temperature).
 
     With `support`, p is the softmax over those ids alone and `ids` must be among them. `barred` names rows and the ids
     that have no probability there. `chunk` is the number of tokens
     whose logits are held at a time.
     """
-    weight: Tensor = head.weight
-    bias = cast("Tensor | None", head.bias)
+    if isinstance(head, nn.Linear):
+        head = VocabularyHead(head, head.out_features)
+    weight, bias, hidden = head.weight, head.bias, _times(hidden, head.scale)
     if torch.is_autocast_enabled(hidden.device.type):
         dtype = torch.get_autocast_dtype(hidden.device.type)
         hidden, weight = hidden.to(dtype), weight.to(dtype)
         bias = None if bias is None else bias.to(dtype)
     size = chunk or max(1, CHUNK_ELEMENTS // weight.shape[0])
-    question = _Question(ids, support, temperature, entropy, size, barred)
+    question = _Question(ids, support, temperature, entropy, size, head.softcap, barred)
     logprobs, entropies = _ChunkedLogprobs.apply(hidden, weight, bias, question)
     return logprobs, entropies if entropy else None
 
 
-def logits_of(
-    hidden: Float[Tensor, "n h"], weight: Float[Tensor, "v h"], bias: Float[Tensor, " v"] | None, temperature: float
-) -> Float[Tensor, "n v"]:
-    """The vocabulary head's output over the temperature, in at least float32."""
-    return _scaled(linear(hidden, weight, bias), temperature)
+def _times(hidden: Tensor, scale: float) -> Tensor:
+    return hidden if scale == 1.0 else hidden * scale
 
 
-def _scaled(logits: Tensor, temperature: float) -> Tensor:
-    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    return logits if temperature == 1.0 else logits / temperature
+def _capped_(logits: Tensor, softcap: float) -> Tensor:
+    """C tanh(z / c), in the place of z."""
+    return logits.div_(softcap).tanh_().mul_(softcap)
 
 
 class _Room:
@@ -132,6 +150,8 @@ class _Room:
         else:
             torch.addmm(bias, hidden, weight.T, out=narrow)
         logits = narrow if self._wide is None else self._wide[: len(hidden)].copy_(narrow)
+        if question.softcap is not None:
+            _capped_(logits, question.softcap)
         if question.temperature != 1.0:
             logits.div_(question.temperature)
         if question.barred is not None:
@@ -143,7 +163,8 @@ class _Room:
 class _ChunkedLogprobs(torch.autograd.Function):
     """log p(id) and H(p) for p = softmax(z), z = (h W' + b) / temperature, restricted to the support where given.
 
-    Backward, from z recomputed: d log p(i) / dz = onehot(i) - p and dH / dz = -p (log p + H).
+    Backward, from z recomputed: d log p(i) / dz = onehot(i) - p and dH / dz = -p (log p + H). With a softcap c,
+    z = c tanh((h W' + b) / c) / temperature, whose slope is 1 - (z temperature / c)^2.
     """
 
     @staticmethod
@@ -184,6 +205,7 @@ class _ChunkedLogprobs(torch.autograd.Function):
         begun = 0
         for part in question.parts():
             narrow, logits = room.logits(part, hidden, weight, bias, question, first=part.start - begun)
+            slope = None if question.softcap is None else _slope(logits, question.softcap, question.temperature)
             by_logits = _gradient_of_logits_(
                 logits,
                 totals[part],
@@ -194,6 +216,8 @@ class _ChunkedLogprobs(torch.autograd.Function):
             )
             if question.temperature != 1.0:
                 by_logits.div_(question.temperature)
+            if slope is not None:
+                by_logits.mul_(slope)
             narrow.copy_(by_logits)
             if to_hidden is not None:
                 product_into(to_hidden[part], narrow, weight)
@@ -209,6 +233,11 @@ class _ChunkedLogprobs(torch.autograd.Function):
             None if to_bias is None else to_bias.to(bias.dtype),
             None,
         )
+
+
+def _slope(logits: Tensor, softcap: float, temperature: float) -> Tensor:
+    """How fast capped logits over the temperature rise with what was capped; 0 for those that are barred."""
+    return 1.0 - (logits * (temperature / softcap)).clamp(-1.0, 1.0).square_()
 
 
 def _logsumexp_(logits: Tensor) -> Tensor:

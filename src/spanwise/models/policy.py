@@ -6,6 +6,7 @@ probabilities differ from 1 before any update (wu2023.md 3.4). It knows nothing 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -21,9 +22,14 @@ from spanwise.models.backbone import Backbone
 from spanwise.models.batches import Logprobs, PromptBatch, ResponseBatch, TextEncoder, pad
 from spanwise.models.checkpoints import load_policy, whole_folder, without_bars
 from spanwise.models.config import Sampling
-from spanwise.models.logprobs import BARRED, VocabularyHead, logits_of, token_logprobs
+from spanwise.models.logprobs import BARRED, VocabularyHead, token_logprobs
 from spanwise.models.sampling import Draw, continue_until_end, draw, pick_likeliest
 from spanwise.models.sharding import whole
+
+PROBED = 16
+"""Tokens, spread over the vocabulary, by which a model's logits are told."""
+PROBE_TOLERANCE = {True: 1e-4, False: 2e-2}
+"""How far they may be from what the head gives, as a share of the largest: in float32, and in half precision."""
 
 
 class Policy:
@@ -48,8 +54,7 @@ class Policy:
         self.is_encoder_decoder = self.backbone.is_encoder_decoder
         self.eos_id, self._eos_ids = _end_ids(model, tokenizer, place)
         self.pad_id = cast("int", self.eos_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id)
-        linear, self._scale = _vocabulary_head(self.backbone, model, place)
-        self._head = VocabularyHead(linear, min(linear.out_features, max(tokenizer.get_vocab().values()) + 1))
+        self._head = _vocabulary_head(self.backbone, model, max(tokenizer.get_vocab().values()) + 1, place)
         self._lead = "" if self.is_encoder_decoder else _leading_space(tokenizer)
 
     @classmethod
@@ -190,7 +195,7 @@ class Policy:
         if (support is not None) != (0 < sampling.top_k < self._head.size):
             raise ValueError("support goes with top-k sampling and only with it; pass ResponseBatch.support")
         logprobs, entropies = token_logprobs(
-            states[response_mask] * self._scale,
+            states[response_mask],
             self._head,
             response_ids[response_mask],
             temperature=sampling.temperature,
@@ -222,7 +227,7 @@ class Policy:
         return self._continue(prompts, 1, choose, max_new_tokens)
 
     def _logits(self, states: Tensor, temperature: float, *, may_end: bool) -> Tensor:
-        logits = logits_of(states * self._scale, self._head.weight, self._head.bias, temperature)
+        logits = self._head.logits(states, temperature)
         if not may_end:
             logits[:, self._eos_ids] = BARRED
         return logits
@@ -282,34 +287,45 @@ def _leading_space(tokenizer: PreTrainedTokenizerBase) -> str:
     return "" if words == word + word else " "
 
 
-def _vocabulary_head(backbone: Backbone, model: PreTrainedModel, place: str) -> tuple[nn.Linear, float]:
-    """The linear map to logits and the factor before it (T5 and kin scale by d_model ** -0.5 when embeddings are tied).
+def _vocabulary_head(backbone: Backbone, model: PreTrainedModel, vocabulary: int, place: str) -> VocabularyHead:
+    """The map from hidden states to logits, with the scale and the cap that the model's config names.
 
-    Which factor holds is seen on two tokens, because its flag in the config is not the same one everywhere. Models
-    that cap their logits or scale them otherwise are refused.
+    It is held against the model's own logits of varied tokens: a model that does something else to them, which its
+    config calls by another name, is refused.
     """
-    head = model.get_output_embeddings()
-    if not isinstance(head, nn.Linear):
+    linear = model.get_output_embeddings()
+    if not isinstance(linear, nn.Linear):
         raise CheckpointError(
-            f"{place}: its vocabulary head is a {type(head).__name__}, not linear; use another model."
+            f"{place}: its vocabulary head is a {type(linear).__name__}, not linear; use another model."
         )
-    ids = torch.zeros((1, 2), dtype=torch.long, device=model.device)
+    size = min(linear.out_features, vocabulary)
+    named = VocabularyHead.named(linear, size, model.config)
+    # T5 and kin scale by d_model ** -0.5 when embeddings are tied, which no field of all of them says.
+    heads = [named, replace(named, scale=named.scale * backbone.hidden_size**-0.5)]
+    embedded = cast("nn.Embedding", model.get_input_embeddings()).num_embeddings
+    ids = torch.linspace(1, embedded - 1, PROBED, device=model.device).long()[None]
     with torch.inference_mode():
-        if backbone.is_encoder_decoder:
-            memory = backbone.encode(PromptBatch(ids, torch.ones_like(ids, dtype=torch.bool)))
-            states = backbone.decoder(input_ids=ids, encoder_hidden_states=memory, use_cache=False).last_hidden_state
-            logits = model(input_ids=ids, decoder_input_ids=ids, use_cache=False).logits
-        else:
-            states = backbone.decoder(input_ids=ids, use_cache=False).last_hidden_state
-            logits = model(input_ids=ids, use_cache=False).logits
-        scales = (1.0, backbone.hidden_size**-0.5)
-        errors = [float((head(states * scale) - logits).abs().max()) for scale in scales]
-    if min(errors) > 1e-2 * float(logits.abs().max()):
+        states, logits = _states_and_logits(backbone, model, ids)
+        largest = float(logits.abs().max())
+        errors = [float((head.logits(states) - logits[:, :size]).abs().max()) for head in heads]
+    if not largest > 0:
+        raise CheckpointError(f"{place}: its logits are 0 for every token, so they say nothing; train it first.")
+    if not min(errors) <= PROBE_TOLERANCE[logits.dtype == torch.float32] * largest:
         raise CheckpointError(
-            f"{place}: its logits are not a plain linear map of its last hidden state (it caps or scales them), "
-            "which log-probabilities here rely on; use another model."
+            f"{place}: its logits are not what its last hidden state and its config give (it caps or scales them in a "
+            "way that is not known here), and log-probabilities rely on them; use another model."
         )
-    return head, scales[errors.index(min(errors))]
+    return heads[errors.index(min(errors))]
+
+
+def _states_and_logits(backbone: Backbone, model: PreTrainedModel, ids: Tensor) -> tuple[Tensor, Tensor]:
+    """Of one row of tokens, (n, h) and (n, v)."""
+    if backbone.is_encoder_decoder:
+        memory = backbone.encode(PromptBatch(ids, torch.ones_like(ids, dtype=torch.bool)))
+        states = backbone.decoder(input_ids=ids, encoder_hidden_states=memory, use_cache=False).last_hidden_state
+        return states[0], model(input_ids=ids, decoder_input_ids=ids, use_cache=False).logits[0]
+    states = backbone.decoder(input_ids=ids, use_cache=False).last_hidden_state
+    return states[0], model(input_ids=ids, use_cache=False).logits[0]
 
 
 def _spread(values: Float[Tensor, " n"], mask: Bool[Tensor, "b t"]) -> Float[Tensor, "b t"]:

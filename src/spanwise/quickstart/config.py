@@ -3,7 +3,8 @@
 Knows nothing of how an arm is trained (`sim_study.py`) or of torch.
 """
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -46,7 +47,7 @@ class SimStudyConfig(Config):
     feedback_prompts: int = Field(default=600, ge=4)
     """Prompts whose sampled answers are annotated, for every feedback arm alike; also the number of further
     demonstrations of the arm sft-more."""
-    responses_per_prompt: int = Field(default=4, ge=2)
+    samples_per_prompt: int = Field(default=4, ge=2)
     """Answers per annotated prompt."""
     rl_prompts: int = Field(default=1000, ge=1)
     """Prompts for PPO; nobody annotated them."""
@@ -92,6 +93,8 @@ class SimStudyConfig(Config):
         evaluation=EvaluationConfig(every=5, decoding="sample"),
     )
     """PPO; its sampling is replaced by the study's."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"responses_per_prompt": "samples_per_prompt"}
 
 
 SHORT_STUDY = SimStudyConfig(arms=(SFT, SFT_MORE, PREFERENCE, FINE_GRAINED, *ABLATIONS))

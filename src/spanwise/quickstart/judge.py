@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from spanwise.evals.win_rate import instruction_of
-from spanwise.evals.win_rate.judges import Case, Reply, fingerprint
+from spanwise.evals.win_rate.judges import Case, Reply
 from spanwise.feedback import Unscored
 from spanwise.sim import SimItem, Truth, judge
 
@@ -22,14 +22,13 @@ class OracleJudge:
             self._truths[item.record.prompt] = None if known else item.truth
         self._truths |= {item.record.model_input: item.truth for item in items}
         self._truths |= {instruction_of(item.record): item.truth for item in items if item.record.passages}
-        self.version = fingerprint("oracle", sorted(self._truths))
 
     def judge(self, cases: Sequence[Case]) -> Iterator[tuple[int, Reply]]:
         """Judges each case by the truth of its item."""
-        for place, case in enumerate(cases):
+        for position, case in enumerate(cases):
             truth = self._truths.get(case.instruction)
             if truth is None:
-                yield place, Reply(Unscored("the instruction is no item of the simulated world, or of two"))
+                yield position, Reply(Unscored("the instruction is no item of the simulated world, or of two"))
                 continue
             first, second = (judge(text, truth).quality for text in (case.first, case.second))
-            yield place, Reply(0.5 if first == second else float(second > first))
+            yield position, Reply(0.5 if first == second else float(second > first))

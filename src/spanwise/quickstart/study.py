@@ -120,10 +120,10 @@ class SeedStudy:
 
     def _feedback(self, policy: Policy) -> list[FeedbackRecord]:
         config = self.config
-        self.say(f"Annotating {config.responses_per_prompt} answers to each of {config.feedback_prompts} prompts")
+        self.say(f"Annotating {config.samples_per_prompt} answers to each of {config.feedback_prompts} prompts")
         items = self._items(config.feedback_prompts, "feedback")
         feedback = collect_feedback(
-            policy, items, samples=config.responses_per_prompt, sampling=config.sampling, noise=config.noise,
+            policy, items, samples=config.samples_per_prompt, sampling=config.sampling, noise=config.noise,
             seed=self.seed,
         )  # fmt: skip
         self._reference_samples = [

@@ -4,7 +4,7 @@
 (TokenRewardConfig); both share the settings of RewardConfig.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, cast
 
@@ -78,10 +78,10 @@ class CompletenessRule(Config):
 class FittingConfig(LoopConfig):
     """How the weights are fitted."""
 
-    RENAMED: ClassVar[dict[str, str]] = {
+    RENAMED: ClassVar[Mapping[str, str]] = {
         "lr": "learning_rate",
         "head_lr": "head_learning_rate",
-        "warmup_share": "warmup",
+        "warmup_share": "warmup_ratio",
     }
 
     method: Literal["gradient", "linear"] = "gradient"
@@ -102,7 +102,7 @@ class FittingConfig(LoopConfig):
     """Peak learning rate of the heads and of the position offset, which start from nothing."""
     weight_decay: float = Field(default=0.01, ge=0)
     """Decoupled weight decay, on the backbone's matrices only."""
-    warmup: float = Field(default=0.1, ge=0, lt=1)
+    warmup_ratio: float = Field(default=0.1, ge=0, lt=1)
     """Share of the steps over which the learning rate rises from 0."""
 
 

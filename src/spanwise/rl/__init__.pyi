@@ -1,10 +1,10 @@
 from .config import AlgorithmName as AlgorithmName
-from .config import CheckpointConfig as CheckpointConfig
 from .config import EvaluationConfig as EvaluationConfig
 from .config import KLConfig as KLConfig
 from .config import RLConfig as RLConfig
 from .config import RolloutConfig as RolloutConfig
 from .config import TrainerConfig as TrainerConfig
+from .config import TrainingStatesConfig as TrainingStatesConfig
 from .config import UpdateConfig as UpdateConfig
 from .rollout import RolloutMaker as RolloutMaker
 from .rollout import prompts_of_step as prompts_of_step

@@ -4,8 +4,9 @@
 responses are responses, not prompts. Knows nothing of models or of the rewards themselves.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -37,7 +38,7 @@ their mean, or of their sum divided by the longest length allowed (Dr. GRPO's co
 class ServerConfig(Config):
     """A running vLLM server that samples the rollouts (rollout.backend=vllm-server)."""
 
-    url: str = "http://127.0.0.1:8000"
+    base_url: str = "http://127.0.0.1:8000"
     """Its address, without /v1. A key for it is read from the environment variable VLLM_API_KEY."""
     weights_dir: Path | None = None
     """Folder for the policy's weights on their way to the server, which must see it under this very path; null =
@@ -48,6 +49,8 @@ class ServerConfig(Config):
     """How often a request is repeated after a time-out or an error of the server, with growing pauses."""
     concurrency: int = Field(default=64, ge=1)
     """Prompts under way at a time."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"url": "base_url"}
 
 
 class CorrectionConfig(Config):
@@ -182,7 +185,7 @@ class EvaluationConfig(Config):
     """Held-out prompts whose responses go to samples.jsonl with their token rewards at every evaluation."""
 
 
-class CheckpointConfig(Config):
+class TrainingStatesConfig(Config):
     """Training states, from which a killed run goes on."""
 
     every: int = Field(default=10, ge=1)
@@ -221,9 +224,11 @@ class TrainerConfig(Config):
     policy_optimizer: OptimizerConfig = OptimizerConfig()
     value_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=5e-5)
     evaluation: EvaluationConfig = EvaluationConfig()
-    checkpoint: CheckpointConfig = CheckpointConfig()
+    training_states: TrainingStatesConfig = TrainingStatesConfig()
     alarms: AlarmConfig = AlarmConfig()
     compat: CompatConfig = CompatConfig()
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"checkpoint": "training_states"}
 
     @model_validator(mode="after")
     def _consistent(self) -> "TrainerConfig":
@@ -280,7 +285,7 @@ class RLConfig(TrainerConfig):
     """Folder or Hub name of the policy to start from; a frozen copy of it is the reference."""
     prompts: Path
     """JSONL file of prompts to train on."""
-    heldout_prompts: Path
+    heldout: Path
     """JSONL file of prompts to evaluate on; they choose the best checkpoint."""
     run_dir: Path
     """Folder for config, metrics, samples and checkpoints."""
@@ -304,6 +309,8 @@ class RLConfig(TrainerConfig):
     attention: str | None = None
     """How policy, reference and value model attend, by transformers' name; null: as it chooses. With flash_attention_2
     or flex_attention on a GPU, responses are read one behind the other, without padding."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"heldout_prompts": "heldout"}
 
     @model_validator(mode="after")
     def _rewarded(self) -> "RLConfig":

@@ -26,7 +26,7 @@ def train_policy(settings: RLConfig, progress: ProgressView) -> TrainingResult:
     device = own_device or settings.device
     if processes.writes:
         progress.noted(device_line(asked, device))
-    prompts, heldout = (load_or_raise(path, PromptRecord) for path in (settings.prompts, settings.heldout_prompts))
+    prompts, heldout = (load_or_raise(path, PromptRecord) for path in (settings.prompts, settings.heldout))
     # Copies of weights that will be split are made where there is room for whole ones.
     place = "cpu" if processes.splits and settings.lora is None else device
     policy = Policy.load(

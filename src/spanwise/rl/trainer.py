@@ -133,7 +133,7 @@ class Trainer:
         )
         self._evaluate = Evaluator(self._rollouts, self.reference, parts.heldout, config, budget=self.budget)
         self._alarms = Alarms(config.alarms)
-        self._states = StateStore(folder.checkpoint(""), keep=config.checkpoint.keep, say=self.progress.noted)
+        self._states = StateStore(folder.checkpoint(""), keep=config.training_states.keep, say=self.progress.noted)
 
     def _sampling_budget(self) -> Budget:
         rollout, evaluation = self.config.rollout, self.config.evaluation
@@ -167,7 +167,7 @@ class Trainer:
             self._log(step, metrics)
             if step == self.config.steps:
                 self._save_policy("last")
-            if step % self.config.checkpoint.every == 0 or step == self.config.steps:
+            if step % self.config.training_states.every == 0 or step == self.config.steps:
                 state = self._state(step, result)
                 if self.processes.writes:
                     self._states.save(state)
@@ -324,7 +324,7 @@ def check_parts(config: TrainerConfig, parts: TrainerParts) -> None:
         if source in RESERVED_NAMES:
             raise ConfigError(f"A reward source is named {source!r}, which the log uses itself; give it another name.")
     room = _room(config, parts.policy)
-    for label, records in (("prompts", parts.prompts), ("heldout_prompts", parts.heldout)):
+    for label, records in (("prompts", parts.prompts), ("heldout", parts.heldout)):
         if not records:
             raise DataError(f"{label}: no prompts; give at least one.")
         for number, record in enumerate(records):

@@ -5,8 +5,9 @@ Knows how settings are named; what one setting trains is in `sweep.py` and `swee
 
 import itertools
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -34,12 +35,14 @@ class SweepConfig(Config):
     """Or settings by a name of your choice, each with its weights by source; what is not named keeps its weight."""
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     """Training seeds; intervals over seeds need several."""
-    checkpoint: Literal["best", "last"] = "best"
+    measured_policy: Literal["best", "last"] = "best"
     """Which policy of a run is measured: the best by the run's own held-out reward, or the last."""
     axes: tuple[tuple[str, str], ...] = ()
     """Pairs of metrics to draw; none = every pair of rewards (in the simulated world: of the oracle's metrics)."""
-    examples: int = Field(default=6, ge=0)
+    example_prompts: int = Field(default=6, ge=0)
     """Held-out prompts whose answers the page shows at every setting."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"checkpoint": "measured_policy", "examples": "example_prompts"}
 
     @model_validator(mode="after")
     def _one_base(self) -> "SweepConfig":

@@ -33,7 +33,7 @@ class RLSettings:
         settings = self.settings(weights, seed, folder)
         with self.watch(settings.steps) as progress:
             train_policy(settings, progress)
-        return self._measure(settings, folder / "checkpoints" / self.config.checkpoint)
+        return self._measure(settings, folder / "checkpoints" / self.config.measured_policy)
 
     def settings(self, weights: Mapping[str, float], seed: int, folder: Path) -> RLConfig:
         """The base with other weights (a schedule of a weight that is set ends), seed and folder."""
@@ -45,7 +45,7 @@ class RLSettings:
         return self.base.model_copy(update={"mixture": mixture, "seed": seed, "run_dir": folder, "resume": "auto"})
 
     def _measure(self, settings: RLConfig, checkpoint: Path) -> RunScores:
-        records = load_or_raise(settings.heldout_prompts, PromptRecord)
+        records = load_or_raise(settings.heldout, PromptRecord)
         policy = Policy.load(checkpoint, device=settings.device)
         how = AnswerConfig(
             seed=ANSWER_SEED,
@@ -62,7 +62,7 @@ class RLSettings:
         ids = [answer.id for answer in answers]
         tables = reward_scores(sources, ids, samples) | text_scores(_texts(records, answers))
         infos = {f"reward/{source.name}": reward_info(source) for source in sources} | TEXT_METRICS
-        return RunScores.of(tables, infos, answers=_shown(records, answers, self.config.examples))
+        return RunScores.of(tables, infos, answers=_shown(records, answers, self.config.example_prompts))
 
 
 def _texts(records: Sequence[PromptRecord], answers: Sequence[Answer]) -> list[AnswerText]:

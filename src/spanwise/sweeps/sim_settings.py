@@ -36,8 +36,8 @@ class SimSettings:
         """Trains with these weights and has the oracle judge the answers to the test items."""
         start = self._start_of(seed)
         start.train(folder, start.rewards.sources(), start.reweighted(weights), plan=self.plan)
-        policy = Policy.load(folder / "checkpoints" / self.config.checkpoint)
-        return oracle_scores(policy, Policy.load(start.reference), start, shown=self.config.examples)
+        policy = Policy.load(folder / "checkpoints" / self.config.measured_policy)
+        return oracle_scores(policy, Policy.load(start.reference), start, shown=self.config.example_prompts)
 
     def _start_of(self, seed: int) -> SimStart:
         """Seeds come one after the other, so that one start is held at a time."""

@@ -55,7 +55,7 @@ def check_same_sweep(config: SweepConfig) -> None:
             raise ConfigError(f"{config.run_dir}: holds files but no sweep; choose another run_dir.")
         return
     before = SweepConfig.load(saved)
-    for key in ("base", "overrides", "sim", "checkpoint"):
+    for key in ("base", "overrides", "sim", "measured_policy"):
         if getattr(before, key) != getattr(config, key):
             raise ConfigError(f"{config.run_dir}: holds a sweep with another {key}; choose another run_dir.")
     known, asked = before.points(), config.points()

@@ -4,12 +4,14 @@ Knows nothing of models or torch.
 """
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
 from spanwise.core import Config
+from spanwise.models import PrecisionName
 from spanwise.text import GapAnchor
 
 
@@ -18,7 +20,7 @@ class OptimizerConfig(Config):
 
     learning_rate: float = Field(default=1e-5, gt=0)
     """Highest learning rate."""
-    warmup: float = Field(default=0.0, ge=0, lt=1)
+    warmup_ratio: float = Field(default=0.0, ge=0, lt=1)
     """Share of the steps that train this model over which the learning rate rises from 0."""
     decay: Literal["constant", "linear"] = "linear"
     """What the learning rate does after the rise: stay, or fall linearly and reach 0 just after the last step."""
@@ -26,6 +28,8 @@ class OptimizerConfig(Config):
     """Decoupled weight decay."""
     max_grad_norm: float = Field(default=1.0, gt=0)
     """The gradient of a step is scaled down to this norm."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"warmup": "warmup_ratio"}
 
 
 class LoopConfig(OptimizerConfig):
@@ -50,8 +54,6 @@ class LoopConfig(OptimizerConfig):
 class SFTConfig(LoopConfig):
     """Everything that decides the numbers of a fine-tuning run, apart from the policy and the demonstrations."""
 
-    RENAMED: ClassVar[dict[str, str]] = {"precision": "dtype"}
-
     seed: int = 0
     """The seed from which the order of the demonstrations follows."""
     epochs: int = Field(default=3, ge=1)
@@ -63,7 +65,7 @@ class SFTConfig(LoopConfig):
     fits."""
     learning_rate: float = Field(default=5e-5, gt=0)
     """Highest learning rate of AdamW."""
-    warmup: float = Field(default=0.1, ge=0, lt=1)
+    warmup_ratio: float = Field(default=0.1, ge=0, lt=1)
     """Share of the steps over which the learning rate rises from 0."""
     loss_on: Literal["completion", "all"] = "completion"
     """Which tokens are learnt: those of the completion, or those of the prompt as well (causal policies only)."""
@@ -71,14 +73,15 @@ class SFTConfig(LoopConfig):
     """Longest prompt; a longer one is refused before the run starts."""
     max_response_tokens: int = Field(default=512, ge=1)
     """Longest completion with its end token; a longer one is refused before the run starts."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """Arithmetic of the forward and backward passes; the weights and their updates stay float32."""
+    dtype: PrecisionName = "float32"
+    """Arithmetic of the forward and backward passes; the weights and their updates stay float32. auto: bfloat16 where
+    the processor is made for it."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"precision": "dtype"}
 
 
 class SFTRunConfig(SFTConfig):
     """`spanwise sft`: fine-tune a language model on demonstrations."""
-
-    RENAMED: ClassVar[dict[str, str]] = {**SFTConfig.RENAMED, "heldout_demonstrations": "heldout"}
 
     policy: str
     """Folder or Hub name of the language model to start from."""
@@ -95,6 +98,8 @@ class SFTRunConfig(SFTConfig):
     the held-out completions."""
     rouge_prompts: int = Field(default=200, ge=1)
     """Held-out prompts answered for ROUGE, the first of the file."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"heldout_demonstrations": "heldout"}
 
 
 class DPOLossConfig(Config):
@@ -139,7 +144,7 @@ class DPOConfig(LoopConfig):
     """Tokens per forward pass, padding included: sets memory and speed, never the result; one pair always fits."""
     learning_rate: float = Field(default=5e-6, gt=0)
     """Highest learning rate of AdamW."""
-    warmup: float = Field(default=0.1, ge=0, lt=1)
+    warmup_ratio: float = Field(default=0.1, ge=0, lt=1)
     """Share of the steps over which the learning rate rises from 0."""
     max_prompt_tokens: int = Field(default=1024, ge=1)
     """Longest prompt; pairs with a longer one are left out and counted."""
@@ -149,8 +154,6 @@ class DPOConfig(LoopConfig):
 
 class DPORunConfig(DPOConfig):
     """`spanwise dpo`: train a language model on edit pairs, without rewards."""
-
-    RENAMED: ClassVar[dict[str, str]] = {"heldout_pairs": "heldout"}
 
     policy: str
     """Folder or Hub name of the language model to start from, also the reference that log-ratios are taken against."""
@@ -162,3 +165,5 @@ class DPORunConfig(DPOConfig):
     """Folder for config, metrics and checkpoints; it must not hold a run already."""
     device: str = "auto"
     """Where to train: cpu, cuda, cuda:1, ...; auto takes a GPU where there is one."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"heldout_pairs": "heldout"}

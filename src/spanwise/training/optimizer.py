@@ -23,7 +23,7 @@ def learning_rate(config: OptimizerConfig, *, step: int, steps: int, highest: fl
     `highest` stands in for the config's learning rate.
     """
     highest = config.learning_rate if highest is None else highest
-    warmup = math.ceil(config.warmup * steps)
+    warmup = math.ceil(config.warmup_ratio * steps)
     if step < warmup:
         return highest * (step + 1) / (warmup + 1)
     if config.decay == "constant":

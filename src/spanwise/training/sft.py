@@ -16,7 +16,7 @@ from torch import Tensor
 
 from spanwise.core import ConfigError, DataError, RunFolder, torch_generator
 from spanwise.feedback import DemonstrationRecord
-from spanwise.models import Policy, Sampling, pad
+from spanwise.models import Policy, Sampling, pad, precision
 from spanwise.training.config import SFTConfig
 from spanwise.training.loop import Evaluation, Watch, bucketed, micro_batches, run_loop
 from spanwise.training.optimizer import Optimizer
@@ -131,7 +131,8 @@ class _Demonstrations:
         policy = self.policy
         ids, mask = pad([example.response for example in examples], value=policy.pad_id, side="right")
         prompts = policy.stack_prompts([example.prompt for example in examples])
-        with torch.autocast(policy.device.type, torch.bfloat16, enabled=self.config.dtype == "bfloat16"):
+        narrow = precision(self.config.dtype, policy.device) == torch.bfloat16
+        with torch.autocast(policy.device.type, torch.bfloat16, enabled=narrow):
             scored = policy.logprobs(prompts, ids.to(policy.device), mask.to(policy.device), sampling=Sampling())
         return -scored.logprobs.sum()
 

@@ -16,7 +16,7 @@ CONFIG = {
     "steps": 5,
     "seed": 3,
     "prompts": "prompts.jsonl",
-    "heldout_prompts": "absent.jsonl",
+    "heldout": "absent.jsonl",
     "mixture": {"sources": {"relevance": {"weight": 0.3}, "factuality": {"weight": 0.5}}},
 }
 

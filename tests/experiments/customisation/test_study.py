@@ -20,7 +20,7 @@ from spanwise.training.config import SFTConfig
 
 SMALL = CustomConfig(
     weights=(0.5, 1.5, 3.0),
-    examples=2,
+    example_prompts=2,
     study=SimStudyConfig(
         arms=(FINE_GRAINED,),
         demonstrations=24,

@@ -13,7 +13,7 @@ from experiments.detox.scorers import ClassifierConfig
 from spanwise.feedback.schema import FeedbackRecord, Response, mark
 from spanwise.reward_models.config import FittingConfig
 
-TINY = CommentModelConfig(hidden=32, layers=1, epochs=1, max_tokens=24)
+TINY = CommentModelConfig(hidden=32, layers=1, epochs=1, max_length=24)
 
 
 def comment(number):

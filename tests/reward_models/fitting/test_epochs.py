@@ -10,6 +10,7 @@ from spanwise.core.errors import SpanwiseError
 from spanwise.core.runs import RunFolder
 from spanwise.reward_models.config import FittingConfig, RewardModelConfig
 from spanwise.reward_models.fitting.gradient import GradientFit
+from spanwise.reward_models.network import SpanRewardModel
 from spanwise.training.optimizer import Optimizer
 
 
@@ -20,11 +21,18 @@ class Slope(GradientFit):
 
     def __init__(self, scores, *, pull=1.0, max_grad_norm=1e9):
         fitting = FittingConfig(
-            epochs=len(scores), batch_size=2, learning_rate=1.0, max_grad_norm=max_grad_norm, warmup=0.0
+            epochs=len(scores),
+            batch_size=2,
+            learning_rate=1.0,
+            max_grad_norm=max_grad_norm,
+            warmup_ratio=0.0,
+            weight_decay=0.0,
         )
         model = nn.Linear(1, 1, bias=False)
         nn.init.zeros_(model.weight)
-        super().__init__(RewardModelConfig(fitting=fitting, device="cpu"), model, 0, [1.0, 2.0, 3.0], [9.0])
+        stand_in = SpanRewardModel.__new__(SpanRewardModel)
+        super().__init__(RewardModelConfig(fitting=fitting, device="cpu"), stand_in, 0, [1.0, 2.0, 3.0], [9.0])
+        self.model = model
         self.scores = list(scores)
         self.pull = pull
         self.seen, self.after = [], []

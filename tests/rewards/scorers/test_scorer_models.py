@@ -69,7 +69,7 @@ def test_a_saved_classifier_scores_the_same_and_can_be_pinned(tmp_path):
     model.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     there = TextClassifier(model, tokenizer)
-    config = ScorerConfig(kind="classifier", path=str(tmp_path), pinned=there.version)
+    config = ScorerConfig(kind="classifier", model=str(tmp_path), pinned=there.version)
     assert load_scorer(config).score(TEXTS) == pytest.approx(there.score(TEXTS), abs=1e-6)
     with pytest.raises(CheckpointError, match="pinned is other"):
         load_classifier(tmp_path, pinned="other")
@@ -96,7 +96,7 @@ def test_a_trained_ngram_scorer_knows_the_word_and_survives_a_file(tmp_path):
     assert bad > 0.5 > good
     assert scorer.score([""]) == [pytest.approx(1 / (1 + math.exp(-scorer.intercept)))]
     scorer.save(tmp_path)
-    again = load_scorer(ScorerConfig(kind="ngrams", path=str(tmp_path), pinned=scorer.version))
+    again = load_scorer(ScorerConfig(kind="ngrams", model=str(tmp_path), pinned=scorer.version))
     assert again == scorer
 
 
@@ -111,7 +111,7 @@ def test_a_damaged_ngram_scorer_is_named(tmp_path):
         NgramScorer.load(tmp_path)
 
 
-@pytest.mark.parametrize("settings", [{"kind": "perspective", "path": "x"}, {"kind": "ngrams"}])
+@pytest.mark.parametrize("settings", [{"kind": "perspective", "model": "x"}, {"kind": "ngrams"}])
 def test_a_scorer_has_the_place_that_its_kind_wants(settings):
-    with pytest.raises(ValueError, match="path names the folder"):
+    with pytest.raises(ValueError, match="model names the folder"):
         ScorerConfig(**settings)

@@ -11,7 +11,7 @@ from spanwise.rewards.sources import scorer_sources
 
 def test_each_entry_becomes_a_source_of_its_name(tmp_path):
     NgramScorer({"fool": 3.0}, -1.0).save(tmp_path)
-    scorer = ScorerConfig(kind="ngrams", path=str(tmp_path))
+    scorer = ScorerConfig(kind="ngrams", model=str(tmp_path))
     uses = {
         "whole": ScorerUse(reward="holistic", scorer=scorer, category="insult"),
         "words": ScorerUse(scorer=scorer, density="token"),
@@ -31,9 +31,9 @@ def test_each_entry_becomes_a_source_of_its_name(tmp_path):
     [
         {"reward": "change"},
         {"reward": "marked-words"},
-        {"reward": "marked-words", "checkpoint": "x", "scorer": {"kind": "ngrams", "path": "x"}},
-        {"reward": "change", "checkpoint": "x", "scorer": {"kind": "ngrams", "path": "x"}},
-        {"reward": "change", "density": "sequence", "scorer": {"kind": "ngrams", "path": "x"}},
+        {"reward": "marked-words", "checkpoint": "x", "scorer": {"kind": "ngrams", "model": "x"}},
+        {"reward": "change", "checkpoint": "x", "scorer": {"kind": "ngrams", "model": "x"}},
+        {"reward": "change", "density": "sequence", "scorer": {"kind": "ngrams", "model": "x"}},
     ],
 )
 def test_a_reward_without_what_it_needs_is_refused(settings):

@@ -161,7 +161,7 @@ def test_sampling_that_ran_out_of_memory_goes_on_with_half_the_responses(tmp_pat
 
 
 def test_a_run_that_sampled_less_at_a_time_goes_on_so(tmp_path):
-    settings = {"steps": 2, "checkpoint": {"every": 1}}
+    settings = {"steps": 2, "training_states": {"every": 1}}
     trainer = small_trainer(tmp_path, **settings)
     trainer.sampling_budget.halve()
     trainer.run()

@@ -60,14 +60,14 @@ def test_a_run_with_adapters_trains_them_and_nothing_else(tmp_path, algorithm):
 
 
 def test_a_run_with_adapters_is_resumed_to_the_same_weights(tmp_path):
-    whole = small_trainer(tmp_path / "whole", lora=LORA, steps=3, checkpoint={"every": 1})
+    whole = small_trainer(tmp_path / "whole", lora=LORA, steps=3, training_states={"every": 1})
     whole.run()
-    broken = small_trainer(tmp_path / "broken", lora=LORA, steps=3, checkpoint={"every": 1})
+    broken = small_trainer(tmp_path / "broken", lora=LORA, steps=3, training_states={"every": 1})
     step = broken.step
     broken.step = lambda number: step(number) if number < 3 else 1 / 0
     with pytest.raises(ZeroDivisionError):
         broken.run()
-    again = small_trainer(tmp_path / "broken", lora=LORA, steps=3, checkpoint={"every": 1})
+    again = small_trainer(tmp_path / "broken", lora=LORA, steps=3, training_states={"every": 1})
     again.run(resume=True)
     expected, found = whole.updater.tensors(), again.updater.tensors()
     assert expected.keys() == found.keys()

@@ -30,7 +30,7 @@ def double():
 
 
 def sampler_of(policy, url, folder, **settings):
-    config = ServerConfig(url=url, **{"timeout_s": 60.0, "retries": 2, **settings})
+    config = ServerConfig(base_url=url, **{"timeout_s": 60.0, "retries": 2, **settings})
     return VllmServerSampler.load(policy, config, SAMPLING, folder, processes=Processes())
 
 
@@ -99,7 +99,7 @@ def test_a_run_renews_the_servers_weights_and_leaves_one_folder(double, tmp_path
 )
 def test_log_probabilities_of_another_distribution_are_refused(mode, temperature, fits):
     with serving(VllmDouble(word_policy(), mode=mode)) as url:
-        server = VllmServer(ServerConfig(url=url))
+        server = VllmServer(ServerConfig(base_url=url))
         if fits:
             server.check(Sampling(temperature=temperature))
         else:
@@ -225,7 +225,7 @@ def test_refusals_are_told_in_the_servers_words_and_not_tried_again(double, tmp_
 
 def test_weights_that_the_server_cannot_see_stop_the_run(double, tmp_path):
     with serving(double) as url:
-        server = VllmServer(ServerConfig(url=url, retries=0))
+        server = VllmServer(ServerConfig(base_url=url, retries=0))
         with pytest.raises(TrainingError, match=r"/collective_rpc: no answer .*Cannot find model weights"):
             server.load_weights(tmp_path / "elsewhere")
 
@@ -234,13 +234,13 @@ def test_something_else_at_the_address_is_refused(monkeypatch):
     double = VllmDouble(word_policy())
     monkeypatch.setattr(double, "answer", lambda path, body: (200, {"hello": "world"}))
     with serving(double) as url, pytest.raises(ConfigError, match="does not say its settings as vLLM does"):
-        VllmServer(ServerConfig(url=url)).check(Sampling())
+        VllmServer(ServerConfig(base_url=url)).check(Sampling())
 
 
 def test_a_run_may_go_on_with_a_server_elsewhere(tmp_path):
-    trainer = small_trainer(tmp_path / "run", rollout={"backend": "vllm-server", "server": {"url": "http://a:1"}})
+    trainer = small_trainer(tmp_path / "run", rollout={"backend": "vllm-server", "server": {"base_url": "http://a:1"}})
     trainer.folder.save_config(trainer.config)
-    server = trainer.config.rollout.server.model_copy(update={"url": "http://b:2"})
+    server = trainer.config.rollout.server.model_copy(update={"base_url": "http://b:2"})
     rollout = trainer.config.rollout.model_copy(update={"server": server})
     check_same_settings(trainer.folder.path, trainer.config.model_copy(update={"rollout": rollout}))
     other = rollout.model_copy(update={"backend": "vllm"})

@@ -72,7 +72,9 @@ def evaluate(
 
 def _arm(config: EvaluateConfig, name: str, tables: Mapping[str, ScoreTable]) -> Arm:
     path = config.responses if name == "responses" else config.baseline
-    estimates = arm_estimates(tables, arm=name, seed=config.seed, resamples=config.resamples, level=config.level)
+    estimates = arm_estimates(
+        tables, arm=name, seed=config.seed, resamples=config.resamples, level=config.confidence_level
+    )
     return Arm(label=f"{name} ({path})", metrics=estimates)
 
 
@@ -80,7 +82,9 @@ def _comparisons(
     config: EvaluateConfig, tables: ArmTables, metrics: Mapping[str, MetricInfo]
 ) -> tuple[Comparison, ...]:
     pairs = [("responses", "baseline")] if config.baseline is not None else []
-    return compare_arms(tables, metrics, pairs, seed=config.seed, resamples=config.resamples, level=config.level)
+    return compare_arms(
+        tables, metrics, pairs, seed=config.seed, resamples=config.resamples, level=config.confidence_level
+    )
 
 
 def _tables(

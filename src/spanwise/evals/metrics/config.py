@@ -1,6 +1,8 @@
 """What `spanwise evaluate` measures on which files. Knows nothing of how it is measured."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -24,9 +26,11 @@ class EvaluateConfig(Config):
     """Folder or Hub name of an encoder for BERTScore against the prompts' references."""
     resamples: int = Field(default=2000, ge=100)
     """Draws of the bootstrap and of the permutation test."""
-    level: float = Field(default=0.95, gt=0, lt=1)
+    confidence_level: float = Field(default=0.95, gt=0, lt=1)
     """How often the intervals hold the true value."""
     seed: int = 0
     """The seed of the bootstrap."""
     output: Path | None = None
     """Folder for results.json, which `spanwise report` reads; null prints only."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"level": "confidence_level"}

@@ -1,3 +1,4 @@
+from .overoptimisation import CourseFindings as CourseFindings
 from .overoptimisation import find_course as find_course
 from .overoptimisation import render_courses as render_courses
 from .overoptimisation import verdict as verdict

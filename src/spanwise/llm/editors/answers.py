@@ -55,11 +55,11 @@ class _Operations(BaseModel):
 
 def read_rewrite(answer: str, original: str) -> Edited:
     """The text between the marks; raises UnusableAnswerError."""
-    found = _EDITED.findall(answer)
-    if len(found) != 1:
-        many = "more than one edited answer" if found else "no edited answer"
+    rewrites = _EDITED.findall(answer)
+    if len(rewrites) != 1:
+        many = "more than one edited answer" if rewrites else "no edited answer"
         raise UnusableAnswerError("answered in prose", f"There was {many} between <edited> and </edited>.")
-    edited = _trimmed_like(_storable(found[0]), original)
+    edited = _trimmed_like(_storable(rewrites[0]), original)
     return Edited(edited, spans_of(original, edited))
 
 
@@ -75,8 +75,8 @@ def read_operations(answer: str, original: str) -> Edited:
         raise UnusableAnswerError("not JSON", f"The answer was {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise UnusableAnswerError("wrong form", f"{place}: {first['msg']}.") from error
+        key = ".".join(map(str, first["loc"]))
+        raise UnusableAnswerError("wrong form", f"{key}: {first['msg']}.") from error
     placed = sorted(((_place(operation, original), operation) for operation in operations), key=lambda pair: pair[0])
     return _applied(original, placed)
 

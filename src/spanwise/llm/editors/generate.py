@@ -32,8 +32,8 @@ def generate_edits(
         client or make_client(config.endpoint), ReplyBook(beside(config.output, "replies")), config.endpoint
     )
     run = _Run(config, prompt, caller)
-    found = dict(in_parallel(run.edit, tasks, workers=config.endpoint.concurrency))
-    outcomes = [found[position] for position in range(len(tasks))]
+    by_position = dict(in_parallel(run.edit, tasks, workers=config.endpoint.concurrency))
+    outcomes = [by_position[position] for position in range(len(tasks))]
     pairs = [outcome.pair for outcome in outcomes if outcome.pair is not None]
     checked = validate_edits(pairs, config.rules, judge=judge)
     refused = {id(refusal.pair): refusal for refusal in checked.refused}

@@ -74,11 +74,11 @@ class Prompt:
             "response": task.response,
         }
         messages: list[tuple[Literal["user", "assistant"], str]] = []
-        asked = re.sub(r"\{\{(\w+)\}\}", lambda place: values[place[1]], self.user)
+        asked = re.sub(r"\{\{(\w+)\}\}", lambda name: values[name[1]], self.user)
         messages.append(("user", asked))
-        for said, wrong in turns:
-            messages.append(("assistant", said))
-            messages.append(("user", wrong))
+        for answer, complaint in turns:
+            messages.append(("assistant", answer))
+            messages.append(("user", complaint))
         endpoint = config.endpoint
         return ChatRequest(
             model=endpoint.model,
@@ -101,9 +101,9 @@ def load_prompt(config: EditorConfig) -> Prompt:
     system, split, user = text.partition(_SPLIT)
     if not split:
         raise ConfigError(f"{name}: has no line '=== user ===' between the system text and the user text; add it.")
-    found = re.findall(r"\{\{(\w+)\}\}", user)
-    unknown = [place for place in found if place not in _PLACES]
-    if unknown or "response" not in found:
+    named = re.findall(r"\{\{(\w+)\}\}", user)
+    unknown = [name for name in named if name not in _PLACES]
+    if unknown or "response" not in named:
         wrong = f"has no place {{{{{unknown[0]}}}}}" if unknown else "needs the place {{response}}"
         raise ConfigError(f"{name}: a prompt {wrong}; the places are {', '.join(_PLACES)} in double braces.")
     return Prompt(name, system.strip(), user.strip(), text_hash(text))

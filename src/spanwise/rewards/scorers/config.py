@@ -1,7 +1,8 @@
 """Which scorer is used and what reward is made of it: the settings that `spanwise rl` reads, and what they name."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -17,7 +18,7 @@ class ScorerConfig(Config):
     kind: Literal["ngrams", "classifier", "perspective"]
     """ngrams: a linear scorer of words; classifier: a text classifier of Hugging Face; perspective: a service that
     speaks the protocol of the Perspective API."""
-    path: str = ""
+    model: str = ""
     """Folder of the scorer; for classifier also a Hub name."""
     label: str = ""
     """Label of a classifier whose probability counts; empty takes the only one, or the second of two."""
@@ -28,10 +29,12 @@ class ScorerConfig(Config):
     perspective: PerspectiveConfig = PerspectiveConfig()
     """The service, where there is one."""
 
+    RENAMED: ClassVar[Mapping[str, str]] = {"path": "model"}
+
     @model_validator(mode="after")
     def _has_a_place(self) -> "ScorerConfig":
-        if (self.kind == "perspective") == bool(self.path):
-            raise ValueError("path names the folder of a local scorer; perspective has none, but a url")
+        if (self.kind == "perspective") == bool(self.model):
+            raise ValueError("model names the folder of a local scorer; perspective has none, but a url")
         return self
 
 
@@ -67,9 +70,9 @@ def load_scorer(config: ScorerConfig, *, device: str = "auto") -> Scorer:
     if config.kind == "ngrams":
         from spanwise.rewards.scorers.ngrams import NgramScorer  # noqa: PLC0415 - scikit-learn
 
-        return NgramScorer.load(Path(config.path), pinned=config.pinned)
+        return NgramScorer.load(Path(config.model), pinned=config.pinned)
     from spanwise.rewards.scorers.classifier import load_classifier  # noqa: PLC0415 - torch
 
     return load_classifier(
-        config.path, label=config.label, device=device, batch_size=config.batch_size, pinned=config.pinned
+        config.model, label=config.label, device=device, batch_size=config.batch_size, pinned=config.pinned
     )

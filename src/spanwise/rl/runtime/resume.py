@@ -15,7 +15,7 @@ from spanwise.feedback import PromptRecord
 from spanwise.models import Policy
 from spanwise.rewards import RewardPipeline
 
-FREE_SETTINGS = ("run_dir.", "resume.", "checkpoint.", "rollout.server.")
+FREE_SETTINGS = ("run_dir.", "resume.", "training_states.", "rollout.server.")
 """Settings that may change between a run and its continuation."""
 
 

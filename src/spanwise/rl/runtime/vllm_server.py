@@ -52,14 +52,14 @@ class Completion:
 
 
 class VllmServer:
-    """The server at `config.url`.
+    """The server at `config.base_url`.
 
     Raises ConfigError for what it refuses or is not fit for, TrainingError when it does not answer.
     """
 
     def __init__(self, config: ServerConfig) -> None:
         self._config = config
-        self._url = config.url.rstrip("/").removesuffix("/v1")
+        self._url = config.base_url.rstrip("/").removesuffix("/v1")
         self._model = ""
 
     def check(self, sampling: Sampling) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from spanwise.evals.win_rate.alpaca_files import preference_share
-from spanwise.evals.win_rate.judges.verdicts import share_of_label, share_of_logprobs, share_of_text
+from spanwise.evals.win_rate.judges.chat import share_of_label, share_of_logprobs, share_of_text
 from spanwise.evals.win_rate.judging import shown_first
 from spanwise.feedback.scores import Unscored
 

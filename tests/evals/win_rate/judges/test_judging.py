@@ -6,7 +6,8 @@ import pytest
 from spanwise.core.errors import DataError
 from spanwise.evals.statistics.pairwise import JudgedPair
 from spanwise.evals.win_rate.judges.base import Reply, Usage
-from spanwise.evals.win_rate.judges.cache import CachedJudge
+from spanwise.evals.win_rate.judges.chat import ChatJudge
+from spanwise.evals.win_rate.judges.config import JudgeConfig
 from spanwise.evals.win_rate.judges.people import PeopleJudge, write_pairs
 from spanwise.evals.win_rate.judges.reward import RewardJudge
 from spanwise.evals.win_rate.judging import cases_of, judge_outputs, shown_first
@@ -14,6 +15,7 @@ from spanwise.evals.win_rate.outputs import Outputs
 from spanwise.feedback.files import load_or_raise, write_records
 from spanwise.feedback.schema import FeedbackRecord, Preference
 from spanwise.feedback.scores import SegmentScore, SegmentScores, Unscored
+from spanwise.llm.chat import CallError, ChatReply
 from spanwise.text.spans import Span
 
 QUESTIONS = [f"q{number}" for number in range(12)]
@@ -26,8 +28,8 @@ class ScriptedJudge:
 
     name, sees_order = "scripted", True
 
-    def __init__(self, share, version="1"):
-        self.share, self.version, self.asked = share, version, []
+    def __init__(self, share):
+        self.share, self.asked = share, []
 
     def judge(self, cases):
         for place in reversed(range(len(cases))):  # any order will do
@@ -100,51 +102,73 @@ def test_a_pair_that_is_unscored_in_one_order_is_unscored():
     assert found.position.n == 11
 
 
+class ScriptedClient:
+    """Says what `text` makes of the number of the request, from 0, or nothing for None."""
+
+    def __init__(self, text=lambda _: "Verdict: B"):
+        self.text, self.asked = text, []
+
+    def complete(self, request):
+        self.asked.append(request)
+        text = self.text(len(self.asked) - 1)
+        if text is None:
+            raise CallError("connection", "down")
+        return ChatReply(text, "stop", "m-1", 10, 2)
+
+
+def chat_judge(client, cache, model="m"):
+    endpoint = {"provider": "openai", "model": model, "concurrency": 1}
+    return ChatJudge(JudgeConfig(kind="chat", endpoint=endpoint, cache=cache), client=client)
+
+
 def test_replies_are_kept_and_a_run_that_was_killed_goes_on(tmp_path):
-    cache, first = tmp_path / "deep" / "replies.jsonl", ScriptedJudge(longer)
-    for number, _ in enumerate(CachedJudge(first, cache).judge(cases_of(OWN, REFERENCE)), start=1):
+    cache, first = tmp_path / "deep" / "replies.jsonl", ScriptedClient()
+    for number, _ in enumerate(chat_judge(first, cache).judge(cases_of(OWN, REFERENCE)), start=1):
         if number == 5:
             break
     with cache.open("a") as stream:
         stream.write('{"key": "half a li')
-    again = ScriptedJudge(longer)
-    found = dict(CachedJudge(again, cache).judge(cases_of(OWN, REFERENCE)))
+    again = ScriptedClient()
+    found = dict(chat_judge(again, cache).judge(cases_of(OWN, REFERENCE)))
     assert len(found) == 12
     assert len(again.asked) == 7
     assert sum((reply.usage for reply in found.values()), Usage()).calls == 7
-    third = ScriptedJudge(longer)
-    assert len(dict(CachedJudge(third, cache).judge(cases_of(OWN, REFERENCE)))) == 12
+    third = ScriptedClient()
+    assert len(dict(chat_judge(third, cache).judge(cases_of(OWN, REFERENCE)))) == 12
     assert third.asked == []
 
 
 def test_a_changed_prompt_or_model_is_asked_anew(tmp_path):
-    dict(CachedJudge(ScriptedJudge(longer), tmp_path / "c.jsonl").judge(cases_of(OWN, REFERENCE)))
-    changed = ScriptedJudge(longer, version="2")
-    dict(CachedJudge(changed, tmp_path / "c.jsonl").judge(cases_of(OWN, REFERENCE)))
+    dict(chat_judge(ScriptedClient(), tmp_path / "c.jsonl").judge(cases_of(OWN, REFERENCE)))
+    changed = ScriptedClient()
+    dict(chat_judge(changed, tmp_path / "c.jsonl", model="n").judge(cases_of(OWN, REFERENCE)))
     assert len(changed.asked) == 12
 
 
 def test_nonsense_is_kept_and_a_failed_request_is_not(tmp_path):
-    class Failing(ScriptedJudge):
-        def judge(self, cases):
-            for place, _ in enumerate(cases):
-                self.asked.append(place)
-                yield place, Reply(Unscored("down" if place % 2 else "prose"), lasting=place % 2 == 0)
-
-    dict(CachedJudge(Failing(longer), tmp_path / "c.jsonl").judge(cases_of(OWN, REFERENCE)))
+    failing = ScriptedClient(lambda number: None if number % 2 else "prose")
+    dict(chat_judge(failing, tmp_path / "c.jsonl").judge(cases_of(OWN, REFERENCE)))
     rows = [json.loads(line) for line in (tmp_path / "c.jsonl").read_text("utf-8").splitlines()]
-    assert [row["reason"] for row in rows] == ["prose"] * 6
-    again = Failing(longer)
-    dict(CachedJudge(again, tmp_path / "c.jsonl").judge(cases_of(OWN, REFERENCE)))
+    assert [row["reply"]["text"] for row in rows] == ["prose"] * 6
+    again = ScriptedClient()
+    dict(chat_judge(again, tmp_path / "c.jsonl").judge(cases_of(OWN, REFERENCE)))
     assert len(again.asked) == 6
 
 
 def test_cases_asked_twice_cost_once(tmp_path):
-    judge = ScriptedJudge(longer)
+    client = ScriptedClient()
     cases = cases_of(OWN, REFERENCE)[:1] * 3
-    found = dict(CachedJudge(judge, tmp_path / "c.jsonl").judge(cases))
-    assert len(judge.asked) == 1
+    found = dict(chat_judge(client, tmp_path / "c.jsonl").judge(cases))
+    assert len(client.asked) == 1
     assert [found[place].usage.calls for place in range(3)] == [1, 0, 0]
+
+
+def test_a_file_of_something_else_is_no_book_of_replies(tmp_path):
+    (tmp_path / "c.jsonl").write_text('{"key": "k", "judge": "m", "share": 1.0, "text": "Verdict: B"}\n', "utf-8")
+    with pytest.raises(DataError, match=r"c\.jsonl:1: is no reply"):
+        chat_judge(ScriptedClient(), tmp_path / "c.jsonl")
+    with pytest.raises(DataError, match="cannot keep replies"):
+        dict(chat_judge(ScriptedClient(), tmp_path / "c.jsonl" / "inside").judge(cases_of(OWN, REFERENCE)))
 
 
 class LengthSource:

@@ -4,12 +4,17 @@ from doubles.models import tiny_gpt2, tiny_llama
 
 from spanwise.core.errors import CheckpointError
 from spanwise.evals.win_rate.judges.base import Case
+from spanwise.evals.win_rate.judges.chat import ChatJudge
 from spanwise.evals.win_rate.judges.config import JudgeConfig
-from spanwise.evals.win_rate.judges.local import LocalJudge, load_local
 from spanwise.feedback.scores import Unscored
+from spanwise.llm.clients import LocalClient
 
 OWN = "$instruction | $first | $second"
 CASES = [Case("who?", "Ada", "Ines Korr, a painter"), Case("where was she born?", "in Oslo", "in Brack")]
+
+
+def config(model="tiny", **more):
+    return JudgeConfig(kind="chat", endpoint={"provider": "local", "model": str(model)}, **more)
 
 
 @pytest.fixture
@@ -21,7 +26,7 @@ def short_prompt(tmp_path):
 @pytest.mark.parametrize("double", [tiny_llama, tiny_gpt2])
 def test_the_share_is_that_of_the_two_letters_behind_the_prompt(double, short_prompt):
     model, tokenizer = double()
-    judge = LocalJudge(model, tokenizer, JudgeConfig(kind="local", model="tiny", prompt=short_prompt))
+    judge = ChatJudge(config(prompt=short_prompt), client=LocalClient(model, tokenizer))
     found = dict(judge.judge(CASES))
     letters = [tokenizer.encode(f" {letter}", add_special_tokens=False)[-1] for letter in ("m", "M")]
     for place, case in enumerate(CASES):
@@ -32,7 +37,7 @@ def test_the_share_is_that_of_the_two_letters_behind_the_prompt(double, short_pr
 
 
 def test_a_prompt_longer_than_the_window_is_unscored_and_the_others_are_judged(short_prompt):
-    judge = LocalJudge(*tiny_gpt2(), JudgeConfig(kind="local", model="tiny", prompt=short_prompt))
+    judge = ChatJudge(config(prompt=short_prompt), client=LocalClient(*tiny_gpt2()))
     found = dict(judge.judge([Case("who?", "word " * 300, "b"), CASES[0]]))
     assert isinstance(found[0].share, Unscored)
     assert 0 < found[1].share < 1
@@ -40,4 +45,4 @@ def test_a_prompt_longer_than_the_window_is_unscored_and_the_others_are_judged(s
 
 def test_a_folder_without_a_model_is_told(tmp_path):
     with pytest.raises(CheckpointError, match="no causal language model"):
-        load_local(JudgeConfig(kind="local", model=str(tmp_path)))
+        ChatJudge(config(tmp_path))

@@ -1,4 +1,7 @@
-"""Judges of pairs of answers: language models, reward models, people. One file each behind `base.Judge`."""
+"""Judges of pairs of answers: language models (over the chat client of `spanwise.llm`), reward models, people.
+
+A new one is a file with a class of the form of `base.Judge`, and a `kind` in `config`.
+"""
 
 import lazy_loader
 

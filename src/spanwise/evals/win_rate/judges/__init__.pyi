@@ -1,14 +1,10 @@
-from .anthropic_api import AnthropicJudge as AnthropicJudge
 from .base import Case as Case
 from .base import Judge as Judge
 from .base import Reply as Reply
 from .base import Usage as Usage
-from .base import fingerprint as fingerprint
-from .cache import CachedJudge as CachedJudge
+from .chat import ChatJudge as ChatJudge
 from .config import JudgeConfig as JudgeConfig
 from .config import Order as Order
-from .local import load_local as load_local
-from .openai_api import OpenAIJudge as OpenAIJudge
 from .people import PeopleJudge as PeopleJudge
 from .people import write_pairs as write_pairs
 from .reward import RewardJudge as RewardJudge

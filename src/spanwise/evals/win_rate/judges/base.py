@@ -4,8 +4,6 @@ Knows nothing of which answer is whose: `judging.py` deals the orders and turns 
 or that never came, is Unscored with its reason.
 """
 
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -42,15 +40,11 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The share of the second answer, the judge's words, and what they cost.
-
-    `lasting` is False for what may go better next time, such as a server that was down: it is not kept in a cache.
-    """
+    """The share of the second answer, the judge's words, and what they cost."""
 
     share: Share
     text: str = ""
     usage: Usage = Usage()
-    lasting: bool = True
 
 
 @runtime_checkable
@@ -63,21 +57,10 @@ class Judge(Protocol):
         ...
 
     @property
-    def version(self) -> str:
-        """Changes whenever replies may change (model, prompt, settings); caches are keyed by it."""
-        ...
-
-    @property
     def sees_order(self) -> bool:
         """Whether the order of the two answers can matter; if not, one order is asked."""
         ...
 
     def judge(self, cases: Sequence[Case]) -> Iterator[tuple[int, Reply]]:
-        """Yields (place in `cases`, reply) for each case once, as soon as it is known, in any order."""
+        """Yields (position in `cases`, reply) for each case once, as soon as it is known, in any order."""
         ...
-
-
-def fingerprint(*parts: object) -> str:
-    """A short hash of plain values, the same on every machine."""
-    text = json.dumps(parts, ensure_ascii=True, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]

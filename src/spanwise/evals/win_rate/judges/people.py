@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from spanwise.evals.win_rate.judges.base import Case, Reply, fingerprint
+from spanwise.evals.win_rate.judges.base import Case, Reply
 from spanwise.feedback import FeedbackRecord, PromptRecord, Response, Unscored, load_or_raise, write_records
 from spanwise.text import normalize_newlines
 
@@ -29,24 +29,23 @@ class PeopleJudge:
         self.name = "people"
         self._asked = asked
         self._shares = _preferences(load_or_raise(path, FeedbackRecord))
-        self.version = fingerprint("people", sorted((list(key), shares) for key, shares in self._shares.items()))
 
     def judge(self, cases: Sequence[Case]) -> Iterator[tuple[int, Reply]]:
         """Looks each case up, in either order."""
-        for place, case in enumerate(cases):
+        for position, case in enumerate(cases):
             texts = (_prompt(case.instruction, self._asked), case.first, case.second)
             prompt, first, second = map(_storable, texts)
-            found = [*self._shares.get((prompt, first, second), ())]
-            found += [1 - share for share in self._shares.get((prompt, second, first), ())]
-            yield place, Reply(sum(found) / len(found) if found else Unscored("nobody compared these answers"))
+            shares = [*self._shares.get((prompt, first, second), ())]
+            shares += [1 - share for share in self._shares.get((prompt, second, first), ())]
+            yield position, Reply(sum(shares) / len(shares) if shares else Unscored("nobody compared these answers"))
 
 
 def _preferences(records: Sequence[FeedbackRecord]) -> Mapping[tuple[str, str, str], list[float]]:
     shares: dict[tuple[str, str, str], list[float]] = {}
     for record in records:
-        for one in record.preferences:
-            first, second = record.responses[one.first].text, record.responses[one.second].text
-            shares.setdefault((record.prompt, first, second), []).append(_SHARES[one.winner])
+        for preference in record.preferences:
+            first, second = record.responses[preference.first].text, record.responses[preference.second].text
+            shares.setdefault((record.prompt, first, second), []).append(_SHARES[preference.winner])
     return shares
 
 

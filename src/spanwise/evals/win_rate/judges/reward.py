@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
-from spanwise.evals.win_rate.judges.base import Case, Reply, fingerprint
+from spanwise.evals.win_rate.judges.base import Case, Reply
 from spanwise.feedback import PromptRecord, RewardSource, Sample, SegmentScores, Unscored
 
 Total = float | Unscored
@@ -17,14 +17,13 @@ class RewardJudge:
     def __init__(self, source: RewardSource, asked: Mapping[str, PromptRecord] = MappingProxyType({})) -> None:
         self._source, self._asked = source, asked
         self.name = source.name
-        self.version = fingerprint("reward", source.name, source.version)
 
     def judge(self, cases: Sequence[Case]) -> Iterator[tuple[int, Reply]]:
         """Scores all answers in one call."""
         samples = [self._sample(case.instruction, text) for case in cases for text in (case.first, case.second)]
         totals = [total(scores) for scores in self._source.score(samples)]
-        for place in range(len(cases)):
-            yield place, Reply(_share(totals[2 * place], totals[2 * place + 1]))
+        for position in range(len(cases)):
+            yield position, Reply(_share(totals[2 * position], totals[2 * position + 1]))
 
     def _sample(self, instruction: str, text: str) -> Sample:
         """With the prompt and the passages apart, as the reward model learned to read them."""

@@ -1,13 +1,13 @@
-"""`spanwise push`: a run's checkpoint to the Hugging Face Hub in one commit, with model card, config and metrics."""
+"""`spanwise report` and `push`: what others get to see of runs, as a page, as cards, or as a repository on the Hub."""
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spanwise.cli.config_help import AsJson
+from spanwise.cli.config_help import AsJson, output
+from spanwise.cli.render import show
 from spanwise.core import CheckpointError, DataError
 
 if TYPE_CHECKING:
@@ -16,7 +16,51 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 RUN_FILES = ("config.yaml", "metrics.jsonl", "results.json")
-"""What goes along below `spanwise/`; samples stay here, since they hold prompts and answers."""
+"""What is pushed along below `spanwise/`; samples stay here, since they hold prompts and answers."""
+
+
+@app.command(name="report")
+def report(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN", help="Run folders, or experiment folders with results.json.", show_default=False),
+    ],
+    *,
+    page: Annotated[Path, output("The HTML file to write.")] = Path("report.html"),
+    cards: Annotated[
+        Path | None,
+        typer.Option("--cards", help="Folder for a model card and a data card (of several runs: one folder each)."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a report of one or several runs: what improved, by how much, and where on the answers.
+
+    The page needs nothing else: it can be sent to a colleague and opened without a network. With --cards, what each
+    run's folder says of its model and its data is written as cards in Markdown.
+    """
+    from spanwise.evals.runs import check_folder
+
+    for run in runs:
+        check_folder(run)
+    from spanwise.evals.report import write_report
+
+    write_report(runs, page)
+    written = _write_cards(runs, cards) if cards else []
+    size = page.stat().st_size
+    summary = {"output": str(page), "bytes": size, "runs": list(map(str, runs)), "cards": list(map(str, written))}
+    lines = [f"Wrote {page} ({size / 1e6:.1f} MB).", *(f"Wrote {path}." for path in written)]
+    show(summary, lines, as_json=as_json)
+
+
+def _write_cards(runs: list[Path], folder: Path) -> list[Path]:
+    from spanwise.evals.report import write_cards
+
+    if len(runs) == 1:
+        return write_cards(runs[0], folder)
+    names = [run.resolve().name for run in runs]
+    if len(set(names)) < len(names):
+        names = ["-".join(run.resolve().parts[-2:]) for run in runs]
+    return [path for run, name in zip(runs, names, strict=True) for path in write_cards(run, folder / name)]
 
 
 @app.command(name="push")
@@ -36,13 +80,12 @@ def push(
     files = files_to_push(run, checkpoint)
     _check_name(repo)
     address = None if dry_run else _upload(_api(), repo, files, private=private)
-    if as_json:
-        listing = {name: _size(content) for name, content in files.items()}
-        typer.echo(json.dumps({"repo": repo, "pushed": not dry_run, "commit": address, "files": listing}, indent=2))
-        return
-    for name, content in files.items():
-        typer.echo(f"{_size(content):>14,}  {name}")
-    typer.echo(f"Would push {len(files)} files to {repo}." if dry_run else f"Pushed {len(files)} files: {address}")
+    sizes = {
+        name: len(content) if isinstance(content, bytes) else content.stat().st_size for name, content in files.items()
+    }
+    end = f"Would push {len(files)} files to {repo}." if dry_run else f"Pushed {len(files)} files: {address}"
+    summary = {"repo": repo, "pushed": not dry_run, "commit": address, "files": sizes}
+    show(summary, [*(f"{size:>14,}  {name}" for name, size in sizes.items()), end], as_json=as_json)
 
 
 def files_to_push(run: Path, checkpoint: str) -> dict[str, Path | bytes]:
@@ -58,15 +101,15 @@ def files_to_push(run: Path, checkpoint: str) -> dict[str, Path | bytes]:
     weights = ("*.safetensors", "*.bin")
     if not any(path for pattern in weights for path in folder.glob(pattern)):
         raise CheckpointError(f"{folder}: holds no weights; give a complete checkpoint.")
-    found: dict[str, Path | bytes] = {
+    files: dict[str, Path | bytes] = {
         path.relative_to(folder).as_posix(): path
         for path in sorted(folder.rglob("*"))
         if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     }
     if not bare:
-        found |= {f"spanwise/{name}": run / name for name in RUN_FILES if (run / name).is_file()}
-        found["README.md"] = model_card(run).encode("utf-8")
-    return found
+        files |= {f"spanwise/{name}": run / name for name in RUN_FILES if (run / name).is_file()}
+        files["README.md"] = model_card(run).encode("utf-8")
+    return files
 
 
 def _api() -> "HfApi":
@@ -110,10 +153,6 @@ def _network_errors() -> tuple[type[Exception], ...]:
     """What the HTTP library under huggingface_hub raises; which library that is depends on its version."""
     loaded = [sys.modules[name] for name in ("httpx", "httpx2") if name in sys.modules]
     return (OSError, *(module.HTTPError for module in loaded))
-
-
-def _size(content: Path | bytes) -> int:
-    return len(content) if isinstance(content, bytes) else content.stat().st_size
 
 
 def _first_line(error: BaseException) -> str:
