@@ -57,7 +57,7 @@ SMOKE = PreparationConfig(
     reader=TINY.model_copy(update={"seed": 1}),
     judge=ClassifierConfig(layers=1),
     span_layers=1,
-    span_fitting=FittingConfig(epochs=1, batch_size=32, lr=2e-4),
+    span_fitting=FittingConfig(epochs=1, batch_size=32, learning_rate=2e-4),
 )
 
 

@@ -5,7 +5,7 @@ r"""Token rewards from human post-edits, against a sequence model with occlusion
 
 Trains by the configs of `recipes/mlqe_pe` on an installed all-MiniLM-L6-v2 (or --backbone). Models that --out holds
 already are read, not trained again. `--token` and `--sequence` change settings of the two configs, as in
-`--token fitting.lr=1e-4 layers=6`.
+`--token fitting.learning_rate=1e-4 layers=6`.
 """
 
 import argparse
