@@ -1,6 +1,5 @@
 """The README is true: its links lead somewhere, its commands exist, its program binds to the library."""
 
-import ast
 import importlib
 import re
 from pathlib import Path
@@ -8,12 +7,11 @@ from pathlib import Path
 import click
 import pytest
 import typer
+from package_map import PAGES, ROOT, file_of, names_imported_by, programs
 
 from spanwise.cli import app
 
-ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "recipes").rglob("*.md"))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -40,12 +38,14 @@ def test_make_targets_in_the_readme_exist() -> None:
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), f"make {target}"
 
 
-def test_names_that_the_program_imports_exist() -> None:
-    (program,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    for node in ast.walk(ast.parse(program)):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            module = importlib.import_module(node.module)
-            assert all(hasattr(module, alias.name) for alias in node.names), node.module
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_programs_import_what_the_package_or_its_rooms_offer(page: Path) -> None:
+    for program in programs(page):
+        for module, name in names_imported_by(program):
+            source = file_of(module)
+            assert source is not None, f"{module} does not exist"
+            assert source.name == "__init__.py", f"{module} is a file; import {name} from its room"
+            assert not name or hasattr(importlib.import_module(module), name), f"{module} offers no {name}"
 
 
 def test_the_tree_names_every_part_of_the_package() -> None:

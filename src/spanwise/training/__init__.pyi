@@ -1,3 +1,4 @@
+from .config import DPOConfig as DPOConfig
 from .config import DPORunConfig as DPORunConfig
 from .config import OptimizerConfig as OptimizerConfig
 from .config import SFTConfig as SFTConfig
