@@ -7,9 +7,12 @@ from pathlib import Path
 import click
 import pytest
 import typer
-from package_map import PAGES, ROOT, file_of, names_imported_by, programs
+from doubles import reward_world
+from package_map import PAGES, ROOT, SOURCE, file_of, names_imported_by, programs
 
 from spanwise.cli import app
+from spanwise.feedback import PromptRecord, write_records
+from spanwise.models import Policy
 
 README = (ROOT / "README.md").read_text()
 
@@ -48,10 +51,33 @@ def test_programs_import_what_the_package_or_its_rooms_offer(page: Path) -> None
             assert not name or hasattr(importlib.import_module(module), name), f"{module} offers no {name}"
 
 
+def test_the_first_program_runs_as_printed(tmp_path, monkeypatch, capsys) -> None:
+    for part in reward_world.tiny_bert():
+        part.save_pretrained(tmp_path / "my" / "encoder")
+    model, tokenizer = reward_world.tiny_decoder()
+    model.generation_config.eos_token_id = list(range(2, len(tokenizer), 3))  # answers of three words take no time
+    Policy(model, tokenizer).save(tmp_path / "my" / "policy")
+    write_records(tmp_path / "marks.jsonl", reward_world.records(12))
+    for name in ("prompts", "heldout"):
+        asked = [PromptRecord(id=r.id, prompt=r.prompt, passages=r.passages) for r in reward_world.records(6, name)]
+        write_records(tmp_path / f"{name}.jsonl", asked)
+    monkeypatch.chdir(tmp_path)
+    exec(programs(ROOT / "README.md")[0], {})
+    checkpoint, first, best = capsys.readouterr().out.split()
+    assert checkpoint == "runs/rl/checkpoints/best"
+    assert Policy.load(checkpoint).window
+    assert float(best) >= float(first)
+
+
 def test_the_tree_names_every_part_of_the_package() -> None:
     tree = README[README.index("## The tree") :]
-    parts = {path.stem for path in (ROOT / "src" / "spanwise").iterdir() if not path.name.startswith("__")}
+    parts = {path.name for path in SOURCE.iterdir() if not path.name.startswith("__")} - {"py.typed"}
     assert not [part for part in parts if part not in tree]
+
+
+def test_files_that_the_readme_names_exist() -> None:
+    for name in re.findall(r"`([\w/]+\.py)`", README):
+        assert (SOURCE / name).exists(), name
 
 
 def test_readme_is_short() -> None:

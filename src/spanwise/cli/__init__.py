@@ -30,8 +30,7 @@ FILES = {name: name for name in ("quickstart", "text", "feedback", "edits", "ann
 }
 """The commands as `spanwise --help` lists them, each with its file beside this one."""
 EXTRAS = {
-    "train": "huggingface_hub jaxtyping jinja2 matplotlib rapidfuzz rouge_score scipy sklearn "
-    "tokenizers torch transformers",
+    "train": "huggingface_hub jinja2 matplotlib rapidfuzz rouge_score scipy sklearn tokenizers torch transformers",
     "annotate": "alembic argon2 psycopg regex sqlalchemy starlette uvicorn",
     "editors": "anthropic openai",
 }

@@ -1,8 +1,7 @@
 """What works long on a project: `spanwise annotate serve` opens it in the browser, `round` retrains and asks again.
 
-`openapi` describes what programs may ask of the server.
-
-The server refuses to be reached from elsewhere unprotected; a round writes down what it is at, and scores with torch.
+`openapi` describes what programs may ask of the server, which refuses to be reached from elsewhere unprotected; a round
+writes down what it is at, and scores with torch.
 """
 
 import contextlib
