@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -30,8 +30,7 @@ FILES = {name: name for name in ("quickstart", "text", "feedback", "edits", "ann
 }
 """The commands as `spanwise --help` lists them, each with its file beside this one."""
 EXTRAS = {
-    "train": "huggingface_hub jaxtyping jinja2 matplotlib rapidfuzz rouge_score scipy sklearn "
-    "tokenizers torch transformers",
+    "train": "huggingface_hub jinja2 matplotlib rapidfuzz rouge_score scipy sklearn tokenizers torch transformers",
     "annotate": "alembic argon2 psycopg regex sqlalchemy starlette uvicorn",
     "editors": "anthropic openai",
 }
@@ -86,8 +85,22 @@ app = typer.Typer(
 )
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"spanwise {version('spanwise')}")
+        raise typer.Exit
+
+
 @app.callback()
-def no_foreign_bars(ctx: typer.Context) -> None:
+def before_any_command(
+    ctx: typer.Context,
+    *,
+    version: Annotated[  # noqa: ARG001 - its callback answers
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say the version and end.")
+    ] = False,
+) -> None:
     """Keeps transformers from drawing bars of its own wherever weights are read or written; `push` shows uploads.
 
     By its environment variable, because importing it takes seconds that most commands need not spend. Who sets it to 0

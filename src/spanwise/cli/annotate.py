@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from spanwise.cli.annotate_serve import run_round, serve
+from spanwise.cli.annotate_serve import openapi, run_round, serve
 from spanwise.cli.render import left_out, print_json
 from spanwise.core import ConfigError
 from spanwise.feedback.formats import names_of_formats
@@ -25,6 +25,7 @@ db = typer.Typer(help="Care of the database.", no_args_is_help=True)
 app.add_typer(users, name="users")
 app.add_typer(db, name="db")
 app.command(name="serve")(serve)
+app.command(name="openapi")(openapi)
 
 Folder = Annotated[Path, typer.Argument(metavar="PROJECT", help="The project's folder.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]

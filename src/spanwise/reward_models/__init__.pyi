@@ -1,3 +1,4 @@
+from .config import HEADS as HEADS
 from .config import PAIR_HEADS as PAIR_HEADS
 from .config import FactualityRule as FactualityRule
 from .config import FittingConfig as FittingConfig

@@ -1,3 +1,4 @@
+from .config import DPOConfig as DPOConfig
 from .config import DPORunConfig as DPORunConfig
 from .config import LoopConfig as LoopConfig
 from .config import OptimizerConfig as OptimizerConfig
