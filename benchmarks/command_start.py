@@ -35,8 +35,8 @@ ARGUMENTS: dict[str, list[str]] = {
 }
 """Arguments where it is not enough to put a path that is not there in every required place."""
 CONFIGS: dict[str, dict[str, Any]] = {
-    "sft": {"policy": "p", "demonstrations": MISSING, "heldout_demonstrations": MISSING, "run_dir": "runs/a"},
-    "dpo": {"policy": "p", "pairs": MISSING, "heldout_pairs": MISSING, "run_dir": "runs/a"},
+    "sft": {"policy": "p", "demonstrations": MISSING, "heldout": MISSING, "run_dir": "runs/a"},
+    "dpo": {"policy": "p", "pairs": MISSING, "heldout": MISSING, "run_dir": "runs/a"},
     "rl": {
         "policy": "p",
         "prompts": MISSING,

@@ -9,27 +9,28 @@ encoded examples to the optimiser's update. CPU seconds of one thread, taken in 
 
 import argparse
 import copy
+import itertools
 import json
 import statistics
 import time
 from collections.abc import Callable
-from typing import cast
+from typing import TypeVar, cast
 
 import torch
 from rich.console import Console
-from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from spanwise.core import numpy_generator, torch_generator
 from spanwise.feedback import EditPair, FeedbackRecord, Preference, Response
 from spanwise.reward_models import FittingConfig, HeadSpec, RewardModelConfig, TokenRewardConfig
-from spanwise.reward_models.data import make_batch, pair_examples, token_batch
-from spanwise.reward_models.fitting import Fit, TokenFit, adamw
-from spanwise.reward_models.fitting.train import prepare
+from spanwise.reward_models.data import pair_examples
+from spanwise.reward_models.fitting import GradientFit, SegmentFit, TokenFit, segment_examples
 from spanwise.reward_models.network import SpanRewardModel, build_reward_model, encoder_of, load_backbone, pad_id_of
 from spanwise.sim import NoiseConfig, Slips, base_checkpoint, edit_answer, make_items, write_answer
+from spanwise.training import training_steps
 
 Step = Callable[[], None]
+Example = TypeVar("Example")
 
 
 def main() -> None:
@@ -67,34 +68,19 @@ def main() -> None:
 def sequence_step(size: int) -> Step:
     """A step of the sequence model on edits as preferences."""
     model, tokenizer = fresh(HeadSpec("preference", "sequence", "sequence"))
-    settings = RewardModelConfig(heads=("preference",), device="cpu")
-    examples, _ = prepare(settings, [record_of(pair) for pair in edit_pairs(size)], encoder_of(model, tokenizer))
-    fit, pad_id = Fit(settings, model, pad_id_of(tokenizer), None), pad_id_of(tokenizer)
-    optimizer = adamw(model, FittingConfig(), [fit.order_offset])
-    limit = model.config.window if model.packs else 0
-
-    def step() -> None:
-        batch = make_batch(examples, model.config.head_specs, pad_id=pad_id, pack_to=limit)
-        update(torch.stack(list(fit.losses(batch).values())).sum(), model, optimizer)
-
-    return step
+    settings = RewardModelConfig(heads=("preference",), device="cpu", fitting=FittingConfig(batch_size=size))
+    examples, _ = segment_examples(
+        settings, [record_of(pair) for pair in edit_pairs(size)], encoder_of(model, tokenizer)
+    )
+    return step_of(SegmentFit(settings, model, pad_id_of(tokenizer), examples, examples))
 
 
 def token_step(size: int) -> Step:
     """A step of the token model with its default loss on the same edits."""
     model, tokenizer = fresh(HeadSpec("token", "token", "token"))
-    settings = TokenRewardConfig(device="cpu")
+    settings = TokenRewardConfig(device="cpu", fitting=FittingConfig(batch_size=size))
     examples, _ = pair_examples(edit_pairs(size), encoder_of(model, tokenizer), settings)
-    pad_id = pad_id_of(tokenizer)
-    fit, optimizer = TokenFit(settings, model, pad_id, None), adamw(model, FittingConfig())
-    (head,) = model.config.head_specs
-    limit = model.config.window if model.packs else 0
-
-    def step() -> None:
-        total, _ = fit.losses(token_batch(examples, head, pad_id=pad_id, pack_to=limit))
-        update(total, model, optimizer)
-
-    return step
+    return step_of(TokenFit(settings, model, pad_id_of(tokenizer), examples, examples))
 
 
 def fresh(head: HeadSpec) -> tuple[SpanRewardModel, PreTrainedTokenizerBase]:
@@ -105,12 +91,10 @@ def fresh(head: HeadSpec) -> tuple[SpanRewardModel, PreTrainedTokenizerBase]:
     return cast("SpanRewardModel", model.train()), tokenizer
 
 
-def update(loss: Tensor, model: SpanRewardModel, optimizer: torch.optim.Optimizer) -> None:
-    """What both training loops do with a loss."""
-    optimizer.zero_grad()
-    loss.backward()
-    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    optimizer.step()
+def step_of(fit: GradientFit[Example]) -> Step:
+    """The loop's step on all examples of a fit, again and again."""
+    steps = (step for _ in itertools.count() for step in training_steps(fit))
+    return lambda: (next(steps), None)[1]
 
 
 def edit_pairs(count: int) -> list[EditPair]:

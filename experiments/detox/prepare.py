@@ -43,7 +43,7 @@ class PreparationConfig(Config):
     """The judge."""
     span_layers: int = Field(default=3, ge=1)
     """Layers of the encoder that the span model keeps."""
-    span_fitting: FittingConfig = FittingConfig(epochs=1, batch_size=32, lr=2e-4)
+    span_fitting: FittingConfig = FittingConfig(epochs=1, batch_size=32, learning_rate=2e-4)
     """Training of the span model."""
 
 

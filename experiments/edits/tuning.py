@@ -21,10 +21,10 @@ from spanwise.reward_models.fitting import (
     collect_rewards,
     read_tokens,
     split_by_prompt,
+    token_examples,
     token_metrics,
     train_token_model,
 )
-from spanwise.reward_models.fitting.token_train import prepare
 from spanwise.reward_models.network import build_reward_model, encoder_of, load_backbone, pad_id_of
 from spanwise.sim import EXACT, base_checkpoint
 
@@ -98,7 +98,7 @@ def _grid(part: EditSeed, study: EditStudyConfig, say: Say) -> None:
     base = TokenRewardConfig(likelihoods=True, fitting=study.token_fitting)
     train, judge = split_by_prompt(TokenData(edits=part.pairs.edits), share=base.heldout_share, seed=part.seed)
     parts = [train, judge, TokenData(edits=part.quality_pairs(EXACT).edits)]
-    examples = [prepare(base, data, encoder)[0] for data in parts]
+    examples = [token_examples(base, data, encoder)[0] for data in parts]
     inputs = [read_tokens(model, found, batch_size=8, pad_id=pad_id) for found in examples]
     for values in itertools.product(*GRID.values()):
         loss = dict(zip(GRID, values, strict=True))
@@ -115,7 +115,9 @@ def _gradient(part: EditSeed, config: TokenRewardConfig, say: Say) -> None:
     backbone = load_backbone(str(base_checkpoint()), language_model=True)
     run = train_token_model(config, TokenData(edits=part.pairs.edits), backbone=backbone)
     took = time.process_time() - start
-    tests, _ = prepare(config, TokenData(edits=part.quality_pairs(EXACT).edits), encoder_of(run.model, run.tokenizer))
+    tests, _ = token_examples(
+        config, TokenData(edits=part.quality_pairs(EXACT).edits), encoder_of(run.model, run.tokenizer)
+    )
     outputs = collect_rewards(run.model, tests, batch_size=8, pad_id=pad_id_of(run.tokenizer))
     _tell(
         say, {"layers": config.layers, "epochs": config.fitting.epochs, "seconds": round(took)}, token_metrics(outputs)

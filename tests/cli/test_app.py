@@ -70,3 +70,32 @@ def test_quickstart_refuses_a_folder_that_holds_something(tmp_path: Path) -> Non
     done = _run("quickstart", "--output", str(tmp_path))
     assert done.returncode == 2
     assert (tmp_path / "mine.txt").read_text() == "keep me"
+
+
+def test_a_command_imports_no_other_commands_file() -> None:
+    code = "import sys; sys.modules['spanwise.cli.annotate'] = sys.modules['spanwise.cli.policies'] = None"
+    done = _run("text", "segment", "--help", code=code)
+    assert done.returncode == 0, done.stderr
+
+
+def test_help_breaks_lines_where_the_terminal_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    for command, sentence in ((("report",), "what each run's folder"), (("text", "segment"), "left out: whitespace")):
+        assert sentence in _run(*command, "--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "override", "sentence"),
+    [
+        ("sft", "precision=bfloat16", "c.yaml: precision was renamed to dtype."),
+        ("dpo", "heldout_pairs=pairs.jsonl", "c.yaml: heldout_pairs was renamed to heldout."),
+        ("rl", "rollout.server.url=http://a:1", "c.yaml: rollout.server: url was renamed to base_url."),
+        ("sweep", "examples=3", "c.yaml: examples was renamed to example_prompts."),
+    ],
+)
+def test_an_old_key_is_one_sentence_and_exit_code_2(command: str, override: str, sentence: str, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("run_dir: run\n")
+    done = _run(command, "c.yaml", override, cwd=tmp_path)
+    assert done.returncode == 2
+    assert sentence in " ".join(done.stderr.split())
+    assert [path.name for path in tmp_path.iterdir()] == ["c.yaml"], "nothing is written"

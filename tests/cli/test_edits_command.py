@@ -125,7 +125,7 @@ def test_validate_refuses_rules_that_are_none(run, pairs, arguments, error):
 def test_generate_runs_an_editor(run, tmp_path):
     write_jsonl(tmp_path / "answers.jsonl", [{"prompt": "Count.", "response": LONG}])
     (tmp_path / "editor.yaml").write_text(
-        f"input: {tmp_path}/answers.jsonl\noutput: {tmp_path}/pairs.jsonl\nmode: rewrite\n"
+        f"responses: {tmp_path}/answers.jsonl\noutput: {tmp_path}/pairs.jsonl\nmode: rewrite\n"
         "endpoint:\n  provider: openai\n  model: m\n"
     )
     with serve(lambda body: openai_reply(f"<edited>{LONG.replace('two', '2')}</edited>")) as (address, _):

@@ -82,6 +82,7 @@ def test_evaluate_says_what_scores_go_with_and_how_they_transfer(project):
         (["data=[]"], ConfigError, "data names no file"),
         (["heads=[relevanse]"], ConfigError, "no head is called 'relevanse'"),
         (["epochs=3"], ConfigError, "unknown key epochs"),
+        (["edits=[pairs.jsonl]"], ConfigError, "unknown key edits; it is of kind: token"),
         (["data=[absent.jsonl]"], DataError, "absent.jsonl: cannot be read"),
         (["backbone=."], CheckpointError, r"backbone: '\.' cannot be loaded"),
     ],
@@ -102,7 +103,12 @@ def test_evaluating_a_model_that_is_no_reward_model_names_the_remedy(project):
 def test_help_shows_every_field_with_its_default(monkeypatch):
     monkeypatch.setenv("COLUMNS", "250")
     output = CliRunner().invoke(app, ["train", "--help"]).output
-    for piece in ("relevance.min_span_words", "fitting.head_lr", "position_offset", "custom.NAME.categories"):
+    for piece in (
+        "relevance.min_span_words",
+        "fitting.head_learning_rate",
+        "position_offset",
+        "custom.NAME.categories",
+    ):
         assert piece in output
     assert "default 0.001" in output
     assert "Peak learning rate of the backbone, or of its adapter." in output

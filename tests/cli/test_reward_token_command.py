@@ -74,7 +74,7 @@ def test_train_evaluate_and_score_tokens(project, monkeypatch):
         ("edits=[]", "edits, spans and tags name no file"),
         ("loss.name=best", "loss.name"),
         ("label_weight=-1", "label_weight"),
-        ("heads=[preference]", "unknown key heads"),
+        ("heads=[preference]", "unknown key heads; it is of kind: segment"),
         ("kind=tokens", "kind"),
     ],
 )

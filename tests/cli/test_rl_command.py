@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from spanwise.cli.policies import app
 from spanwise.core.errors import CheckpointError, ConfigError, DataError
+from spanwise.evals.report import write_cards, write_report
 from spanwise.feedback.files import write_records
 from spanwise.feedback.prompts import PromptRecord
 from spanwise.models import Policy
@@ -133,6 +134,17 @@ def test_the_same_command_again_tells_what_it_told_and_never_means_never(work):
     with pytest.raises(ConfigError, match="set resume=auto"):
         run(work, "resume=never")
     with pytest.raises(ConfigError, match=r"steps \(2 there, 3 here\)"):
+        run(work, "steps=3")
+
+
+def test_a_stored_run_with_an_old_key_is_reported_and_its_resume_says_the_new_name(work):
+    run(work)
+    stored = work / "run" / "config.yaml"
+    stored.write_text(stored.read_text().replace("heldout: ", "heldout_prompts: "))
+    write_report([work / "run"], work / "report.html")
+    write_cards(work / "run", work / "cards")
+    assert "heldout_prompts" in (work / "report.html").read_text()
+    with pytest.raises(ConfigError, match=r"run/config\.yaml: heldout_prompts was renamed to heldout\."):
         run(work, "steps=3")
 
 

@@ -23,7 +23,8 @@ def base_reward_model_and_prompts(tmp_path):
     write_records(tmp_path / "prompts.jsonl", [PromptRecord(id=str(i), prompt=f"where was Ada {i}?") for i in range(2)])
     train = {
         "data": [str(tmp_path / "feedback.jsonl")], "backbone": str(tmp_path / "base"), "lora": LORA, "device": "cpu",
-        "heads": ["relevance", "completeness"], "fitting": {"epochs": 1, "lr": 1e-2}, "run_dir": str(tmp_path / "rm"),
+        "heads": ["relevance", "completeness"], "fitting": {"epochs": 1, "learning_rate": 1e-2},
+        "run_dir": str(tmp_path / "rm"),
     }  # fmt: skip
     settings = {
         "policy": str(tmp_path / "base"),

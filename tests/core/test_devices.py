@@ -8,8 +8,7 @@ from spanwise.core.errors import ConfigError
 from spanwise.evals.win_rate.judges.config import JudgeConfig
 from spanwise.llm.config import EndpointConfig
 from spanwise.models.config import GenerateConfig
-from spanwise.reward_models.config import RewardModelConfig
-from spanwise.reward_models.token_config import TokenRewardConfig
+from spanwise.reward_models.config import RewardModelConfig, TokenRewardConfig
 from spanwise.rl.config import RLConfig
 from spanwise.training.config import DPORunConfig, SFTRunConfig
 

@@ -6,7 +6,7 @@ from spanwise.feedback.schema import Passage
 from spanwise.models import Policy, Sampling
 from spanwise.models.answers import answer_all
 from spanwise.models.config import AnswerConfig
-from spanwise.reward_models.token_config import ResponseRecord
+from spanwise.reward_models.config import ResponseRecord
 
 RECORDS = [
     PromptRecord(id="first", prompt="who was born in Oslo?"),

@@ -11,7 +11,8 @@ from spanwise.feedback.edits import EditPair
 from spanwise.feedback.formats.edit_exports import preferences_of
 from spanwise.models import Policy
 from spanwise.training.config import DPOConfig
-from spanwise.training.dpo import PairTraining, pair_examples
+from spanwise.training.dpo import PairObjective, pair_examples
+from spanwise.training.loop import training_steps
 
 PAIRS = [
     EditPair(
@@ -38,9 +39,9 @@ def ours(pairs, likelihood):
     policy = Policy(*doubles.tiny_llama())
     loss = {"beta": BETA, "penalty": 0.0, "likelihood": likelihood}
     config = DPOConfig(loss=loss, batch_size=3, learning_rate=1e-12, max_grad_norm=1e9)
-    training = PairTraining(policy, pair_examples(policy, pairs, config)[0], config)
+    training = PairObjective(policy, pair_examples(policy, pairs, config)[0], config)
     moved(policy)
-    _, metrics = next(training.steps(len(pairs)))
+    _, metrics = next(training_steps(training))
     return metrics
 
 
@@ -95,7 +96,7 @@ def test_the_likelihood_of_edits_of_several_lengths_is_averaged_over_tokens_ther
     examples, _ = pair_examples(policy, PAIRS, DPOConfig())
     tokens = [len(example.edit.edited) for example in examples]
     config = DPOConfig(loss={"preference": 0.0, "likelihood": 1.0})
-    each = [PairTraining(policy, [example], config).evaluate([0])["loss"] for example in examples]
+    each = [PairObjective(policy, [example], config).evaluate([0])["loss"] for example in examples]
     over_tokens = sum(count * one for count, one in zip(tokens, each, strict=True)) / sum(tokens)
     assert loss == pytest.approx(preference + 0.5 * over_tokens, rel=1e-4)
     assert ours(PAIRS, 0.5)["dpo/loss"] == pytest.approx(preference + 0.5 * sum(each) / len(each), rel=1e-4)

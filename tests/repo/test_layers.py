@@ -44,7 +44,7 @@ LAYERS = (
     ("sim",),
     ("quickstart",),
     ("sweeps",),
-    ("cli",),
+    ("cli", "api.py"),
 )
 """Rooms, or single files of a room that lie deeper than it, from the bottom up; those of one row do not know each
 other. The lazy door of a room counts as the file behind each name."""

@@ -1,6 +1,5 @@
 """The README is true: its links lead somewhere, its commands exist, its program binds to the library."""
 
-import ast
 import importlib
 import re
 from pathlib import Path
@@ -8,12 +7,14 @@ from pathlib import Path
 import click
 import pytest
 import typer
+from doubles import reward_world
+from package_map import PAGES, ROOT, SOURCE, file_of, names_imported_by, programs
 
 from spanwise.cli import app
+from spanwise.feedback import PromptRecord, write_records
+from spanwise.models import Policy
 
-ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "recipes").rglob("*.md"))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -40,18 +41,43 @@ def test_make_targets_in_the_readme_exist() -> None:
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), f"make {target}"
 
 
-def test_names_that_the_program_imports_exist() -> None:
-    (program,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    for node in ast.walk(ast.parse(program)):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            module = importlib.import_module(node.module)
-            assert all(hasattr(module, alias.name) for alias in node.names), node.module
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_programs_import_what_the_package_or_its_rooms_offer(page: Path) -> None:
+    for program in programs(page):
+        for module, name in names_imported_by(program):
+            source = file_of(module)
+            assert source is not None, f"{module} does not exist"
+            assert source.name == "__init__.py", f"{module} is a file; import {name} from its room"
+            assert not name or hasattr(importlib.import_module(module), name), f"{module} offers no {name}"
+
+
+def test_the_first_program_runs_as_printed(tmp_path, monkeypatch, capsys) -> None:
+    for part in reward_world.tiny_bert():
+        part.save_pretrained(tmp_path / "my" / "encoder")
+    model, tokenizer = reward_world.tiny_decoder()
+    model.generation_config.eos_token_id = list(range(2, len(tokenizer), 3))  # answers of three words take no time
+    Policy(model, tokenizer).save(tmp_path / "my" / "policy")
+    write_records(tmp_path / "marks.jsonl", reward_world.records(12))
+    for name in ("prompts", "heldout"):
+        asked = [PromptRecord(id=r.id, prompt=r.prompt, passages=r.passages) for r in reward_world.records(6, name)]
+        write_records(tmp_path / f"{name}.jsonl", asked)
+    monkeypatch.chdir(tmp_path)
+    exec(programs(ROOT / "README.md")[0], {})
+    checkpoint, first, best = capsys.readouterr().out.split()
+    assert checkpoint == "runs/rl/checkpoints/best"
+    assert Policy.load(checkpoint).window
+    assert float(best) >= float(first)
 
 
 def test_the_tree_names_every_part_of_the_package() -> None:
     tree = README[README.index("## The tree") :]
-    parts = {path.stem for path in (ROOT / "src" / "spanwise").iterdir() if not path.name.startswith("__")}
+    parts = {path.name for path in SOURCE.iterdir() if not path.name.startswith("__")} - {"py.typed"}
     assert not [part for part in parts if part not in tree]
+
+
+def test_files_that_the_readme_names_exist() -> None:
+    for name in re.findall(r"`([\w/]+\.py)`", README):
+        assert (SOURCE / name).exists(), name
 
 
 def test_readme_is_short() -> None:

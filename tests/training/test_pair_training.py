@@ -12,7 +12,8 @@ from spanwise.feedback.edits import EditPair
 from spanwise.feedback.prompts import DemonstrationRecord, build_prompt
 from spanwise.models import Policy
 from spanwise.training.config import DPOConfig, SFTConfig
-from spanwise.training.dpo import PairTraining, pair_examples, train_dpo
+from spanwise.training.dpo import PairObjective, pair_examples, train_dpo
+from spanwise.training.loop import training_steps
 from spanwise.training.sft import train_sft
 
 NAMES = ("Ada", "Ines", "the painter", "the mason")
@@ -53,16 +54,16 @@ def test_pairs_are_learnt_by_every_family(family, tmp_path):
     assert result.heldout["accuracy"] == 1.0
     assert result.heldout["loss"] < 0.69 < rows[0]["dpo/loss"]
     assert result.checkpoint == run.checkpoint("best")
-    again = PairTraining(Policy.load(result.checkpoint), pair_examples(policy, PAIRS, config())[0], config())
-    assert again.evaluate(range(4))["edited_logratio"] == pytest.approx(0.0, abs=1e-4)
+    again = PairObjective(Policy.load(result.checkpoint), pair_examples(policy, PAIRS, config())[0], config())
+    assert again.metrics(range(4))["edited_logratio"] == pytest.approx(0.0, abs=1e-4)
 
 
 def test_log_ratios_are_those_of_the_whole_answers(tmp_path):
     policy, start = Policy(*doubles.tiny_llama()), Policy(*doubles.tiny_llama())
     examples, _ = pair_examples(policy, PAIRS, config())
-    training = PairTraining(policy, examples, config())
-    list(training.steps(4))
-    found = training.evaluate(range(4))
+    training = PairObjective(policy, examples, config())
+    list(training_steps(training))
+    found = training.metrics(range(4))
     for side in ("edited", "original"):
         now, then = (
             sum(answer_logprob(model, one.prompt, getattr(one, side)) for one in PAIRS) for model in (policy, start)
@@ -76,8 +77,8 @@ def test_micro_batches_change_nothing():
     for tokens in (1, 100_000):
         policy = Policy(*doubles.tiny_llama())
         settings = config(micro_batch_tokens=tokens)
-        training = PairTraining(policy, pair_examples(policy, PAIRS, settings)[0], settings)
-        results.append(next(metrics for _, metrics in training.steps(4)))
+        training = PairObjective(policy, pair_examples(policy, PAIRS, settings)[0], settings)
+        results.append(next(metrics for _, metrics in training_steps(training)))
     assert results[0] == pytest.approx(results[1], rel=1e-4, abs=1e-5)
 
 
@@ -135,9 +136,9 @@ def policy_that_says_originals(tmp_path_factory):
 def fall_of_the_edit(tuned, **loss):
     policy = Policy.load(tuned)
     settings = config(epochs=25, loss={"penalty": 0.0, "beta": 0.5, **loss})
-    training = PairTraining(policy, pair_examples(policy, PAIRS, settings)[0], settings)
-    list(training.steps(4))
-    found = training.evaluate(range(4))
+    training = PairObjective(policy, pair_examples(policy, PAIRS, settings)[0], settings)
+    list(training_steps(training))
+    found = training.metrics(range(4))
     assert found["accuracy"] == 1.0
     return found["edited_logratio"]
 

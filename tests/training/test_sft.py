@@ -12,7 +12,8 @@ from spanwise.core.runs import RunFolder
 from spanwise.feedback.prompts import DemonstrationRecord
 from spanwise.models import Policy
 from spanwise.training.config import SFTConfig
-from spanwise.training.sft import learning_rate, train_sft
+from spanwise.training.optimizer import learning_rate
+from spanwise.training.sft import train_sft
 
 CITIES = ("Oslo", "Brack", "Korr", "Veld")
 RECORDS = [
@@ -149,10 +150,10 @@ def test_bfloat16_arithmetic_keeps_float32_weights_and_learns(tmp_path):
 
 def test_learning_rate_rises_and_falls():
     config = SFTConfig(learning_rate=1.0, warmup_ratio=0.2)
-    rates = [learning_rate(config, step=step, steps=10) for step in range(1, 12)]
+    rates = [learning_rate(config, step=step, steps=10) for step in range(11)]
     assert rates == pytest.approx([1 / 3, 2 / 3, 1, 7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8, 0])
     flat = SFTConfig(learning_rate=1.0, warmup_ratio=0.0, decay="constant")
-    assert {learning_rate(flat, step=step, steps=10) for step in range(1, 11)} == {1.0}
+    assert {learning_rate(flat, step=step, steps=10) for step in range(10)} == {1.0}
 
 
 def test_steps_are_known_before_the_run(tmp_path):

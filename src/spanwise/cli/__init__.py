@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -19,14 +19,7 @@ from spanwise.core import SpanwiseError
 
 __all__ = ["app", "main"]
 
-FILES = {
-    "quickstart": "quickstart",
-    "text": "text",
-    "feedback": "feedback",
-    "edits": "edits",
-    "annotate": "annotate",
-    "reward": "reward",
-    "evaluate": "evaluate",
+FILES = {name: name for name in ("quickstart", "text", "feedback", "edits", "annotate", "reward", "evaluate")} | {
     "sft": "policies",
     "dpo": "policies",
     "rl": "policies",
@@ -37,21 +30,9 @@ FILES = {
 }
 """The commands as `spanwise --help` lists them, each with its file beside this one."""
 EXTRAS = {
-    "train": {
-        "huggingface_hub",
-        "jaxtyping",
-        "jinja2",
-        "matplotlib",
-        "rapidfuzz",
-        "rouge_score",
-        "scipy",
-        "sklearn",
-        "tokenizers",
-        "torch",
-        "transformers",
-    },
-    "annotate": {"alembic", "argon2", "psycopg", "regex", "sqlalchemy", "starlette", "uvicorn"},
-    "editors": {"anthropic", "openai"},
+    "train": "huggingface_hub jinja2 matplotlib rapidfuzz rouge_score scipy sklearn tokenizers torch transformers",
+    "annotate": "alembic argon2 psycopg regex sqlalchemy starlette uvicorn",
+    "editors": "anthropic openai",
 }
 """What each extra of the package installs."""
 
@@ -104,8 +85,22 @@ app = typer.Typer(
 )
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"spanwise {version('spanwise')}")
+        raise typer.Exit
+
+
 @app.callback()
-def no_foreign_bars(ctx: typer.Context) -> None:
+def before_any_command(
+    ctx: typer.Context,
+    *,
+    version: Annotated[  # noqa: ARG001 - its callback answers
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say the version and end.")
+    ] = False,
+) -> None:
     """Keeps transformers from drawing bars of its own wherever weights are read or written; `push` shows uploads.
 
     By its environment variable, because importing it takes seconds that most commands need not spend. Who sets it to 0
@@ -123,7 +118,7 @@ def main() -> None:
         sys.exit(_say(str(error)))
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        extra = next((name for name, packages in EXTRAS.items() if package in packages), None)
+        extra = next((name for name, packages in EXTRAS.items() if package in packages.split()), None)
         if extra is None:
             raise
         sys.exit(_say(f"This command needs {package}; install it with: pip install 'spanwise[{extra}]'"))

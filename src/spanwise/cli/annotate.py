@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
-from spanwise.cli.annotate_serve import run_round, serve
+from spanwise.cli.annotate_serve import openapi, run_round, serve
 from spanwise.cli.render import left_out, print_json
 from spanwise.core import ConfigError
 from spanwise.feedback.formats import names_of_formats
 
 if TYPE_CHECKING:
     from spanwise.annotate.store import Database, Project
+    from spanwise.feedback.statistics import Agreement, Alpha, SpanAgreement
 
 app = typer.Typer(name="annotate", help="Collect feedback: the annotation app and its data.", no_args_is_help=True)
 users = typer.Typer(help="People who may log in.", no_args_is_help=True)
@@ -22,6 +25,7 @@ db = typer.Typer(help="Care of the database.", no_args_is_help=True)
 app.add_typer(users, name="users")
 app.add_typer(db, name="db")
 app.command(name="serve")(serve)
+app.command(name="openapi")(openapi)
 
 Folder = Annotated[Path, typer.Argument(metavar="PROJECT", help="The project's folder.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -122,17 +126,14 @@ def agreement(
     as_json: AsJson = False,
 ) -> None:
     """Show how far annotators agree, on segments, spans, evidence, edits and preferences."""
-    from rich.console import Console
-
     with _opened(project, database) as (base, described):
         from spanwise.annotate.exchange import measure_agreement
-        from spanwise.cli.feedback_tables import print_agreement
 
         found = measure_agreement(base, described, resamples=resamples)
         if as_json:
             print_json(found.as_dict())
         else:
-            print_agreement(Console(), found)
+            _print_agreement(found)
 
 
 @app.command()
@@ -291,6 +292,44 @@ def upgrade(project: Folder, *, database: Url = None) -> None:
     with contextlib.closing(database_of(project, url=database)) as base:
         done = migrate(base)
     typer.echo(f"The database is at revision {done.after}" + (f"; a copy is {done.backup}." if done.backup else "."))
+
+
+def _print_agreement(found: "Agreement") -> None:
+    """Prints alphas with intervals, then the figures of spans; a dash stands where a figure is not defined."""
+    console = Console()
+    console.print(
+        f"{found.items:,} items with several annotations, by {len(found.annotators):,} people", soft_wrap=True
+    )
+    table = Table(box=None)
+    for name in ("category", "judged on", "alpha", "95 % interval", "units", "F1", "exact F1", "found", "borders"):
+        table.add_column(name, justify="left" if name in ("category", "judged on") else "right")
+    for row in (*found.categories, *found.missing):
+        table.add_row(row.category, row.level, *_alpha(row.alpha), *_span_figures(row.spans))
+    table.add_row("all spans", "", "", "", "", *_span_figures(found.spans))
+    table.add_row("preferences", "pairs", *_alpha(found.preferences.alpha), "", "", "", "")
+    console.print(table)
+    for name, value in (
+        ("equal preferences", found.preferences.same),
+        ("common evidence", found.evidence),
+        ("edits, F1 of words", found.edits),
+    ):
+        console.print(f"{name}: {_number(value)}")
+    reasons = {row.alpha.reason for row in (*found.categories, *found.missing)} - {""}
+    for reason in sorted(reasons):
+        console.print(f"- : {reason}", soft_wrap=True)
+
+
+def _alpha(alpha: "Alpha") -> tuple[str, str, str]:
+    interval = f"{_number(alpha.low)} to {_number(alpha.high)}" if alpha.value is not None else "-"
+    return _number(alpha.value), interval, f"{alpha.units:,}"
+
+
+def _span_figures(figures: "SpanAgreement") -> tuple[str, str, str, str]:
+    return _number(figures.f1), _number(figures.exact_f1), _number(figures.detection), _number(figures.boundary)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """What works long on a project: `spanwise annotate serve` opens it in the browser, `round` retrains and asks again.
 
-The server refuses to be reached from elsewhere unprotected; a round writes down what it is at, and scores with torch.
+`openapi` describes what programs may ask of the server, which refuses to be reached from elsewhere unprotected; a round
+writes down what it is at, and scores with torch.
 """
 
 import contextlib
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spanwise.core import ConfigError, SpanwiseError
+from spanwise.cli.render import print_json
+from spanwise.core import ConfigError, SpanwiseError, write_json
 from spanwise.feedback import FeedbackRecord, Sample
 
 if TYPE_CHECKING:
@@ -61,6 +63,19 @@ def serve(
             uvicorn.Server(config).run(sockets=[listener])
     finally:
         base.close()
+
+
+def openapi(
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write instead of printing.")] = None,
+) -> None:
+    """Print the description of the JSON API, as OpenAPI 3.1."""
+    from spanwise.annotate.web import api_description
+
+    if output is None:
+        print_json(api_description())
+        return
+    write_json(output, api_description())
+    typer.echo(f"Wrote {output}.")
 
 
 def run_round(

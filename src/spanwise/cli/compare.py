@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spanwise.cli.config_help import AsJson, output
+from spanwise.cli.config_help import AsJson, output_option
 from spanwise.cli.render import bounds, count, interval, show
 from spanwise.cli.runner import Outcome
 from spanwise.core import DataError, check_readable
@@ -42,7 +42,9 @@ def compare(
     *,
     resamples: Annotated[int, typer.Option(min=100, help="Draws of bootstrap and permutation test.")] = 2000,
     seed: Annotated[int, typer.Option(help="Their seed.")] = 0,
-    folder: Annotated[Path | None, output("Folder for results.json of judged runs, for `spanwise report`.")] = None,
+    folder: Annotated[
+        Path | None, output_option("Folder for results.json of judged runs, for `spanwise report`.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare runs: judged answers pair by pair, experiments by their estimates, plain runs seed by seed.
@@ -241,7 +243,7 @@ def over_optimisation(
         list[Path], typer.Option("--gold", help="Reward model that the run was not trained on; give several times.")
     ],
     prompts: Annotated[Path, typer.Option("--prompts", help="The runs' held-out prompts, for their passages.")],
-    page: Annotated[Path | None, output("HTML file to write.")] = None,
+    page: Annotated[Path | None, output_option("HTML file to write.")] = None,
     save: Annotated[
         bool, typer.Option("--save", help="Keep what was found in each run's folder, for `spanwise report`.")
     ] = False,

@@ -32,7 +32,7 @@ Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a 
 """Where a command without a config runs its model."""
 
 
-def output(sentence: str) -> Any:
+def output_option(sentence: str) -> Any:
     """What a command writes, a file or folder; stands in the brackets of Annotated, behind Path."""
     return typer.Option("--output", "-o", help=sentence)
 

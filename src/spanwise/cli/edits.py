@@ -1,20 +1,34 @@
 """`spanwise edits`: align a text with its edit, look at files of edits, check them, have a model make them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.padding import Padding
 from rich.text import Text
 
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
-from spanwise.cli.feedback_tables import print_figures, print_problems, print_validation
-from spanwise.cli.render import count, print_json, visible
+from spanwise.cli.feedback import print_problems
+from spanwise.cli.render import count, plain_table, print_json, visible
 from spanwise.cli.runner import on_device
 from spanwise.core import ConfigError, DataError, read_text, write_text
 from spanwise.feedback import EditPair, ReadResult, write_records
 from spanwise.feedback.formats import names_of_formats, pairs_as, read_edits
-from spanwise.feedback.statistics import EditRules, Refusal, Tokenize, describe_pairs, fingerprint, validate_edits
+from spanwise.feedback.statistics import (
+    SUSPICIOUS,
+    EditFigures,
+    EditRules,
+    Fingerprint,
+    Refusal,
+    Spread,
+    Tokenize,
+    Validation,
+    describe_pairs,
+    fingerprint,
+    validate_edits,
+)
 from spanwise.text import (
     METHODS,
     UNITS,
@@ -28,6 +42,9 @@ from spanwise.text import (
 )
 
 app = typer.Typer(name="edits", help="Align, check and make minimal edits.", no_args_is_help=True)
+
+SHOWN_REFUSALS = 20
+"""How many are listed one by one."""
 
 Source = Annotated[Path, typer.Argument(metavar="FILE", help="The file; .gz is read as well.", show_default=False)]
 Form = Annotated[
@@ -74,7 +91,7 @@ def stats(file: Source, *, form: Form = "pairs", as_json: AsJson = False) -> Non
     if as_json:
         print_json({**figures.as_dict(), "rejected": len(result.rejected)})
     else:
-        print_figures(Console(), str(file), figures)
+        _print_figures(Console(), str(file), figures)
     _leave_if_bad(result)
 
 
@@ -115,7 +132,7 @@ def validate(
         signs = style.as_dict() if style else None
         print_json({**summary, "refused": refused, "fingerprint": signs, "problems": problems})
     else:
-        print_validation(Console(), str(file), found, style)
+        _print_validation(Console(), str(file), found, style)
     _leave_if_bad(result)
 
 
@@ -193,6 +210,70 @@ def _print_edit(console: Console, edit: TextEdit) -> None:
     places = count(len(edit.changes), "change")
     summary = f"{places} by {edit.method}: {count(lost, 'word')} of the original, {new_words:,} of the edited text."
     console.print(Text(summary, style="dim"), soft_wrap=True)
+
+
+def _print_figures(console: Console, title: str, figures: EditFigures) -> None:
+    """Prints the figures of a file of pairs."""
+    head = f"{count(figures.pairs, 'pair')}, {figures.identical:,} of them identical"
+    console.print(Text.assemble((visible(title), "bold"), f": {head}"), soft_wrap=True)
+    table = plain_table("per pair", "mean", "median", "p90", "max")
+    rows = {
+        "changes": figures.changes_per_pair,
+        "words of the original": figures.original_words,
+        "words of the edited text": figures.edited_words,
+        "share of words changed": figures.changed_share,
+        "length ratio": figures.length_ratio,
+    }
+    for name, spread in rows.items():
+        if spread:
+            table.add_row(name, *_numbers(spread))
+    console.print(Padding(table, (1, 0)))
+    kinds = ", ".join(f"{number:,} {name}s" for name, number in figures.changes.items())
+    only = f"{figures.only_insertions:,} pairs only insert, {figures.only_deletions:,} only delete"
+    console.print(f"Changes: {kinds}; {only}.", soft_wrap=True, highlight=False)
+    who = ", ".join(f"{visible(name)} ({number:,})" for name, number in figures.editors.items())
+    console.print(Text(f"Editors: {who or 'none'}."), soft_wrap=True)
+
+
+def _print_validation(console: Console, title: str, found: Validation, style: Fingerprint | None) -> None:
+    """Prints how many pairs are fit, why the others are not, and whether the editor's style gives the edits away."""
+    total = len(found.kept) + len(found.refused)
+    console.print(
+        Text.assemble((visible(title), "bold"), f": {len(found.kept):,} of {count(total, 'pair')} are fit."),
+        soft_wrap=True,
+    )
+    table = plain_table("pairs", "reason", left=0)
+    table.show_header = False
+    for reason, number in found.counts.items():
+        table.add_row(f"{number:,}", reason)
+    if found.refused:
+        console.print(Padding(table, (1, 0)))
+    for refusal in found.refused[:SHOWN_REFUSALS]:
+        console.print(Text(_refusal(refusal)), soft_wrap=True)
+    if len(found.refused) > SHOWN_REFUSALS:
+        console.print(f"... and {len(found.refused) - SHOWN_REFUSALS:,} more; --json lists all of them.")
+    console.print(Text(_fingerprint(style)), soft_wrap=True)
+
+
+def _fingerprint(style: Fingerprint | None) -> str:
+    if style is None:
+        return "Fingerprint: fewer than 20 fit pairs, too few to tell."
+    areas = f"words {style.words:.2f}, style {style.style:.2f}, length alone {style.length:.2f}"
+    head = f"Fingerprint: area under the curve, edited against original, out of fold: {areas}"
+    if not style.suspicious:
+        return f"{head}; below {SUSPICIOUS}, so that the manner of the editor does not give the edits away."
+    telling = " ".join(visible(word) for word in style.telling)
+    return f"{head}. From {SUSPICIOUS} on a reward model can learn the editor's manner instead of quality: {telling}"
+
+
+def _refusal(refusal: Refusal) -> str:
+    name = f" ({visible(refusal.pair.id)})" if refusal.pair.id else ""
+    detail = f": {refusal.detail}" if refusal.detail else ""
+    return f"pair {refusal.position + 1}{name}: {refusal.reason}{detail}"
+
+
+def _numbers(spread: Spread) -> Sequence[str]:
+    return [f"{value:,.2f}".rstrip("0").rstrip(".") for value in (spread.mean, spread.median, spread.p90, spread.max)]
 
 
 def _lines(text: str) -> str:

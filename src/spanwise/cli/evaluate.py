@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from spanwise.cli import compare, reward_bench, win_rate
+from spanwise.cli import compare, reward_evaluate, win_rate
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command, group_with_default
 from spanwise.cli.runner import Outcome, command_line, run_config
 from spanwise.core import ConfigError
@@ -26,7 +26,7 @@ app = typer.Typer(
 )
 win_rate.add_to(app)
 compare.add_to(app)
-reward_bench.add_to(app)
+reward_evaluate.add_to(app)
 
 
 @app.command(name="answers", cls=config_command(CONFIG))

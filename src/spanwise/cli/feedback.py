@@ -1,18 +1,24 @@
 """`spanwise feedback`: figures, checks and conversions of feedback files."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
 
-from spanwise.cli.feedback_tables import print_problems, print_statistics
-from spanwise.cli.render import count, left_out, print_json
+from spanwise.cli.render import count, left_out, plain_table, print_json, visible
 from spanwise.feedback import Problem
 from spanwise.feedback.formats import Conversion, convert, names_of_formats, read_feedback
-from spanwise.feedback.statistics import describe
+from spanwise.feedback.statistics import Spread, Statistics, describe
 
 app = typer.Typer(name="feedback", help="Look at, check and convert files of feedback.", no_args_is_help=True)
+
+SHOWN_PROBLEMS = 20
+"""How many are listed one by one."""
 
 Source = Annotated[Path, typer.Argument(metavar="FILE", help="The file; .gz is read as well.", show_default=False)]
 _READ = f"The format of the file: {', '.join(names_of_formats('read'))}."
@@ -32,7 +38,7 @@ def stats(file: Source, *, form: Form = "spanwise", as_json: AsJson = False) -> 
     if as_json:
         print_json({**figures.as_dict(), "rejected": len(result.rejected)})
     elif result.records or not result.problems:
-        print_statistics(Console(), str(file), figures)
+        _print_statistics(Console(), str(file), figures)
     _leave_if_bad(result.problems)
 
 
@@ -96,7 +102,115 @@ def _say_what_was_done(done: Conversion, output: Path, to: str) -> None:
         typer.echo(line, err=True)
 
 
+def print_problems(console: Console, problems: Sequence[Problem], hint: str = "") -> None:
+    """Lists the first problems, one line each, says how many there are, and ends with `hint`."""
+    for problem in problems[:SHOWN_PROBLEMS]:
+        console.print(Text(str(problem)), soft_wrap=True)
+    more = len(problems) - SHOWN_PROBLEMS
+    if more > 0:
+        console.print(f"... and {more:,} more problems; --json lists all of them.", soft_wrap=True)
+    records = len({problem.place for problem in problems})
+    total = f"{count(len(problems), 'problem')} in {count(records, 'record')}. {hint}"
+    console.print(total.rstrip(), soft_wrap=True, style="bold", highlight=False)
+
+
 def _leave_if_bad(problems: list[Problem], hint: str = "") -> None:
     if problems:
         print_problems(Console(stderr=True), problems, hint)
         raise typer.Exit(2)
+
+
+def _print_statistics(console: Console, title: str, figures: Statistics) -> None:
+    """Prints tables of spans, missing information, preferences, edits and lengths, then the warnings."""
+    head = f"{figures.items:,} items, {figures.responses:,} responses, {figures.marked_responses:,} of them marked"
+    console.print(Text.assemble((title, "bold"), f": {head}"), soft_wrap=True)
+    tables = (_spans(figures), _missing(figures), _preferences(figures), _edits(figures), _lengths(figures))
+    for table in tables:
+        if table.row_count:
+            console.print(Padding(table, (1, 0, 0, 0)))
+    for warning in figures.warnings:
+        console.print(Padding(Text.assemble(("! ", "bold yellow"), visible(warning)), (1, 0, 0, 0)))
+
+
+def _add(table: Table, name: str, *cells: str) -> None:
+    table.add_row(Text(visible(name)), *cells)
+
+
+def _spans(figures: Statistics) -> Table:
+    table = plain_table("category", "spans", "items", "words", "median", "p90", "max", "< 5", "text", title="Spans")
+    for name, found in figures.categories.items():
+        spread = [_mean(found.words), *(_whole(found.words, key) for key in ("median", "p90", "max"))]
+        _add(
+            table,
+            name,
+            f"{found.count:,}",
+            f"{found.items:,}",
+            *spread,
+            str(found.short),
+            _rate(found.share_of_characters),
+        )
+    if figures.categories:
+        _add(table, "all", f"{figures.spans:,}", *[""] * 6, _rate(figures.share_of_characters))
+    return table
+
+
+def _missing(figures: Statistics) -> Table:
+    table = plain_table("category", "marks", "items", title="Missing information")
+    for name, marks in figures.missing_by_category.items():
+        _add(table, name, f"{marks:,}")
+    if figures.missing:
+        _add(table, "all", f"{figures.missing:,}", f"{figures.missing_details.items:,}")
+    return table
+
+
+def _preferences(figures: Statistics) -> Table:
+    found = figures.preferences
+    total = found.first + found.second + found.tie
+    table = plain_table("outcome", "pairs", "share", title="Preferences")
+    if total:
+        for name, pairs in (
+            ("first listed wins", found.first),
+            ("second listed wins", found.second),
+            ("tie", found.tie),
+        ):
+            _add(table, name, f"{pairs:,}", _rate(pairs / total))
+        for position, rate in enumerate(found.win_rate_by_position):
+            _add(table, f"decided pairs won by response {position}", "", _rate(rate))
+    return table
+
+
+def _edits(figures: Statistics) -> Table:
+    edits = figures.edits
+    table = plain_table("figure", "value", title="Corrections")
+    if edits.corrected:
+        _add(table, "corrected responses", f"{edits.corrected:,}")
+        _add(table, "  unchanged / empty", f"{edits.identical:,} / {edits.blank:,}")
+        _add(table, "changed places, mean", _mean(edits.blocks))
+        _add(table, "words deleted / inserted, mean", f"{_mean(edits.deleted_words)} / {_mean(edits.inserted_words)}")
+        _add(table, "words kept", _rate(edits.kept_words))
+        _add(table, "  outside spans", _rate(edits.kept_words_outside_spans))
+        _add(table, "  inside spans", _rate(edits.kept_words_inside_spans))
+    return table
+
+
+def _lengths(figures: Statistics) -> Table:
+    lengths = figures.lengths
+    table = plain_table("text", "mean", "median", "p90", "max", title="Words")
+    rows = {"prompt": lengths.prompt, "all passages": lengths.context, "reference": lengths.references}
+    rows |= {f"response {position}": spread for position, spread in enumerate(lengths.responses)}
+    for name, spread in (rows | {"correction": lengths.corrections}).items():
+        if spread:
+            _add(table, name, _mean(spread), *(_whole(spread, key) for key in ("median", "p90", "max")))
+    return table
+
+
+def _mean(spread: Spread | None) -> str:
+    return f"{spread.mean:.1f}" if spread else ""
+
+
+def _whole(spread: Spread | None, key: str) -> str:
+    return f"{getattr(spread, key):g}" if spread else ""
+
+
+def _rate(value: float | None) -> str:
+    return "" if value is None else f"{value:.1%}"

@@ -1,6 +1,7 @@
 """`spanwise sft`, `dpo`, `rl` and `generate`: train a language model from a config, and have it answer."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -84,12 +85,7 @@ def _sft(settings: "SFTRunConfig") -> Outcome:
         )
     score = "" if result.score is None else f", ROUGE-Lsum {result.score:.4f}"
     return Outcome(
-        {
-            "checkpoint": str(result.checkpoint),
-            "step": result.step,
-            "heldout_loss": result.heldout_loss,
-            "score": result.score,
-        },
+        asdict(result),
         [
             f"Best after step {result.step}: held-out loss {result.heldout_loss:.4f}{score}.",
             f"The checkpoint is {result.checkpoint}.",
@@ -140,12 +136,7 @@ def _dpo(settings: "DPORunConfig") -> Outcome:
         result = train_dpo(policy, pairs, heldout, config=settings, run=RunFolder(settings.run_dir), watch=watch)
     figures = result.heldout
     return Outcome(
-        {
-            "checkpoint": str(result.checkpoint),
-            "step": result.step,
-            "heldout": figures,
-            "left_out": result.left_out,
-        },
+        asdict(result),
         [
             f"Best after step {result.step}: held-out loss {figures['loss']:.4f}, accuracy {figures['accuracy']:.3f}, "
             f"log-ratio of the edits {figures['edited_logratio']:+.3f}, "
@@ -165,9 +156,9 @@ def _rl(settings: "RLConfig") -> Outcome:
     checkpoints = settings.run_dir / "checkpoints"
     return Outcome(
         {
-            "run_dir": str(settings.run_dir),
-            "best_checkpoint": str(checkpoints / "best"),
-            "last_checkpoint": str(checkpoints / "last"),
+            "run_dir": settings.run_dir,
+            "best_checkpoint": checkpoints / "best",
+            "last_checkpoint": checkpoints / "last",
             "best_step": result.best_step,
             "first_reward": result.first_reward,
             "best_reward": result.best_reward,
@@ -202,12 +193,7 @@ def _generate(settings: "GenerateConfig") -> Outcome:
                 yield answer.model_dump()
 
         written = write_jsonl(settings.output, rows())
-    summary = {
-        "output": str(settings.output),
-        "prompts": len(records),
-        "answers": written,
-        "truncated": truncated,
-    }
+    summary = {"output": settings.output, "prompts": len(records), "answers": written, "truncated": truncated}
     lines = [f"Wrote {written:,} answers to {len(records):,} prompts into {settings.output}."]
     if truncated:
         lines.append(f"{truncated:,} of them ran into the limit of max_new_tokens.")

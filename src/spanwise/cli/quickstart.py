@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from spanwise.cli.config_help import AsJson
+from spanwise.cli.config_help import AsJson, output_option
 from spanwise.cli.render import print_json
 from spanwise.core import ConfigError
 
@@ -19,7 +19,7 @@ app = typer.Typer()
 def quickstart(
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", help="Folder for runs, results.json and report.html; must be new or empty."),
+        output_option("Folder for runs, results.json and report.html; must be new or empty."),
     ] = Path("runs/quickstart"),
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     *,

@@ -37,8 +37,8 @@ def show(
 
 
 def print_json(value: Any) -> None:
-    """Prints one JSON object; a number that is not finite, such as the mean of nothing, becomes null."""
-    typer.echo(json.dumps(_finite(value), indent=2, ensure_ascii=False))
+    """Prints one JSON object, paths as text; a number that is not finite, such as the mean of nothing, is null."""
+    typer.echo(json.dumps(_finite(value), indent=2, ensure_ascii=False, default=str))
 
 
 def _finite(value: Any) -> Any:
@@ -52,19 +52,12 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def plain_table(*columns: str, left: int = 1, title: str = "", header: bool = True) -> "Table":
+def plain_table(*columns: str, left: int = 1, title: str = "") -> "Table":
     """A table without lines: the first `left` columns hold words, the others numbers, which end at the right."""
     from rich.table import Table
 
-    table = Table(
-        title=title or None,
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-        show_header=header,
-    )
+    table = Table(title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table.padding = (0, 2, 0, 0)
     for position, name in enumerate(columns):
         table.add_column(name, justify="left" if position < left else "right", no_wrap=position == 0)
     return table
@@ -99,11 +92,6 @@ def bar() -> "Progress":
 def count(number: int, noun: str) -> str:
     """The number with its noun, in the plural where that is due."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def number(value: float | None, form: str = ".2f") -> str:
-    """The number, a dash where there is none."""
-    return "-" if value is None else format(value, form)
 
 
 def bounds(low: float | None, high: float | None, form: str = ".3g") -> str:

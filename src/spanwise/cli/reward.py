@@ -2,24 +2,26 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
 from spanwise.cli.render import quality_words, records_of
-from spanwise.cli.reward_token import evaluate_tokens, score_file, train_tokens
 from spanwise.cli.runner import on_device, say_device
 from spanwise.core import ConfigError, check_readable
 
 if TYPE_CHECKING:
-    from spanwise.reward_models import RewardModelConfig
+    from rich.progress import Progress
+
+    from spanwise.feedback import EditPair, Sample
+    from spanwise.reward_models import RewardModelConfig, TokenRewardConfig
     from spanwise.reward_models.fitting import HeadQuality, RewardModelRun
 
 app = typer.Typer(help="Train reward models on feedback, and measure them.", no_args_is_help=True)
 
 _CONFIG = "spanwise.reward_models.config:RewardModelConfig"
-_TOKEN_CONFIG = "spanwise.reward_models.token_config:TokenRewardConfig"
+_TOKEN_CONFIG = "spanwise.reward_models.config:TokenRewardConfig"
 
 
 @app.command(cls=config_command(_CONFIG, _TOKEN_CONFIG))
@@ -28,17 +30,20 @@ def train(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = 
 
     With `kind: token` it gives one reward per token and learns from edit pairs, marked spans and word tags.
     """
-    if _judges_tokens(config, overrides):
-        train_tokens(config, overrides or [], as_json=as_json)
-        return
-    from spanwise.reward_models import RewardModelConfig
+    from spanwise.reward_models import RewardModelConfig, load_reward_config
 
-    settings = RewardModelConfig.load(config, overrides or [])
+    settings = load_reward_config(config, overrides or [])
     if (settings.run_dir / "metrics.jsonl").exists():
         raise ConfigError(f"{settings.run_dir}: holds a run already; choose another run_dir or remove it.")
-    check_readable(*settings.data, *settings.heldout)
-    result = _train(on_device(settings))
-    _print(result.heads, result.left_out, settings.run_dir / "checkpoints" / "best", as_json=as_json)
+    checkpoint = settings.run_dir / "checkpoints" / "best"
+    if isinstance(settings, RewardModelConfig):
+        check_readable(*settings.data, *settings.heldout)
+        result = _train_segments(on_device(settings))
+        _print(result.heads, result.left_out, checkpoint, as_json=as_json)
+    else:
+        check_readable(*settings.edits, *settings.spans, *settings.tags, *settings.heldout, *settings.reference)
+        result = _train_tokens(on_device(settings))
+        print_tokens(checkpoint, result.metrics[settings.name], result.left_out, as_json=as_json)
 
 
 @app.command(cls=config_command(_CONFIG, _TOKEN_CONFIG))
@@ -60,14 +65,16 @@ def evaluate(
     Also: what its scores go with besides quality (length, position), how its heads agree, and with --transfer how
     it does on other data. With `kind: token`: on the edit pairs in `heldout`.
     """
-    if _judges_tokens(config, overrides):
-        if transfer or output:
-            raise ConfigError("--transfer and --output are for heads that judge segments and answers, not tokens.")
-        evaluate_tokens(config, overrides or [], as_json=as_json)
-        return
-    from spanwise.cli.reward_evaluate import evaluate_segments
+    from spanwise.cli.reward_evaluate import evaluate_segments, evaluate_tokens
+    from spanwise.reward_models import RewardModelConfig, load_reward_config
 
-    evaluate_segments(config, overrides or [], transfer or [], output, as_json=as_json)
+    settings = load_reward_config(config, overrides or [])
+    if isinstance(settings, RewardModelConfig):
+        evaluate_segments(settings, transfer or [], output, as_json=as_json)
+        return
+    if transfer or output:
+        raise ConfigError("--transfer and --output are for heads that judge segments and answers, not tokens.")
+    evaluate_tokens(settings, as_json=as_json)
 
 
 @app.command()
@@ -83,28 +90,68 @@ def score(
 ) -> None:
     """Print a reward model's scores of responses: one per token or segment, in colours or as JSON lines."""
     check_readable(responses)
-    score_file(checkpoint, responses, head=head, device=say_device(device), as_json=as_json)
+    device = say_device(device)
+    samples = _samples(responses)
+    from spanwise.rewards import load_sources
+
+    sources = load_sources(checkpoint, heads=[head] if head else [], device=device)
+    scored = {source.name: source.score(samples) for source in sources}
+    for place, sample in enumerate(samples):
+        by_source = {name: scores[place] for name, scores in scored.items()}
+        if as_json:
+            plain = {name: _plain(scores, sample) for name, scores in by_source.items()}
+            typer.echo(json.dumps({"prompt": sample.prompt, "scores": plain}, ensure_ascii=False))
+        else:
+            for name, scores in by_source.items():
+                _show(name, scores, sample)
 
 
-def _judges_tokens(config: Path, overrides: list[str] | None) -> bool:
-    from spanwise.reward_models import RewardKind
-
-    return RewardKind.load(config, overrides or []).kind == "token"
-
-
-def _train(settings: "RewardModelConfig") -> "RewardModelRun":
-    from rich.console import Console
-    from rich.progress import Progress
-
+def _train_segments(settings: "RewardModelConfig") -> "RewardModelRun":
     from spanwise.core import RunFolder
 
     records = records_of(settings.data, field="data")
     heldout = records_of(settings.heldout, field="heldout") if settings.heldout else []
     from spanwise.reward_models.fitting import train_reward_model
 
-    console = Console(stderr=True)
-    with Progress(*Progress.get_default_columns(), console=console, disable=not console.is_terminal) as progress:
+    with _progress() as progress:
         return train_reward_model(settings, records, heldout, folder=RunFolder(settings.run_dir), progress=progress)
+
+
+def _train_tokens(settings: "TokenRewardConfig") -> "RewardModelRun":
+    from spanwise.core import RunFolder
+    from spanwise.feedback import FeedbackRecord, load_or_raise
+
+    if not (settings.edits or settings.spans or settings.tags):
+        raise ConfigError("edits, spans and tags name no file; give at least one, for example edits=[pairs.jsonl].")
+    marked = [record for path in settings.spans for record in load_or_raise(path, FeedbackRecord)]
+    edits, tags, heldout = pairs_of(settings.edits), pairs_of(settings.tags), pairs_of(settings.heldout)
+    reference = [record for path in settings.reference for record in load_or_raise(path, FeedbackRecord)]
+    from spanwise.reward_models.fitting import TokenData, train_token_model
+
+    with _progress() as progress:
+        return train_token_model(
+            settings,
+            TokenData(edits, marked, tags),
+            heldout=TokenData(edits=heldout) if settings.heldout else None,
+            reference=reference,
+            folder=RunFolder(settings.run_dir),
+            progress=progress,
+        )
+
+
+def _progress() -> "Progress":
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    return Progress(*Progress.get_default_columns(), console=console, disable=not console.is_terminal)
+
+
+def pairs_of(paths: tuple[Path, ...]) -> "list[EditPair]":
+    """The edit pairs of several files."""
+    from spanwise.feedback import EditPair, load_or_raise
+
+    return [pair for path in paths for pair in load_or_raise(path, EditPair)]
 
 
 def _print(heads: "dict[str, HeadQuality]", left_out: dict[str, int], checkpoint: Path, *, as_json: bool) -> None:
@@ -118,3 +165,77 @@ def _print(heads: "dict[str, HeadQuality]", left_out: dict[str, int], checkpoint
     for reason, count in left_out.items():
         typer.echo(f"left out  {reason}: {count}")
     typer.echo(f"The reward model is {checkpoint}.")
+
+
+def print_tokens(checkpoint: Path, metrics: dict[str, float], left_out: dict[str, int], *, as_json: bool) -> None:
+    """What a model of token rewards reaches."""
+    if as_json:
+        typer.echo(json.dumps({"checkpoint": str(checkpoint), "metrics": metrics, "left_out": left_out}, indent=2))
+        return
+    for name, value in metrics.items():
+        typer.echo(f"{name}: {value:.3f}" if isinstance(value, float) else f"{name}: {value}")
+    for reason, count in left_out.items():
+        typer.echo(f"left out  {reason}: {count}")
+    typer.echo(f"The reward model is {checkpoint}.")
+
+
+def _samples(path: Path) -> "list[Sample]":
+    from spanwise.feedback import Sample, load_or_raise
+    from spanwise.reward_models import ResponseRecord
+
+    records = load_or_raise(path, ResponseRecord)
+    return [Sample(one.prompt, one.response, one.passages, truncated=one.truncated) for one in records]
+
+
+def _plain(scores: Any, sample: "Sample") -> Any:
+    from spanwise.feedback import Unscored
+
+    if scores.missing is not None:
+        return {"unscored": scores.missing.reason}
+    return [
+        {
+            "start": score.span.start,
+            "end": score.span.end,
+            "text": score.span.of(sample.response),
+            **({"unscored": score.value.reason} if isinstance(score.value, Unscored) else {"value": score.value}),
+        }
+        for score in scores.scores
+    ]
+
+
+def _show(name: str, scores: Any, sample: "Sample") -> None:
+    """One response in colours: red below 0, green above, the stronger the further; white text has no score.
+
+    Where colours cannot be shown, the number stands behind each token.
+    """
+    from rich.console import Console
+    from rich.text import Text
+
+    from spanwise.feedback import Unscored
+
+    if scores.missing is not None:
+        Console().print(Text(f"{name}: not scored, {scores.missing.reason}"))
+        return
+    console = Console()
+    known = [score for score in scores.scores if not isinstance(score.value, Unscored)]
+    colours = console.color_system is not None
+    text = Text(sample.response if colours else _numbered(sample.response, known))
+    for score in known:
+        if not len(score.span):
+            text.append(f" [end {score.value:+.2f}]", style="dim")
+        elif colours:
+            text.stylize(_colour(score.value), score.span.start, score.span.end)
+    console.print(Text(f"{name}: ").append(text), soft_wrap=True)
+
+
+def _numbered(response: str, scores: Any) -> str:
+    """The response with each score behind what it is of; from the end on, so that places stay."""
+    for score in sorted(scores, key=lambda one: one.span.end, reverse=True):
+        if len(score.span):
+            response = f"{response[: score.span.end]}[{score.value:+.2f}]{response[score.span.end :]}"
+    return response
+
+
+def _colour(value: float) -> str:
+    strength = round(60 + 140 * min(1.0, abs(value) / 2))
+    return f"white on rgb({strength},0,0)" if value < 0 else f"white on rgb(0,{strength},0)"

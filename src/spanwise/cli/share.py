@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spanwise.cli.config_help import AsJson, output
+from spanwise.cli.config_help import AsJson, output_option
 from spanwise.cli.render import show
 from spanwise.core import CheckpointError, DataError
 
@@ -26,7 +26,7 @@ def report(
         typer.Argument(metavar="RUN", help="Run folders, or experiment folders with results.json.", show_default=False),
     ],
     *,
-    page: Annotated[Path, output("The HTML file to write.")] = Path("report.html"),
+    page: Annotated[Path, output_option("The HTML file to write.")] = Path("report.html"),
     cards: Annotated[
         Path | None,
         typer.Option("--cards", help="Folder for a model card and a data card (of several runs: one folder each)."),
@@ -47,7 +47,7 @@ def report(
     write_report(runs, page)
     written = _write_cards(runs, cards) if cards else []
     size = page.stat().st_size
-    summary = {"output": str(page), "bytes": size, "runs": list(map(str, runs)), "cards": list(map(str, written))}
+    summary = {"output": page, "bytes": size, "runs": runs, "cards": written}
     lines = [f"Wrote {page} ({size / 1e6:.1f} MB).", *(f"Wrote {path}." for path in written)]
     show(summary, lines, as_json=as_json)
 

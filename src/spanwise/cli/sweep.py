@@ -86,12 +86,7 @@ def _summary(settings: "SweepConfig", results: "ExperimentResults", plan: "Trade
         for x, y in plan.axes
     }
     rows = {
-        setting: {
-            "weights": weights,
-            "metrics": {
-                name: estimate.model_dump(mode="json") for name, estimate in results.arms[setting].metrics.items()
-            },
-        }
+        setting: {"weights": weights, "metrics": results.arms[setting].model_dump(mode="json")["metrics"]}
         for setting, weights in settings.points().items()
     }
-    return {"run_dir": str(settings.run_dir), "seeds": settings.seeds, "settings": rows, "fronts": fronts}
+    return {"run_dir": settings.run_dir, "seeds": settings.seeds, "settings": rows, "fronts": fronts}

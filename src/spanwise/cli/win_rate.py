@@ -1,6 +1,5 @@
 """`spanwise evaluate win-rate`: how often a model's answers are preferred to a reference's."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -8,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from spanwise.cli.config_help import AsJson, config_command
+from spanwise.cli.config_help import AsJson, config_command, output_option
+from spanwise.cli.render import bar, interval, show
 from spanwise.cli.runner import on_device
 from spanwise.core import ConfigError, check_readable, numpy_generator
 
@@ -43,11 +43,7 @@ def win_rate(
     ] = None,
     output: Annotated[
         File,
-        typer.Option(
-            "--output",
-            "-o",
-            help="Folder for annotations.json, leaderboard.csv and results.json for `spanwise report`.",
-        ),
+        output_option("Folder for annotations.json, leaderboard.csv and results.json for `spanwise report`."),
     ] = None,
     weights: Annotated[File, typer.Option(help="AlpacaEval's stored weights of length control (CSV).")] = None,
     difficulty: Annotated[
@@ -72,18 +68,19 @@ def win_rate(
     if annotations is not None:
         if any((reference, prompts, judge, export_pairs, output)):
             raise ConfigError("--annotations are judged already; leave out --reference, --prompts, --judge, --output.")
-        show(summarise_file(annotations, stored, seed=seed, resamples=resamples), as_json=as_json)
+        summary = summarise_file(annotations, stored, seed=seed, resamples=resamples)
+        show(summary.as_dict(), _lines(summary, {}), as_json=as_json)
         return
     if outputs is None or reference is None:
         raise ConfigError("--outputs needs --reference, the outputs to compare with.")
     files = _Files(outputs, reference, prompts)
     if export_pairs is not None:
-        typer.echo(_export(files, export_pairs, as_json=as_json))
+        _export(files, export_pairs, as_json=as_json)
     elif judge is None:
         raise ConfigError("--outputs needs --judge CONFIG.yaml, who compares them.")
     else:
         summary, more = _judge(files, judge, stored, output, seed=seed, resamples=resamples)
-        show(summary, more, as_json=as_json)
+        show({**summary.as_dict(), **more}, _lines(summary, more), as_json=as_json)
 
 
 class _Files(NamedTuple):
@@ -113,17 +110,14 @@ class _Files(NamedTuple):
         return {} if self.prompts is None else AskedPrompts.load(self.prompts).by_instruction
 
 
-def _export(files: _Files, path: Path, *, as_json: bool) -> str:
-    """Writes the pairs as records for people to compare; returns what to print."""
+def _export(files: _Files, path: Path, *, as_json: bool) -> None:
+    """Writes the pairs as records for people to compare."""
     from spanwise.evals.win_rate import cases_of
     from spanwise.evals.win_rate.judges import write_pairs
 
     written = write_pairs(path, cases_of(*files.load()), files.asked())
-    if as_json:
-        return json.dumps({"output": str(path), "pairs": written}, indent=2)
-    return (
-        f"Wrote {written:,} pairs to {path}. Compare them, then name the marked file in a judge's config: kind=people."
-    )
+    what_next = "Compare them, then name the marked file in a judge's config: kind=people."
+    show({"output": path, "pairs": written}, [f"Wrote {written:,} pairs to {path}. {what_next}"], as_json=as_json)
 
 
 def _judge(
@@ -142,7 +136,7 @@ def _judge(
             command=f"spanwise evaluate win-rate {files.words} --judge {judge}",
             seed=seed,
             resamples=max(resamples, 1),
-            notes=lines(summary, more),
+            notes=_lines(summary, more),
             asked=files.asked(),
         ).save(output)
         _write_as_alpaca_eval(output, summary)
@@ -151,17 +145,13 @@ def _judge(
 
 def _ask(files: _Files, judge: Path) -> "JudgedOutputs":
     """Judges the pairs of both files as the config at `judge` says, with a bar while it lasts."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     from spanwise.evals.win_rate import judge_outputs
     from spanwise.evals.win_rate.judges import JudgeConfig
 
     config = JudgeConfig.load(judge)
     outputs, reference = files.load()
-    console = Console(stderr=True)
-    with Progress(*Progress.get_default_columns(), console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("judge")
+    with bar() as progress:
+        task = progress.add_task("judge")
         return judge_outputs(
             outputs,
             reference,
@@ -169,7 +159,7 @@ def _ask(files: _Files, judge: Path) -> "JudgedOutputs":
             generator=numpy_generator(config.seed, "position bias"),
             order=config.order,
             seed=config.seed,
-            watch=lambda done, total: bar.update(task, completed=done, total=total),
+            watch=lambda done, total: progress.update(task, completed=done, total=total),
         )
 
 
@@ -214,16 +204,7 @@ def _write_as_alpaca_eval(folder: Path, summary: "WinRateSummary") -> None:
     write_leaderboard(board, {**rows, summary.judged.model: summary.leaderboard_row()})
 
 
-def show(summary: "WinRateSummary", more: dict[str, Any] | None = None, *, as_json: bool) -> None:
-    """Prints the summary, and `more` facts beside it, as JSON or in words."""
-    if as_json:
-        typer.echo(json.dumps({**summary.as_dict(), **(more or {})}, indent=2, ensure_ascii=False))
-        return
-    for line in lines(summary, more or {}):
-        typer.echo(line)
-
-
-def lines(summary: "WinRateSummary", more: dict[str, Any]) -> list[str]:
+def _lines(summary: "WinRateSummary", more: dict[str, Any]) -> list[str]:
     """What a reader must know, most important first."""
     rate, length, judged = summary.rate, summary.length, summary.judged
     error = "" if rate.standard_error is None else f" ± {rate.standard_error:.2f}"
@@ -260,4 +241,5 @@ def _judge_lines(more: dict[str, Any]) -> list[str]:
 
 
 def _interval(low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None else f", 95 % interval {low:.2f} to {high:.2f}"
+    ends = interval(low, high)
+    return ends and f", {ends}"

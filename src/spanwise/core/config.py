@@ -216,6 +216,6 @@ def _complaints(model: type[BaseModel], error: ValidationError, place: str) -> I
         elif problem["type"] == "missing":
             yield f"{place}: {key} is required; add it to the file or pass {key}=VALUE."
         else:
-            said = problem["msg"].removeprefix("Value error, ")  # our own validators say the rest
+            message = problem["msg"].removeprefix("Value error, ")  # our own validators say the rest
             got = "" if isinstance(problem["input"], dict) else f" (got {problem['input']!r:.80})"
-            yield f"{place}: {key + ': ' if key else ''}{said}{got}"
+            yield f"{place}: {key + ': ' if key else ''}{message}{got}"

@@ -29,7 +29,7 @@ class RunFolder:
         self.path = path
         self._mended: set[str] = set()
         try:
-            nearest = next(place for place in (path, *path.absolute().parents) if place.exists())
+            nearest = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise DataError(f"{path}: cannot be a run folder ({reason}); choose another path.") from error

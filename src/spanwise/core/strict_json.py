@@ -50,12 +50,12 @@ def end_of_value(text: str, start: int) -> int | None:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
         raise BadJSONError(f"the key {twice!r:.60} appears twice in one object; keep one.")
-    return found
+    return members
 
 
 def _no_constant(name: str) -> Any:

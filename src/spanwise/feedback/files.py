@@ -29,7 +29,11 @@ def read_records(path: Path, model: type[RecordT]) -> ReadResult[RecordT]:
 
 def load_or_raise(path: Path, model: type[RecordT]) -> list[RecordT]:
     """The records of `path`; raises DataError when one of them is bad or there is none."""
-    result = read_records(path, model)
+    return all_or_raise(read_records(path, model), path)
+
+
+def all_or_raise(result: ReadResult[RecordT], path: Path) -> list[RecordT]:
+    """The records that were read of `path`; raises DataError when one of them was bad or there is none."""
     if result.problems:
         more = len(result.problems) - 1
         others = f" ({more} more problem{'s' if more > 1 else ''} in this file)" if more else ""

@@ -1,6 +1,7 @@
 """Which language model is asked, where, how fast and at what price."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -9,6 +10,8 @@ from spanwise.core import Config
 
 class EndpointConfig(Config):
     """A language model that answers calls."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"max_tokens": "max_new_tokens"}
 
     provider: Literal["openai", "anthropic", "local"]
     """The protocol of OpenAI (vLLM, llama.cpp, Ollama and hosted services speak it), Anthropic's, or a folder here."""
@@ -20,7 +23,7 @@ class EndpointConfig(Config):
     """Environment variable with the key; null is the vendor's own variable, and no key for another base_url."""
     temperature: float | None = Field(default=None, ge=0)
     """Sampling temperature; without it the endpoint's own. 0 where it is taken makes answers almost repeatable."""
-    max_tokens: int = Field(default=1024, ge=1)
+    max_new_tokens: int = Field(default=1024, ge=1)
     """Longest answer in tokens; an edit that runs into it is cut off and not used."""
     seed: int | None = None
     """Seed sent with each request, where the endpoint takes one."""

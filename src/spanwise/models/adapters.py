@@ -89,13 +89,13 @@ class Adapters:
     def merged(self, name: str | None) -> dict[str, Tensor]:
         """The model's weights with adapter `name` added in, under the names they have without adapters."""
         module = cast("nn.Module", self.model)
-        found = {
+        weights = {
             key.replace(".base_layer.", "."): value for key, value in module.state_dict().items() if ".lora_" not in key
         }
         if name is not None:
-            for place, layer in self._layers.items():
-                found[f"{place}.weight"] = found[f"{place}.weight"] + layer.get_delta_weight(name)
-        return found
+            for layer_name, layer in self._layers.items():
+                weights[f"{layer_name}.weight"] = weights[f"{layer_name}.weight"] + layer.get_delta_weight(name)
+        return weights
 
     def _switch(self, name: str | None) -> None:
         for layer in self._layers.values():

@@ -47,8 +47,8 @@ def answer_all(policy: Policy, records: Sequence[PromptRecord], config: AnswerCo
             answers = policy.generate(
                 prompts, sampling=config.sampling, samples_per_prompt=config.samples_per_prompt, generator=generator
             )
-        for place, (ids, truncated) in enumerate(zip(answers.token_lists(), answers.truncated.tolist(), strict=True)):
-            number, sample = start + place // config.samples_per_prompt, place % config.samples_per_prompt
+        for row, (ids, truncated) in enumerate(zip(answers.token_lists(), answers.truncated.tolist(), strict=True)):
+            number, sample = start + row // config.samples_per_prompt, row % config.samples_per_prompt
             yield Answer(
                 id=_name(records[number], number),
                 sample=sample,

@@ -114,9 +114,9 @@ def pad(
     ids = torch.full((len(rows), width), value, dtype=torch.long)
     mask = torch.zeros((len(rows), width), dtype=torch.bool)
     for number, row in enumerate(rows):
-        place = slice(width - len(row), width) if side == "left" else slice(0, len(row))
-        ids[number, place] = torch.tensor(row, dtype=torch.long)
-        mask[number, place] = True
+        columns = slice(width - len(row), width) if side == "left" else slice(0, len(row))
+        ids[number, columns] = torch.tensor(row, dtype=torch.long)
+        mask[number, columns] = True
     return ids, mask
 
 
@@ -136,18 +136,20 @@ class TextEncoder:
 
     def ids(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
         """The ids of one text."""
-        found = self._tokenizer(text, add_special_tokens=add_special_tokens, **self._options)
-        return self._spelled(found["input_ids"], found["special_tokens_mask"])[0]
+        encoding = self._tokenizer(text, add_special_tokens=add_special_tokens, **self._options)
+        return self._spelled(encoding["input_ids"], encoding["special_tokens_mask"])[0]
 
     def rows(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text."""
-        found = self._tokenizer(list(texts), **self._options)
-        return [self._spelled(*row)[0] for row in zip(found["input_ids"], found["special_tokens_mask"], strict=True)]
+        encoding = self._tokenizer(list(texts), **self._options)
+        return [
+            self._spelled(*row)[0] for row in zip(encoding["input_ids"], encoding["special_tokens_mask"], strict=True)
+        ]
 
     def located(self, texts: Sequence[str]) -> list[tuple[list[int], Offsets]]:
         """The ids of each text and the characters of each of them, as a fast tokenizer counts them."""
-        found = self._tokenizer(list(texts), return_offsets_mapping=True, **self._options)
-        rows = zip(found["input_ids"], found["special_tokens_mask"], found["offset_mapping"], strict=True)
+        encoding = self._tokenizer(list(texts), return_offsets_mapping=True, **self._options)
+        rows = zip(encoding["input_ids"], encoding["special_tokens_mask"], encoding["offset_mapping"], strict=True)
         return [self._spelled(*row) for row in rows]
 
     def _spelled(
@@ -158,11 +160,11 @@ class TextEncoder:
         Unigram and word-level models have special tokens among their words, where not looking for them is not enough.
         """
         places: Iterable[tuple[int, int]] = offsets or ((0, 0) for _ in ids)
-        if not any(id_ in self._special and not own for id_, own in zip(ids, added, strict=True)):
+        if not any(id_ in self._special and not is_added for id_, is_added in zip(ids, added, strict=True)):
             return ids, offsets or []
         spelled: list[tuple[int, tuple[int, int]]] = []
-        for id_, own, (start, end) in zip(ids, added, places, strict=True):
-            if own or id_ not in self._special:
+        for id_, is_added, (start, end) in zip(ids, added, places, strict=True):
+            if is_added or id_ not in self._special:
                 spelled.append((id_, (start, end)))
                 continue
             letters = cast("list[int | None]", [self._tokenizer.convert_tokens_to_ids(c) for c in self._name(id_)])
@@ -171,7 +173,7 @@ class TextEncoder:
                 for k, letter in enumerate(letters)
                 if letter is not None
             ]
-        return [id_ for id_, _ in spelled], [place for _, place in spelled]
+        return [id_ for id_, _ in spelled], [letter_offsets for _, letter_offsets in spelled]
 
     def _name(self, id_: int) -> str:
         return str(self._tokenizer.convert_ids_to_tokens(id_))

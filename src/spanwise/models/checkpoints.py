@@ -43,28 +43,28 @@ def load_policy(
     CheckpointError that names the place and the remedy, ConfigError for a device that is not there.
     """
     device = resolve_device(str(device))
-    place = str(path_or_name)
-    options: dict[str, Any] = {"local_files_only": Path(place).is_dir()}
-    config = _load_config(place, options)
-    _check_kind(place, config)
+    source = str(path_or_name)
+    options: dict[str, Any] = {"local_files_only": Path(source).is_dir()}
+    config = _load_config(source, options)
+    _check_kind(source, config)
     kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     try:
         with without_bars():
             model, report = cast(
                 "tuple[PreTrainedModel, dict[str, Any]]",
                 kind.from_pretrained(
-                    place, dtype=dtype, attn_implementation=attention, output_loading_info=True, **options
+                    source, dtype=dtype, attn_implementation=attention, output_loading_info=True, **options
                 ),
             )
-        tokenizer = cast("PreTrainedTokenizerBase", AutoTokenizer.from_pretrained(place, **options))
+        tokenizer = cast("PreTrainedTokenizerBase", AutoTokenizer.from_pretrained(source, **options))
     except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError) as error:
-        raise CheckpointError(f"{place}: weights or tokenizer cannot be loaded ({_first_line(error)}).") from error
+        raise CheckpointError(f"{source}: weights or tokenizer cannot be loaded ({_first_line(error)}).") from error
     missing = sorted(report["missing_keys"])
     if missing:
         raise CheckpointError(
-            f"{place}: {len(missing)} weights are missing ({missing[0]} first); pass a complete language model."
+            f"{source}: {len(missing)} weights are missing ({missing[0]} first); pass a complete language model."
         )
-    _check_tokenizer(place, model, tokenizer)
+    _check_tokenizer(source, model, tokenizer)
     cast("torch.nn.Module", model).to(device)
     return model, tokenizer
 
@@ -135,34 +135,34 @@ def _sync(folder: Path) -> None:
         sync(path)
 
 
-def _load_config(place: str, options: dict[str, Any]) -> PreTrainedConfig:
-    if options["local_files_only"] and not (Path(place) / "config.json").is_file():
-        raise CheckpointError(f"{place}: no config.json there; pass the folder that `save_pretrained` wrote.")
-    if Path(place).is_file():
-        raise CheckpointError(f"{place}: a file, not a checkpoint folder; pass the folder that holds config.json.")
+def _load_config(source: str, options: dict[str, Any]) -> PreTrainedConfig:
+    if options["local_files_only"] and not (Path(source) / "config.json").is_file():
+        raise CheckpointError(f"{source}: no config.json there; pass the folder that `save_pretrained` wrote.")
+    if Path(source).is_file():
+        raise CheckpointError(f"{source}: a file, not a checkpoint folder; pass the folder that holds config.json.")
     try:
-        return cast("PreTrainedConfig", AutoConfig.from_pretrained(place, **options))
+        return cast("PreTrainedConfig", AutoConfig.from_pretrained(source, **options))
     except (OSError, ValueError, KeyError) as error:
         raise CheckpointError(
-            f"{place}: neither a checkpoint folder nor a model that the Hub gives ({_first_line(error)}); "
+            f"{source}: neither a checkpoint folder nor a model that the Hub gives ({_first_line(error)}); "
             "check the path, or the name and the network."
         ) from error
 
 
-def _check_kind(place: str, config: PreTrainedConfig) -> None:
+def _check_kind(source: str, config: PreTrainedConfig) -> None:
     names = config.architectures or []
     if names and not any(part in name for name in names for part in _LANGUAGE_MODELS):
         raise CheckpointError(
-            f"{place}: a {names[0]} checkpoint, not a language model that writes text; "
+            f"{source}: a {names[0]} checkpoint, not a language model that writes text; "
             "pass a causal or encoder-decoder language model."
         )
 
 
-def _check_tokenizer(place: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+def _check_tokenizer(source: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
     rows = cast("torch.nn.Embedding", model.get_input_embeddings()).num_embeddings
     if len(tokenizer) > rows:
         raise CheckpointError(
-            f"{place}: the tokenizer has {len(tokenizer)} ids, the model embeds {rows}; "
+            f"{source}: the tokenizer has {len(tokenizer)} ids, the model embeds {rows}; "
             "save the tokenizer that the model was trained with beside it."
         )
 

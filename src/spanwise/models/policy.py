@@ -272,8 +272,8 @@ class Policy:
 
 def _end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, place: str) -> tuple[int, list[int]]:
     """The id that ends a response, and all ids that do: chat models stop at more than their tokenizer's EOS."""
-    found = cast("int | list[int] | None", getattr(model.generation_config, "eos_token_id", None))
-    configured = found if isinstance(found, list) else [found]
+    eos = cast("int | list[int] | None", getattr(model.generation_config, "eos_token_id", None))
+    configured = eos if isinstance(eos, list) else [eos]
     ids = [id_ for id_ in [cast("int | None", tokenizer.eos_token_id), *configured] if id_ is not None]
     if not ids:
         raise CheckpointError(f"{place}: no end-of-text token; set eos_token in its tokenizer_config.json.")

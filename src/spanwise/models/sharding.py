@@ -97,7 +97,7 @@ def _layer_names() -> set[str]:
         "fsdp_offload_params": isinstance(plugin.cpu_offload, CPUOffloadPolicy),
         "fsdp_activation_checkpointing": bool(plugin.activation_checkpointing),
     }
-    for name, found in refused.items():
-        if found:
+    for name, is_set in refused.items():
+        if is_set:
             raise ConfigError(f"The launch's configuration has {name}, which there is not here; change it.")
     return set(plugin.transformer_cls_names_to_wrap or ())

@@ -1,10 +1,11 @@
+from .config import HEADS as HEADS
 from .config import PAIR_HEADS as PAIR_HEADS
 from .config import FactualityRule as FactualityRule
 from .config import FittingConfig as FittingConfig
 from .config import RelevanceRule as RelevanceRule
+from .config import ResponseRecord as ResponseRecord
 from .config import RewardModelConfig as RewardModelConfig
+from .config import TokenLossConfig as TokenLossConfig
+from .config import TokenRewardConfig as TokenRewardConfig
+from .config import load_reward_config as load_reward_config
 from .heads import HeadSpec as HeadSpec
-from .token_config import ResponseRecord as ResponseRecord
-from .token_config import RewardKind as RewardKind
-from .token_config import TokenLossConfig as TokenLossConfig
-from .token_config import TokenRewardConfig as TokenRewardConfig

@@ -51,8 +51,8 @@ class HolisticReward:
     def score(self, samples: Sequence[Sample]) -> list[SegmentScores]:
         """One score per sample, over the whole response."""
         texts = [whole_text(sample.prompt, sample.response)[0].rstrip() for sample in samples]
-        said = probabilities(self.scorer, texts)
-        return [_whole(sample, value) for sample, value in zip(samples, said, strict=True)]
+        values = probabilities(self.scorer, texts)
+        return [_whole(sample, value) for sample, value in zip(samples, values, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ class ChangeReward:
         """One score per part; a part whose text or the text before it could not be scored is Unscored."""
         parts = [self._parts(sample.response) for sample in samples]
         texts = [_prefixes(sample, spans) for sample, spans in zip(samples, parts, strict=True)]
-        said = iter(probabilities(self.scorer, [text for row in texts for text in row]))
-        return [_changes(spans, [next(said) for _ in row]) for spans, row in zip(parts, texts, strict=True)]
+        values = iter(probabilities(self.scorer, [text for row in texts for text in row]))
+        return [_changes(spans, [next(values) for _ in row]) for spans, row in zip(parts, texts, strict=True)]
 
     def _parts(self, response: str) -> tuple[Span, ...]:
         if not response.strip():
@@ -91,14 +91,14 @@ class ChangeReward:
 
 def words(text: str) -> tuple[Span, ...]:
     """The words of a text, parted by white space."""
-    return tuple(Span(*found.span()) for found in _WORD.finditer(text))
+    return tuple(Span(*match.span()) for match in _WORD.finditer(text))
 
 
 def probabilities(scorer: Scorer, texts: Sequence[str]) -> list[Probability]:
     """What the scorer says, equal texts asked once; where nothing is said, nothing has the attribute."""
     asked = list(dict.fromkeys(text for text in texts if text.strip()))
-    said = dict(zip(asked, scorer.score(asked), strict=True)) if asked else {}
-    return [said[text] if text.strip() else 0.0 for text in texts]
+    by_text = dict(zip(asked, scorer.score(asked), strict=True)) if asked else {}
+    return [by_text[text] if text.strip() else 0.0 for text in texts]
 
 
 def _prefixes(sample: Sample, parts: Sequence[Span]) -> list[str]:
@@ -109,8 +109,8 @@ def _prefixes(sample: Sample, parts: Sequence[Span]) -> list[str]:
     return [sample.prompt.rstrip(), *(text[: start + part.end].rstrip() for part in parts)]
 
 
-def _changes(parts: Sequence[Span], said: Sequence[Probability]) -> SegmentScores:
-    pairs = zip(parts, said, said[1:], strict=False)
+def _changes(parts: Sequence[Span], values: Sequence[Probability]) -> SegmentScores:
+    pairs = zip(parts, values, values[1:], strict=False)
     return SegmentScores(tuple(SegmentScore(span, _fall(before, after)) for span, before, after in pairs))
 
 

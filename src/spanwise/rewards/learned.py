@@ -6,6 +6,7 @@ Turns calibrated logits into segment scores. Knows nothing of weights, tokens of
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from scipy.special import expit
@@ -23,8 +24,10 @@ from spanwise.reward_models.network import (
     fingerprint,
     load_reward_model,
     pad_id_of,
+    save_reward_model,
 )
 
+RewardsT = TypeVar("RewardsT", bound="LearnedRewards")
 _Key = tuple[str, str, tuple[Passage, ...], bool]
 
 
@@ -45,12 +48,36 @@ class LearnedRewards:
         batch_size: int = 32,
     ) -> None:
         self.model = model.eval()
+        self.tokenizer = tokenizer
         self.hard = hard
         self.heads = model.config.head_specs
         self._batch_size = batch_size
         self._pad_id = pad_id_of(tokenizer)
         self._encoder = encoder_of(model, tokenizer)
         self._remembered: dict[_Key, dict[str, SegmentScores]] = {}
+
+    @classmethod
+    def from_pretrained(
+        cls: type[RewardsT],
+        checkpoint: str | Path,
+        *,
+        hard: bool = False,
+        batch_size: int = 32,
+        device: str = "auto",
+        onto: Adapters | None = None,
+    ) -> RewardsT:
+        """The reward model at a folder or Hub name; CheckpointError where there is none.
+
+        One that is an adapter is put `onto` weights in memory where these are its base model's.
+        """
+        model, tokenizer = load_reward_model(checkpoint, onto=onto)
+        if not (isinstance(model, AdaptedRewardModel) and model.shares):
+            torch.nn.Module.to(model, resolve_device(device))
+        return cls(model, tokenizer, hard=hard, batch_size=batch_size)
+
+    def save_pretrained(self, path: str | Path) -> None:
+        """Writes a folder that `from_pretrained` reads, model and tokenizer, beside-then-rename."""
+        save_reward_model(Path(path), self.model, self.tokenizer)
 
     def sources(self, names: Sequence[str] = ()) -> list["LearnedSource"]:
         """One source per head, or per named head; ConfigError for a head that the model does not have."""
@@ -75,7 +102,7 @@ class LearnedRewards:
 
     def _compute(self, samples: Sequence[Sample]) -> list[dict[str, SegmentScores]]:
         encoded = self._encoder.encode(samples)
-        readable = [(place, item) for place, item in enumerate(encoded) if isinstance(item, EncodedResponse)]
+        readable = [(index, item) for index, item in enumerate(encoded) if isinstance(item, EncodedResponse)]
         results = [
             {head.name: SegmentScores(missing=item if isinstance(item, Unscored) else None) for head in self.heads}
             for item in encoded
@@ -84,8 +111,8 @@ class LearnedRewards:
         readable.sort(key=lambda pair: pair[1].ids)
         for start in range(0, len(readable), self._batch_size):
             group = readable[start : start + self._batch_size]
-            for (place, _), scores in zip(group, self._forward([item for _, item in group]), strict=True):
-                results[place] = scores
+            for (index, _), scores in zip(group, self._forward([item for _, item in group]), strict=True):
+                results[index] = scores
         return results
 
     def _forward(self, encoded: Sequence[EncodedResponse]) -> Iterator[dict[str, SegmentScores]]:
@@ -154,11 +181,7 @@ def load_sources(
     device: str = "auto",
     onto: Adapters | None = None,
 ) -> list[LearnedSource]:
-    """The reward sources of a checkpoint, one per (named) head; CheckpointError where it is no reward model.
-
-    A reward model that is an adapter is put `onto` weights in memory where these are its base model's.
-    """
-    model, tokenizer = load_reward_model(checkpoint, onto=onto)
-    if not (isinstance(model, AdaptedRewardModel) and model.shares):
-        torch.nn.Module.to(model, resolve_device(device))
-    return LearnedRewards(model, tokenizer, hard=hard, batch_size=batch_size).sources(heads)
+    """The reward sources of a checkpoint, one per (named) head; errors and `onto` as in `from_pretrained`."""
+    return LearnedRewards.from_pretrained(
+        checkpoint, hard=hard, batch_size=batch_size, device=device, onto=onto
+    ).sources(heads)

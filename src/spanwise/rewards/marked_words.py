@@ -53,10 +53,10 @@ class MarkedWords:
     def score(self, samples: Sequence[Sample]) -> list[SegmentScores]:
         """Minus the probability that a reader would mark each word of the response."""
         texts = [whole_text(sample.prompt, sample.response) for sample in samples]
-        said = self.marked_tokens([text for text, _ in texts])
+        token_lists = self.marked_tokens([text for text, _ in texts])
         return [
             _by_word(sample.response, start, marked)
-            for sample, (_, start), marked in zip(samples, texts, said, strict=True)
+            for sample, (_, start), marked in zip(samples, texts, token_lists, strict=True)
         ]
 
     def marked_tokens(self, texts: Sequence[str]) -> list[list[tuple[Span, float]] | Unscored]:
@@ -67,14 +67,14 @@ class MarkedWords:
     def _tokens(self, scores: SegmentScores) -> list[tuple[Span, float]] | Unscored:
         if scores.missing is not None:
             return scores.missing
-        found: list[tuple[Span, float]] = []
+        marked: list[tuple[Span, float]] = []
         for score in scores.scores:
             if isinstance(score.value, Unscored):
                 return score.value
             if len(score.span):
                 right = score.value * self._head.std + self._head.mean  # the logit that the token is right
-                found.append((score.span, 1.0 / (1.0 + math.exp(max(-50.0, min(50.0, right))))))
-        return found
+                marked.append((score.span, 1.0 / (1.0 + math.exp(max(-50.0, min(50.0, right))))))
+        return marked
 
 
 def _by_word(response: str, start: int, marked: list[tuple[Span, float]] | Unscored) -> SegmentScores:
@@ -84,7 +84,7 @@ def _by_word(response: str, start: int, marked: list[tuple[Span, float]] | Unsco
     starts = [part.start for part in parts]
     worst = [0.0] * len(parts)
     for span, probability in marked:
-        place = bisect_right(starts, span.end - 1 - start) - 1
-        if span.end > start and place >= 0:
-            worst[place] = max(worst[place], probability)
+        word_index = bisect_right(starts, span.end - 1 - start) - 1
+        if span.end > start and word_index >= 0:
+            worst[word_index] = max(worst[word_index], probability)
     return SegmentScores(tuple(SegmentScore(part, -cost) for part, cost in zip(parts, worst, strict=True)))

@@ -142,5 +142,5 @@ def _gap(scores: SegmentScores) -> Unscored | None:
 def _score_gap(score: SegmentScore) -> Unscored | None:
     if isinstance(score.value, Unscored):
         return score.value
-    place = f"[{score.span.start}, {score.span.end})"
-    return None if math.isfinite(score.value) else Unscored(f"the score of {place} is {score.value}")
+    interval = f"[{score.span.start}, {score.span.end})"
+    return None if math.isfinite(score.value) else Unscored(f"the score of {interval} is {score.value}")

@@ -55,7 +55,7 @@ class RewardPipeline:
         missing under missing="raise", and for one that is no number.
         """
         scored = {source.name: _checked(source, samples) for source in self.sources}
-        raw = [{name: scores[place] for name, scores in scored.items()} for place in range(len(samples))]
+        raw = [{name: scores[index] for name, scores in scored.items()} for index in range(len(samples))]
         mixed = [self.mixture.mix(scores, step=step) for scores in raw]
         shares = self._project(samples, token_spans, mixed)
         dropped = [item.dropped is not None or not spans for item, spans in zip(mixed, token_spans, strict=True)]

@@ -198,8 +198,10 @@ class RustVocabulary:
         if kinds and kinds <= _PIECEWISE:
             return PieceDecoding(self._token, decoder.decode, {})
         if kinds and kinds <= _WITH_BYTES:
-            found = {self._backend.token_to_id(f"<0x{byte:02X}>"): byte for byte in range(256)}
-            return PieceDecoding(self._token, decoder.decode, {id_: b for id_, b in found.items() if id_ is not None})
+            byte_ids = {self._backend.token_to_id(f"<0x{byte:02X}>"): byte for byte in range(256)}
+            return PieceDecoding(
+                self._token, decoder.decode, {id_: b for id_, b in byte_ids.items() if id_ is not None}
+            )
         return None
 
     def _look_up(self, id_: int) -> str | None:
@@ -226,11 +228,11 @@ class PlainVocabulary:
         return self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
 
 
-def _agreement(one: str, other: str) -> int:
+def _agreement(text: str, other: str) -> int:
     """How many characters two texts have in common from the start."""
-    if other.startswith(one):
-        return len(one)
-    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    if other.startswith(text):
+        return len(text)
+    return next((i for i, (a, b) in enumerate(zip(text, other, strict=False)) if a != b), min(len(text), len(other)))
 
 
 def _byte_pairs(text: str, run: int, offset: int) -> Pairs:

@@ -67,11 +67,11 @@ def check_text(text: str, *, place: str) -> str:
 
 def unstorable(text: str) -> str | None:
     """Which character no file or tokenizer keeps, and where; None for a text without NUL and lone surrogates."""
-    found = _UNSTORABLE.search(text)
-    if found is None:
+    match = _UNSTORABLE.search(text)
+    if match is None:
         return None
-    name = "NUL" if found[0] == "\0" else f"lone surrogate U+{ord(found[0]):04X}"
-    return f"{name} at character {found.start()}"
+    name = "NUL" if match[0] == "\0" else f"lone surrogate U+{ord(match[0]):04X}"
+    return f"{name} at character {match.start()}"
 
 
 def text_hash(text: str) -> str:

@@ -1,6 +1,7 @@
 """Training a policy on texts: supervised fine-tuning and preference tuning, with their optimiser and schedule.
 
-A new objective brings its losses and its config; loop, optimiser and processes are shared with RL.
+A new way of learning is an `Objective` for the one loop in `loop.py` and a config beside the others; the optimiser with
+its schedule and the processes are shared with RL. `spanwise.reward_models.fitting` brings objectives of its own.
 """
 
 import lazy_loader

@@ -1,9 +1,17 @@
+from .config import DPOConfig as DPOConfig
 from .config import DPORunConfig as DPORunConfig
+from .config import LoopConfig as LoopConfig
 from .config import OptimizerConfig as OptimizerConfig
 from .config import SFTConfig as SFTConfig
 from .config import SFTRunConfig as SFTRunConfig
 from .dpo import DPOResult as DPOResult
 from .dpo import train_dpo as train_dpo
+from .loop import Evaluation as Evaluation
+from .loop import Watch as Watch
+from .loop import bucketed as bucketed
+from .loop import run_loop as run_loop
+from .loop import shuffled as shuffled
+from .loop import training_steps as training_steps
 from .optimizer import Optimizer as Optimizer
 from .processes import Processes as Processes
 from .processes import launched as launched

@@ -1,4 +1,7 @@
-"""Settings of the optimiser, of supervised fine-tuning and of preference tuning. Knows nothing of models or torch."""
+"""Settings of the optimiser, of the loop over epochs, of supervised fine-tuning and of preference tuning.
+
+Knows nothing of models or torch.
+"""
 
 import math
 from collections.abc import Mapping
@@ -24,12 +27,31 @@ class OptimizerConfig(Config):
     weight_decay: float = Field(default=0.0, ge=0)
     """Decoupled weight decay."""
     max_grad_norm: float = Field(default=1.0, gt=0)
-    """The mean gradient of a minibatch is scaled down to this norm."""
+    """The gradient of a step is scaled down to this norm."""
 
     RENAMED: ClassVar[Mapping[str, str]] = {"warmup": "warmup_ratio"}
 
 
-class SFTConfig(Config):
+class LoopConfig(OptimizerConfig):
+    """Epochs over batches, one optimiser step a batch, and measurements on held-out data in between."""
+
+    epochs: int = Field(default=1, ge=1)
+    """Passes over the training data."""
+    batch_size: int = Field(default=16, ge=1)
+    """Items per optimiser step."""
+    evaluations_per_epoch: int = Field(default=1, ge=1)
+    """How often per epoch the held-out data is measured and the best checkpoint is renewed."""
+
+    def steps_per_epoch(self, items: int) -> int:
+        """Optimiser steps in one pass."""
+        return math.ceil(items / self.batch_size)
+
+    def steps(self, items: int) -> int:
+        """Optimiser steps of the whole run."""
+        return self.epochs * self.steps_per_epoch(items)
+
+
+class SFTConfig(LoopConfig):
     """Everything that decides the numbers of a fine-tuning run, apart from the policy and the demonstrations."""
 
     seed: int = 0
@@ -45,33 +67,17 @@ class SFTConfig(Config):
     """Highest learning rate of AdamW."""
     warmup_ratio: float = Field(default=0.1, ge=0, lt=1)
     """Share of the steps over which the learning rate rises from 0."""
-    decay: Literal["constant", "linear"] = "linear"
-    """What the learning rate does after the rise: stay, or fall linearly and reach 0 just after the last step."""
-    weight_decay: float = Field(default=0.0, ge=0)
-    """Decoupled weight decay."""
-    max_grad_norm: float = Field(default=1.0, gt=0)
-    """The gradient of a step is scaled down to this norm."""
     loss_on: Literal["completion", "all"] = "completion"
     """Which tokens are learnt: those of the completion, or those of the prompt as well (causal policies only)."""
     max_prompt_tokens: int = Field(default=1024, ge=1)
     """Longest prompt; a longer one is refused before the run starts."""
     max_response_tokens: int = Field(default=512, ge=1)
     """Longest completion with its end token; a longer one is refused before the run starts."""
-    evaluations_per_epoch: int = Field(default=1, ge=1)
-    """How often per epoch the held-out demonstrations are measured and the best checkpoint is renewed."""
     dtype: PrecisionName = "float32"
     """Arithmetic of the forward and backward passes; the weights and their updates stay float32. auto: bfloat16 where
     the processor is made for it."""
 
-    RENAMED: ClassVar[Mapping[str, str]] = {"warmup": "warmup_ratio", "precision": "dtype"}
-
-    def steps_per_epoch(self, demonstrations: int) -> int:
-        """Optimiser steps in one pass."""
-        return math.ceil(demonstrations / self.batch_size)
-
-    def steps(self, demonstrations: int) -> int:
-        """Optimiser steps of the whole run."""
-        return self.epochs * self.steps_per_epoch(demonstrations)
+    RENAMED: ClassVar[Mapping[str, str]] = {"precision": "dtype"}
 
 
 class SFTRunConfig(SFTConfig):
@@ -122,7 +128,7 @@ class DPOLossConfig(Config):
         return self
 
 
-class DPOConfig(Config):
+class DPOConfig(LoopConfig):
     """Everything that decides the numbers of a run, apart from the policy and the pairs."""
 
     seed: int = 0
@@ -134,26 +140,16 @@ class DPOConfig(Config):
     gap_anchor: GapAnchor = "end"
     """Which insertions blame a token of the original: end = those before its end, whose end-of-sequence token came too
     early; all = each blames the token in its place; none."""
-    epochs: int = Field(default=1, ge=1)
-    """Passes over the pairs."""
-    batch_size: int = Field(default=16, ge=1)
-    """Pairs per optimiser step."""
     micro_batch_tokens: int = Field(default=8192, ge=1)
     """Tokens per forward pass, padding included: sets memory and speed, never the result; one pair always fits."""
     learning_rate: float = Field(default=5e-6, gt=0)
     """Highest learning rate of AdamW."""
     warmup_ratio: float = Field(default=0.1, ge=0, lt=1)
-    """Share of the steps over which the learning rate rises from 0; after that it falls linearly to 0."""
-    weight_decay: NonNegativeFloat = 0.0
-    """Decoupled weight decay."""
-    max_grad_norm: PositiveFloat = 1.0
-    """The gradient of a step is scaled down to this norm."""
+    """Share of the steps over which the learning rate rises from 0."""
     max_prompt_tokens: int = Field(default=1024, ge=1)
     """Longest prompt; pairs with a longer one are left out and counted."""
     max_response_tokens: int = Field(default=512, ge=1)
     """Longest original or edit with its end token; pairs with a longer one are left out and counted."""
-
-    RENAMED: ClassVar[Mapping[str, str]] = {"warmup": "warmup_ratio"}
 
 
 class DPORunConfig(DPOConfig):

@@ -7,21 +7,22 @@ rewards, sampling or of how answers are judged.
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
-from transformers import get_linear_schedule_with_warmup
 
 from spanwise.core import DataError, RunFolder, SpanwiseError, torch_generator
 from spanwise.feedback import EditPair, build_prompt
 from spanwise.models import Policy, Sampling, pad
 from spanwise.text import TokenEdit, align_token_pairs
 from spanwise.training.config import DPOConfig, DPOLossConfig
+from spanwise.training.loop import Evaluation, Watch, micro_batches, run_loop, shuffled
+from spanwise.training.optimizer import Optimizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def pair_examples(
         prompts.append(tuple(prompt))
         sides.append((original, edited))
     edits = align_token_pairs(sides, eos=policy.eos_id, merge_gap=config.merge_gap, gap_anchor=config.gap_anchor)
-    return [PairExample(*one) for one in zip(prompts, edits, strict=True)], dict(counts)
+    return [PairExample(prompt, edit) for prompt, edit in zip(prompts, edits, strict=True)], dict(counts)
 
 
 def _unfit(pair: EditPair) -> str | None:
@@ -139,10 +140,6 @@ def _over(total: Float[Tensor, " b"], weight: Float[Tensor, " b"]) -> Float[Tens
     return torch.where(weight > 0, total / torch.where(weight > 0, weight, 1.0), 0.0)
 
 
-Watch = Callable[[int, Mapping[str, float]], None]
-"""Called with the step and its metrics after every step and every evaluation."""
-
-
 @dataclass(frozen=True, slots=True)
 class DPOResult:
     """Where the best checkpoint lies, how good it is on held-out pairs, and what the training pairs left out."""
@@ -170,100 +167,102 @@ def train_dpo(
     """
     examples, left_out = pair_examples(policy, pairs, config)
     judged, unjudged = pair_examples(policy, heldout, config)
-    for kind, found, counts in (("training", examples, left_out), ("held-out", judged, unjudged)):
-        if not found:
+    for kind, usable, counts in (("training", examples, left_out), ("held-out", judged, unjudged)):
+        if not usable:
             reasons = ", ".join(f"{reason} {count}" for reason, count in counts.items()) or "there is none"
             raise DataError(f"No {kind} pair can be learned from: {reasons}.")
     run.save_config(config)
-    training = PairTraining(policy, [*examples, *judged], config)
-    places = range(len(examples), len(examples) + len(judged))
-    best: DPOResult | None = None
-    for step, metrics in training.steps(len(examples)):
-        shown = metrics
-        if step % training.steps_per_epoch(len(examples)) == 0:
-            found = training.evaluate(places)
-            shown = metrics | {f"heldout/{name}": value for name, value in found.items()}
-            if best is None or found["loss"] < best.heldout["loss"]:
-                best = DPOResult(run.checkpoint("best"), step, found, left_out)
-                policy.save(best.checkpoint)
-        run.log_metrics(step, shown)
-        if watch is not None:
-            watch(step, shown)
-    if best is None:
+    checkpoint = run.checkpoint("best")
+    best = run_loop(
+        PairObjective(policy, examples, config, heldout=judged, checkpoint=checkpoint), run=run, watch=watch
+    )
+    if not math.isfinite(best.evaluation.goodness):
         raise SpanwiseError("The held-out loss was never finite; lower learning_rate.")
-    run.save_results({"step": best.step, "heldout": best.heldout, "left_out": left_out})
-    return best
+    metrics = best.evaluation.metrics
+    run.save_results({"step": best.step, "heldout": metrics, "left_out": left_out})
+    return DPOResult(checkpoint, best.step, metrics, left_out)
 
 
-class PairTraining:
-    """The examples with their reference log-probabilities, the optimiser and the order of the examples."""
+class PairObjective:
+    """The mean loss of a batch of pairs. Items are positions in `examples`; held-out pairs are counted on from there.
 
-    def __init__(self, policy: Policy, examples: Sequence[PairExample], config: DPOConfig) -> None:
-        self._policy, self._examples, self._config = policy, examples, config
-        self._parameters = list(policy.trained_parameters().values())
+    The log-probabilities of all pairs under the policy as it is now are the reference.
+    """
+
+    name = "dpo"
+    remedy = "lower learning_rate. The best checkpoint so far is kept."
+    later_of_equals = False
+
+    def __init__(
+        self,
+        policy: Policy,
+        examples: Sequence[PairExample],
+        config: DPOConfig,
+        *,
+        heldout: Sequence[PairExample] = (),
+        checkpoint: Path | None = None,
+    ) -> None:
+        self._policy, self._examples, self.config = policy, [*examples, *heldout], config
+        self.size, self._checkpoint = len(examples), checkpoint
         self._generator = torch_generator(config.seed, "dpo/order")
         self._reference: dict[int, tuple[list[float], list[float]]] = {}
         with torch.no_grad():
-            for part in self._micro_batches(range(len(examples))):
+            for part in self.parts(range(len(self._examples))):
                 self._remember(part)
 
-    def steps_per_epoch(self, count: int) -> int:
-        """Optimiser steps in one pass over `count` pairs."""
-        return math.ceil(count / self._config.batch_size)
+    def optimizer(self) -> Optimizer:
+        """All that the policy trains."""
+        return Optimizer(self._policy.trained_parameters(), self.config)
 
-    def steps(self, count: int) -> Iterator[tuple[int, dict[str, float]]]:
-        """Trains on the first `count` examples, and yields number and metrics of each step just done, from 1."""
-        config = self._config
-        total = config.epochs * self.steps_per_epoch(count)
-        adamw = torch.optim.AdamW(self._parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
-        schedule = get_linear_schedule_with_warmup(adamw, round(config.warmup_ratio * total), total)
-        step = 0
-        for _ in range(config.epochs):
-            order: list[int] = torch.randperm(count, generator=self._generator).tolist()
-            for start in range(0, count, config.batch_size):
-                step += 1
-                yield step, self._step(step, order[start : start + config.batch_size], adamw)
-                schedule.step()
+    def batches(self) -> list[list[int]]:
+        """In an order by chance."""
+        return shuffled(range(self.size), self.config.batch_size, self._generator)
 
-    def evaluate(self, places: Sequence[int]) -> dict[str, float]:
-        """The metrics of the examples at `places`, without training on them."""
+    def parts(self, batch: Sequence[int]) -> Iterator[list[int]]:
+        """By the tokens of both sides."""
+        return micro_batches(batch, self.config.micro_batch_tokens, length=lambda index: len(self._examples[index]))
+
+    def loss(self, part: Sequence[int], batch: Sequence[int]) -> tuple[Float[Tensor, ""], PairLosses]:
+        """The sum over the part's pairs, divided by the pairs of the batch."""
+        losses = self._losses(part)
+        return losses.loss.sum() / len(batch), losses
+
+    def figures(self, terms: Sequence[PairLosses]) -> dict[str, float]:
+        """Means over the pairs."""
+        return _metrics(terms)
+
+    def evaluate(self) -> Evaluation:
+        """By the loss of the held-out pairs."""
+        metrics = self.metrics(range(self.size, len(self._examples)))
+        return Evaluation(-metrics["loss"], metrics)
+
+    def keep(self) -> None:
+        """Saves the policy."""
+        if self._checkpoint is not None:
+            self._policy.save(self._checkpoint)
+
+    def metrics(self, pairs: Sequence[int]) -> dict[str, float]:
+        """The metrics of some of the pairs, without training on them."""
         with torch.no_grad():
-            return _metrics([self._losses(part) for part in self._micro_batches(places)])
+            return _metrics([self._losses(part) for part in self.parts(pairs)])
 
-    def _step(self, step: int, places: Sequence[int], adamw: torch.optim.Optimizer) -> dict[str, float]:
-        found: list[PairLosses] = []
-        for part in self._micro_batches(places):
-            losses = self._losses(part)
-            (losses.loss.sum() / len(places)).backward()
-            found.append(losses)
-        norm = float(nn.utils.clip_grad_norm_(self._parameters, self._config.max_grad_norm))
-        if not math.isfinite(norm):
-            raise SpanwiseError(
-                f"Step {step}: the gradient is not finite; lower learning_rate. The best checkpoint so far is kept."
-            )
-        adamw.step()
-        adamw.zero_grad(set_to_none=True)
-        rate = float(adamw.param_groups[0]["lr"])
-        own = {f"dpo/{name}": value for name, value in _metrics(found).items()}
-        return own | {"dpo/learning_rate": rate, "dpo/grad_norm": norm}
-
-    def _losses(self, places: Sequence[int]) -> PairLosses:
-        original, edited = self._logprobs(places)
+    def _losses(self, pairs: Sequence[int]) -> PairLosses:
+        original, edited = self._logprobs(pairs)
         sides: list[PairSide] = []
         for number, (logprobs, mask) in enumerate((original, edited)):
             reference, changed = torch.zeros_like(logprobs), torch.zeros_like(mask)
-            for row, place in enumerate(places):
-                edit = self._examples[place].edit
+            for row, index in enumerate(pairs):
+                edit = self._examples[index].edit
                 flags = (edit.original_changed, edit.edited_changed)[number]
                 changed[row, : len(flags)] = torch.from_numpy(flags).to(changed.device)
-                known = self._reference[place][number]
+                known = self._reference[index][number]
                 reference[row, : len(known)] = torch.tensor(known, dtype=reference.dtype, device=reference.device)
             sides.append(PairSide(logprobs, reference, mask, changed))
-        return pair_losses(sides[1], sides[0], self._config.loss)
+        return pair_losses(sides[1], sides[0], self.config.loss)
 
-    def _logprobs(self, places: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
+    def _logprobs(self, pairs: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
         """(log-probabilities, response mask) of the originals, then of the edits."""
-        examples = [self._examples[place] for place in places]
+        examples = [self._examples[index] for index in pairs]
         responses = [example.edit.original for example in examples] + [example.edit.edited for example in examples]
         ids, mask = pad(responses, value=self._policy.pad_id, side="right")
         ids, mask = ids.to(self._policy.device), mask.to(self._policy.device)
@@ -272,28 +271,19 @@ class PairTraining:
         half = len(examples)
         return [(logprobs[:half], mask[:half]), (logprobs[half:], mask[half:])]
 
-    def _remember(self, places: Sequence[int]) -> None:
-        (original, mask), (edited, other) = self._logprobs(places)
-        for row, place in enumerate(places):
-            self._reference[place] = (original[row][mask[row]].tolist(), edited[row][other[row]].tolist())
-
-    def _micro_batches(self, places: Sequence[int]) -> Iterator[list[int]]:
-        part: list[int] = []
-        for place in sorted(places, key=lambda place: len(self._examples[place])):
-            if part and (len(part) + 1) * len(self._examples[place]) > self._config.micro_batch_tokens:
-                yield part
-                part = []
-            part.append(place)
-        yield part
+    def _remember(self, pairs: Sequence[int]) -> None:
+        (original, mask), (edited, other) = self._logprobs(pairs)
+        for row, index in enumerate(pairs):
+            self._reference[index] = (original[row][mask[row]].tolist(), edited[row][other[row]].tolist())
 
 
 def _metrics(parts: Sequence[PairLosses]) -> dict[str, float]:
     """Means over the pairs; accuracy is how often the edit gained more than its original."""
-    edited, original = _joined([one.edited for one in parts]), _joined([one.original for one in parts])
+    edited, original = _joined([part.edited for part in parts]), _joined([part.original for part in parts])
     return {
-        "loss": float(_joined([one.loss for one in parts]).mean()),
-        "preference_loss": float(_joined([one.preference for one in parts]).mean()),
-        "likelihood_loss": float(_joined([one.likelihood for one in parts]).mean()),
+        "loss": float(_joined([part.loss for part in parts]).mean()),
+        "preference_loss": float(_joined([part.preference for part in parts]).mean()),
+        "likelihood_loss": float(_joined([part.likelihood for part in parts]).mean()),
         "accuracy": float((edited > original).float().mean()),
         "edited_logratio": float(edited.mean()),
         "original_logratio": float(original.mean()),

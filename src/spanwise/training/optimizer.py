@@ -1,4 +1,4 @@
-"""AdamW over the trained parameters of one model: learning rates by step, clipped gradients, and its state by name.
+"""AdamW over the trained parameters of one model: the schedule of learning rates, clipped gradients, state by name.
 
 A parameter in half precision has a copy in float32 here, which gathers its gradients and takes its updates: a small
 update of a weight in half precision would be rounded away. Of one that is split over processes, the part of this one
@@ -6,7 +6,7 @@ is updated.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -17,21 +17,35 @@ from spanwise.training.config import OptimizerConfig
 from spanwise.training.processes import Processes
 
 
-def learning_rate(config: OptimizerConfig, *, step: int, steps: int) -> float:
-    """The learning rate of training step `step`, counted from 0, out of `steps`."""
+def learning_rate(config: OptimizerConfig, *, step: int, steps: int, highest: float | None = None) -> float:
+    """The learning rate of training step `step`, counted from 0, out of `steps`: the one schedule of all training.
+
+    `highest` stands in for the config's learning rate.
+    """
+    highest = config.learning_rate if highest is None else highest
     warmup = math.ceil(config.warmup_ratio * steps)
     if step < warmup:
-        return config.learning_rate * (step + 1) / (warmup + 1)
+        return highest * (step + 1) / (warmup + 1)
     if config.decay == "constant":
-        return config.learning_rate
-    return config.learning_rate * (steps - step) / (steps - warmup)
+        return highest
+    return highest * (steps - step) / (steps - warmup)
 
 
 class Optimizer:
-    """AdamW with a learning rate per step and gradients clipped to a norm before each update."""
+    """AdamW with a learning rate per step and gradients clipped to a norm before each update.
+
+    `rates` holds the highest learning rate of those parameters that have one of their own, by name; parameters in
+    `undecayed` have no weight decay.
+    """
 
     def __init__(
-        self, parameters: Mapping[str, nn.Parameter], config: OptimizerConfig, processes: Processes | None = None
+        self,
+        parameters: Mapping[str, nn.Parameter],
+        config: OptimizerConfig,
+        processes: Processes | None = None,
+        *,
+        rates: Mapping[str, float] | None = None,
+        undecayed: Collection[str] = (),
     ) -> None:
         self._config = config
         self._processes = processes or Processes()
@@ -39,16 +53,24 @@ class Optimizer:
         self._split = {name: p for name, p in parameters.items() if isinstance(p, DTensor)}
         self._named = {name: _learner(parameter) for name, parameter in parameters.items()}
         self._parameters = list(self._named.values())
+        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+        for name, parameter in self._named.items():
+            highest = (rates or {}).get(name, config.learning_rate)
+            decay = 0.0 if name in undecayed else config.weight_decay
+            groups.setdefault((highest, decay), []).append(parameter)
         self._adamw = torch.optim.AdamW(
-            self._parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+            [
+                {"params": members, "lr": highest, "highest": highest, "weight_decay": decay}
+                for (highest, decay), members in groups.items()
+            ],
+            fused=True,
         )
 
     def set_learning_rate(self, *, step: int, steps: int) -> float:
-        """Sets and returns the learning rate of a step."""
-        rate = learning_rate(self._config, step=step, steps=steps)
+        """Sets the learning rates of a step, counted from 0, and returns that of the config."""
         for group in self._adamw.param_groups:
-            group["lr"] = rate
-        return rate
+            group["lr"] = learning_rate(self._config, step=step, steps=steps, highest=group["highest"])
+        return learning_rate(self._config, step=step, steps=steps)
 
     def update(self) -> float:
         """Clips, updates, clears the gradients, and returns the gradient's norm before clipping.

@@ -12,7 +12,7 @@ from experiments.corrections.transfer import CorrectionsStudyConfig, run_correct
 from experiments.qa_feedback.data import load_feedback
 from spanwise.core.errors import ConfigError
 from spanwise.feedback.schema import FeedbackRecord, Response, mark
-from spanwise.reward_models.token_config import TokenRewardConfig
+from spanwise.reward_models.config import TokenRewardConfig
 from spanwise.text.spans import Span
 
 ROOT = Path(__file__).parents[3]
@@ -68,7 +68,9 @@ def study(out, **settings):
         world(60),
         out,
         token=TokenRewardConfig(
-            fitting={"epochs": 15, "batch_size": 8, "lr": 3e-3, "head_lr": 3e-3}, device="cpu", use_passages=False
+            fitting={"epochs": 15, "batch_size": 8, "learning_rate": 3e-3, "head_learning_rate": 3e-3},
+            device="cpu",
+            use_passages=False,
         ),
         backbone=tiny_bert(),
         say=lambda _text: None,

@@ -7,7 +7,7 @@ import pytest
 from experiments.detox.prepare import PreparationConfig
 from experiments.detox.seed import DetoxStudyConfig
 from spanwise.core.errors import ConfigError
-from spanwise.reward_models.token_config import TokenRewardConfig
+from spanwise.reward_models.config import TokenRewardConfig
 from spanwise.rl.config import RLConfig
 
 RECIPE = Path(__file__).parents[3] / "recipes" / "detox"

@@ -21,8 +21,7 @@ from experiments.post_edits.page import post_edits_page
 from experiments.post_edits.words import occlusion_badness, sequence_scores
 from spanwise.core.errors import ConfigError, DataError
 from spanwise.feedback.scores import Sample, SegmentScore, SegmentScores, Unscored
-from spanwise.reward_models.config import RewardModelConfig
-from spanwise.reward_models.token_config import TokenRewardConfig
+from spanwise.reward_models.config import RewardModelConfig, TokenRewardConfig
 from spanwise.text.spans import Span
 
 ROOT = Path(__file__).parents[3]
@@ -128,7 +127,7 @@ def test_occlusion_asks_what_a_text_is_without_each_word():
         sequence_scores(Silent(), samples)
 
 
-FITTING = {"epochs": 10, "batch_size": 8, "lr": 3e-3, "head_lr": 3e-3}
+FITTING = {"epochs": 10, "batch_size": 8, "learning_rate": 3e-3, "head_learning_rate": 3e-3}
 
 
 def study(sets, out, **token):

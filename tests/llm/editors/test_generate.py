@@ -56,7 +56,7 @@ def config(tmp_path):
             "provider": "openai", "model": "m", "base_url": f"{address}/v1", "retries": 0, "timeout_s": 0.7,
             "input_price": 1.0, "output_price": 10.0, "concurrency": 3,
         }  # fmt: skip
-        paths = {"input": tmp_path / "answers.jsonl", "output": tmp_path / "pairs.jsonl"}
+        paths = {"responses": tmp_path / "answers.jsonl", "output": tmp_path / "pairs.jsonl"}
         return EditorConfig.model_validate(paths | {"endpoint": endpoint, "attempts": 1} | changes)
 
     return make
@@ -146,4 +146,4 @@ def test_a_judge_has_the_last_word(config):
 def test_the_input_is_not_written_over(config):
     settings = config("http://127.0.0.1:1")
     with pytest.raises(DataError, match="is the input as well"):
-        generate_edits(settings.model_copy(update={"output": settings.input}))
+        generate_edits(settings.model_copy(update={"output": settings.responses}))

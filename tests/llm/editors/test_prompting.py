@@ -8,7 +8,7 @@ from spanwise.llm.editors.prompting import EditTask, load_prompt
 
 def config(**changes):
     endpoint = {"provider": "openai", "model": "m", "base_url": "http://127.0.0.1:1/v1"}
-    return EditorConfig.model_validate({"input": "in.jsonl", "output": "out.jsonl", "endpoint": endpoint} | changes)
+    return EditorConfig.model_validate({"responses": "in.jsonl", "output": "out.jsonl", "endpoint": endpoint} | changes)
 
 
 @pytest.mark.parametrize("mode", ["operations", "rewrite"])

@@ -6,10 +6,12 @@ from doubles.reward_world import records
 
 from spanwise.feedback.schema import FeedbackRecord, Preference, Response, mark
 from spanwise.reward_models.config import FactualityRule
-from spanwise.reward_models.data.examples import bucketed, by_length, make_batch, make_examples
+from spanwise.reward_models.data.examples import make_batch, make_examples
 from spanwise.reward_models.data.inputs import InputEncoder
 from spanwise.reward_models.data.labels import label_records
+from spanwise.reward_models.data.packing import by_length
 from spanwise.reward_models.heads import HeadSpec
+from spanwise.training.loop import bucketed
 
 HEADS = (HeadSpec("factuality", "sentence", "segment"), HeadSpec("preference", "sequence", "sequence"))
 TEXTS = ("It was red. It was monday.", "It was blue.", "It was cow. It was red. It was dog.")
@@ -68,7 +70,7 @@ def test_responses_beyond_the_window_and_records_without_labels_are_counted():
 
 def test_an_epoch_has_every_example_once_in_batches_of_similar_length():
     found, _ = examples(records(40, "buckets"))
-    batches = list(bucketed(found, batch_size=4, generator=torch.Generator().manual_seed(0)))
+    batches = bucketed(found, 4, torch.Generator().manual_seed(0), length=lambda example: example.length)
     ids = [example.labels.record.id for batch in batches for example in batch]
     assert sorted(ids) == sorted(example.labels.record.id for example in found)
     waste = sum(max(e.length for e in batch) - e.length for batch in batches for e in batch)
@@ -80,7 +82,7 @@ def test_the_order_of_an_epoch_comes_from_its_generator():
     found, _ = examples(records(12, "order"))
 
     def order(seed):
-        batches = bucketed(found, batch_size=2, generator=torch.Generator().manual_seed(seed))
+        batches = bucketed(found, 2, torch.Generator().manual_seed(seed), length=lambda example: example.length)
         return [example.labels.record.id for batch in batches for example in batch]
 
     assert order(1) == order(1) != order(2)

@@ -7,11 +7,11 @@ from doubles.reward_world import tiny_bert, tiny_decoder
 
 from spanwise.feedback.edits import edit_pair
 from spanwise.feedback.scores import Sample
+from spanwise.reward_models.config import TokenRewardConfig
 from spanwise.reward_models.data.inputs import InputEncoder
 from spanwise.reward_models.data.token_examples import label_examples, pair_examples, response_ids, token_batch
 from spanwise.reward_models.data.token_labels import labels_of_spans
 from spanwise.reward_models.heads import HeadSpec
-from spanwise.reward_models.token_config import TokenRewardConfig
 from spanwise.text.spans import Span
 
 HEAD = HeadSpec("token", "token", "token")

@@ -12,7 +12,7 @@ from spanwise.feedback.scores import Sample
 from spanwise.reward_models.config import FittingConfig, RewardModelConfig
 from spanwise.reward_models.data.inputs import InputEncoder
 from spanwise.reward_models.data.packing import collate
-from spanwise.reward_models.fitting.train import train_reward_model
+from spanwise.reward_models.fitting.segments import train_reward_model
 from spanwise.reward_models.heads import HeadSpec
 from spanwise.reward_models.network.checkpoint import load_reward_model
 from spanwise.reward_models.network.model import build_reward_model

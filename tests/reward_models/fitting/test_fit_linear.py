@@ -13,8 +13,8 @@ from spanwise.feedback.scores import Sample
 from spanwise.reward_models.config import FittingConfig, RewardModelConfig
 from spanwise.reward_models.data.examples import make_batch
 from spanwise.reward_models.features.relations import response_features, segment_features
-from spanwise.reward_models.fitting.fit_linear import question_folds
-from spanwise.reward_models.fitting.train import evaluate_reward_model, prepare, train_reward_model
+from spanwise.reward_models.fitting.linear_segments import question_folds
+from spanwise.reward_models.fitting.segments import evaluate_reward_model, segment_examples, train_reward_model
 from spanwise.reward_models.network.checkpoint import load_reward_model
 from spanwise.reward_models.network.model import encoder_of
 from spanwise.rewards.learned import LearnedRewards
@@ -80,7 +80,7 @@ def test_the_fit_is_the_optimum_of_the_penalised_loss(head):
     decided = [r for r in records(60) if any(p.winner != "tie" for p in r.preferences)]
     settings = config(strengths=(0.05,), state_scales=(0.3,), heads=(head,), position_offset=False)
     model, tokenizer = _model_of(train_reward_model(settings, decided, backbone=tiny_bert()))
-    examples, _ = prepare(settings, decided, encoder_of(model, tokenizer))
+    examples, _ = segment_examples(settings, decided, encoder_of(model, tokenizer))
     batch = make_batch(examples, model.config.head_specs, pad_id=0)
     logits = model.score(batch.inputs)
     if head == "relevance":
@@ -146,11 +146,14 @@ def test_rows_of_a_question_share_a_fold_and_folds_are_of_one_size():
 
 def test_features_that_a_gradient_run_learns_stand_on_their_own_scale():
     settings = RewardModelConfig(
-        features=True, heads=("relevance",), device="cpu", fitting=FittingConfig(epochs=2, head_lr=0.05, lr=1e-6)
+        features=True,
+        heads=("relevance",),
+        device="cpu",
+        fitting=FittingConfig(epochs=2, head_learning_rate=0.05, learning_rate=1e-6),
     )
     run = train_reward_model(settings, records(40), records(15, "choose"), backbone=tiny_bert())
     assert run.model.feature_heads.weight.abs().max() > 0.05
-    examples, _ = prepare(settings, records(40), encoder_of(run.model, run.tokenizer))
+    examples, _ = segment_examples(settings, records(40), encoder_of(run.model, run.tokenizer))
     batch = make_batch(examples, run.model.config.head_specs, pad_id=0).inputs
     standard = (batch.features - run.model.feature_heads.mean[0]) * run.model.feature_heads.scale[0]
     varying = run.model.feature_heads.scale[0] > 0

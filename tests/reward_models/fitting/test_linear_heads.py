@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from spanwise.reward_models.fitting.linear_heads import Block, fit_pair_head, fit_segment_head
+from spanwise.reward_models.fitting.linear_segments import Block, fit_pair_head, fit_segment_head
 
 
 def world(rows=400, columns=4, seed=0):

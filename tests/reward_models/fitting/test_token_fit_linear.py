@@ -8,16 +8,13 @@ from doubles.reward_world import tiny_decoder
 
 from spanwise.feedback.scores import Sample
 from spanwise.models.logprobs import token_logprobs
-from spanwise.reward_models.config import FittingConfig
+from spanwise.reward_models.config import FittingConfig, TokenRewardConfig
 from spanwise.reward_models.data.packing import collate
 from spanwise.reward_models.data.token_examples import token_batch
 from spanwise.reward_models.features.likelihoods import TOKEN_LIKELIHOODS
-from spanwise.reward_models.fitting.token_design import Standard, design_of, read_tokens
-from spanwise.reward_models.fitting.token_fit import TokenFit
-from spanwise.reward_models.fitting.token_fit_linear import loss_of
-from spanwise.reward_models.fitting.token_train import TokenData, prepare, train_token_model
+from spanwise.reward_models.fitting.linear_tokens import Standard, design_of, loss_of, read_tokens
+from spanwise.reward_models.fitting.tokens import TokenData, TokenFit, token_examples, train_token_model
 from spanwise.reward_models.network.model import encoder_of
-from spanwise.reward_models.token_config import TokenRewardConfig
 from spanwise.rewards.learned import LearnedRewards
 
 LINEAR = FittingConfig(method="linear", strengths=(0.1, 10.0), state_scales=(0.0, 0.3))
@@ -38,7 +35,7 @@ def test_the_matrices_give_the_loss_of_the_training_loop(trained, name):
     settings = config(likelihoods=True, loss={"name": name, "margin": 0.3, "consistency": 0.7, "neutral": 0.2})
     model = trained.model
     data = TokenData(edits=edit_pairs(9, "matrices"), spans=marked_records(5, "labels"))
-    examples, _ = prepare(settings, data, encoder_of(model, trained.tokenizer))
+    examples, _ = token_examples(settings, data, encoder_of(model, trained.tokenizer))
     inputs = read_tokens(model, examples, batch_size=4, pad_id=0)
     plain = Standard(np.zeros(inputs[0].rows[0].shape[1]), np.ones(inputs[0].rows[0].shape[1]))
     unit = model.feature_heads
@@ -47,7 +44,7 @@ def test_the_matrices_give_the_loss_of_the_training_loop(trained, name):
     weights = np.concatenate([on_features, model.heads.weight[0].detach().double().numpy(), [constant]])
     total, gradient = loss_of(settings, design_of(inputs, plain, settings.loss), weights)
     (head,) = model.config.head_specs
-    expected, _ = TokenFit(settings, model, 0, None).losses(token_batch(examples, head, pad_id=0))
+    expected, _ = TokenFit(settings, model, 0, examples, []).losses(token_batch(examples, head, pad_id=0))
     assert total == pytest.approx(expected.item(), rel=1e-4)
     step = 1e-5 * np.random.default_rng(0).standard_normal(len(weights)) / (1 + np.abs(weights).max())
     ahead, _ = loss_of(settings, design_of(inputs, plain, settings.loss), weights + step)
@@ -93,8 +90,8 @@ def test_a_row_that_two_responses_share_gives_the_same_rewards(trained):
 
 
 def test_the_exact_fit_finds_what_edits_changed(trained):
-    assert trained.metrics["pair_accuracy"] > 0.9
-    assert trained.metrics["auroc_original"] > 0.8
+    assert trained.metrics["token"]["pair_accuracy"] > 0.9
+    assert trained.metrics["token"]["auroc_original"] > 0.8
     (source,) = LearnedRewards(trained.model, trained.tokenizer).sources()
     pair = edit_pairs(1, "served")[0]
     whole, cut = source.score([Sample(pair.prompt, pair.original, truncated=cut) for cut in (False, True)])
@@ -103,7 +100,9 @@ def test_the_exact_fit_finds_what_edits_changed(trained):
 
 
 def test_training_by_gradient_begins_at_the_exact_fit():
-    fitting = FittingConfig(epochs=1, batch_size=60, lr=1e-9, head_lr=1e-9, strengths=(0.1,), state_scales=(0.3,))
+    fitting = FittingConfig(
+        epochs=1, batch_size=60, learning_rate=1e-9, head_learning_rate=1e-9, strengths=(0.1,), state_scales=(0.3,)
+    )
     pairs, backbone = TokenData(edits=edit_pairs(40)), tiny_decoder()
     runs = [
         train_token_model(config(likelihoods=True, fitting=chosen.model_dump()), pairs, backbone=backbone)

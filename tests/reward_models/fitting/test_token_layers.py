@@ -5,9 +5,8 @@ from doubles.edit_world import edit_pairs
 from doubles.reward_world import tiny_decoder
 
 from spanwise.core.errors import ConfigError
-from spanwise.reward_models.config import FittingConfig
-from spanwise.reward_models.fitting.token_train import TokenData, train_token_model
-from spanwise.reward_models.token_config import TokenRewardConfig
+from spanwise.reward_models.config import FittingConfig, TokenRewardConfig
+from spanwise.reward_models.fitting.tokens import TokenData, train_token_model
 
 
 def trained_on(layers):

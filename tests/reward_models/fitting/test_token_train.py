@@ -10,15 +10,14 @@ from doubles.reward_world import tiny_decoder
 from spanwise.core.errors import DataError
 from spanwise.core.runs import RunFolder
 from spanwise.feedback.scores import Sample
-from spanwise.reward_models.config import FittingConfig
-from spanwise.reward_models.fitting.token_evaluate import collect_rewards, token_metrics
-from spanwise.reward_models.fitting.token_train import TokenData, prepare, split_by_prompt, train_token_model
+from spanwise.reward_models.config import FittingConfig, TokenRewardConfig
+from spanwise.reward_models.fitting.evaluate import collect_rewards, token_metrics
+from spanwise.reward_models.fitting.tokens import TokenData, split_by_prompt, token_examples, train_token_model
 from spanwise.reward_models.network.checkpoint import load_reward_model
 from spanwise.reward_models.network.model import encoder_of
-from spanwise.reward_models.token_config import TokenRewardConfig
 from spanwise.rewards.learned import LearnedRewards, load_sources
 
-FITTING = FittingConfig(epochs=8, batch_size=8, lr=3e-3, head_lr=3e-3)
+FITTING = FittingConfig(epochs=8, batch_size=8, learning_rate=3e-3, head_learning_rate=3e-3)
 
 
 def config(**settings):
@@ -26,7 +25,7 @@ def config(**settings):
 
 
 def metrics_of(run, pairs):
-    examples, _ = prepare(config(), TokenData(edits=pairs), encoder_of(run.model, run.tokenizer))
+    examples, _ = token_examples(config(), TokenData(edits=pairs), encoder_of(run.model, run.tokenizer))
     return token_metrics(collect_rewards(run.model, examples, batch_size=16, pad_id=0))
 
 
@@ -41,7 +40,9 @@ def test_edits_teach_which_side_is_better_and_which_tokens_were_wrong(tmp_path, 
     if name != "full":
         assert found["auroc_original"] > 0.9
     model, tokenizer = load_reward_model(folder.checkpoint("best"))
-    assert json.loads((tmp_path / "results.json").read_text())["reward_models"]["token"]["metrics"] == run.metrics
+    assert (
+        json.loads((tmp_path / "results.json").read_text())["reward_models"]["token"]["metrics"] == run.metrics["token"]
+    )
     pair = edit_pairs(1, "served")[0]
     (source,) = load_sources(folder.checkpoint("best"), device="cpu")
     served = source.score([Sample(pair.prompt, pair.original, truncated=cut) for cut in (False, True)])
@@ -55,7 +56,7 @@ def test_edits_teach_which_side_is_better_and_which_tokens_were_wrong(tmp_path, 
 def test_marks_and_tags_teach_the_same_tokens_as_edits():
     for data in (TokenData(spans=marked_records(80)), TokenData(tags=edit_pairs(80))):
         run = train_token_model(config(), data, backbone=tiny_decoder())
-        assert run.metrics["auroc_labels"] > 0.9
+        assert run.metrics["token"]["auroc_labels"] > 0.9
         assert metrics_of(run, edit_pairs(30, "judge"))["auroc_original"] > 0.9
 
 

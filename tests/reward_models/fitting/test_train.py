@@ -14,13 +14,19 @@ from spanwise.core.seeding import numpy_generator
 from spanwise.feedback.schema import FeedbackRecord, Preference, Response
 from spanwise.feedback.scores import Sample
 from spanwise.reward_models.config import FittingConfig, RewardModelConfig
-from spanwise.reward_models.fitting.train import evaluate_reward_model, split_by_question, train_reward_model
+from spanwise.reward_models.fitting.segments import evaluate_reward_model, split_by_question, train_reward_model
 from spanwise.reward_models.network.checkpoint import load_reward_model
 from spanwise.rewards.learned import LearnedRewards
 
 
 def config(**settings):
-    fitting = {"epochs": 4, "batch_size": 8, "lr": 3e-3, "head_lr": 3e-3, **settings.pop("fitting", {})}
+    fitting = {
+        "epochs": 4,
+        "batch_size": 8,
+        "learning_rate": 3e-3,
+        "head_learning_rate": 3e-3,
+        **settings.pop("fitting", {}),
+    }
     return RewardModelConfig(fitting=FittingConfig(**fitting), device="cpu", **settings)
 
 
@@ -114,7 +120,7 @@ def test_what_the_listing_order_explains_does_not_enter_the_scores():
         return record.model_copy(update={"responses": record.responses[::-1]})
 
     def gap(*, position_offset):
-        fitting = {"epochs": 8, "lr": 1e-6, "head_lr": 0.1}
+        fitting = {"epochs": 8, "learning_rate": 1e-6, "head_learning_rate": 0.1}
         settings = config(heads=("preference",), position_offset=position_offset, fitting=fitting)
         mostly_one_way = [*biased(120, "straight"), *map(swapped, biased(20, "swapped"))]
         balanced = [*biased(10, "held"), *map(swapped, biased(10, "held"))]

@@ -16,12 +16,11 @@ from spanwise.core.lora import LoraConfig
 from spanwise.core.runs import RunFolder
 from spanwise.feedback.scores import Sample
 from spanwise.models.adapters import base_fingerprint
-from spanwise.reward_models.config import FittingConfig, RewardModelConfig
-from spanwise.reward_models.fitting.token_train import TokenData, train_token_model
-from spanwise.reward_models.fitting.train import evaluate_reward_model, train_reward_model
+from spanwise.reward_models.config import FittingConfig, RewardModelConfig, TokenRewardConfig
+from spanwise.reward_models.fitting.segments import evaluate_reward_model, train_reward_model
+from spanwise.reward_models.fitting.tokens import TokenData, train_token_model
 from spanwise.reward_models.network.adapted import AdaptedRewardModel
 from spanwise.reward_models.network.checkpoint import fingerprint, load_backbone, load_reward_model
-from spanwise.reward_models.token_config import TokenRewardConfig
 from spanwise.rewards.learned import LearnedRewards
 
 LORA = {"rank": 4, "alpha": 8.0}
@@ -40,7 +39,7 @@ def trained(tmp_path, double=tiny_llama, *, epochs=1, heads=("relevance", "compl
     config = RewardModelConfig.from_values(
         {
             "backbone": str(base), "lora": LORA, "heads": heads, "device": "cpu", **settings,
-            "fitting": {"epochs": epochs, "lr": 1e-2, "head_lr": 1e-2},
+            "fitting": {"epochs": epochs, "learning_rate": 1e-2, "head_learning_rate": 1e-2},
         },
         place="test",
     )  # fmt: skip
@@ -93,10 +92,10 @@ def test_peft_and_transformers_read_the_checkpoint(tmp_path):
 
 def test_a_token_model_can_be_an_adapter(tmp_path):
     base = str(saved(tmp_path / "base", tiny_decoder))
-    fitting = FittingConfig(epochs=6, batch_size=8, lr=1e-2, head_lr=1e-2)
+    fitting = FittingConfig(epochs=6, batch_size=8, learning_rate=1e-2, head_learning_rate=1e-2)
     config = TokenRewardConfig(backbone=base, lora=LoraConfig(**LORA), fitting=fitting, device="cpu")
     run = train_token_model(config, TokenData(edits=edit_pairs(60)), folder=RunFolder(tmp_path / "run"))
-    assert run.metrics["pair_accuracy"] > 0.9
+    assert run.metrics["token"]["pair_accuracy"] > 0.9
     alone, tokenizer = load_reward_model(best(tmp_path))
     assert alone.config.base_fingerprint == base_fingerprint(load_backbone(base)[0])
     assert scores(alone, tokenizer) == scores(run.model, run.tokenizer)

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spanwise.reward_models.config import TokenLossConfig
 from spanwise.reward_models.network.losses import (
     TokenSide,
     edited_difference,
@@ -15,7 +16,6 @@ from spanwise.reward_models.network.losses import (
     token_pair_loss,
     unchanged_share,
 )
-from spanwise.reward_models.token_config import TokenLossConfig
 
 PLAIN = {"temperature": 1.0, "consistency": 0.0, "neutral": 0.0}
 

@@ -75,8 +75,8 @@ def export_file(
 def iter_exported(connection: Connection, project: Project, selection: Selection) -> Iterator[FeedbackRecord]:
     """The records of the chosen annotations, in the order of the items."""
     piece: list[Annotation] = []
-    for said in iter_annotations(connection, project, selection):
-        piece.append(said)
+    for annotation in iter_annotations(connection, project, selection):
+        piece.append(annotation)
         if len(piece) == _AT_ONCE:
             yield from _records(connection, project, piece, selection)
             piece = []
@@ -86,9 +86,9 @@ def iter_exported(connection: Connection, project: Project, selection: Selection
 def _records(
     connection: Connection, project: Project, piece: list[Annotation], selection: Selection
 ) -> Iterator[FeedbackRecord]:
-    items: dict[str, Item] = load_items(connection, project, list({said.item_id for said in piece}))
-    for said in piece:
-        yield record_of(items[said.item_id], said, project, anonymise=selection.anonymise)
+    items: dict[str, Item] = load_items(connection, project, list({annotation.item_id for annotation in piece}))
+    for annotation in piece:
+        yield record_of(items[annotation.item_id], annotation, project, anonymise=selection.anonymise)
 
 
 def _log(database: Database, project: Project, row: dict[str, Any]) -> None:

@@ -122,7 +122,7 @@ def roll_back(database: Database, project: Project, batch_id: str, *, by: User |
     """Takes an import back and returns how many items went; raises DataError when people have worked on them."""
     if by is not None:
         require(by, "import")
-    item, said, batch = tables.item, tables.annotation, tables.import_batch
+    item, annotation, batch = tables.item, tables.annotation, tables.import_batch
     with database.write() as connection:
         known = batch.c.id == batch_id, batch.c.project_id == project.id
         if connection.execute(select(batch.c.id).where(*known)).first() is None:
@@ -130,9 +130,9 @@ def roll_back(database: Database, project: Project, batch_id: str, *, by: User |
         ids = list(connection.execute(select(item.c.id).where(item.c.batch_id == batch_id)).scalars())
         _check_untouched(connection, ids, batch_id)
         for table in tables.SAID:
-            of_batch = select(said.c.id).where(said.c.batch_id == batch_id)
+            of_batch = select(annotation.c.id).where(annotation.c.batch_id == batch_id)
             connection.execute(delete(table).where(table.c.annotation_id.in_(of_batch)))
-        connection.execute(delete(said).where(said.c.batch_id == batch_id))
+        connection.execute(delete(annotation).where(annotation.c.batch_id == batch_id))
         owned = select(item.c.id).where(item.c.batch_id == batch_id)
         for table in (tables.slot, tables.response, tables.passage, tables.suggestion, tables.gold):
             connection.execute(delete(table).where(table.c.item_id.in_(owned)))
@@ -284,14 +284,14 @@ def _finish(database: Database, batch_id: str, report: ImportReport, user: User 
 
 
 def _check_untouched(connection: Connection, ids: list[str], batch_id: str) -> None:
-    slot, said, draft, item = tables.slot, tables.annotation, tables.draft, tables.item
+    slot, annotation, draft, item = tables.slot, tables.annotation, tables.draft, tables.item
     owned = select(item.c.id).where(item.c.batch_id == batch_id)
     queries = (
         select(func.count()).select_from(slot).where(slot.c.item_id.in_(owned), slot.c.state != "open"),
         select(func.count()).select_from(draft).where(draft.c.item_id.in_(owned)),
         select(func.count())
-        .select_from(said)
-        .where(said.c.item_id.in_(owned), (said.c.batch_id != batch_id) | said.c.batch_id.is_(None)),
+        .select_from(annotation)
+        .where(annotation.c.item_id.in_(owned), (annotation.c.batch_id != batch_id) | annotation.c.batch_id.is_(None)),
     )
     touched = sum(connection.execute(query).scalar_one() for query in queries)
     if touched:
@@ -314,7 +314,7 @@ def _fingerprint(record: FeedbackRecord) -> tuple[Any, ...]:
 
 
 def _already_said(connection: Connection, item_id: str, record: FeedbackRecord) -> bool:
-    said = tables.annotation
-    same = said.c.item_id == item_id, said.c.kind == "imported"
-    rows = connection.execute(select(said.c.provenance).where(*same)).scalars()
+    annotation = tables.annotation
+    same = annotation.c.item_id == item_id, annotation.c.kind == "imported"
+    rows = connection.execute(select(annotation.c.provenance).where(*same)).scalars()
     return any(row["id"] == record.id for row in rows)

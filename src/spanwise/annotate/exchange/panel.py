@@ -15,12 +15,12 @@ def measure_agreement(
 ) -> Agreement:
     """The panel over all submissions of people; gold items, drafts and adjudicated versions do not count."""
     with database.read() as connection:
-        said = list(iter_annotations(connection, project, Selection(kinds=("human",), rounds=rounds)))
-        groups = [list(group) for _, group in groupby(said, key=lambda one: one.item_id)]
+        annotations = list(iter_annotations(connection, project, Selection(kinds=("human",), rounds=rounds)))
+        groups = [list(group) for _, group in groupby(annotations, key=lambda annotation: annotation.item_id)]
         groups = [group for group in groups if len(group) > 1]
         items = load_items(connection, project, [group[0].item_id for group in groups])
     records: list[list[FeedbackRecord]] = [
-        [record_of(items[one.item_id], one, project) for one in group] for group in groups
+        [record_of(items[annotation.item_id], annotation, project) for annotation in group] for group in groups
     ]
     config = project.config
     levels = {category.name: _LEVELS.get(category.level, category.level) for category in config.span_categories}

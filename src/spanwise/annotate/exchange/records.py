@@ -119,13 +119,13 @@ def found_before(quote: str, text: str, end: int) -> Antecedent:
     return Antecedent(text=quote, start=start, end=start + len(quote))
 
 
-def _response(response: ItemResponse, said: Annotation) -> Response:
-    key, body = response.key, said.body
+def _response(response: ItemResponse, annotation: Annotation) -> Response:
+    key, body = response.key, annotation.body
     corrections = [edit.text for edit in body.corrections if edit.target == key]
     return Response(
         text=response.text,
         text_hash=response.sha256,
-        marked=key in said.marked,
+        marked=key in annotation.marked,
         spans=tuple(_mark(span) for span in body.spans if span.target == key),
         missing=tuple(
             MissingInfo(category=gap.category, evidence=gap.evidence) for gap in body.missing if gap.target == key
@@ -164,22 +164,22 @@ def _preferences(body: Body, project: Project) -> Iterator[Preference]:
                 yield Preference(first=a, second=b, winner="tie" if rank_a == rank_b else "first")
 
 
-def _record_id(item: Item, said: Annotation, name: str | None) -> str:
-    who = "adjudicated" if said.kind == "adjudicated" else name or said.kind
-    later = f"/{said.round}" if said.round != item.round else ""
-    return f"{item.ext_id}#{who}{later}" + (f"/v{said.version}" if said.version > 1 else "")
+def _record_id(item: Item, annotation: Annotation, name: str | None) -> str:
+    who = "adjudicated" if annotation.kind == "adjudicated" else name or annotation.kind
+    later = f"/{annotation.round}" if annotation.round != item.round else ""
+    return f"{item.ext_id}#{who}{later}" + (f"/v{annotation.version}" if annotation.version > 1 else "")
 
 
-def _provenance(item: Item, said: Annotation, name: str | None) -> dict[str, Any]:
-    shown = said.model_dump(
+def _provenance(item: Item, annotation: Annotation, name: str | None) -> dict[str, Any]:
+    shown = annotation.model_dump(
         mode="json",
         include={
             "id", "kind", "round", "version", "extra", "label_set_version", "guideline_version", "started_at",
             "submitted_at", "suggested", "response_order", "sha256",
         },
     )  # fmt: skip
-    body = said.body.model_dump(mode="json")
-    details = {"item": item.ext_id, "annotator": name, **shown, "active_seconds": said.active_ms / 1000}
+    body = annotation.body.model_dump(mode="json")
+    details = {"item": item.ext_id, "annotator": name, **shown, "active_seconds": annotation.active_ms / 1000}
     return {name: value for name, value in item.meta.items() if name != "deviations"} | {
         "annotation": details | {"body": body}
     }

@@ -62,8 +62,8 @@ class Diary:
         """It ended early."""
         self._write("failed", said)
 
-    def _write(self, state: str, said: str = "") -> None:
-        told = {"state": state, "round": self._round, "stage": self._stage, "said": said}
+    def _write(self, state: str, message: str = "") -> None:
+        told = {"state": state, "round": self._round, "stage": self._stage, "said": message}
         self._folder.mkdir(parents=True, exist_ok=True)
         write_json(self._folder / _STATE, told | {"at": stamp(self._clock())})
 

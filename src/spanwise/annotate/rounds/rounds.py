@@ -143,9 +143,9 @@ def next_round(
     chosen = select_items(read_json(scored), size=config.size, random_share=config.random_share, seed=config.seed)
     say("queue")
     queued = here / "next.jsonl"
-    write_records(queued, [answers[one.id] for one in chosen])
+    write_records(queued, [answers[choice.id] for choice in chosen])
     following = replace(project, round=project.round + 1)
-    priorities = {one.id: (one.priority, one.reason, one.probability) for one in chosen}
+    priorities = {choice.id: (choice.priority, choice.reason, choice.probability) for choice in chosen}
     settings = ImportSettings(priorities=priorities)
     batch = import_file(database, following, queued, "spanwise", user=by, settings=settings)
     _begin(database, following, by)  # last, so that a round that was interrupted is closed again, not skipped
@@ -154,7 +154,7 @@ def next_round(
         exported=exported,
         answered=len(answers),
         queued=len(chosen),
-        random=sum(one.reason == "random" for one in chosen),
+        random=sum(choice.reason == "random" for choice in chosen),
         batch_id=batch.batch_id,
     )
     write_json(here / "report.json", report.model_dump(mode="json"))
@@ -196,9 +196,9 @@ def _run(*arguments: str, log: Path) -> None:
     with log.open("ab") as stream:
         done = subprocess.run([*COMMAND, *arguments], stdout=stream, stderr=subprocess.STDOUT, check=False)
     if done.returncode:
-        said = last_lines(log, 1)
+        last_words = last_lines(log, 1)
         raise DataError(
-            f"spanwise {' '.join(arguments[:2])} failed: {said[0] if said else 'it said nothing'} (see {log})"
+            f"spanwise {' '.join(arguments[:2])} failed: {(last_words or ['it said nothing'])[0]} (see {log})"
         )
 
 

@@ -126,7 +126,7 @@ class RunIndex:
                 for name, value in line.items():
                     if name != "step" and (value is None or isinstance(value, (int, float))):
                         points.setdefault(name, []).append((line["step"], value))
-        series = {name: binned(found, bins) for name, found in sorted(points.items())}
+        series = {name: binned(curve, bins) for name, curve in sorted(points.items())}
         return Curves(id=row.id, name=row.name, live=row.live, last_step=row.last_step, series=series)
 
     def samples(self, run_id: str) -> list[dict[str, Any]]:
@@ -177,12 +177,12 @@ def _run_folders(folder: Path, root: Path, depth: int) -> list[Path]:
     """Folders with metrics at or below `folder`; links that lead out of `root` are not followed."""
     if not folder.resolve().is_relative_to(root) or not folder.is_dir():
         return []
-    found = [folder] if (folder / METRICS).is_file() and not (folder / METRICS).is_symlink() else []
+    folders = [folder] if (folder / METRICS).is_file() and not (folder / METRICS).is_symlink() else []
     if depth:
         for inner in sorted(folder.iterdir()):
             if inner.is_dir() and not inner.is_symlink() and inner.name != "checkpoints":
-                found += _run_folders(inner, root, depth - 1)
-    return found
+                folders += _run_folders(inner, root, depth - 1)
+    return folders
 
 
 def binned(points: list[tuple[int, float | None]], bins: int) -> Series:

@@ -53,11 +53,13 @@ def heat_sample(samples: list[dict[str, Any]], index: int) -> HeatSample:
         prompt=str(sample.get("prompt", "")),
         response=response,
         tokens=tuple(tokens),
-        places=tuple((place.start, place.end) if place else None for place in place_tokens(response, tokens)),
+        places=tuple(
+            (token_span.start, token_span.end) if token_span else None for token_span in place_tokens(response, tokens)
+        ),
         channels=_channels(sample, len(tokens)),
         total=_number(sample.get("total")),
         dropped=bool(sample.get("dropped")),
-        spans=tuple(one for one in map(_span, sample.get("spans") or ()) if one is not None),
+        spans=tuple(span for span in map(_span, sample.get("spans") or ()) if span is not None),
     )
 
 
@@ -69,11 +71,11 @@ def rows(samples: list[dict[str, Any]], *, step: int | None, offset: int, limit:
 
 def largest(samples: list[dict[str, Any]]) -> dict[str, float]:
     """The largest absolute value of each channel over a run: what full colour stands for on the run's scale."""
-    found: dict[str, float] = {}
+    by_channel: dict[str, float] = {}
     for sample in samples:
         for name, values in _channels(sample, len(sample.get("tokens", []))).items():
-            found[name] = max([found.get(name, 0.0), *(abs(value) for value in values if value is not None)])
-    return found
+            by_channel[name] = max([by_channel.get(name, 0.0), *(abs(value) for value in values if value is not None)])
+    return by_channel
 
 
 def _sample_row(sample: dict[str, Any], index: int) -> SampleRow:
@@ -104,7 +106,7 @@ def _fits(values: Any, length: int) -> bool:
     if not isinstance(values, list) or length == 0:
         return False
     listed = cast("list[Any]", values)
-    return len(listed) == length and all(one is None or isinstance(one, (int, float)) for one in listed)
+    return len(listed) == length and all(value is None or isinstance(value, (int, float)) for value in listed)
 
 
 def _numbers(values: list[Any]) -> tuple[float | None, ...]:
@@ -115,10 +117,10 @@ def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, (int, float)) else None
 
 
-def _span(one: Any) -> dict[str, Any] | None:
-    if not isinstance(one, dict):
+def _span(value: Any) -> dict[str, Any] | None:
+    if not isinstance(value, dict):
         return None
-    span = cast("dict[str, Any]", one)
+    span = cast("dict[str, Any]", value)
     if not isinstance(span.get("start"), int) or not isinstance(span.get("end"), int):
         return None
     return {"start": span["start"], "end": span["end"], "category": str(span.get("category", ""))}

@@ -232,8 +232,11 @@ def is_superseded() -> Any:
 
 def _built(connection: Connection, rows: Sequence[RowMapping]) -> list[Annotation]:
     ids = [row["id"] for row in rows]
-    said = {table.name: _grouped(connection, table, ids) for table in tables.SAID}
-    return [_annotation(row, {name: found.get(row["id"], []) for name, found in said.items()}) for row in rows]
+    grouped = {table.name: _grouped(connection, table, ids) for table in tables.SAID}
+    return [
+        _annotation(row, {name: by_annotation.get(row["id"], []) for name, by_annotation in grouped.items()})
+        for row in rows
+    ]
 
 
 def _grouped(connection: Connection, table: Any, ids: Sequence[str]) -> Rows:
@@ -244,26 +247,26 @@ def _grouped(connection: Connection, table: Any, ids: Sequence[str]) -> Rows:
     return grouped
 
 
-def _annotation(row: RowMapping, said: Rows) -> Annotation:
+def _annotation(row: RowMapping, parts: Rows) -> Annotation:
     return Annotation(
         **{name: row[name] for name in _SHOWN},
         annotator=row["user_name"] or row["annotator"],
         label_set_version=row["label_set_version"],
         guideline_version=row["guideline_version"],
         response_order=tuple(row["response_order"] or ()),
-        marked=tuple(response_key(judged["target"]) for judged in said["judgement"]),
-        body=_body(row, said),
+        marked=tuple(response_key(judged["target"]) for judged in parts["judgement"]),
+        body=_body(row, parts),
     )
 
 
-def _body(row: RowMapping, said: Rows) -> Body:
+def _body(row: RowMapping, parts: Rows) -> Body:
     proofs: dict[tuple[str, int], list[Evidence]] = {}
-    for proof in said["evidence"]:
-        found = Evidence(passage=proof["passage"], sentences=tuple(proof["sentences"]), title=proof["title"])
-        proofs.setdefault((proof["owner_kind"], proof["owner"]), []).append(found)
+    for proof in parts["evidence"]:
+        evidence = Evidence(passage=proof["passage"], sentences=tuple(proof["sentences"]), title=proof["title"])
+        proofs.setdefault((proof["owner_kind"], proof["owner"]), []).append(evidence)
     return Body(
-        no_errors=tuple(response_key(judged["target"]) for judged in said["judgement"] if judged["no_errors"]),
-        spans=tuple(_span(span, tuple(proofs.get(("span", i), ()))) for i, span in enumerate(said["span"])),
+        no_errors=tuple(response_key(judged["target"]) for judged in parts["judgement"] if judged["no_errors"]),
+        spans=tuple(_span(span, tuple(proofs.get(("span", i), ()))) for i, span in enumerate(parts["span"])),
         missing=tuple(
             BodyMissing(
                 target=response_key(gap["target"]),
@@ -271,11 +274,11 @@ def _body(row: RowMapping, said: Rows) -> Body:
                 comment=gap["comment"],
                 evidence=proofs["missing", i][0],
             )
-            for i, gap in enumerate(said["missing"])
+            for i, gap in enumerate(parts["missing"])
         ),
         corrections=tuple(
             BodyCorrection(target=response_key(edit["target"]), text=edit["content"], reason=edit["reason"])
-            for edit in said["correction"]
+            for edit in parts["correction"]
         ),
         preferences=tuple(
             BodyPreference(
@@ -285,10 +288,10 @@ def _body(row: RowMapping, said: Rows) -> Body:
                 choice=p["choice"],
                 strength=p["strength"],
             )
-            for p in said["preference"]
+            for p in parts["preference"]
         ),
-        rankings=tuple(BodyRanking(aspect=r["aspect"], tiers=tuple(map(tuple, r["tiers"]))) for r in said["ranking"]),
-        answers=tuple(BodyAnswer(key=a["key"], value=a["value"]) for a in said["answer"]),
+        rankings=tuple(BodyRanking(aspect=r["aspect"], tiers=tuple(map(tuple, r["tiers"]))) for r in parts["ranking"]),
+        answers=tuple(BodyAnswer(key=a["key"], value=a["value"]) for a in parts["answer"]),
         comment=row["comment"],
     )
 

@@ -32,16 +32,16 @@ def diff(old: str, new: str) -> list[Op]:
     tail = _common(before[head:][::-1], after[head:][::-1])
     script = "=" * head + _script(before[head : len(before) - tail], after[head : len(after) - tail]) + "=" * tail
     ops: list[Op] = []
-    place, read, written = 0, 0, 0
+    offset, read, written = 0, 0, 0
     for sign, run in groupby(script):
         count = len(list(run))
         if sign == "+":
-            ops.append(Op("+", place, place, "".join(after[written : written + count])))
+            ops.append(Op("+", offset, offset, "".join(after[written : written + count])))
             written += count
             continue
-        end = place + len("".join(before[read : read + count]))
-        ops.append(Op("-" if sign == "-" else "=", place, end))
-        place, read = end, read + count
+        end = offset + len("".join(before[read : read + count]))
+        ops.append(Op("-" if sign == "-" else "=", offset, end))
+        offset, read = end, read + count
         written += count if sign == "=" else 0
     return ops
 
@@ -99,18 +99,18 @@ def _furthest(before: Sequence[str], after: Sequence[str]) -> list[dict[int, int
     reached: dict[int, int] = {1: 0}
     width, height = len(before), len(after)
     for depth in range(min(width + height, MOST_EDITS) + 1):
-        found: dict[int, int] = {}
+        reaches: dict[int, int] = {}
         for k in range(-depth, depth + 1, 2):
             down = k == -depth or (k != depth and reached[k - 1] < reached[k + 1])
             x = reached[k + 1] if down else reached[k - 1] + 1
             y = x - k
             while x < width and y < height and before[x] == after[y]:
                 x, y = x + 1, y + 1
-            found[k] = x
+            reaches[k] = x
             if x >= width and y >= height:
-                return [*trace, found]
-        trace.append(found)
-        reached = found
+                return [*trace, reaches]
+        trace.append(reaches)
+        reached = reaches
     return None
 
 

@@ -128,11 +128,22 @@ def add_items(connection: Connection, project: Project, new: Sequence[NewItem], 
     last = select(func.coalesce(func.max(tables.item.c.position), 0)).where(tables.item.c.project_id == project.id)
     first = connection.execute(last).scalar_one() + 1
     ids = [new_id() for _ in new]
-    _add_texts(connection, {response.text for one in new for response in one.record.responses})
-    rows = [_item_row(project, one, i, first + n, batch_id) for n, (i, one) in enumerate(zip(ids, new, strict=True))]
+    _add_texts(connection, {response.text for new_item in new for response in new_item.record.responses})
+    rows = [
+        _item_row(project, new_item, i, first + n, batch_id)
+        for n, (i, new_item) in enumerate(zip(ids, new, strict=True))
+    ]
     _insert(connection, tables.item, rows)
-    _insert(connection, tables.response, [row for i, one in zip(ids, new, strict=True) for row in _responses(i, one)])
-    _insert(connection, tables.passage, [row for i, one in zip(ids, new, strict=True) for row in _passages(i, one)])
+    _insert(
+        connection,
+        tables.response,
+        [row for i, new_item in zip(ids, new, strict=True) for row in _responses(i, new_item)],
+    )
+    _insert(
+        connection,
+        tables.passage,
+        [row for i, new_item in zip(ids, new, strict=True) for row in _passages(i, new_item)],
+    )
     _insert(connection, tables.slot, [slot for row in rows for slot in open_slots(row, range(row["overlap"]))])
     return ids
 
@@ -214,21 +225,21 @@ def _pairs(spans: tuple[Span, ...]) -> Bounds:
 
 
 def _words(text: str, joined: frozenset[int]) -> Bounds:
-    found: list[tuple[int, int]] = []
+    bounds: list[tuple[int, int]] = []
     for run in _RUN.finditer(text):
         start, end = run.span()
         cuts = [start, end]
         if _WITHOUT_SPACES.search(run.group()):
             inner = (start + cut.start() for cut in _BOUNDARY.finditer(run.group()))
             cuts = sorted({start, end, *(cut for cut in inner if cut not in joined)})
-        found += itertools.pairwise(cuts)
-    return tuple(found)
+        bounds += itertools.pairwise(cuts)
+    return tuple(bounds)
 
 
 def _joined(text: str) -> tuple[int, ...]:
     if text.isascii() and "\r" not in text:
         return ()
-    clusters = (found.span() for found in _GRAPHEME.finditer(text))
+    clusters = (match.span() for match in _GRAPHEME.finditer(text))
     return tuple(offset for start, end in clusters for offset in range(start + 1, end))
 
 

@@ -76,10 +76,10 @@ def guideline_text(database: Database, project: Project, version: int) -> str:
     """The guidelines of one version, in Markdown; raises UnknownError."""
     query = select(guideline.c.markdown).where(guideline.c.project_id == project.id, guideline.c.version == version)
     with database.read() as connection:
-        found = connection.execute(query).scalar_one_or_none()
-    if found is None:
+        markdown = connection.execute(query).scalar_one_or_none()
+    if markdown is None:
         raise UnknownError(f"There is no version {version} of the guidelines.")
-    return found
+    return markdown
 
 
 def _new_project(connection: Connection, database: Database, config: ProjectConfig) -> str:
@@ -94,9 +94,9 @@ def _version(connection: Connection, table: Any, project_id: str, content: str, 
     """(id, version, whether it is new) of the row with this content; an old one comes back into force."""
     sha256 = digest(content)
     of_project = table.c.project_id == project_id
-    found = connection.execute(select(table).where(of_project, table.c.sha256 == sha256)).mappings().first()
-    if found:
-        return found["id"], found["version"], False
+    existing = connection.execute(select(table).where(of_project, table.c.sha256 == sha256)).mappings().first()
+    if existing:
+        return existing["id"], existing["version"], False
     last = connection.execute(select(func.max(table.c.version)).where(of_project)).scalar_one()
     version_id, version = new_id(), (last or 0) + 1
     row = {"id": version_id, "project_id": project_id, "version": version, "sha256": sha256, **values}

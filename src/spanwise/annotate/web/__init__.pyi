@@ -1,1 +1,2 @@
 from .app import create_app as create_app
+from .openapi import api_description as api_description

@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 def visible(text: object) -> str:
     """The text with one sign for each such character."""
-    return _HIDDEN.sub(lambda found: _sign(found[0]), str(text))
+    return _HIDDEN.sub(lambda match: _sign(match[0]), str(text))
 
 
 def create_app(

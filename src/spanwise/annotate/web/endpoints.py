@@ -170,8 +170,8 @@ class Endpoint:
 
 
 async def _call(endpoint: Endpoint, site: Site, request: Request) -> Call:
-    found = await run_in_threadpool(site.find_user, site, request)
-    user, scopes = found or (None, None)
+    signed_in = await run_in_threadpool(site.find_user, site, request)
+    user, scopes = signed_in or (None, None)
     if endpoint.need != "public":
         _authorise(endpoint, request, user, scopes)
     body, form = None, None
@@ -310,14 +310,14 @@ def _refused(endpoint: Endpoint, site: Site, request: Request, error: Exception)
     elif isinstance(error, DraftConflictError):
         more = {"current": error.current.model_dump(mode="json")}
     elif isinstance(error, SubmissionError):
-        more = {"problems": [one.model_dump(mode="json") for one in error.problems]}
+        more = {"problems": [body_problem.model_dump(mode="json") for body_problem in error.problems]}
     return refusal(endpoint, site, request, status, str(error), **more)
 
 
 def _first(error: ValidationError) -> str:
     first = error.errors()[0]
-    place = ".".join(map(str, first["loc"])) or "the body"
-    return f"{place}: {first['msg'].removeprefix('Value error, ').rstrip('.')}."
+    field_name = ".".join(map(str, first["loc"])) or "the body"
+    return f"{field_name}: {first['msg'].removeprefix('Value error, ').rstrip('.')}."
 
 
 def to_script(value: Any) -> str:

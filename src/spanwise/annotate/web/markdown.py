@@ -56,11 +56,11 @@ def _finished(block: Block) -> Block:
 def _parts(text: str) -> list[dict[str, str]]:
     parts: list[dict[str, str]] = []
     position = 0
-    for found in _INLINE.finditer(text):
-        if found.start() > position:
-            parts.append({"style": "plain", "text": text[position : found.start()]})
-        parts.append({"style": str(found.lastgroup), "text": str(found[str(found.lastgroup)])})
-        position = found.end()
+    for match in _INLINE.finditer(text):
+        if match.start() > position:
+            parts.append({"style": "plain", "text": text[position : match.start()]})
+        parts.append({"style": str(match.lastgroup), "text": str(match[str(match.lastgroup)])})
+        position = match.end()
     if position < len(text):
         parts.append({"style": "plain", "text": text[position:]})
     return parts

@@ -1,11 +1,10 @@
-"""The description of the JSON API, made from the endpoints: `openapi.json` beside this file, which a test keeps true.
+"""The description of the JSON API, made from the endpoints: `spanwise annotate openapi` prints it.
 
-`python -m spanwise.annotate.web.openapi` writes the file anew.
+`docs/openapi.json` is a copy, which a test keeps true.
 """
 
 import inspect
 import re
-from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -13,9 +12,7 @@ from pydantic.json_schema import JsonSchemaMode
 
 from spanwise.annotate.web.endpoints import Endpoint
 from spanwise.annotate.web.routes import ENDPOINTS
-from spanwise.core import write_json
 
-FILE = Path(__file__).parent / "openapi.json"
 _REFERENCE = "#/components/schemas/{model}"
 _PROBLEM = {
     "type": "object",
@@ -25,7 +22,7 @@ _PROBLEM = {
 }
 
 
-def describe() -> dict[str, Any]:
+def api_description() -> dict[str, Any]:
     """The OpenAPI 3.1 document of all endpoints under /api."""
     endpoints = [endpoint for endpoint in ENDPOINTS if endpoint.is_api]
     schemas = _schemas(endpoints)
@@ -57,11 +54,11 @@ def _schemas(endpoints: list[Endpoint]) -> dict[tuple[int, JsonSchemaMode], tupl
             wanted.append((endpoint.takes, "validation"))
         if endpoint.gives is not None:
             wanted.append((endpoint.gives, "serialization"))
-    found: dict[tuple[int, JsonSchemaMode], tuple[dict[str, Any], dict[str, Any]]] = {}
+    schemas: dict[tuple[int, JsonSchemaMode], tuple[dict[str, Any], dict[str, Any]]] = {}
     for kind, mode in wanted:
         schema = TypeAdapter[Any](kind).json_schema(mode=mode, ref_template=_REFERENCE)
-        found[id(kind), mode] = (schema, schema.pop("$defs", {}))
-    return found
+        schemas[id(kind), mode] = (schema, schema.pop("$defs", {}))
+    return schemas
 
 
 def _operation(
@@ -88,7 +85,3 @@ def _operation(
         schema = schemas[id(endpoint.takes), "validation"][0]
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
     return operation
-
-
-if __name__ == "__main__":
-    write_json(FILE, describe())

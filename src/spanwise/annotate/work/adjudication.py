@@ -100,8 +100,10 @@ def adjudication_queue(database: Database, project: Project, *, offset: int = 0,
         total = connection.execute(select(func.count()).select_from(ids.subquery())).scalar_one()
         chosen = tuple(connection.execute(ids.limit(_LOOKED_AT)).scalars())
         by_item: dict[str, list[Annotation]] = {}
-        for one in iter_annotations(connection, project, Selection(kinds=("human",), item_ids=chosen, extra=True)):
-            by_item.setdefault(one.item_id, []).append(one)
+        for annotation in iter_annotations(
+            connection, project, Selection(kinds=("human",), item_ids=chosen, extra=True)
+        ):
+            by_item.setdefault(annotation.item_id, []).append(annotation)
         shown = select(item.c.id, item.c.ext_id, item.c.prompt).where(item.c.id.in_(chosen))
         names = {row.id: row for row in connection.execute(shown)}
     rows = [
@@ -110,7 +112,7 @@ def adjudication_queue(database: Database, project: Project, *, offset: int = 0,
             ext_id=names[item_id].ext_id,
             prompt=names[item_id].prompt[:200],
             annotations=len(group),
-            disagreement=disagreement([one.body for one in group]),
+            disagreement=disagreement([annotation.body for annotation in group]),
         )
         for item_id, group in by_item.items()
     ]
@@ -131,16 +133,17 @@ def lanes(database: Database, project: Project, item_id: str) -> Lanes:
         kinds=("human", "adjudicated"), item_ids=(item_id,), extra=True, purposes=("normal", "gold", "train")
     )
     with database.read() as connection:
-        found = list(iter_annotations(connection, project, selection))
-    people = [one for one in found if one.kind == "human"]
+        annotations = list(iter_annotations(connection, project, selection))
+    people = [annotation for annotation in annotations if annotation.kind == "human"]
     random.Random(derive_seed(0, f"lanes/{item_id}")).shuffle(people)
-    verdicts = [one.body for one in found if one.kind == "adjudicated"]
+    verdicts = [annotation.body for annotation in annotations if annotation.kind == "adjudicated"]
     return Lanes(
         item=item,
         lanes=tuple(
-            Lane(label=_letter(number), annotation_id=one.id, body=one.body) for number, one in enumerate(people)
+            Lane(label=_letter(number), annotation_id=annotation.id, body=annotation.body)
+            for number, annotation in enumerate(people)
         ),
-        agreed=agreed([one.body for one in people]),
+        agreed=agreed([annotation.body for annotation in people]),
         verdict=verdicts[-1] if verdicts else None,
     )
 
@@ -185,14 +188,14 @@ def _letter(number: int) -> str:
 
 
 def _undecided(project: Project) -> Any:
-    said, item = tables.annotation, tables.item
+    annotation, item = tables.annotation, tables.item
     decided = tables.annotation.alias("decided")
     done = select(decided.c.id).where(decided.c.item_id == item.c.id, decided.c.kind == "adjudicated").exists()
     return (
         select(item.c.id)
-        .join(said, said.c.item_id == item.c.id)
-        .where(item.c.project_id == project.id, item.c.purpose == "normal", said.c.kind == "human")
-        .where(said.c.skipped_reason.is_(None), ~is_superseded(), ~done)
+        .join(annotation, annotation.c.item_id == item.c.id)
+        .where(item.c.project_id == project.id, item.c.purpose == "normal", annotation.c.kind == "human")
+        .where(annotation.c.skipped_reason.is_(None), ~is_superseded(), ~done)
         .group_by(item.c.id, item.c.position)
         .having(func.count() > 1)
         .order_by(item.c.position)
@@ -200,8 +203,8 @@ def _undecided(project: Project) -> Any:
 
 
 def _repeated(desk: Desk, verdict: Verdict) -> Receipt | None:
-    said = tables.annotation
-    query = select(said).where(said.c.client_submission_id == verdict.client_submission_id)
+    annotation = tables.annotation
+    query = select(annotation).where(annotation.c.client_submission_id == verdict.client_submission_id)
     row = desk.connection.execute(query).mappings().first()
     if row is None:
         return None
@@ -216,12 +219,14 @@ def _receipt(row: Any, *, repeated: bool) -> Receipt:
 
 
 def _store(desk: Desk, item: Item, body: Body, verdict: Verdict) -> Receipt:
-    said = tables.annotation
-    of_item = said.c.item_id == item.id
-    known = set(desk.connection.execute(select(said.c.id).where(of_item)).scalars())
+    annotation = tables.annotation
+    of_item = annotation.c.item_id == item.id
+    known = set(desk.connection.execute(select(annotation.c.id).where(of_item)).scalars())
     if unknown := set(verdict.source_ids) - known:
         raise UnknownError(f"There is no annotation {min(unknown)!r:.60} of this item.")
-    in_force = select(said.c.id, said.c.version).where(of_item, said.c.kind == "adjudicated", ~is_superseded())
+    in_force = select(annotation.c.id, annotation.c.version).where(
+        of_item, annotation.c.kind == "adjudicated", ~is_superseded()
+    )
     previous = desk.connection.execute(in_force).first()
     annotation_id = new_id()
     row = {
@@ -243,7 +248,7 @@ def _store(desk: Desk, item: Item, body: Body, verdict: Verdict) -> Receipt:
         "sha256": digest(json.dumps(body.model_dump(mode="json"), sort_keys=True)),
         "suggested": False,
     }
-    desk.connection.execute(insert(said).values(**row))
+    desk.connection.execute(insert(annotation).values(**row))
     config = desk.project.config
     marked = annotated_keys(item, config) if "spans" in config.tasks else ()
     store_body(desk.connection, annotation_id, body, marked=marked, texts={r.key: r.text for r in item.responses})

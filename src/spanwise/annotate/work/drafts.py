@@ -83,14 +83,14 @@ def put_draft(desk: Desk, item_id: str, round_number: int, document: dict[str, A
 def renew_lease(desk: Desk, lease: Lease) -> tuple[LeaseState, str | None]:
     """Prolongs the user's lease where it is still theirs, also after its time, as long as nobody took the slot."""
     slot = tables.slot
-    own = slot.c.item_id == lease.item_id, slot.c.round == lease.round, slot.c.user_id == desk.user.id
-    row = desk.connection.execute(select(slot).where(*own).with_for_update()).mappings().first()
+    own_slot = slot.c.item_id == lease.item_id, slot.c.round == lease.round, slot.c.user_id == desk.user.id
+    row = desk.connection.execute(select(slot).where(*own_slot).with_for_update()).mappings().first()
     if row is None:
         return "taken", None
     if row["lease_token"] != lease.lease_token:
         return ("submitted" if row["lease_token"] is None else "taken"), None
     expires_at = desk.lease_end()
-    desk.connection.execute(update(slot).where(*own).values(lease_expires_at=expires_at))
+    desk.connection.execute(update(slot).where(*own_slot).values(lease_expires_at=expires_at))
     return "held", expires_at
 
 

@@ -137,31 +137,31 @@ def _scores(project: Project, purposes: tuple[str, ...]) -> Select[Any, Any, Any
 
 
 def _untouched(project: Project, user_id: str, purpose: str) -> Select[Any]:
-    item, slot, said = tables.item, tables.slot, tables.annotation
+    item, slot, annotation = tables.item, tables.slot, tables.annotation
     taken = select(slot.c.k).where(slot.c.item_id == item.c.id, slot.c.user_id == user_id).exists()
-    done = select(said.c.id).where(said.c.item_id == item.c.id, said.c.user_id == user_id).exists()
+    done = select(annotation.c.id).where(annotation.c.item_id == item.c.id, annotation.c.user_id == user_id).exists()
     chosen = item.c.project_id == project.id, item.c.purpose == purpose
     return select(item).where(*chosen, ~taken, ~done).order_by(item.c.priority.desc(), item.c.position)
 
 
 def _since_gold(connection: Connection, project: Project, user_id: str) -> int:
     """How many ordinary items the user has submitted since the last gold one."""
-    said, item = tables.annotation, tables.item
-    own = (
-        select(func.count(), func.max(said.c.submitted_at))
-        .join(item, item.c.id == said.c.item_id)
-        .where(said.c.project_id == project.id, said.c.user_id == user_id, ~is_superseded())
+    annotation, item = tables.annotation, tables.item
+    counted = (
+        select(func.count(), func.max(annotation.c.submitted_at))
+        .join(item, item.c.id == annotation.c.item_id)
+        .where(annotation.c.project_id == project.id, annotation.c.user_id == user_id, ~is_superseded())
     )
-    last = connection.execute(own.where(item.c.purpose == "gold")).one()[1]
-    normal = own.where(item.c.purpose == "normal")
-    return connection.execute(normal.where(said.c.submitted_at > last) if last else normal).one()[0]
+    last = connection.execute(counted.where(item.c.purpose == "gold")).one()[1]
+    normal = counted.where(item.c.purpose == "normal")
+    return connection.execute(normal.where(annotation.c.submitted_at > last) if last else normal).one()[0]
 
 
 def _spans(body: Body, expected: Body) -> tuple[float | None, list[str]]:
     given, wanted = _marked(body), _marked(expected)
     pairs = match_spans(given, wanted)
-    found = {j for _, j in pairs}
-    notes = [f"Not found: {s.category} “{s.quote:.60}”." for j, s in enumerate(expected.spans) if j not in found]
+    matched = {j for _, j in pairs}
+    notes = [f"Not found: {s.category} “{s.quote:.60}”." for j, s in enumerate(expected.spans) if j not in matched]
     right = {i for i, _ in pairs}
     notes += [f"Not an error: {s.category} “{s.quote:.60}”." for i, s in enumerate(body.spans) if i not in right]
     if not wanted and not given:

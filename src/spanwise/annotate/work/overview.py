@@ -80,8 +80,8 @@ def own_progress(database: Database, project: Project, user: User) -> OwnProgres
     with database.read() as connection:
         people = [pace for pace in _people(connection, database, project, {}) if pace.user_id == user.id]
         left = _states(connection, project)["slots_open"]
-    own = people[0] if people else None
-    counts = {name: getattr(own, name) if own else 0 for name in ("submitted", "skipped", "today")}
+    pace_of_user = people[0] if people else None
+    counts = {name: getattr(pace_of_user, name) if pace_of_user else 0 for name in ("submitted", "skipped", "today")}
     return OwnProgress(open=left, **counts)
 
 
@@ -95,11 +95,17 @@ def _states(connection: Connection, project: Project) -> dict[str, int]:
 
 
 def _people(connection: Connection, database: Database, project: Project, gold: dict[str, float]) -> tuple[Pace, ...]:
-    said = tables.annotation
+    annotation = tables.annotation
     query = (
-        select(said.c.user_id, tables.user.c.name, said.c.submitted_at, said.c.active_ms, said.c.skipped_reason)
-        .join(tables.user, tables.user.c.id == said.c.user_id)
-        .where(said.c.project_id == project.id, said.c.kind == "human", ~is_superseded())
+        select(
+            annotation.c.user_id,
+            tables.user.c.name,
+            annotation.c.submitted_at,
+            annotation.c.active_ms,
+            annotation.c.skipped_reason,
+        )
+        .join(tables.user, tables.user.c.id == annotation.c.user_id)
+        .where(annotation.c.project_id == project.id, annotation.c.kind == "human", ~is_superseded())
     )
     yesterday = stamp(database.clock() - timedelta(days=1))
     rows = connection.execute(query).all()

@@ -35,9 +35,9 @@ def uncertainty(scores: list[SegmentScores]) -> float | None:
     Sources that score 2 P(right) - 1 are least sure at 0; of each one the least sure segment counts.
     """
     judged = [
-        max(0.0, *(1 - abs(s.value) for s in one.scores if not isinstance(s.value, Unscored)))
-        for one in scores
-        if any(not isinstance(s.value, Unscored) for s in one.scores)
+        max(0.0, *(1 - abs(s.value) for s in source_scores.scores if not isinstance(s.value, Unscored)))
+        for source_scores in scores
+        if any(not isinstance(s.value, Unscored) for s in source_scores.scores)
     ]
     return max(judged) if judged else None
 
@@ -54,7 +54,7 @@ def select_items(scores: Mapping[str, float], *, size: int, random_share: float,
     lot = [rest[index] for index in random.choice(len(rest), size=min(drawn, len(rest)), replace=False)]
     order = [*certain, *lot]
     shuffled = random.permutation(len(order))
-    places = {order[index]: float(len(order) - place) for place, index in enumerate(shuffled)}
+    places = {order[index]: float(len(order) - rank) for rank, index in enumerate(shuffled)}
     chance = len(lot) / len(rest) if rest else 1.0
     return [Chosen(item_id, places[item_id], "uncertain", 1.0) for item_id in certain] + [
         Chosen(item_id, places[item_id], "random", chance) for item_id in lot
@@ -76,13 +76,13 @@ def prioritise(
     chosen = select_items(scores, size=size, random_share=random_share, seed=seed)
     item, slot = tables.item, tables.slot
     with at_desk(database, project, by) as desk:
-        own = select(item.c.id).where(item.c.project_id == project.id)
+        item_ids = select(item.c.id).where(item.c.project_id == project.id)
         for table, name in ((item, "id"), (slot, "item_id")):
-            desk.connection.execute(update(table).where(table.c[name].in_(own)).values(priority=0.0))
-        for one in chosen:
-            why = {"selection_reason": one.reason, "selection_prob": one.probability}
-            changed = update(item).where(item.c.id == one.id, item.c.project_id == project.id)
-            desk.connection.execute(changed.values(priority=one.priority, **why))
-            desk.connection.execute(update(slot).where(slot.c.item_id == one.id).values(priority=one.priority))
+            desk.connection.execute(update(table).where(table.c[name].in_(item_ids)).values(priority=0.0))
+        for choice in chosen:
+            why = {"selection_reason": choice.reason, "selection_prob": choice.probability}
+            changed = update(item).where(item.c.id == choice.id, item.c.project_id == project.id)
+            desk.connection.execute(changed.values(priority=choice.priority, **why))
+            desk.connection.execute(update(slot).where(slot.c.item_id == choice.id).values(priority=choice.priority))
         desk.log("queue.ordered", project.id, selected=len(chosen), scored=len(scores), random_share=random_share)
     return chosen

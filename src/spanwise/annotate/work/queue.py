@@ -60,10 +60,12 @@ def claim(database: Database, project: Project, user: User, *, item_id: str | No
     """
     require(user, "annotate")
     with at_desk(database, project, user) as desk:
-        own = _own_lease(desk, item_id)
-        if own is not None:
-            desk.connection.execute(update(tables.slot).where(*slot_key(own)).values(lease_expires_at=desk.lease_end()))
-            return claim_of(desk, _reloaded(desk.connection, own), resumed=True)
+        held = _own_lease(desk, item_id)
+        if held is not None:
+            desk.connection.execute(
+                update(tables.slot).where(*slot_key(held)).values(lease_expires_at=desk.lease_end())
+            )
+            return claim_of(desk, _reloaded(desk.connection, held), resumed=True)
         failed = training_failed(desk.connection, project, user.id)
         row = None if failed else _free_slot(desk, item_id)
         if row is None:
@@ -109,8 +111,8 @@ def expire(database: Database, project: Project, key: SlotKey, *, by: User) -> N
 def held_slot(desk: Desk, item_id: str, round_number: int) -> RowMapping | None:
     """The user's slot of an item, locked for the rest of the transaction."""
     slot = tables.slot
-    own = slot.c.item_id == item_id, slot.c.round == round_number, slot.c.user_id == desk.user.id
-    return desk.connection.execute(select(slot).where(*own).with_for_update()).mappings().first()
+    own_slot = slot.c.item_id == item_id, slot.c.round == round_number, slot.c.user_id == desk.user.id
+    return desk.connection.execute(select(slot).where(*own_slot).with_for_update()).mappings().first()
 
 
 def open_slot(desk: Desk, item_id: str, round_number: int) -> RowMapping | None:
@@ -172,13 +174,17 @@ def _free_slot(desk: Desk, item_id: str | None) -> RowMapping | None:
 
 def _claimable(desk: Desk, state: ColumnElement[bool]) -> Select[Any]:
     """Slots in `state` of items that the user has neither a slot nor an annotation of, the best first."""
-    slot, own, said = tables.slot, _OWN, tables.annotation
-    same = own.c.item_id == slot.c.item_id, own.c.round == slot.c.round, own.c.user_id == desk.user.id
-    done = said.c.item_id == slot.c.item_id, said.c.round == slot.c.round, said.c.user_id == desk.user.id
+    slot, own_slot, annotation = tables.slot, _OWN, tables.annotation
+    same = own_slot.c.item_id == slot.c.item_id, own_slot.c.round == slot.c.round, own_slot.c.user_id == desk.user.id
+    done = (
+        annotation.c.item_id == slot.c.item_id,
+        annotation.c.round == slot.c.round,
+        annotation.c.user_id == desk.user.id,
+    )
     return (
         select(slot)
         .where(slot.c.project_id == desk.project.id, state, slot.c.kind == "normal")
-        .where(~select(own.c.k).where(*same).exists(), ~select(said.c.id).where(*done).exists())
+        .where(~select(own_slot.c.k).where(*same).exists(), ~select(annotation.c.id).where(*done).exists())
         .order_by(slot.c.priority.desc(), slot.c.position, slot.c.k)
     )
 

@@ -129,27 +129,38 @@ def reopen(database: Database, project: Project, user: User, annotation_id: str)
     """
     require(user, "annotate")
     with at_desk(database, project, user) as desk:
-        said = load_annotation(desk.connection, annotation_id)
-        if said is None:
+        annotation = load_annotation(desk.connection, annotation_id)
+        if annotation is None:
             raise UnknownError(f"There is no annotation {annotation_id!r:.60}.")
-        if said.user_id != user.id or said.kind != "human":
+        if annotation.user_id != user.id or annotation.kind != "human":
             raise AccessError("Only its author reopens an annotation.")
-        slot = held_slot(desk, said.item_id, said.round)
-        if slot is None or said.extra or _is_replaced(desk, said):
+        slot = held_slot(desk, annotation.item_id, annotation.round)
+        if slot is None or annotation.extra or _is_replaced(desk, annotation):
             raise LeaseError("It holds no slot, or a newer version stands in its place; open that one.", "unknown")
-        _restore_draft(desk, said)
-        desk.log("annotation.reopened", said.item_id, annotation=annotation_id)
+        _restore_draft(desk, annotation)
+        desk.log("annotation.reopened", annotation.item_id, annotation=annotation_id)
         return claim_of(desk, lend_again(desk, slot), resumed=True)
 
 
 def my_work(database: Database, project: Project, user: User, *, offset: int = 0, limit: int = 50) -> WorkPage:
     """The user's own annotations, the latest first."""
-    said, item = tables.annotation, tables.item
-    own = said.c.project_id == project.id, said.c.user_id == user.id, said.c.kind == "human", ~is_superseded()
-    query = select(said, item.c.ext_id, item.c.prompt).join(item, item.c.id == said.c.item_id).where(*own)
+    annotation, item = tables.annotation, tables.item
+    own_rows = (
+        annotation.c.project_id == project.id,
+        annotation.c.user_id == user.id,
+        annotation.c.kind == "human",
+        ~is_superseded(),
+    )
+    query = (
+        select(annotation, item.c.ext_id, item.c.prompt).join(item, item.c.id == annotation.c.item_id).where(*own_rows)
+    )
     with database.read() as connection:
-        total = connection.execute(select(func.count()).select_from(said).where(*own)).scalar_one()
-        page = query.order_by(said.c.submitted_at.desc(), said.c.id.desc()).offset(offset).limit(min(limit, 200))
+        total = connection.execute(select(func.count()).select_from(annotation).where(*own_rows)).scalar_one()
+        page = (
+            query.order_by(annotation.c.submitted_at.desc(), annotation.c.id.desc())
+            .offset(offset)
+            .limit(min(limit, 200))
+        )
         rows = connection.execute(page).mappings().all()
     copied = ("item_id", "ext_id", "round", "submitted_at", "version", "extra", "skipped_reason")
     return WorkPage(
@@ -161,14 +172,16 @@ def my_work(database: Database, project: Project, user: User, *, offset: int = 0
     )
 
 
-def _is_replaced(desk: Desk, said: Annotation) -> bool:
-    current = _current(desk, said.item_id, said.round)
-    return current is None or current.id != said.id
+def _is_replaced(desk: Desk, annotation: Annotation) -> bool:
+    current = _current(desk, annotation.item_id, annotation.round)
+    return current is None or current.id != annotation.id
 
 
 def _repeated(connection: Connection, user: User, client_id: str) -> Receipt | None:
-    said = tables.annotation
-    row = connection.execute(select(said).where(said.c.client_submission_id == client_id)).mappings().first()
+    annotation = tables.annotation
+    row = (
+        connection.execute(select(annotation).where(annotation.c.client_submission_id == client_id)).mappings().first()
+    )
     if row is None:
         return None
     if row["user_id"] != user.id:
@@ -228,9 +241,11 @@ def _had_it(desk: Desk, item_id: str, round_number: int) -> RowMapping | None:
 
 def _current(desk: Desk, item_id: str, round_number: int) -> Row[Any, Any] | None:
     """The id and version of what the user has said about an item and not replaced since."""
-    said = tables.annotation
-    own = said.c.item_id == item_id, said.c.round == round_number, said.c.user_id == desk.user.id
-    query = select(said.c.id, said.c.version).where(*own, said.c.kind == "human", ~is_superseded())
+    annotation = tables.annotation
+    own_rows = annotation.c.item_id == item_id, annotation.c.round == round_number, annotation.c.user_id == desk.user.id
+    query = select(annotation.c.id, annotation.c.version).where(
+        *own_rows, annotation.c.kind == "human", ~is_superseded()
+    )
     return desk.connection.execute(query).first()
 
 
@@ -265,8 +280,8 @@ def _close(desk: Desk, slot: RowMapping, state: str) -> None:
     desk.connection.execute(update(tables.slot).where(*slot_key(slot)).values(**values))
 
 
-def _restore_draft(desk: Desk, said: Annotation) -> None:
-    draft = find_draft(desk.connection, desk.user.id, said.item_id, said.round)
-    body = said.body.model_dump(mode="json")
+def _restore_draft(desk: Desk, annotation: Annotation) -> None:
+    draft = find_draft(desk.connection, desk.user.id, annotation.item_id, annotation.round)
+    body = annotation.body.model_dump(mode="json")
     if draft is None or draft.document.get("body") != body:
-        put_draft(desk, said.item_id, said.round, {"body": body, "log": []})
+        put_draft(desk, annotation.item_id, annotation.round, {"body": body, "log": []})

@@ -103,10 +103,10 @@ def score_items(source: RewardSource, items: Sequence[Item], project: Project) -
     """What `source` says of the annotated responses of each item, by item and response."""
     asked = [(item, key) for item in items for key in annotated_keys(item, project.config)]
     samples = [Sample(item.prompt, _text(item, key), item.passages) for item, key in asked]
-    found: dict[str, dict[str, SegmentScores]] = {item.id: {} for item in items}
+    by_item: dict[str, dict[str, SegmentScores]] = {item.id: {} for item in items}
     for (item, key), scores in zip(asked, source.score(samples), strict=True):
-        found[item.id][key] = scores
-    return found
+        by_item[item.id][key] = scores
+    return by_item
 
 
 def _text(item: Item, key: str) -> str:

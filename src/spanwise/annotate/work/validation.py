@@ -94,20 +94,22 @@ def _targets(body: Body, item: Item, config: ProjectConfig) -> Problems:
     named += [(f"missing.{i}.target", gap.target) for i, gap in enumerate(body.missing)]
     named += [(f"corrections.{i}.target", edit.target) for i, edit in enumerate(body.corrections)]
     yield from (
-        _problem(place, f"{key} is not annotated in this project.") for place, key in named if key not in allowed
+        _problem(field_place, f"{key} is not annotated in this project.")
+        for field_place, key in named
+        if key not in allowed
     )
 
 
 def _no_errors(body: Body, item: Item, config: ProjectConfig) -> Problems:
-    found = {thing.target for thing in (*body.spans, *body.missing)}
+    marked_keys = {thing.target for thing in (*body.spans, *body.missing)}
     if "spans" not in config.tasks:
-        if found or body.no_errors:
+        if marked_keys or body.no_errors:
             yield _problem("spans", "this project does not ask for marks.")
         return
     for key in annotated_keys(item, config):
-        if key in found and key in body.no_errors:
+        if key in marked_keys and key in body.no_errors:
             yield _problem("no_errors", f"{key} has marks, so it cannot be free of errors; remove one of both.")
-        elif key not in found and key not in body.no_errors:
+        elif key not in marked_keys and key not in body.no_errors:
             yield _problem("no_errors", f"nothing is said about {key}; mark its errors or say that it has none.")
 
 

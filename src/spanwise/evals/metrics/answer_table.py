@@ -51,17 +51,17 @@ def evaluate(
     prompts = load_prompts(config.prompts)
     files = {"baseline": config.baseline, "responses": config.responses}
     responses = {arm: load_responses(path, prompts, config.prompts) for arm, path in files.items() if path is not None}
-    tables = {arm: _tables(prompts, own, sources, models) for arm, own in responses.items()}
+    tables = {arm: _tables(prompts, value, sources, models) for arm, value in responses.items()}
     infos = TEXT_METRICS | {f"reward/{source.name}": reward_info(source) for source in sources}
     infos |= {name: info for model in models for name, info in model.infos.items()}
-    metrics = {name: info for name, info in infos.items() if any(name in own for own in tables.values())}
+    metrics = {name: info for name, info in infos.items() if any(name in value for value in tables.values())}
     results = ExperimentResults(
         title=f"Answers of {config.responses.name}",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command,
         config=config.model_dump(mode="json"),
         metrics=metrics,
-        arms={arm: _arm(config, arm, own) for arm, own in tables.items()},
+        arms={arm: _arm(config, arm, value) for arm, value in tables.items()},
         comparisons=_comparisons(config, tables, metrics),
         examples=_examples(prompts, responses),
     )
@@ -94,8 +94,8 @@ def _tables(
     models: Sequence[ModelMetric],
 ) -> dict[str, ScoreTable]:
     """Score tables in the order of the prompts, whatever the order of the responses."""
-    place = {key: number for number, key in enumerate(prompts)}
-    ordered = sorted(responses, key=lambda record: place[record.prompt_id])
+    position = {key: number for number, key in enumerate(prompts)}
+    ordered = sorted(responses, key=lambda record: position[record.prompt_id])
     answers = [
         AnswerText(one.prompt_id, one.response, prompts[one.prompt_id].references, one.truncated, one.tokens)
         for one in ordered
@@ -117,13 +117,15 @@ def _examples(
     prompts: Mapping[str, PromptRecord], responses: Mapping[str, Sequence[ResponseRecord]]
 ) -> tuple[Example, ...]:
     """The first prompts with the first answer of each arm, for the report."""
-    first = {arm: {one.prompt_id: one for one in reversed(own)} for arm, own in responses.items()}
+    first = {
+        arm: {response.prompt_id: response for response in reversed(by_prompt)} for arm, by_prompt in responses.items()
+    }
     return tuple(
         Example(
             prompt=record.prompt,
             passages=record.passages,
             references=record.references,
-            answers={arm: _example_answer(own[key]) for arm, own in first.items()},
+            answers={arm: _example_answer(by_prompt[key]) for arm, by_prompt in first.items()},
         )
         for key, record in list(prompts.items())[:MAX_EXAMPLES]
     )

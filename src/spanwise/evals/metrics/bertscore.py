@@ -49,8 +49,8 @@ class BertScoreMetric:
 
     def tables(self, answers: Sequence[AnswerText], inputs: Sequence[str]) -> dict[str, ScoreTable]:  # noqa: ARG002 - what was asked does not count
         """The best F over an answer's references."""
-        scores = [self.score(one.response, one.references) for one in answers]
-        return {"bertscore": score_table([one.id for one in answers], scores)}
+        scores = [self.score(answer.response, answer.references) for answer in answers]
+        return {"bertscore": score_table([answer.id for answer in answers], scores)}
 
     def score(self, response: str, references: Sequence[str]) -> Score:
         """From 0 to 1; the best reference counts."""
@@ -68,7 +68,7 @@ class BertScoreMetric:
         from torchmetrics.functional.text.bert import bert_score  # noqa: PLC0415 - heavy, and only this metric needs it
 
         # One pair at a time: with several, torchmetrics 1.9 pairs texts of different places after sorting by length.
-        found = bert_score(
+        scores = bert_score(
             [response],
             [reference],
             model=self._model,
@@ -76,7 +76,7 @@ class BertScoreMetric:
             device=self._model.device,
             max_length=tokens,
         )
-        return float(cast("torch.Tensor", found["f1"]))
+        return float(cast("torch.Tensor", scores["f1"]))
 
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:
         return cast("list[list[int]]", self._tokenizer(list(texts), verbose=False)["input_ids"])

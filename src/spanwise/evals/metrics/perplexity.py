@@ -34,8 +34,8 @@ class PerplexityMetric:
 
     def tables(self, answers: Sequence[AnswerText], inputs: Sequence[str]) -> dict[str, ScoreTable]:
         """Tables of perplexity and of nats per token."""
-        found = likelihoods(self._policy, inputs, [one.response for one in answers])
-        return perplexity_scores([one.id for one in answers], found)
+        values = likelihoods(self._policy, inputs, [answer.response for answer in answers])
+        return perplexity_scores([answer.id for answer in answers], values)
 
 
 def likelihoods(
@@ -44,16 +44,16 @@ def likelihoods(
     """The negative log-likelihood of each response behind its prompt; Unscored where it is empty or too long."""
     rows = [(policy.encode_prompt(prompt), policy.encode_response(text)[:-1] if text.strip() else [])
             for prompt, text in zip(prompts, responses, strict=True)]  # fmt: skip
-    found: list[Likelihood] = [_problem(policy, *row) or (0.0, 0) for row in rows]
+    values: list[Likelihood] = [_problem(policy, *row) or (0.0, 0) for row in rows]
     fitting = sorted(
-        (place for place, value in enumerate(found) if not isinstance(value, Unscored)),
-        key=lambda place: sum(map(len, rows[place])),
+        (index for index, value in enumerate(values) if not isinstance(value, Unscored)),
+        key=lambda index: sum(map(len, rows[index])),
     )
     for start in range(0, len(fitting), batch_size):
         places = fitting[start : start + batch_size]
-        for place, total in zip(places, _totals(policy, [rows[place] for place in places]), strict=True):
-            found[place] = (total, len(rows[place][1]))
-    return found
+        for index, total in zip(places, _totals(policy, [rows[index] for index in places]), strict=True):
+            values[index] = (total, len(rows[index][1]))
+    return values
 
 
 def perplexity(likelihood: Likelihood) -> Score:
@@ -75,7 +75,10 @@ def perplexity_scores(ids: Sequence[str], found: Sequence[Likelihood]) -> dict[s
         before = totals[key] or (0.0, 0.0)
         totals[key] = (before[0] + likelihood[0], before[1] + likelihood[1])
         per_answer[key].append(value)
-    means = {key: (sum(own), float(len(own))) if own else None for key, own in per_answer.items()}
+    means = {
+        key: (sum(perplexities), float(len(perplexities))) if perplexities else None
+        for key, perplexities in per_answer.items()
+    }
     return {"perplexity": ScoreTable.from_ratios(means), "nats": ScoreTable.from_ratios(totals)}
 
 
@@ -89,6 +92,8 @@ def _problem(policy: Policy, prompt: list[int], response: list[int]) -> Unscored
 @torch.inference_mode()
 def _totals(policy: Policy, rows: Sequence[tuple[list[int], list[int]]]) -> list[float]:
     prompts = policy.stack_prompts([prompt for prompt, _ in rows])
-    ids, mask = (part.to(policy.device) for part in pad([own for _, own in rows], value=policy.pad_id, side="right"))
-    found = policy.logprobs(prompts, ids, mask, sampling=Sampling(temperature=1.0, top_k=0))
-    return (-(found.logprobs.double() * mask).sum(1)).tolist()
+    ids, mask = (
+        part.to(policy.device) for part in pad([response for _, response in rows], value=policy.pad_id, side="right")
+    )
+    token_logprobs = policy.logprobs(prompts, ids, mask, sampling=Sampling(temperature=1.0, top_k=0))
+    return (-(token_logprobs.logprobs.double() * mask).sum(1)).tolist()

@@ -96,8 +96,8 @@ class RougeLsum:
         readable = [text for text in references if any(letter.isascii() and letter.isalnum() for letter in text)]
         if not readable:
             return Unscored("no reference that ROUGE can read" if references else "no reference")
-        found = self._scorer.score_multi([self._lines(text) for text in readable], self._lines(response))
-        return float(found["rougeLsum"].fmeasure)
+        scores = self._scorer.score_multi([self._lines(text) for text in readable], self._lines(response))
+        return float(scores["rougeLsum"].fmeasure)
 
     def _lines(self, text: str) -> str:
         """One sentence per line, as ROUGE-Lsum wants it."""
@@ -121,17 +121,17 @@ def self_bleu(answers: Sequence[AnswerText]) -> list[Score]:
     """
     words = [answer.response.lower().split() for answer in answers]
     places: dict[str, list[int]] = {}
-    for place, answer in enumerate(answers):
-        places.setdefault(answer.id, []).append(place)
+    for index, answer in enumerate(answers):
+        places.setdefault(answer.id, []).append(index)
     smooth = SmoothingFunction().method1
     scores: list[Score] = []
-    for place, answer in enumerate(answers):
-        others = [words[other] for other in places[answer.id] if other != place]
-        if not others or not words[place]:
-            scores.append(Unscored("no other sample of this prompt" if words[place] else "no words"))
+    for index, answer in enumerate(answers):
+        others = [words[other] for other in places[answer.id] if other != index]
+        if not others or not words[index]:
+            scores.append(Unscored("no other sample of this prompt" if words[index] else "no words"))
             continue
-        size = min(4, len(words[place]))
-        scores.append(float(sentence_bleu(others, words[place], [1 / size] * size, smooth)))  # type: ignore[arg-type] - nltk says Literal
+        size = min(4, len(words[index]))
+        scores.append(float(sentence_bleu(others, words[index], [1 / size] * size, smooth)))  # type: ignore[arg-type] - nltk says Literal
     return scores
 
 

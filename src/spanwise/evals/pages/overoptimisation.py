@@ -37,13 +37,13 @@ class CourseFindings:
             "peak_kl": None if self.curve is None else self.curve.peak_kl,
             "steps": [
                 {
-                    "step": one.step,
-                    "kl": one.kl,
-                    "proxy": one.proxy.mean,
-                    "gold": one.gold.mean,
-                    "on_frontier": one.on_frontier,
+                    "step": step_figures.step,
+                    "kl": step_figures.kl,
+                    "proxy": step_figures.proxy.mean,
+                    "gold": step_figures.gold.mean,
+                    "on_frontier": step_figures.on_frontier,
                 }
-                for one in self.figures
+                for step_figures in self.figures
             ],
         }
 
@@ -51,7 +51,7 @@ class CourseFindings:
 def find_course(name: str, course: Sequence[Evaluated]) -> CourseFindings:
     """The figures, the advice and the curve of one run."""
     figures = step_figures(course)
-    known = [(one.kl, one.gold.mean) for one in figures if one.gold.mean is not None]
+    known = [(step.kl, step.gold.mean) for step in figures if step.gold.mean is not None]
     try:
         curve = fit_gold_curve([kl for kl, _ in known], [gold for _, gold in known])
     except DataError:  # the page says that there is none
@@ -85,9 +85,9 @@ def render_courses(found: Sequence[CourseFindings], gold_name: str) -> str:
 
 def course_panels(found: Sequence[CourseFindings]) -> tuple[Panel, ...]:
     """Proxy over steps, gold over steps, gold over KL."""
-    proxy = {one.name: [(f.step, f.proxy) for f in one.figures] for one in found}
-    gold = {one.name: [(f.step, f.gold) for f in one.figures] for one in found}
-    stops = [one.advice.step for one in found]
+    proxy = {findings.name: [(f.step, f.proxy) for f in findings.figures] for findings in found}
+    gold = {findings.name: [(f.step, f.gold) for f in findings.figures] for findings in found}
+    stops = [findings.advice.step for findings in found]
     return (
         Panel("Proxy, what was trained on", inline_svg(_over_steps(proxy, []), "proxy", _described("Proxy", proxy))),
         Panel(
@@ -107,9 +107,13 @@ def _over_steps(series: Mapping[str, Sequence[tuple[int, Estimate]]], stops: Seq
     figure, axes = panel()
     for index, points in enumerate(series.values()):
         style = series_style(index)
-        known = [(step, own) for step, own in points if own.mean is not None]
-        axes.plot([step for step, _ in known], [own.mean for _, own in known], linewidth=1.9, **style)  # type: ignore[arg-type]
-        banded = [(step, own.low, own.high) for step, own in known if own.low is not None and own.high is not None]
+        known = [(step, estimate) for step, estimate in points if estimate.mean is not None]
+        axes.plot([step for step, _ in known], [estimate.mean for _, estimate in known], linewidth=1.9, **style)  # type: ignore[arg-type]
+        banded = [
+            (step, estimate.low, estimate.high)
+            for step, estimate in known
+            if estimate.low is not None and estimate.high is not None
+        ]
         if banded:
             steps, lows, highs = zip(*banded, strict=True)
             axes.fill_between(steps, lows, highs, color=style["color"], alpha=0.15, linewidth=0)  # type: ignore[arg-type]
@@ -123,15 +127,15 @@ def _over_steps(series: Mapping[str, Sequence[tuple[int, Estimate]]], stops: Seq
 
 def _over_kl(found: Sequence[CourseFindings]) -> Figure:
     figure, axes = panel()
-    for index, one in enumerate(found):
+    for index, findings in enumerate(found):
         colour = series_style(index)["color"]
-        for own in one.figures:
-            if own.gold.mean is not None:
-                face = colour if own.on_frontier else PAPER
-                axes.plot([own.kl], [own.gold.mean], "o", color=colour, markerfacecolor=face, markersize=5.5)  # type: ignore[arg-type]
-        if one.curve is not None:
-            reach = np.linspace(0.0, max(0.0, *(own.kl for own in one.figures)), 100).tolist()
-            axes.plot(reach, [one.curve.at(kl) for kl in reach], color=colour, linewidth=1.2, alpha=0.7)  # type: ignore[arg-type]
+        for step in findings.figures:
+            if step.gold.mean is not None:
+                face = colour if step.on_frontier else PAPER
+                axes.plot([step.kl], [step.gold.mean], "o", color=colour, markerfacecolor=face, markersize=5.5)  # type: ignore[arg-type]
+        if findings.curve is not None:
+            reach = np.linspace(0.0, max(0.0, *(step.kl for step in findings.figures)), 100).tolist()
+            axes.plot(reach, [findings.curve.at(kl) for kl in reach], color=colour, linewidth=1.2, alpha=0.7)  # type: ignore[arg-type]
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlabel("KL to the start, nats per response", color=MUTED, fontsize=11)

@@ -58,8 +58,10 @@ def render_reward_page(found: RewardFindings) -> str:
 
 
 def _bias_table(bias: Mapping[str, Mapping[str, float]]) -> Table | None:
-    names = [name for name in BIAS_LABELS if any(name in own for own in bias.values())]
-    rows = tuple(TableRow(head, tuple(_cell(own.get(name)) for name in names)) for head, own in bias.items() if own)
+    names = [name for name in BIAS_LABELS if any(name in values for values in bias.values())]
+    rows = tuple(
+        TableRow(head, tuple(_cell(values.get(name)) for name in names)) for head, values in bias.items() if values
+    )
     return Table(tuple(Column(BIAS_LABELS[name]) for name in names), rows) if rows else None
 
 
@@ -69,7 +71,11 @@ def _transfer_table(found: RewardFindings) -> Table | None:
         return None
     sets = {"test": found.quality, **found.transfer}
     rows = tuple(
-        TableRow(head, tuple(_cell(_headline(own.get(head))) for own in sets.values()), _named(found.quality[head]))
+        TableRow(
+            head,
+            tuple(_cell(_headline(qualities.get(head))) for qualities in sets.values()),
+            _named(found.quality[head]),
+        )
         for head in found.quality
     )
     return Table(tuple(Column(name) for name in sets), rows)

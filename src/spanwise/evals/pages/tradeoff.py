@@ -38,21 +38,22 @@ def render_trade_off(results: ExperimentResults, plan: TradeOff) -> str:
 
 def trade_off_panels(results: ExperimentResults, plan: TradeOff, name: str = "trade") -> tuple[Panel, ...]:
     """One plot per pair of axes."""
-    found: list[Panel] = []
+    panels: list[Panel] = []
     for number_, (x, y) in enumerate(plan.axes):
         groups = [
-            [_placed(results.arms[arm], position, x, y) for arm, position in _settings(plan, place)]
-            for place in range(len(plan.groups))
+            [_placed(results.arms[arm], position, x, y) for arm, position in _settings(plan, group_index)]
+            for group_index in range(len(plan.groups))
         ]
         infos = results.metrics[x], results.metrics[y]
         words = f"{infos[0].label} against {infos[1].label}: " + "; ".join(
-            f"{plan.groups[place].title} {one.label}: {number(one.x.mean, infos[0])} and {number(one.y.mean, infos[1])}"
-            for place, group in enumerate(groups)
-            for one in group
+            f"{plan.groups[group_index].title} {setting.label}: "
+            f"{number(setting.x.mean, infos[0])} and {number(setting.y.mean, infos[1])}"
+            for group_index, group in enumerate(groups)
+            for setting in group
         )
         svg = inline_svg(trade_off_plot(groups, *infos), f"{name}{number_}", words)
-        found.append(Panel(f"{infos[0].label} and {infos[1].label}", svg))
-    return tuple(found)
+        panels.append(Panel(f"{infos[0].label} and {infos[1].label}", svg))
+    return tuple(panels)
 
 
 def settings_table(results: ExperimentResults, plan: TradeOff) -> Table:
@@ -61,13 +62,16 @@ def settings_table(results: ExperimentResults, plan: TradeOff) -> Table:
     shown = [*metrics, *(metric for metric in results.metrics if metric not in metrics)]
     columns = [metric_column(results.metrics[m]) for m in shown]
     rows: list[TableRow] = []
-    for place, group in enumerate(plan.groups):
+    for group_index, group in enumerate(plan.groups):
         fronts = {row.arm: row for row in front_rows(results, group.arms, metrics)}
-        for arm, position in _settings(plan, place):
+        for arm, position in _settings(plan, group_index):
             cells = [_cell(results.arms[arm].metrics.get(m), results.metrics[m]) for m in shown]
             rows.append(
                 TableRow(
-                    f"{group.title}: {position}", (_front_cell(fronts[arm]), *cells), results.arms[arm].label, place
+                    f"{group.title}: {position}",
+                    (_front_cell(fronts[arm]), *cells),
+                    results.arms[arm].label,
+                    group_index,
                 )
             )
     return Table((Column("On the front"), *columns), tuple(rows))
@@ -78,8 +82,8 @@ def coverage_table(rows: Sequence[Coverage]) -> Table | None:
     if not rows:
         return None
     cells = [
-        TableRow(row.title, (_cell(row.volume, SHARE), _cell(row.difference, SHARE, signed=True)), index=place)
-        for place, row in enumerate(rows)
+        TableRow(row.title, (_cell(row.volume, SHARE), _cell(row.difference, SHARE, signed=True)), index=index)
+        for index, row in enumerate(rows)
     ]
     return Table((Column("Covered", "%"), Column(f"Less {rows[0].title}", "points")), tuple(cells))
 
@@ -95,8 +99,8 @@ def _front_cell(row: FrontRow) -> Cell:
     return Cell("yes" if row.on_front else "no", note="", interval=f"in {row.seeds_on_front} of {row.seeds} seeds")
 
 
-def _settings(plan: TradeOff, place: int) -> list[tuple[str, str]]:
-    group = plan.groups[place]
+def _settings(plan: TradeOff, group_index: int) -> list[tuple[str, str]]:
+    group = plan.groups[group_index]
     return list(zip(group.arms, group.positions, strict=True))
 
 

@@ -42,7 +42,10 @@ def trade_off_plot(groups: Sequence[Sequence[PlacedSetting]], x: MetricInfo, y: 
     figure, axes = panel(4.6, max(3.6, 0.9 + len(everyone) * _LINE / 72))
     points = np.array([[_mean(setting.x), _mean(setting.y)] for setting in everyone]).reshape(-1, 2)
     judged = [axis for axis, info in enumerate((x, y)) if info.better != "none"]
-    on_front = {id(everyone[place]) for place in front(points[:, judged], [(x, y)[axis].better for axis in judged])}
+    on_front = {
+        id(everyone[index_on_front])
+        for index_on_front in front(points[:, judged], [(x, y)[axis].better for axis in judged])
+    }
     factors = scale(x), scale(y)
     for index, group in enumerate(groups):
         _draw_group(axes, group, index, factors, on_front)
@@ -94,31 +97,31 @@ def _draw_group(
     axes: Axes, group: Sequence[PlacedSetting], index: int, factors: tuple[float, float], on_front: set[int]
 ) -> None:
     style = series_style(index)
-    known = [one for one in group if _known(one)]
-    xs, ys = ([_mean(e) * factor for e in own] for own, factor in zip(_columns(known), factors, strict=True))
+    known = [setting for setting in group if _known(setting)]
+    xs, ys = ([_mean(e) * factor for e in column] for column, factor in zip(_columns(known), factors, strict=True))
     axes.plot(xs, ys, linewidth=1.1, alpha=0.7, **style)  # type: ignore[arg-type] - a style is of many kinds
-    for one, place_x, place_y in zip(known, xs, ys, strict=True):
+    for setting, place_x, place_y in zip(known, xs, ys, strict=True):
         colour = style["color"]
-        _bar(axes, one.x, factors[0], place_y, colour, across=True)
-        _bar(axes, one.y, factors[1], place_x, colour, across=False)
-        face = colour if id(one) in on_front else PAPER
+        _bar(axes, setting.x, factors[0], place_y, colour, across=True)
+        _bar(axes, setting.y, factors[1], place_x, colour, across=False)
+        face = colour if id(setting) in on_front else PAPER
         axes.plot([place_x], [place_y], "o", color=colour, markerfacecolor=face, markersize=6.5, zorder=4)  # type: ignore[arg-type]
 
 
 def _bar(axes: Axes, estimate: Estimate, factor: float, at: float, colour: object, *, across: bool) -> None:
     if estimate.low is None or estimate.high is None:
         return
-    ends, place = [estimate.low * factor, estimate.high * factor], [at, at]
-    along = (ends, place) if across else (place, ends)
+    ends, level = [estimate.low * factor, estimate.high * factor], [at, at]
+    along = (ends, level) if across else (level, ends)
     axes.plot(*along, color=colour, linewidth=1.2, alpha=0.55, zorder=2)  # type: ignore[arg-type]
 
 
 def _columns(known: Sequence[PlacedSetting]) -> tuple[list[Estimate], list[Estimate]]:
-    return [one.x for one in known], [one.y for one in known]
+    return [setting.x for setting in known], [setting.y for setting in known]
 
 
-def _known(one: PlacedSetting) -> bool:
-    return one.x.mean is not None and one.y.mean is not None
+def _known(setting: PlacedSetting) -> bool:
+    return setting.x.mean is not None and setting.y.mean is not None
 
 
 def _mean(estimate: Estimate) -> float:

@@ -82,8 +82,8 @@ class Gallery:
     @property
     def sources(self) -> list[str]:
         """The total first, then the sources in the order they were met, KL last."""
-        own = [source for source in self.scales if source not in (TOTAL, KL)]
-        return [source for source in (TOTAL, *own, KL) if source in self.scales]
+        named = [source for source in self.scales if source not in (TOTAL, KL)]
+        return [source for source in (TOTAL, *named, KL) if source in self.scales]
 
 
 @dataclass(frozen=True)
@@ -150,11 +150,11 @@ def _gallery(title: str, cards: Sequence[Card], left_out: int) -> Gallery:
 
 def _at(samples: Sequence[SampleRow], step: int) -> dict[str, SampleRow]:
     """The first answer to each prompt at `step`."""
-    found: dict[str, SampleRow] = {}
+    rows: dict[str, SampleRow] = {}
     for row in samples:
         if row.step == step:
-            found.setdefault(row.prompt, row)
-    return found
+            rows.setdefault(row.prompt, row)
+    return rows
 
 
 def _of_sample(row: SampleRow) -> AnswerView:

@@ -35,19 +35,19 @@ class RunGroup:
 
     def last(self, metric: str) -> dict[int, float]:
         """The last known value by seed; a seed without one is absent."""
-        found = {seed: _last(run.curves.get(metric, ())) for seed, run in self.runs.items()}
-        return {seed: value for seed, value in found.items() if value is not None}
+        last_values = {seed: _last(run.curves.get(metric, ())) for seed, run in self.runs.items()}
+        return {seed: value for seed, value in last_values.items() if value is not None}
 
     def estimate(self, metric: str) -> Estimate | None:
         """The mean of the last values with its interval over seeds; None where no run measured it."""
         values = self.last(metric)
-        found = seed_interval(values) if values else None
-        return None if found is None else found.model_copy(update={"unscored": len(self.runs) - len(values)})
+        mean = seed_interval(values) if values else None
+        return None if mean is None else mean.model_copy(update={"unscored": len(self.runs) - len(values)})
 
     def less(self, other: "RunGroup", metric: str) -> Estimate | None:
         """The difference to `other` seed by seed; None where they share no seed."""
-        own, base = self.last(metric), other.last(metric)
-        shared = {seed: own[seed] - base[seed] for seed in own if seed in base}
+        values, base = self.last(metric), other.last(metric)
+        shared = {seed: values[seed] - base[seed] for seed in values if seed in base}
         return seed_interval(shared) if shared else None
 
 
@@ -60,7 +60,9 @@ def group_runs(runs: Mapping[str, Run]) -> list[RunGroup]:
     for label, run in runs.items():
         config, seed = _config(run)
         key = json.dumps(config, sort_keys=True, default=str) if config else label
-        fitting = next((own for known, own in groups if known == key and seed not in own), None)
+        fitting = next(
+            (labels_by_seed for known, labels_by_seed in groups if known == key and seed not in labels_by_seed), None
+        )
         if fitting is None:
             groups.append((key, {seed: label}))
         else:

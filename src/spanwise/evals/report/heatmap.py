@@ -96,17 +96,17 @@ def tint(values: Sequence[float | None], largest_value: float) -> tuple[Tint, ..
     """
     tints: list[Tint] = []
     ahead = 0.0
-    for place in reversed(range(len(values))):
-        strength = _strength(values[place], largest_value)
-        begins = place == 0 or _strength(values[place - 1], largest_value) != 0.0
+    for index in reversed(range(len(values))):
+        strength = _strength(values[index], largest_value)
+        begins = index == 0 or _strength(values[index - 1], largest_value) != 0.0
         if strength is None:
             tints.append(Tint(None, "?"))
             ahead = 0.0
             continue
-        own = strength or ahead
+        shade = strength or ahead
         ahead = strength * _LEADING or ahead
         sign = "+" if strength > 0 else MINUS if strength < 0 else ""
-        tints.append(Tint(own, sign, 0.0 if begins else ahead))
+        tints.append(Tint(shade, sign, 0.0 if begins else ahead))
     return tuple(reversed(tints))
 
 
@@ -120,11 +120,13 @@ def _strength(value: float | None, largest_value: float) -> float | None:
 
 def largest(series: Sequence[Mapping[str, Sequence[float | None]]]) -> dict[str, float]:
     """The largest absolute score of each source over several answers: what full colour stands for."""
-    found: dict[str, float] = {}
+    by_source: dict[str, float] = {}
     for answer in series:
         for source, values in answer.items():
-            found[source] = max([found.get(source, 0.0), *(abs(value) for value in values if value is not None)])
-    return found
+            by_source[source] = max(
+                [by_source.get(source, 0.0), *(abs(value) for value in values if value is not None)]
+            )
+    return by_source
 
 
 def _silent_tokens(spans: Sequence[Span | None]) -> dict[int, list[int]]:

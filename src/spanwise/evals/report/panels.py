@@ -76,15 +76,15 @@ def curve_groups(runs: Mapping[str, Sequence[Run]], order: Sequence[str], name: 
     """
     keys = list(dict.fromkeys(key for own in runs.values() for run in own for key in run.curves))
     main = _main_keys(keys)
-    places = {prefix: place for place, prefix in enumerate(GROUPS)}
+    places = {prefix: rank for rank, prefix in enumerate(GROUPS)}
     prefixes = sorted({_prefix(key) for key in keys}, key=lambda prefix: (places.get(prefix, len(places)), prefix))
     grouped = {"": main} | {p: [key for key in keys if _prefix(key) == p and key not in main] for p in prefixes}
-    found: list[PanelGroup] = []
+    groups: list[PanelGroup] = []
     for prefix, own in grouped.items():
         panels = [_curve_panel(key, runs, order, name) for key in own]
         shown = tuple(panel for panel in panels if panel is not None)
-        found.append(PanelGroup(GROUPS.get(prefix, prefix), shown, "" if prefix else _main_note(main)))
-    return [group for group in found if group.panels]
+        groups.append(PanelGroup(GROUPS.get(prefix, prefix), shown, "" if prefix else _main_note(main)))
+    return [group for group in groups if group.panels]
 
 
 def _main_note(main: Sequence[str]) -> str:
@@ -95,18 +95,18 @@ def _main_keys(keys: Sequence[str]) -> list[str]:
     wanted = MAIN_CURVES
     if not any(key.startswith(wanted[0]) for key in keys):
         wanted = tuple(key.removeprefix("eval/") for key in wanted)
-    found = [key for beginning in wanted for key in keys if key.startswith(beginning)]
-    return [key for key in found if key.rpartition("/")[2] not in SIDE_CURVES] or list(keys)
+    main = [key for beginning in wanted for key in keys if key.startswith(beginning)]
+    return [key for key in main if key.rpartition("/")[2] not in SIDE_CURVES] or list(keys)
 
 
 def arm_panels(results: ExperimentResults, name: str) -> tuple[Panel, ...]:
     """One panel per metric: every arm with its interval."""
     panels: list[Panel] = []
-    for place, (metric, info) in enumerate(results.metrics.items()):
+    for index, (metric, info) in enumerate(results.metrics.items()):
         rows = [Row(arm.label, arm.metrics.get(metric), index=i) for i, arm in enumerate(results.arms.values())]
         if any(row.estimate is not None for row in rows):
             words = "; ".join(_row_words(row, info) for row in rows)
-            svg = inline_svg(estimates_plot(rows, info), f"{name}-arms{place}", f"{info.label} by arm: {words}")
+            svg = inline_svg(estimates_plot(rows, info), f"{name}-arms{index}", f"{info.label} by arm: {words}")
             panels.append(Panel(_titled(info), svg, info.description))
     return tuple(panels)
 
@@ -114,20 +114,20 @@ def arm_panels(results: ExperimentResults, name: str) -> tuple[Panel, ...]:
 def difference_panels(results: ExperimentResults, name: str) -> tuple[Panel, ...]:
     """One forest plot per metric: every comparison that was made of it."""
     panels: list[Panel] = []
-    for place, (metric, info) in enumerate(results.metrics.items()):
+    for index, (metric, info) in enumerate(results.metrics.items()):
         rows = [
             Row(
-                f"{results.arms[one.arm].label} \N{MINUS SIGN} {results.arms[one.baseline].label}",
-                one.difference,
-                one.verdict,
+                f"{results.arms[comparison.arm].label} \N{MINUS SIGN} {results.arms[comparison.baseline].label}",
+                comparison.difference,
+                comparison.verdict,
             )
-            for one in results.comparisons
-            if one.metric == metric
+            for comparison in results.comparisons
+            if comparison.metric == metric
         ]
         if rows:
             words = "; ".join(f"{_row_words(row, info, signed=True)}, {row.verdict}" for row in rows)
             svg = inline_svg(
-                differences_plot(rows, info), f"{name}-diff{place}", f"Differences of {info.label}: {words}"
+                differences_plot(rows, info), f"{name}-diff{index}", f"Differences of {info.label}: {words}"
             )
             panels.append(Panel(_titled(info), svg))
     return tuple(panels)
@@ -136,18 +136,22 @@ def difference_panels(results: ExperimentResults, name: str) -> tuple[Panel, ...
 def reliability_panels(heads: Mapping[str, RewardModelQuality], name: str) -> tuple[Panel, ...]:
     """One reliability plot per head that has bins."""
     panels: list[Panel] = []
-    for place, (head, quality) in enumerate(heads.items()):
+    for index, (head, quality) in enumerate(heads.items()):
         if quality.reliability:
             points = "; ".join(f"said {plain(b.confidence)}, was {plain(b.accuracy)}" for b in quality.reliability)
             figure = reliability_plot(quality.reliability)
-            svg = inline_svg(figure, f"{name}-reliability{place}", f"Reliability of {head}: {points}")
+            svg = inline_svg(figure, f"{name}-reliability{index}", f"Reliability of {head}: {points}")
             panels.append(Panel(quality.label or head, svg))
     return tuple(panels)
 
 
 def _curve_panel(key: str, runs: Mapping[str, Sequence[Run]], order: Sequence[str], name: str) -> Panel | None:
-    curves = {arm: tuple(run.curves[key] for run in own if key in run.curves) for arm, own in runs.items()}
-    lines = [Line(order.index(arm), own) for arm, own in curves.items() if any(map(_known, own))]
+    curves = {
+        arm: tuple(run.curves[key] for run in runs_of_arm if key in run.curves) for arm, runs_of_arm in runs.items()
+    }
+    lines = [
+        Line(order.index(arm), runs_of_arm) for arm, runs_of_arm in curves.items() if any(map(_known, runs_of_arm))
+    ]
     if not lines:
         return None
     words = "; ".join(f"{order[line.index]} {_course(mean_curve(line.curves))}" for line in lines)

@@ -70,19 +70,19 @@ def mean_curve(curves: Sequence[Curve]) -> Curve:
     for curve in curves:
         for step, value in curve:
             values.setdefault(step, []).extend([] if value is None else [value])
-    return tuple((step, sum(own) / len(own) if own else None) for step, own in sorted(values.items()))
+    return tuple((step, sum(at_step) / len(at_step) if at_step else None) for step, at_step in sorted(values.items()))
 
 
 def estimates_plot(rows: Sequence[Row], info: MetricInfo) -> Figure:
     """Each arm's mean with its interval; small dots are its seeds."""
     figure, axes = _rows_panel(rows, info.unit)
-    for place, row in _placed(axes, rows):
+    for height, row in _placed(axes, rows):
         if row.estimate is None or row.estimate.mean is None:
             continue
         colour = SERIES[row.index % len(SERIES)]
-        _interval(axes, place, row.estimate, info, colour=colour, filled=True)
+        _interval(axes, height, row.estimate, info, colour=colour, filled=True)
         seeds = [value * scale(info) for value in row.estimate.per_seed if value is not None]
-        axes.plot(seeds, [place] * len(seeds), "o", color=colour, markersize=3.5, alpha=0.45, zorder=2)
+        axes.plot(seeds, [height] * len(seeds), "o", color=colour, markersize=3.5, alpha=0.45, zorder=2)
     return figure
 
 
@@ -91,17 +91,17 @@ def differences_plot(rows: Sequence[Row], info: MetricInfo) -> Figure:
     figure, axes = _rows_panel(rows, difference_unit(info))
     axes.axvline(0, color=INK, linewidth=1)
     colours = {"better": GOOD, "worse": BAD}
-    for place, row in _placed(axes, rows):
+    for height, row in _placed(axes, rows):
         if row.estimate is not None and row.estimate.mean is not None:
             clear = row.verdict in ("better", "worse", "higher", "lower")
             colour = colours.get(row.verdict or "", INK if clear else MUTED)
-            _interval(axes, place, row.estimate, info, colour=colour, filled=clear)
+            _interval(axes, height, row.estimate, info, colour=colour, filled=clear)
     _include_zero(axes)
     if info.better != "none":
         left = info.better == "lower"
         text = "\N{LEFTWARDS ARROW} better" if left else "better \N{RIGHTWARDS ARROW}"
-        place, align = (0.0, "left") if left else (1.0, "right")
-        axes.text(place, 1.0, text, transform=axes.transAxes, ha=align, va="bottom", color=MUTED, fontsize=11)
+        height, align = (0.0, "left") if left else (1.0, "right")
+        axes.text(height, 1.0, text, transform=axes.transAxes, ha=align, va="bottom", color=MUTED, fontsize=11)
     return figure
 
 
@@ -109,11 +109,11 @@ def reliability_plot(bins: Sequence[ReliabilityBin]) -> Figure:
     """Predicted probability against how often it was right; a point's area is its share of the data."""
     figure, axes = panel(3.2, 3.0)
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
-    used = [one for one in bins if one.count]
-    largest = max((one.count for one in used), default=1)
-    x, y = [one.confidence for one in used], [one.accuracy for one in used]
+    used = [bin_ for bin_ in bins if bin_.count]
+    largest = max((bin_.count for bin_ in used), default=1)
+    x, y = [bin_.confidence for bin_ in used], [bin_.accuracy for bin_ in used]
     axes.plot(x, y, linewidth=1.5, color=SERIES[1])
-    axes.scatter(x, y, s=[15 + 65 * one.count / largest for one in used], color=SERIES[1], zorder=3)
+    axes.scatter(x, y, s=[15 + 65 * bin_.count / largest for bin_ in used], color=SERIES[1], zorder=3)
     axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
     axes.set_xlabel("predicted probability", color=MUTED, fontsize=11)
     axes.set_ylabel("share that was so", color=MUTED, fontsize=11)
@@ -133,12 +133,12 @@ def _rows_panel(rows: Sequence[Row], unit: str) -> tuple[Figure, Axes]:
 
 
 def _placed(axes: Axes, rows: Sequence[Row]) -> list[tuple[float, Row]]:
-    for place, row in enumerate(rows):
+    for height, row in enumerate(rows):
         known = row.estimate is not None and row.estimate.mean is not None
         text = shortened(row.label, 46) + ("" if known else " \N{EN DASH} not run")
         axes.text(
             0.0,
-            place - 0.22,
+            height - 0.22,
             text,
             transform=axes.get_yaxis_transform(),
             color=INK if known else MUTED,
@@ -148,19 +148,19 @@ def _placed(axes: Axes, rows: Sequence[Row]) -> list[tuple[float, Row]]:
             bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.6},
             zorder=4,
         )
-        axes.axhline(place, color=RULE, linewidth=0.7)
-    return [(float(place), row) for place, row in enumerate(rows)]
+        axes.axhline(height, color=RULE, linewidth=0.7)
+    return [(float(height), row) for height, row in enumerate(rows)]
 
 
-def _interval(axes: Axes, place: float, estimate: Estimate, info: MetricInfo, *, colour: str, filled: bool) -> None:
+def _interval(axes: Axes, height: float, estimate: Estimate, info: MetricInfo, *, colour: str, filled: bool) -> None:
     factor = scale(info)
     if estimate.low is not None and estimate.high is not None:
         axes.plot(
-            [estimate.low * factor, estimate.high * factor], [place, place], color=colour, linewidth=2.4, zorder=3
+            [estimate.low * factor, estimate.high * factor], [height, height], color=colour, linewidth=2.4, zorder=3
         )
     face = colour if filled else PAPER
     mean = (estimate.mean or 0.0) * factor
-    axes.plot([mean], [place], "o", color=colour, markerfacecolor=face, markersize=7.5, markeredgewidth=1.8, zorder=5)
+    axes.plot([mean], [height], "o", color=colour, markerfacecolor=face, markersize=7.5, markeredgewidth=1.8, zorder=5)
 
 
 def _include_zero(axes: Axes) -> None:

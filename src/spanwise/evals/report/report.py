@@ -71,8 +71,8 @@ class StudyView:
     @property
     def settings(self) -> bool:
         """Whether there is anything to say of settings and time."""
-        said = self.results is not None and bool(self.results.config or self.results.seconds)
-        return self.trained or bool(self.configs) or said
+        known = self.results is not None and bool(self.results.config or self.results.seconds)
+        return self.trained or bool(self.configs) or known
 
 
 def write_report(folders: Sequence[Path], output: Path) -> None:
@@ -94,9 +94,9 @@ def render_report(folders: Sequence[Path]) -> str:
 
 
 def _experiment_view(study: Study, results: ExperimentResults, name: str) -> StudyView:
-    labels = {arm: own.label for arm, own in results.arms.items()}
+    labels = {arm: arm_results.label for arm, arm_results in results.arms.items()}
     pairs = pair_findings(results)
-    runs = {labels[arm]: own for arm, own in study.runs.items()}
+    runs = {labels[arm]: arm_results for arm, arm_results in study.runs.items()}
     galleries = [example_gallery(results.examples, labels, title="Held-out prompts, arm by arm", limit=MAX_CARDS)]
     galleries += _training_galleries(runs)
     plan = study.trade_off
@@ -126,13 +126,13 @@ def _experiment_view(study: Study, results: ExperimentResults, name: str) -> Stu
 
 def _runs_view(runs: Mapping[str, tuple[Run, ...]]) -> StudyView:
     labels = tuple(runs)
-    groups = group_runs({label: own[0] for label, own in runs.items()})
+    groups = group_runs({label: seeds[0] for label, seeds in runs.items()})
     several = len(runs) > 1
     return StudyView(
         name="runs",
         labels=labels,
         results=None,
-        courses=tuple(sentence for label, own in runs.items() for sentence in _courses(label, own[0])),
+        courses=tuple(sentence for label, seeds in runs.items() for sentence in _courses(label, seeds[0])),
         groups=group_table(groups) if several else None,
         group_differences=difference_table(groups) if several else None,
         limits=(
@@ -149,12 +149,12 @@ def _runs_view(runs: Mapping[str, tuple[Run, ...]]) -> StudyView:
 
 
 def _stops(runs: Mapping[str, tuple[Run, ...]]) -> tuple[str, ...]:
-    found = [
-        stop_sentence(f"{label} ({run.name})" if len(own) > 1 else label, run)
-        for label, own in runs.items()
-        for run in own
+    sentences = [
+        stop_sentence(f"{label} ({run.name})" if len(seeds) > 1 else label, run)
+        for label, seeds in runs.items()
+        for run in seeds
     ]
-    return tuple(filter(None, found))
+    return tuple(filter(None, sentences))
 
 
 def _basis_of(groups: Sequence[RunGroup]) -> str:
@@ -165,7 +165,9 @@ def _basis_of(groups: Sequence[RunGroup]) -> str:
 
 def _courses(label: str, run: Run) -> list[str]:
     """First and last value of the main curves, held-out ones if there are any."""
-    keys = next((found for wanted in TOLD_CURVES if (found := [key for key in wanted if key in run.curves])), ())
+    keys = next(
+        (curve_keys for wanted in TOLD_CURVES if (curve_keys := [key for key in wanted if key in run.curves])), ()
+    )
     sentences: list[str] = []
     for key in keys:
         known = [(step, value) for step, value in run.curves[key] if value is not None]
@@ -176,11 +178,11 @@ def _courses(label: str, run: Run) -> list[str]:
 
 
 def _training_galleries(runs: Mapping[str, tuple[Run, ...]]) -> list[Gallery]:
-    found = [
-        sample_gallery(own[0], f"{label}: before and after{_seed_of(own)}", limit=MAX_CARDS)
-        for label, own in runs.items()
+    galleries = [
+        sample_gallery(seeds[0], f"{label}: before and after{_seed_of(seeds)}", limit=MAX_CARDS)
+        for label, seeds in runs.items()
     ]
-    return [gallery for gallery in found if gallery is not None]
+    return [gallery for gallery in galleries if gallery is not None]
 
 
 def _seed_of(runs: Sequence[Run]) -> str:
@@ -188,20 +190,20 @@ def _seed_of(runs: Sequence[Run]) -> str:
 
 
 def _configs(runs: Mapping[str, tuple[Run, ...]]) -> tuple[tuple[str, str], ...]:
-    return tuple((f"{label}{_seed_of(own)}", own[0].config) for label, own in runs.items() if own[0].config)
+    return tuple((f"{label}{_seed_of(seeds)}", seeds[0].config) for label, seeds in runs.items() if seeds[0].config)
 
 
 def _alarms(runs: Mapping[str, tuple[Run, ...]]) -> tuple[str, ...]:
     """A sentence for each alarm of the log that rang in a run, with the first step at which it did."""
     return tuple(
-        f"{label}{f' ({run.name})' if len(own) > 1 else ''}: the alarm {key.removeprefix(ALARMS).replace('_', ' ')} "
+        f"{label}{f' ({run.name})' if len(seeds) > 1 else ''}: the alarm {key.removeprefix(ALARMS).replace('_', ' ')} "
         f"rang at step {next(step for step, value in curve if value == 1):g}."
-        for label, own in runs.items()
-        for run in own
+        for label, seeds in runs.items()
+        for run in seeds
         for key, curve in run.curves.items()
         if key.startswith(ALARMS) and any(value == 1 for _, value in curve)
     )
 
 
 def _problems(runs: Mapping[str, tuple[Run, ...]]) -> tuple[str, ...]:
-    return tuple(problem for own in runs.values() for run in own for problem in run.problems)
+    return tuple(problem for seeds in runs.values() for run in seeds for problem in run.problems)

@@ -109,16 +109,20 @@ def arm_table(results: ExperimentResults) -> Table:
     columns = tuple(metric_column(info) for info in results.metrics.values())
     rows = tuple(
         TableRow(
-            arm.label, tuple(_arm_cell(results, name, metric) for metric in results.metrics), arm.description, place
+            arm.label, tuple(_arm_cell(results, name, metric) for metric in results.metrics), arm.description, index
         )
-        for place, (name, arm) in enumerate(results.arms.items())
+        for index, (name, arm) in enumerate(results.arms.items())
     )
     return Table(columns, rows)
 
 
 def difference_rows(results: ExperimentResults, arm: str, baseline: str) -> list[DifferenceRow]:
     """Every metric on which `arm` was compared with `baseline`."""
-    return [_difference_row(results, one) for one in results.comparisons if (one.arm, one.baseline) == (arm, baseline)]
+    return [
+        _difference_row(results, comparison)
+        for comparison in results.comparisons
+        if (comparison.arm, comparison.baseline) == (arm, baseline)
+    ]
 
 
 def quality_tables(heads: Mapping[str, RewardModelQuality]) -> list[Table]:
@@ -133,7 +137,7 @@ def config_table(runs: Mapping[str, Sequence[Run]]) -> Table | None:
 
     The first run of each arm counts. What only one kind of training has (SFT knows no KL) is no difference.
     """
-    flat = {arm: _flat(own[0].config) for arm, own in runs.items() if own and own[0].config}
+    flat = {arm: _flat(seeds[0].config) for arm, seeds in runs.items() if seeds and seeds[0].config}
     if len(flat) < 2:
         return None
     keys = dict.fromkeys(key for values in flat.values() for key in values)
@@ -153,13 +157,13 @@ def _quality_table(heads: Mapping[str, RewardModelQuality]) -> Table:
 
 
 def _arm_cell(results: ExperimentResults, arm: str, metric: str) -> Cell:
-    info, found = results.metrics[metric], results.arms[arm].metrics.get(metric)
-    if found is None:
+    info, estimate = results.metrics[metric], results.arms[arm].metrics.get(metric)
+    if estimate is None:
         return Cell(NOT_RUN)
-    note = f"{found.unscored} could not be scored" if found.unscored else ""
-    if found.mean is None:
+    note = f"{estimate.unscored} could not be scored" if estimate.unscored else ""
+    if estimate.mean is None:
         return Cell(MISSING, note=note or "nothing to score")
-    return Cell(number(found.mean, info), interval(found, info), note)
+    return Cell(number(estimate.mean, info), interval(estimate, info), note)
 
 
 def _difference_row(results: ExperimentResults, comparison: Comparison) -> DifferenceRow:
@@ -198,9 +202,9 @@ def _flat(text: str) -> dict[str, str]:
 
 
 def _leaves(values: Mapping[str, Any], prefix: str) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
+    leaves: list[tuple[str, str]] = []
     for key, value in values.items():
-        found += (
+        leaves += (
             _leaves(value, f"{prefix}{key}.") if isinstance(value, dict) and value else [(f"{prefix}{key}", str(value))]
         )
-    return found
+    return leaves

@@ -63,23 +63,25 @@ def pair_findings(results: ExperimentResults) -> list[PairFindings]:
 
 def caveats(results: ExperimentResults) -> list[str]:
     """What a reader must know before believing the sentences."""
-    found: list[str] = []
+    sentences: list[str] = []
     if len(results.seeds) < 2 and results.comparisons:
-        one, other = ("One seed was run", "another seed") if results.seeds else ("Each arm is one model", "another run")
-        found.append(f"{one}: the intervals are over prompts and say nothing of what {other} would give.")
+        basis, other = (
+            ("One seed was run", "another seed") if results.seeds else ("Each arm is one model", "another run")
+        )
+        sentences.append(f"{basis}: the intervals are over prompts and say nothing of what {other} would give.")
     unscored = max((comparison.difference.unscored for comparison in results.comparisons), default=0)
     if unscored:
         answers = "pair of answers" if unscored == 1 else "pairs of answers"
-        found.append(f"Up to {unscored} {answers} per comparison could not be scored and are in no number.")
-    return found
+        sentences.append(f"Up to {unscored} {answers} per comparison could not be scored and are in no number.")
+    return sentences
 
 
 def _pair(results: ExperimentResults, arm: str, baseline: str) -> PairFindings:
-    own = [c for c in results.comparisons if (c.arm, c.baseline) == (arm, baseline)]
+    comparisons = [c for c in results.comparisons if (c.arm, c.baseline) == (arm, baseline)]
     findings = tuple(
-        Finding(comparison.verdict, comparison.metric, _sentence(results, comparison)) for comparison in own
+        Finding(comparison.verdict, comparison.metric, _sentence(results, comparison)) for comparison in comparisons
     )
-    return PairFindings(arm, baseline, _summary(results, arm, baseline, own), findings)
+    return PairFindings(arm, baseline, _summary(results, arm, baseline, comparisons), findings)
 
 
 def _summary(results: ExperimentResults, arm: str, baseline: str, own: Sequence[Comparison]) -> str:
@@ -94,8 +96,8 @@ def _summary(results: ExperimentResults, arm: str, baseline: str, own: Sequence[
     parts += [f"no clear difference on {_join(names['no clear difference'])}"] if names["no clear difference"] else []
     parts += [f"not known on {_join(names['not known'])}"] if names["not known"] else []
     basis = _basis(results, [comparison.difference for comparison in own])
-    found = "; ".join(parts) or "only described, not judged"
-    return f"{results.arms[arm].label} against {results.arms[baseline].label} ({basis}): {found}."
+    verdicts = "; ".join(parts) or "only described, not judged"
+    return f"{results.arms[arm].label} against {results.arms[baseline].label} ({basis}): {verdicts}."
 
 
 def _sentence(results: ExperimentResults, comparison: Comparison) -> str:
@@ -142,14 +144,14 @@ def _percent(difference: Estimate) -> str:
 
 
 def _mean(results: ExperimentResults, arm: str, metric: str) -> float | None:
-    found = results.arms[arm].metrics.get(metric)
-    return found.mean if found else None
+    estimate = results.arms[arm].metrics.get(metric)
+    return estimate.mean if estimate else None
 
 
 def _basis(results: ExperimentResults, differences: Sequence[Estimate]) -> str:
     prompts, seeds = max(d.n for d in differences), max(d.seeds for d in differences)
-    found = f"{prompts:,} {'prompt' if prompts == 1 else 'prompts'}"
-    return f"{found}, {seeds} {'seed' if seeds == 1 else 'seeds'}" if results.seeds else found
+    counted = f"{prompts:,} {'prompt' if prompts == 1 else 'prompts'}"
+    return f"{counted}, {seeds} {'seed' if seeds == 1 else 'seeds'}" if results.seeds else counted
 
 
 def _join(names: Sequence[str]) -> str:

@@ -63,8 +63,8 @@ def overall(subsets: set[str], shares: Sequence[tuple[str, float]], margins: Map
         by_subset.setdefault(subset, []).append(value)
     if not by_subset.keys() >= subsets:
         return None  # a subset of which nothing was scored has no share in a mean
-    if subsets >= {subset for own in SECTIONS.values() for subset in own}:
-        return Overall("RewardBench", fmean(_section(own, by_subset) for own in SECTIONS.values()))
+    if subsets >= {subset for section in SECTIONS.values() for subset in section}:
+        return Overall("RewardBench", fmean(_section(section, by_subset) for section in SECTIONS.values()))
     if subsets >= {*BEST_OF_FOUR, TIES}:
         ties = ties_score(margins)
         parts = [fmean(by_subset[subset]) for subset in BEST_OF_FOUR]
@@ -75,7 +75,7 @@ def overall(subsets: set[str], shares: Sequence[tuple[str, float]], margins: Map
 def ties_score(margins: Mapping[str, Margins]) -> float | None:
     """The score of Ties from the cases named `ref:n` and `tied:n`; None where no question has both."""
     ref, tied = (
-        {name.partition(":")[2]: own for name, own in margins.items() if name.startswith(f"{kind}:")}
+        {name.partition(":")[2]: margin for name, margin in margins.items() if name.startswith(f"{kind}:")}
         for kind in ("ref", "tied")
     )
     both = [key for key in tied if key in ref]
@@ -138,9 +138,11 @@ def bench_findings(
         name: _accuracy([case for case in cases if case.subset in subsets], shares, generator)
         for name, subsets in _groups(cases).items()
     }
-    known = [(case.subset, own) for case in cases if not isinstance(own := shares[case.id], Unscored)]
-    found = overall({case.subset for case in cases}, known, _margins(cases, scored))
-    return BenchFindings(groups) if found is None else BenchFindings(groups, found.score, found.benchmark)
+    known = [
+        (case.subset, share_of_case) for case in cases if not isinstance(share_of_case := shares[case.id], Unscored)
+    ]
+    whole = overall({case.subset for case in cases}, known, _margins(cases, scored))
+    return BenchFindings(groups) if whole is None else BenchFindings(groups, whole.score, whole.benchmark)
 
 
 def share(case: BenchCase, scores: Sequence[float | Unscored]) -> float | Unscored:
@@ -156,7 +158,7 @@ def share(case: BenchCase, scores: Sequence[float | Unscored]) -> float | Unscor
 
 
 def _won(cases: Mapping[str, Margins]) -> float:
-    return fmean(own.valid_over_invalid > 0 for own in cases.values())
+    return fmean(margin.valid_over_invalid > 0 for margin in cases.values())
 
 
 def _excess(margin: float, among_valid: float) -> float:
@@ -177,30 +179,30 @@ def _section(subsets: Sequence[str], by_subset: Mapping[str, Sequence[float]]) -
 
 def _margins(cases: Sequence[BenchCase], scored: dict[str, list[float | Unscored]]) -> dict[str, Margins]:
     """What the score of Ties is made of, by the names of its cases."""
-    found: dict[str, Margins] = {}
+    margins: dict[str, Margins] = {}
     for case in cases:
         known = [value for value in scored[case.id] if not isinstance(value, Unscored)]
         if case.name and len(known) == len(scored[case.id]):
             chosen, rejected = known[: len(case.chosen)], known[len(case.chosen) :]
-            found[case.name] = Margins(min(chosen) - max(rejected), max(chosen) - min(chosen))
-    return found
+            margins[case.name] = Margins(min(chosen) - max(rejected), max(chosen) - min(chosen))
+    return margins
 
 
 def _groups(cases: Sequence[BenchCase]) -> dict[str, set[str]]:
     subsets = list(dict.fromkeys(case.subset for case in cases))
     groups = {subset: {subset} for subset in subsets}
-    sections = {name: {*own} & {*subsets} for name, own in SECTIONS.items()}
-    groups |= {name: own for name, own in sections.items() if own}
+    sections = {name: {*names} & {*subsets} for name, names in SECTIONS.items()}
+    groups |= {name: names for name, names in sections.items() if names}
     return {**groups, "all": set(subsets)}
 
 
 def _accuracy(
     cases: Sequence[BenchCase], shares: dict[str, float | Unscored], generator: np.random.Generator
 ) -> BenchAccuracy:
-    own = {case.id: shares[case.id] for case in cases}
+    shares_by_case = {case.id: shares[case.id] for case in cases}
     lengths = [share(case, [float(len(text)) for text in (*case.chosen, *case.rejected)]) for case in cases]
     return BenchAccuracy(
-        estimate(ScoreTable.from_values(own), generator=generator),
+        estimate(ScoreTable.from_values(shares_by_case), generator=generator),
         float(np.mean([value for value in lengths if not isinstance(value, Unscored)])),
-        sum(not isinstance(value, Unscored) and 0 < value < 1 for value in own.values()),
+        sum(not isinstance(value, Unscored) and 0 < value < 1 for value in shares_by_case.values()),
     )

@@ -28,7 +28,7 @@ def read_bench(path: Path) -> list[BenchCase]:
 def _case(number: int, row: Mapping[str, Any], path: Path) -> BenchCase:
     place = f"{path}: row {number}"
     answers = {key: _answers(row.get(key), key, place) for key in ("chosen", "rejected")}
-    prompts = {prompt for own in answers.values() for prompt, _ in own if prompt}
+    prompts = {prompt for pairs in answers.values() for prompt, _ in pairs if prompt}
     prompt = _prompt(row.get("prompt"), prompts, place)
     return BenchCase(
         id=str(number),
@@ -58,7 +58,7 @@ def _answers(value: object, key: str, place: str) -> list[tuple[str, str]]:
     if isinstance(value, str) or _is_conversation(value):
         return [_answer(value, key, place)]
     if isinstance(value, list) and value:
-        return [_answer(one, key, place) for one in cast("list[object]", value)]
+        return [_answer(answer, key, place) for answer in cast("list[object]", value)]
     raise DataError(f"{place} has no text under {key!r}; give {ANSWERS}, or drop the row.")
 
 
@@ -74,7 +74,7 @@ def _spoken(messages: Sequence[Message]) -> str:
     """One message by itself is its text; several are told apart by their roles."""
     if len(messages) == 1:
         return str(messages[0]["content"])
-    return "\n\n".join(f"{one['role']}: {one['content']}" for one in messages)
+    return "\n\n".join(f"{message['role']}: {message['content']}" for message in messages)
 
 
 def _is_conversation(value: object) -> TypeGuard[list[Message]]:

@@ -58,8 +58,8 @@ def _segment_bias(cases: Sequence[SegmentCase]) -> dict[str, float]:
         "position_correlation": (scores, places),
         "label_position_correlation": (right, places),
     }
-    found = {name: rank_correlation(*pair) for name, pair in wanted.items()}
-    return {name: value for name, value in found.items() if value is not None}
+    correlations = {name: rank_correlation(*pair) for name, pair in wanted.items()}
+    return {name: value for name, value in correlations.items() if value is not None}
 
 
 def _pair_bias(cases: Sequence[PairCase]) -> dict[str, float]:
@@ -79,13 +79,13 @@ def _pair_bias(cases: Sequence[PairCase]) -> dict[str, float]:
 
 def agreement(scores: Mapping[str, Sequence[float | None]]) -> dict[str, float]:
     """Rank correlation of every two heads over the responses that both scored, keyed "first / second"."""
-    found: dict[str, float] = {}
+    correlations: dict[str, float] = {}
     for first, second in combinations(scores, 2):
         both = [(x, y) for x, y in zip(scores[first], scores[second], strict=True) if x is not None and y is not None]
         value = rank_correlation([x for x, _ in both], [y for _, y in both])
         if value is not None:
-            found[f"{first} / {second}"] = value
-    return found
+            correlations[f"{first} / {second}"] = value
+    return correlations
 
 
 def rank_correlation(x: Sequence[float], y: Sequence[float]) -> float | None:

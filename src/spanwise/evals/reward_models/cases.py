@@ -31,12 +31,12 @@ def collect_cases(
     for labels in labelled:
         record = labels.record
         samples = [Sample(record.prompt, response.text, record.passages) for response in record.responses]
-        said = rewards.score_all(samples)
+        response_scores = rewards.score_all(samples)
         for name in names:
-            own = [_values(scores[name]) for scores in said]
-            means[name] += [fmean(values) if values else None for values in own]
-            _add_segments(cases[name], labels, name, own)
-            _add_pairs(cases[name], labels, name, own)
+            head_scores = [_values(scores[name]) for scores in response_scores]
+            means[name] += [fmean(values) if values else None for values in head_scores]
+            _add_segments(cases[name], labels, name, head_scores)
+            _add_pairs(cases[name], labels, name, head_scores)
     return cases, means
 
 
@@ -47,18 +47,20 @@ def _values(scores: SegmentScores) -> list[float]:
     return known if len(known) == len(values) and scores.missing is None else []
 
 
-def _add_segments(cases: HeadCases, labels: RecordLabels, head: str, said: Sequence[Sequence[float]]) -> None:
-    for position, own in labels.segments.get(head, {}).items():
+def _add_segments(cases: HeadCases, labels: RecordLabels, head: str, scores: Sequence[Sequence[float]]) -> None:
+    for position, segment_labels in labels.segments.get(head, {}).items():
         text = labels.record.responses[position].text
-        for label, score in zip(own, said[position], strict=False):  # a response that was not scored has no scores
+        for label, score in zip(
+            segment_labels, scores[position], strict=False
+        ):  # a response that was not scored has no scores
             if label.correct is not None:
                 words = len(label.span.of(text).split())
                 cases.segments.append(SegmentCase(score, label.correct == 1.0, words, label.span.start / len(text)))
 
 
-def _add_pairs(cases: HeadCases, labels: RecordLabels, head: str, said: Sequence[Sequence[float]]) -> None:
+def _add_pairs(cases: HeadCases, labels: RecordLabels, head: str, scores: Sequence[Sequence[float]]) -> None:
     for pair in labels.pairs.get(head, ()):
-        better, worse = said[pair.better], said[pair.worse]
+        better, worse = scores[pair.better], scores[pair.worse]
         if better and worse:
-            words = [len(labels.record.responses[place].text.split()) for place in (pair.better, pair.worse)]
+            words = [len(labels.record.responses[response].text.split()) for response in (pair.better, pair.worse)]
             cases.pairs.append(PairCase(better[0], worse[0], words[0], words[1], pair.better_first))

@@ -80,7 +80,7 @@ def read_study(folder: Path) -> Study:
     name = folder.resolve().name
     results = ExperimentResults.load(folder) if _holds_experiment(folder) else None
     if results is not None:
-        runs = {arm: own for arm in results.arms if (own := _runs_below(folder / arm))}
+        runs = {arm: arm_runs for arm in results.arms if (arm_runs := _runs_below(folder / arm))}
         return Study(name, results, runs, _trade_off(folder, results))
     if not _is_run(folder):
         raise DataError(

@@ -92,19 +92,22 @@ class GoldCurve:
 
 def step_figures(course: Sequence[Evaluated]) -> list[StepFigures]:
     """Means with intervals over prompts, step by step, and the frontier of KL and gold score."""
-    kl = [_mean(one.kl) for one in course]
-    gold = [estimate(one.gold, generator=numpy_generator(one.step, "overoptimisation/gold")) for one in course]
+    kl = [_mean(evaluated.kl) for evaluated in course]
+    gold = [
+        estimate(evaluated.gold, generator=numpy_generator(evaluated.step, "overoptimisation/gold"))
+        for evaluated in course
+    ]
     points = np.array([[k, math.nan if g.mean is None else g.mean] for k, g in zip(kl, gold, strict=True)])
     frontier = front(points.reshape(-1, 2), ("lower", "higher"))
     return [
         StepFigures(
-            step=one.step,
-            proxy=estimate(one.proxy, generator=numpy_generator(one.step, "overoptimisation/proxy")),
-            gold=gold[place],
-            kl=kl[place],
-            on_frontier=place in frontier,
+            step=evaluated.step,
+            proxy=estimate(evaluated.proxy, generator=numpy_generator(evaluated.step, "overoptimisation/proxy")),
+            gold=gold[index],
+            kl=kl[index],
+            on_frontier=index in frontier,
         )
-        for place, one in enumerate(course)
+        for index, evaluated in enumerate(course)
     ]
 
 
@@ -146,8 +149,8 @@ def fit_gold_curve(kl: Sequence[float], gold: Sequence[float]) -> GoldCurve:
     distances = np.sqrt(np.clip(np.array(kl, dtype=np.float64), 0.0, None))
     logs = np.log(distances, out=np.zeros_like(distances), where=distances > 0)
     design = np.stack([np.ones_like(distances), distances, -distances * logs], axis=1)
-    found = lsq_linear(design, np.array(gold, dtype=np.float64), bounds=([-np.inf, -np.inf, 0.0], np.inf))
-    start, alpha, beta = (float(value) for value in found.x)
+    solution = lsq_linear(design, np.array(gold, dtype=np.float64), bounds=([-np.inf, -np.inf, 0.0], np.inf))
+    start, alpha, beta = (float(value) for value in solution.x)
     return GoldCurve(start, alpha, beta)
 
 
@@ -169,7 +172,7 @@ def read_course(run: Path, gold: Gold, prompts: Mapping[str, PromptRecord]) -> l
     for row in rows:
         if row.prompt not in prompts:
             raise DataError(f"{run}: an answer to {row.prompt[:80]!r}, which is no prompt of the file given.")
-    return [_evaluated(step, own, gold, prompts) for step, own in sorted(steps.items())]
+    return [_evaluated(step, step_rows, gold, prompts) for step, step_rows in sorted(steps.items())]
 
 
 def proxy_course(samples: Sequence[SampleRow]) -> list[Evaluated]:
@@ -177,7 +180,7 @@ def proxy_course(samples: Sequence[SampleRow]) -> list[Evaluated]:
     steps: dict[int, list[SampleRow]] = {}
     for row in samples:
         steps.setdefault(row.step, []).append(row)
-    return [_by_proxy(step, own) for step, own in sorted(steps.items())]
+    return [_by_proxy(step, step_rows) for step, step_rows in sorted(steps.items())]
 
 
 def ensemble_gold(sources: Sequence[RewardSource], start: Sequence[Sample]) -> Gold:
@@ -188,8 +191,8 @@ def ensemble_gold(sources: Sequence[RewardSource], start: Sequence[Sample]) -> G
     scales = [_scale(source, start) for source in sources]
 
     def score(samples: Sequence[Sample]) -> list[float | Unscored]:
-        said = [_means(source, samples) for source in sources]
-        rows = zip(*said, strict=True)
+        means = [_means(source, samples) for source in sources]
+        rows = zip(*means, strict=True)
         return [_standardised(row, scales) for row in rows]
 
     return score
@@ -203,8 +206,8 @@ def start_samples(run: Path, prompts: Mapping[str, PromptRecord]) -> list[Sample
 
 
 def _best(course: Sequence[Evaluated], chosen: Bool[np.ndarray, " p"]) -> int:
-    means = [_mean(one.gold.where(one.gold.mask & chosen[None])) for one in course]
-    return max(range(len(course)), key=lambda place: -math.inf if math.isnan(means[place]) else means[place])
+    means = [_mean(evaluated.gold.where(evaluated.gold.mask & chosen[None])) for evaluated in course]
+    return max(range(len(course)), key=lambda index: -math.inf if math.isnan(means[index]) else means[index])
 
 
 def _after(last: ScoreTable, best: ScoreTable, chosen: Bool[np.ndarray, " p"]) -> tuple[ScoreTable, ScoreTable]:
@@ -277,13 +280,13 @@ def _scale(source: RewardSource, samples: Sequence[Sample]) -> tuple[float, floa
 
 
 def _means(source: RewardSource, samples: Sequence[Sample]) -> list[float | Unscored]:
-    found: list[float | Unscored] = []
+    means: list[float | Unscored] = []
     for scores in source.score(samples):
-        values = [one.value for one in scores.scores]
+        values = [segment.value for segment in scores.scores]
         known = [value for value in values if not isinstance(value, Unscored)]
         whole = known and len(known) == len(values) and scores.missing is None
-        found.append(fmean(known) if whole else scores.missing or Unscored("no segment, or one without a score"))
-    return found
+        means.append(fmean(known) if whole else scores.missing or Unscored("no segment, or one without a score"))
+    return means
 
 
 def _standardised(row: Sequence[float | Unscored], scales: Sequence[tuple[float, float]]) -> float | Unscored:

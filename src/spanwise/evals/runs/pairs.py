@@ -37,16 +37,16 @@ def pair_experiments(
     shared = [arm for arm in later.arms if arm in base.arms]
     if not shared:
         return PairedExperiments((), (f"{names[1]} and {names[0]} have no arm of one name: nothing can be paired.",))
-    asked, answered = ({one.prompt for one in results.examples} for results in (base, later))
+    asked, answered = ({later_tables.prompt for later_tables in results.examples} for results in (base, later))
     if asked and answered and not asked & answered:
         note = f"{names[1]} and {names[0]} show answers to different prompts: their ids are not of the same prompts."
         return PairedExperiments((), (note,))
     comparisons: list[Comparison] = []
     notes: list[str] = []
     for arm in shared:
-        one, two = arm_tables(other, arm), arm_tables(first, arm)
-        paired, said = _pair(one, two, base, later)
-        notes += [f"{arm}: {sentence}" for sentence in said]
+        later_tables, two = arm_tables(other, arm), arm_tables(first, arm)
+        paired, hindrances = _pair(later_tables, two, base, later)
+        notes += [f"{arm}: {sentence}" for sentence in hindrances]
         titles = f"{names[1]}: {arm}", f"{names[0]}: {arm}"
         tables = dict(zip(titles, paired, strict=True))
         comparisons += compare_arms(tables, base.metrics, [titles], seed=seed, resamples=resamples)
@@ -57,15 +57,17 @@ def pair_experiments(
 
 def arm_tables(folder: Path, arm: str) -> Tables:
     """The values per prompt of an arm by seed; empty where the folder keeps none."""
-    found: Tables = {}
+    by_seed: Tables = {}
     for path in sorted((folder / arm).glob(f"seed-*/{SCORES_FILE}")):
         if (number := _seed(path.parent.name)) is not None:
-            found[number] = RunScores.load(path.parent).tables(number)
-    for path in () if found else sorted((folder / "outcomes").glob("seed-*.json")):
+            by_seed[number] = RunScores.load(path.parent).tables(number)
+    for path in () if by_seed else sorted((folder / "outcomes").glob("seed-*.json")):
         value: Any = read_json(path)
         if (number := _seed(path.stem)) is not None and arm in value["tables"]:
-            found[number] = {metric: _table(value["ids"], own, number) for metric, own in value["tables"][arm].items()}
-    return found
+            by_seed[number] = {
+                metric: _table(value["ids"], stored, number) for metric, stored in value["tables"][arm].items()
+            }
+    return by_seed
 
 
 def _seed(name: str) -> int | None:
@@ -73,34 +75,34 @@ def _seed(name: str) -> int | None:
     return int(known[1]) if known else None
 
 
-def _table(ids: list[str], own: Mapping[str, list[float]], seed: int) -> ScoreTable:
-    return ScoreTable(tuple(ids), np.array([own["totals"]]), np.array([own["counts"]]), (seed,))
+def _table(ids: list[str], stored: Mapping[str, list[float]], seed: int) -> ScoreTable:
+    return ScoreTable(tuple(ids), np.array([stored["totals"]]), np.array([stored["counts"]]), (seed,))
 
 
 def _pair(
-    one: Tables, two: Tables, base: ExperimentResults, later: ExperimentResults
+    first: Tables, two: Tables, base: ExperimentResults, later: ExperimentResults
 ) -> tuple[tuple[dict[str, ScoreTable], dict[str, ScoreTable]], list[str]]:
     """Both arms' tables over the seeds and prompts that they share, and what stood in the way."""
-    seeds = [seed for seed in one if seed in two]
-    if not one or not two:
+    seeds = [seed for seed in first if seed in two]
+    if not first or not two:
         return ({}, {}), ["no values per prompt are kept, so its means cannot be paired."]
     if not seeds:
-        return ({}, {}), [f"ran with seeds {_listed(one)} and {_listed(two)}: none is shared, nothing can be paired."]
-    notes = [f"paired over the seeds {_listed(seeds)} of both only."] if {*one} ^ {*two} else []
-    metrics = [m for m in one[seeds[0]] if all(m in own[seed] for own in (one, two) for seed in seeds)]
+        return ({}, {}), [f"ran with seeds {_listed(first)} and {_listed(two)}: none is shared, nothing can be paired."]
+    notes = [f"paired over the seeds {_listed(seeds)} of both only."] if {*first} ^ {*two} else []
+    metrics = [m for m in first[seeds[0]] if all(m in tables[seed] for tables in (first, two) for seed in seeds)]
     alike = [m for m in metrics if later.metrics.get(m) == base.metrics.get(m)]
     if len(alike) < len(metrics):
         notes.append(f"{', '.join(m for m in metrics if m not in alike)} are not measured alike in both.")
-    ids = {seed: _shared(one[seed][alike[0]].ids, two[seed][alike[0]].ids) for seed in seeds} if alike else {}
+    ids = {seed: _shared(first[seed][alike[0]].ids, two[seed][alike[0]].ids) for seed in seeds} if alike else {}
     if not ids or not all(ids.values()):
         return ({}, {}), [*notes, "no prompt id is in both: nothing can be paired."]
-    if len({len(own) for own in ids.values()}) > 1:
+    if len({len(tables) for tables in ids.values()}) > 1:
         return ({}, {}), [*notes, "the seeds share different numbers of prompts: nothing can be paired."]
-    alone = sum(len({*one[seed][alike[0]].ids} ^ {*two[seed][alike[0]].ids}) for seed in seeds)
+    alone = sum(len({*first[seed][alike[0]].ids} ^ {*two[seed][alike[0]].ids}) for seed in seeds)
     if alone:
         notes.append(f"{alone:,} prompts are of one folder only and do not count.")
-    found = tuple({m: _stacked({s: own[s][m] for s in seeds}, ids) for m in alike} for own in (one, two))
-    return (found[0], found[1]), notes
+    stacked = tuple({m: _stacked({s: tables[s][m] for s in seeds}, ids) for m in alike} for tables in (first, two))
+    return (stacked[0], stacked[1]), notes
 
 
 def _stacked(by_seed: Mapping[int, ScoreTable], ids: Mapping[int, tuple[str, ...]]) -> ScoreTable:

@@ -24,9 +24,9 @@ def front(points: Float[np.ndarray, "n m"], better: Sequence[Better]) -> list[in
     signed = points * _signs(better)
     known = np.isfinite(signed.sum(axis=1, keepdims=True)).reshape(-1)  # a row with a missing value has no sum
     return [
-        place
-        for place, own in enumerate(signed)
-        if known[place] and not any((other >= own).all() and (other > own).any() for other in signed[known])
+        index
+        for index, point in enumerate(signed)
+        if known[index] and not any((other >= point).all() and (other > point).any() for other in signed[known])
     ]
 
 
@@ -71,8 +71,8 @@ def front_rows(results: ExperimentResults, arms: Sequence[str], metrics: Sequenc
     means = front(_means(results, arms, metrics), better)
     by_seed = [front(points, better) for points in _by_seed(results, arms, metrics)]
     return [
-        FrontRow(arm, place in means, sum(place in own for own in by_seed), len(by_seed))
-        for place, arm in enumerate(arms)
+        FrontRow(arm, index in means, sum(index in seed_front for seed_front in by_seed), len(by_seed))
+        for index, arm in enumerate(arms)
     ]
 
 
@@ -82,10 +82,10 @@ def coverage(results: ExperimentResults, plan: TradeOff) -> list[Coverage]:
         return []
     volumes = [_volumes(results, plan, group) for group in plan.groups]
     rows: list[Coverage] = []
-    for group, own in zip(plan.groups, volumes, strict=True):
-        differences = {seed: value - volumes[0][seed] for seed, value in own.items()}
+    for group, by_seed in zip(plan.groups, volumes, strict=True):
+        differences = {seed: value - volumes[0][seed] for seed, value in by_seed.items()}
         known = None if group is plan.groups[0] else seed_interval(differences)
-        rows.append(Coverage(group.title, seed_interval(own), known))
+        rows.append(Coverage(group.title, seed_interval(by_seed), known))
     return rows
 
 
@@ -107,8 +107,8 @@ def _volume(boxes: Float[np.ndarray, "n m"]) -> float:
 
 
 def _volumes(results: ExperimentResults, plan: TradeOff, group: SettingGroup) -> dict[int, float]:
-    metrics = [one.metric for one in plan.measures]
-    worst, best = [one.worst for one in plan.measures], [one.best for one in plan.measures]
+    metrics = [measure.metric for measure in plan.measures]
+    worst, best = [measure.worst for measure in plan.measures], [measure.best for measure in plan.measures]
     tables = _by_seed(results, group.arms, metrics)
     return {seed: covered(points, worst=worst, best=best) for seed, points in zip(results.seeds, tables, strict=True)}
 
@@ -123,8 +123,8 @@ def _by_seed(results: ExperimentResults, arms: Sequence[str], metrics: Sequence[
         return [_means(results, arms, metrics)]
     values = [[_estimate(results, arm, metric).per_seed for metric in metrics] for arm in arms]
     return [
-        np.array([[_number(own[place] if own else None) for own in row] for row in values])
-        for place in range(len(results.seeds))
+        np.array([[_number(per_seed[index] if per_seed else None) for per_seed in row] for row in values])
+        for index in range(len(results.seeds))
     ]
 
 

@@ -86,15 +86,19 @@ class RunScores(Stored):
 def join_seeds(by_seed: Mapping[int, RunScores]) -> dict[str, ScoreTable]:
     """One table per metric over all seeds; raises DataError when they were measured on different prompts."""
     tables = {seed: scores.tables(seed) for seed, scores in by_seed.items()}
-    shared = [name for name in next(iter(tables.values())) if all(name in own for own in tables.values())]
-    return {name: ScoreTable.stack({seed: own[name] for seed, own in tables.items()}) for name in shared}
+    shared = [
+        name for name in next(iter(tables.values())) if all(name in seed_tables for seed_tables in tables.values())
+    ]
+    return {
+        name: ScoreTable.stack({seed: seed_tables[name] for seed, seed_tables in tables.items()}) for name in shared
+    }
 
 
 def join_answers(arms: Mapping[str, RunScores]) -> list[Example]:
     """The answers of several arms to the same prompts, prompt by prompt in the order of the first arm."""
-    found: dict[str, Example] = {}
+    by_prompt: dict[str, Example] = {}
     for arm, scores in arms.items():
-        for one in scores.answers:
-            before = found.get(one.prompt) or Example(prompt=one.prompt, passages=one.passages)
-            found[one.prompt] = before.model_copy(update={"answers": {**before.answers, arm: one.answer}})
-    return list(found.values())
+        for shown in scores.answers:
+            before = by_prompt.get(shown.prompt) or Example(prompt=shown.prompt, passages=shown.passages)
+            by_prompt[shown.prompt] = before.model_copy(update={"answers": {**before.answers, arm: shown.answer}})
+    return list(by_prompt.values())

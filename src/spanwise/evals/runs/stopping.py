@@ -23,8 +23,8 @@ def stop_sentence(label: str, run: Run) -> str:
     if run.watched:
         return _by_gold(label, run.watched, max((row.step for row in run.samples), default=None))
     course = proxy_course(run.samples)
-    prompts = min((len(one.proxy.ids) for one in course), default=0)
-    if len(course) < 2 or prompts < MIN_PROMPTS or len({one.proxy.ids for one in course}) > 1:
+    prompts = min((len(evaluated.proxy.ids) for evaluated in course), default=0)
+    if len(course) < 2 or prompts < MIN_PROMPTS or len({evaluated.proxy.ids for evaluated in course}) > 1:
         return (
             f"{label}: no step to stop at can be given: samples.jsonl has answers to {prompts} held-out prompts at "
             f"{len(course)} evaluations; set evaluation.logged_samples to {MIN_PROMPTS} or more (50 tell something)."
@@ -58,5 +58,5 @@ def _by_gold(label: str, watched: dict[str, Any], last: int | None) -> str:
     """What the saved findings say, and whether the run went on since."""
     later = last is not None and isinstance(watched["last_step"], int) and last > watched["last_step"]
     since = f" The run went on to step {last} since; measure it again." if later else ""
-    name, _, said = str(watched["verdict"]).partition(": ")
-    return f"{label}: {said or name} Gold: {watched['gold']}.{since}"
+    name, _, judgement = str(watched["verdict"]).partition(": ")
+    return f"{label}: {judgement or name} Gold: {watched['gold']}.{since}"

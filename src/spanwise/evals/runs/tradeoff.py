@@ -58,7 +58,7 @@ class TradeOff(Stored):
     def check(self, results: ExperimentResults, place: str) -> None:
         """Raises DataError that names an arm or a metric which the results do not have."""
         arms = [arm for group in self.groups for arm in group.arms]
-        metrics = [*(metric for pair in self.axes for metric in pair), *(one.metric for one in self.measures)]
+        metrics = [*(metric for pair in self.axes for metric in pair), *(measure.metric for measure in self.measures)]
         for kind, names, known in (("arm", arms, results.arms), ("metric", metrics, results.metrics)):
             for name in names:
                 if name not in known:

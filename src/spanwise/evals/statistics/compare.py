@@ -54,8 +54,10 @@ def _compare(
 ) -> Comparison:
     arm, baseline, metric = names
     first, second = tables[arm][metric], tables[baseline][metric]
-    place = f"{arm}/{baseline}/{metric}"
-    bootstrap, permutation = (numpy_generator(seed, f"{purpose}/{place}") for purpose in ("difference", "permutation"))
+    purpose_key = f"{arm}/{baseline}/{metric}"
+    bootstrap, permutation = (
+        numpy_generator(seed, f"{purpose}/{purpose_key}") for purpose in ("difference", "permutation")
+    )
     difference = paired_difference(first, second, generator=bootstrap, resamples=resamples, level=level)
     p_value = permutation_p_value(first, second, generator=permutation, resamples=resamples)
     return Comparison(

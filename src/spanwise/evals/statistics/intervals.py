@@ -148,9 +148,9 @@ def _difference(arm: ScoreTable, baseline: ScoreTable, weights: Float[np.ndarray
 
 
 def _swap(
-    own: Float[np.ndarray, "s p"], other: Float[np.ndarray, "s p"], keep: Float[np.ndarray, "r p"]
+    scores: Float[np.ndarray, "s p"], other: Float[np.ndarray, "s p"], keep: Float[np.ndarray, "r p"]
 ) -> Float[np.ndarray, "r s"]:
-    return keep @ own.T + (1 - keep) @ other.T
+    return keep @ scores.T + (1 - keep) @ other.T
 
 
 def _ratios(totals: Float[np.ndarray, "*d"], counts: Float[np.ndarray, "*d"]) -> Float[np.ndarray, "*d"]:

@@ -109,14 +109,14 @@ def read_table(path: Path) -> dict[str, dict[str, str]]:
     lines = list(csv.reader(io.StringIO(read_plain(path))))
     if len(lines) < 2:
         raise DataError(f"{path}: holds no rows below its head; give a CSV file with a name in the first column.")
-    head, found = lines[0][1:], dict[str, dict[str, str]]()
+    head, rows = lines[0][1:], dict[str, dict[str, str]]()
     for number, line in enumerate(lines[1:], start=2):
         if len(line) != len(lines[0]):
             raise DataError(f"{path}:{number}: {len(line)} cells, the head has {len(lines[0])}; mend that line.")
-        if line[0] in found:
+        if line[0] in rows:
             raise DataError(f"{path}:{number}: {line[0]!r} stands there twice; keep one of its lines.")
-        found[line[0]] = dict(zip(head, line[1:], strict=True))
-    return found
+        rows[line[0]] = dict(zip(head, line[1:], strict=True))
+    return rows
 
 
 def read_plain(path: Path) -> str:

@@ -62,25 +62,25 @@ def compare_judged(
     """Compares two models by instruction; raises DataError where they share none."""
     first, second = common(arm, baseline)
     both = first.scored & second.scored
-    one, other = 100 * first.shares[both], 100 * second.shares[both]
-    deviation = float((one - other).std(ddof=1)) if len(one) > 1 else 0.0
-    found = _estimate(first, second, names, seed=seed, resamples=resamples)
-    low, high = found.difference.low, found.difference.high
+    arm_shares, other = 100 * first.shares[both], 100 * second.shares[both]
+    deviation = float((arm_shares - other).std(ddof=1)) if len(arm_shares) > 1 else 0.0
+    paired = _estimate(first, second, names, seed=seed, resamples=resamples)
+    low, high = paired.difference.low, paired.difference.high
     alike = [mine.answer == theirs.answer for mine, theirs in zip(first.pairs, second.pairs, strict=True)]
     return JudgedComparison(
         arm=names[0],
         baseline=names[1],
-        prompts=len(one),
-        difference=float((one - other).mean()) if len(one) else 0.0,
+        prompts=len(arm_shares),
+        difference=float((arm_shares - other).mean()) if len(arm_shares) else 0.0,
         low=None if low is None else 100 * low,
         high=None if high is None else 100 * high,
-        p_value=found.p_value,
+        p_value=paired.p_value,
         sign_p_value=sign_test(first.table(), second.table()),
-        verdict=found.verdict,
-        correlation=_correlation(one, other),
+        verdict=paired.verdict,
+        correlation=_correlation(arm_shares, other),
         deviation=deviation,
         prompts_for_2_points=prompts_needed(deviation, 2.0) if deviation else None,
-        power_for_2_points=power_of(max(1, len(one)), deviation, 2.0),
+        power_for_2_points=power_of(max(1, len(arm_shares)), deviation, 2.0),
         same_answers=float(np.mean(alike)),
         only_in_arm=len(arm.pairs) - len(first.pairs),
         only_in_baseline=len(baseline.pairs) - len(second.pairs),
@@ -98,9 +98,9 @@ def _estimate(
     )
 
 
-def _correlation(one: np.ndarray, other: np.ndarray) -> float | None:
-    varied = len(one) > 1 and float(one.std()) > 0 and float(other.std()) > 0
-    return float(np.corrcoef(one, other)[0, 1]) if varied else None
+def _correlation(first: np.ndarray, other: np.ndarray) -> float | None:
+    varied = len(first) > 1 and float(first.std()) > 0 and float(other.std()) > 0
+    return float(np.corrcoef(first, other)[0, 1]) if varied else None
 
 
 def _notes(first: Judgements, second: Judgements, names: tuple[str, str], alike: float) -> tuple[str, ...]:

@@ -54,11 +54,11 @@ def against_reference(
     }
     shares = {"reference": ScoreTable.from_values(dict.fromkeys(texts["model"], 0.5)), "model": judged.table()}
     tables = {arm: {"win_rate": shares[arm], "characters": _characters(texts[arm])} for arm in names}
-    own = {
+    model_metrics = {
         "win_rate": _estimate(rate.win_rate, summary.low, summary.high, rate.n, len(judged.pairs) - rate.n),
         "length_controlled": _estimate(length.win_rate, length.low, length.high, rate.n),
     }
-    other = {name: Estimate(mean=0.5, n=len(judged.pairs)) for name in own}
+    other = {name: Estimate(mean=0.5, n=len(judged.pairs)) for name in model_metrics}
     metrics = {
         arm: arm_estimates({"characters": tables[arm]["characters"]}, arm=arm, seed=seed, resamples=resamples)
         for arm in names
@@ -70,7 +70,9 @@ def against_reference(
         metrics=METRICS,
         arms={
             "reference": Arm(label=names["reference"], metrics={**other, **metrics["reference"]}),
-            "model": Arm(label=_apart(names["model"], names["reference"]), metrics={**own, **metrics["model"]}),
+            "model": Arm(
+                label=_apart(names["model"], names["reference"]), metrics={**model_metrics, **metrics["model"]}
+            ),
         },
         comparisons=compare_arms(tables, METRICS, [("model", "reference")], seed=seed, resamples=resamples),
         notes=tuple(notes),
@@ -83,11 +85,11 @@ def side_by_side(
 ) -> ExperimentResults:
     """Models that were judged against one reference, each compared with the first on the prompts that they share."""
     first, *others = judged
-    tables = {name: _tables(own) for name, own in judged.items()}
+    tables = {name: _tables(judgements) for name, judgements in judged.items()}
     comparisons: list[Comparison] = []
     for name in others:
         pair = dict(zip((name, first), common(judged[name], judged[first]), strict=True))
-        shared = {key: _tables(own) for key, own in pair.items()}
+        shared = {key: _tables(judgements) for key, judgements in pair.items()}
         comparisons += compare_arms(shared, METRICS, [(name, first)], seed=seed, resamples=resamples)
     return ExperimentResults(
         title=f"Win rates against {judged[first].reference or 'the reference'}",
@@ -95,12 +97,14 @@ def side_by_side(
         command=command,
         metrics={name: METRICS[name] for name in ("win_rate", "characters")},
         arms={
-            name: Arm(label=name, metrics=arm_estimates(own, arm=name, seed=seed, resamples=resamples))
-            for name, own in tables.items()
+            name: Arm(label=name, metrics=arm_estimates(judgements, arm=name, seed=seed, resamples=resamples))
+            for name, judgements in tables.items()
         },
         comparisons=tuple(comparisons),
         notes=tuple(notes),
-        examples=_examples({name: {p.instruction: p.answer for p in own.pairs} for name, own in judged.items()}, {}),
+        examples=_examples(
+            {name: {p.instruction: p.answer for p in judgements.pairs} for name, judgements in judged.items()}, {}
+        ),
     )
 
 
@@ -122,12 +126,12 @@ def _estimate(mean: float, low: float | None, high: float | None, n: int, unscor
 
 def _examples(texts: Mapping[str, Mapping[str, str]], asked: Mapping[str, PromptRecord]) -> tuple[Example, ...]:
     """The first prompts that all have answered."""
-    shared = [key for key in next(iter(texts.values())) if all(key in own for own in texts.values())]
+    shared = [key for key in next(iter(texts.values())) if all(key in answers for answers in texts.values())]
     return tuple(
         Example(
             prompt=asked[key].prompt if key in asked else key,
             passages=asked[key].passages if key in asked else (),
-            answers={arm: ExampleAnswer(response=own[key]) for arm, own in texts.items()},
+            answers={arm: ExampleAnswer(response=answers[key]) for arm, answers in texts.items()},
         )
         for key in shared[:MAX_EXAMPLES]
     )

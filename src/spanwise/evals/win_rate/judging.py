@@ -41,9 +41,9 @@ def position_bias(both: Mapping[str, tuple[Share, Share]], *, generator: np.rand
     if not known:
         return PositionBias(0, None, None, None, None)
     table = ScoreTable.from_values({key: (first + 1 - second) / 2 for key, (second, first) in known.items()})
-    found = estimate(table, generator=generator)
+    bias = estimate(table, generator=generator)
     same = [np.sign(second - 0.5) == np.sign(first - 0.5) for second, first in known.values()]
-    return PositionBias(len(known), found.mean, found.low, found.high, float(np.mean(same)))
+    return PositionBias(len(known), bias.mean, bias.low, bias.high, float(np.mean(same)))
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def judge_outputs(
         JudgedPair(key, reference.texts[key], outputs.texts[key], _mean(shares[key]) if key in shares else 0.5)
         for key in shared
     ]
-    both = {key: (found[0], found[1]) for key, found in shares.items() if len(found) == 2}
+    both = {key: (both_shares[0], both_shares[1]) for key, both_shares in shares.items() if len(both_shares) == 2}
     bias = position_bias(both, generator=generator) if both else None
     return JudgedOutputs(Judgements(tuple(pairs), outputs.model, reference.model, judge.name, mismatch), usage, bias)
 
@@ -96,9 +96,9 @@ def cases_of(outputs: Outputs, reference: Outputs, *, seed: int = 0) -> list[Cas
     shared, _ = join(outputs, reference)
     questions = [_Question(key, shown_first(key, seed=seed)) for key in shared]
     return [
-        _case(one, outputs, reference)
-        for one in questions
-        if outputs.texts[one.instruction] != reference.texts[one.instruction]
+        _case(question, outputs, reference)
+        for question in questions
+        if outputs.texts[question.instruction] != reference.texts[question.instruction]
     ]
 
 
@@ -134,18 +134,18 @@ def _swaps(instruction: str, order: Order, seed: int, judge: Judge) -> tuple[boo
 
 
 def _case(question: _Question, outputs: Outputs, reference: Outputs) -> Case:
-    own, other = outputs.texts[question.instruction], reference.texts[question.instruction]
-    return Case(question.instruction, *((own, other) if question.swapped else (other, own)))
+    answer, other = outputs.texts[question.instruction], reference.texts[question.instruction]
+    return Case(question.instruction, *((answer, other) if question.swapped else (other, answer)))
 
 
 def _ask(judge: Judge, cases: Sequence[Case], watch: Callable[[int, int], None] | None) -> tuple[list[Reply], Usage]:
-    found: dict[int, Reply] = {}
+    replies: dict[int, Reply] = {}
     usage = Usage()
-    for place, reply in judge.judge(cases):
-        found[place], usage = reply, usage + reply.usage
+    for index, reply in judge.judge(cases):
+        replies[index], usage = reply, usage + reply.usage
         if watch is not None:
-            watch(len(found), len(cases))
-    return [found[place] for place in range(len(cases))], usage
+            watch(len(replies), len(cases))
+    return [replies[index] for index in range(len(cases))], usage
 
 
 def _of_model(share: Share, *, swapped: bool) -> Share:

@@ -92,7 +92,7 @@ def fit(rows: SoftRows, held: SoftRows, *, strength: float) -> Float[np.ndarray,
         value = both.loss(weights) + float(halves.sum()) / strength
         return value, np.concatenate([slope, -slope]) + 1 / strength
 
-    found = minimize(
+    solution = minimize(
         objective,
         np.zeros(2 * size),
         jac=True,
@@ -100,7 +100,7 @@ def fit(rows: SoftRows, held: SoftRows, *, strength: float) -> Float[np.ndarray,
         bounds=[(0, None)] * (2 * size),
         options={"maxiter": 2000, "ftol": 1e-14, "gtol": 1e-8},
     )
-    return found.x[:size] - found.x[size:]
+    return solution.x[:size] - solution.x[size:]
 
 
 def best_strength(rows: SoftRows, held: SoftRows) -> float:
@@ -113,9 +113,9 @@ def best_strength(rows: SoftRows, held: SoftRows) -> float:
     losses = np.zeros(len(STRENGTHS))
     for left_out in range(folds):
         kept, tested = np.flatnonzero(fold != left_out), np.flatnonzero(fold == left_out)
-        for place, strength in enumerate(STRENGTHS):
+        for index, strength in enumerate(STRENGTHS):
             weights = fit(rows.take(kept), held.times(1 - 1 / folds), strength=strength)
-            losses[place] += rows.take(tested).loss(weights) + held.loss(weights) / folds
+            losses[index] += rows.take(tested).loss(weights) + held.loss(weights) / folds
     return STRENGTHS[int(losses.argmin())]
 
 
@@ -153,7 +153,9 @@ class LengthControlled:
 
 def tanh_lengths(references: Sequence[str], answers: Sequence[str]) -> Float[np.ndarray, " p"]:
     """The tanh of the length difference in characters, reference less answer, in sample standard deviations."""
-    difference = np.array([len(one) - len(other) for one, other in zip(references, answers, strict=True)], np.float64)
+    difference = np.array(
+        [len(reference) - len(other) for reference, other in zip(references, answers, strict=True)], np.float64
+    )
     deviation = difference.std(ddof=1) if len(difference) > 1 else 0.0
     return np.tanh(difference / deviation) if deviation > 0 else np.zeros_like(difference)
 
@@ -216,10 +218,10 @@ def percentile_ends(drawn: Float[np.ndarray, " r"], level: float) -> tuple[float
 
 def _columns(judged: Judgements, difficulty: Mapping[str, float] | None) -> SoftRows:
     """Length, difficulty where there is one, and 1 per pair; the lengths' deviation is that of all pairs."""
-    lengths = tanh_lengths([one.reference for one in judged.pairs], [one.answer for one in judged.pairs])
+    lengths = tanh_lengths([pair.reference for pair in judged.pairs], [pair.answer for pair in judged.pairs])
     columns, shares = [lengths, np.ones_like(lengths)], judged.shares
     if difficulty is not None:
-        columns.insert(1, np.array([difficulty.get(one.instruction, np.nan) for one in judged.pairs]))
+        columns.insert(1, np.array([difficulty.get(pair.instruction, np.nan) for pair in judged.pairs]))
     features = np.stack(columns, axis=1)
     known = np.isfinite(features).all(axis=1)
     return SoftRows(features[known], shares[known], np.ones(int(known.sum())))
@@ -232,19 +234,19 @@ def _stored(
     names: Sequence[str],
 ) -> tuple[Float[np.ndarray, " k"] | None, tuple[str, ...]]:
     """The stored weights among `names` that fit the judgements best, or None and why."""
-    found = {name: _vector(weights[name]) for name in names if weights and name in weights}
-    if weights is not None and not found:
+    vectors = {name: _vector(weights[name]) for name in names if weights and name in weights}
+    if weights is not None and not vectors:
         known = " or ".join(repr(name) for name in names if name) or "a model without name"
         return None, (f"The weights file has no row for {known}: fitted instead.",)
-    if not found:
+    if not vectors:
         return None, ()
-    losses = {name: rows.loss(vector) for name, vector in found.items()}
+    losses = {name: rows.loss(vector) for name, vector in vectors.items()}
     best = min(losses, key=lambda name: losses[name])
     lost = (losses[best] - rows.loss(fitted)) / len(rows.shares)
     if lost > LOSS_MARGIN:
         reason = f"are not of these judgements ({lost:.2f} nats per instruction worse than a fit)"
         return None, (f"The stored weights of {best!r} {reason}: fitted instead.",)
-    return found[best], ()
+    return vectors[best], ()
 
 
 def _vector(weights: LengthWeights) -> Float[np.ndarray, " k"]:

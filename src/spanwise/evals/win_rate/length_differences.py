@@ -44,27 +44,29 @@ def length_difference(
     both = first.scored & second.scored
     if int(both.sum()) < 2:
         return None
-    pairs = [tuple(pair for pair, kept in zip(own.pairs, both, strict=True) if kept) for own in (first, second)]
-    (one, one_drawn), (other, other_drawn) = (
+    pairs = [
+        tuple(pair for pair, kept in zip(judgements.pairs, both, strict=True) if kept) for judgements in (first, second)
+    ]
+    (controlled, one_drawn), (other, other_drawn) = (
         length_controlled(
-            replace(own, pairs=kept),
+            replace(judgements, pairs=kept),
             generator=numpy_generator(seed, "length difference"),
             weights=weights,
-            names=(own.model,),
+            names=(judgements.model,),
             difficulty=difficulty,
             resamples=resamples,
         )
-        for own, kept in zip((first, second), pairs, strict=True)
+        for judgements, kept in zip((first, second), pairs, strict=True)
     )
     low, high = percentile_ends(one_drawn - other_drawn, 0.95)
     return LengthDifference(
-        prompts=len(pairs[0]) - one.left_out,
-        arm=one.win_rate,
+        prompts=len(pairs[0]) - controlled.left_out,
+        arm=controlled.win_rate,
         baseline=other.win_rate,
-        difference=one.win_rate - other.win_rate,
+        difference=controlled.win_rate - other.win_rate,
         low=low,
         high=high,
-        methods=(one.method, other.method),
-        with_difficulty=one.with_difficulty,
-        left_out=one.left_out,
+        methods=(controlled.method, other.method),
+        with_difficulty=controlled.with_difficulty,
+        left_out=controlled.left_out,
     )

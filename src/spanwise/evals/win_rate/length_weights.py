@@ -27,17 +27,17 @@ class LengthWeights:
 
 def read_weights(path: Path) -> dict[str, LengthWeights]:
     """The weights by model name of AlpacaEval's CSV file."""
-    found: dict[str, LengthWeights] = {}
+    weights: dict[str, LengthWeights] = {}
     for model, row in read_table(path).items():
         missing = [column for column in _COLUMNS if column not in row]
         if missing:
             raise DataError(f"{path}: has no column {missing[0]!r}; give AlpacaEval's weights of length_controlled_v1.")
         try:
-            length, difficulty, own = (float(row[column]) for column in _COLUMNS)
+            length, difficulty, model_weight = (float(row[column]) for column in _COLUMNS)
         except ValueError as error:
             raise DataError(f"{path}: a weight of {model!r} is no number ({error}); mend its line.") from error
-        found[model] = LengthWeights(length, difficulty, own)
-    return found
+        weights[model] = LengthWeights(length, difficulty, model_weight)
+    return weights
 
 
 def read_difficulty(path: Path, weights: Mapping[str, LengthWeights] | None = None) -> dict[str, float]:
@@ -57,27 +57,29 @@ def _from_annotations(path: Path, weights: Mapping[str, LengthWeights] | None) -
     model = str(rows[0].get("generator_2"))
     if weights is None or model not in weights:
         raise DataError(f"{path}: difficulties follow from the weights of {model!r}; give a weights file with its row.")
-    own = weights[model]
-    if own.difficulty == 0:
+    model_weights = weights[model]
+    if model_weights.difficulty == 0:
         raise DataError(f"{path}: {model!r} has no weight on difficulty; give the annotations of another model.")
-    found: dict[str, float] = {}
+    difficulties: dict[str, float] = {}
     for number, row in enumerate(rows, start=1):
         chance = row.get("glm_preference")
         if not isinstance(chance, float) or not 0 < chance < 1:
             raise DataError(f"{path}: row {number}: glm_preference {chance!r:.20} is not between 0 and 1; mend it.")
-        found[row["instruction"]] = (math.log(chance / (1 - chance)) - own.model) / own.difficulty
-    return found
+        difficulties[row["instruction"]] = (
+            math.log(chance / (1 - chance)) - model_weights.model
+        ) / model_weights.difficulty
+    return difficulties
 
 
 def _from_table(path: Path) -> dict[str, float]:
     table = read_table(path)
     try:
-        found = {instruction: float(next(reversed(row.values()))) for instruction, row in table.items()}
+        difficulties = {instruction: float(next(reversed(row.values()))) for instruction, row in table.items()}
     except (ValueError, StopIteration) as error:
         raise DataError(f"{path}: the last column must hold the difficulties as numbers; mend the table.") from error
-    if all(instruction.isdigit() for instruction in found):
+    if all(instruction.isdigit() for instruction in difficulties):
         raise DataError(
             f"{path}: names instructions by their row, which shifts as soon as one is missing; put the instructions' "
             "text into the first column."
         )
-    return found
+    return difficulties

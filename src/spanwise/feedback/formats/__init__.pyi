@@ -15,6 +15,7 @@ from .registry import FORMATS as FORMATS
 from .registry import Format as Format
 from .registry import get_format as get_format
 from .registry import iter_feedback as iter_feedback
+from .registry import load_feedback as load_feedback
 from .registry import names_of_formats as names_of_formats
 from .registry import pairs_as as pairs_as
 from .registry import read_edits as read_edits

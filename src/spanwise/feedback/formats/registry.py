@@ -13,7 +13,7 @@ from typing import Literal
 
 from spanwise.core import ConfigError
 from spanwise.feedback.edits import EditPair
-from spanwise.feedback.files import write_records
+from spanwise.feedback.files import all_or_raise, write_records
 from spanwise.feedback.formats import (
     argilla,
     doccano,
@@ -204,6 +204,11 @@ def iter_feedback(path: Path, form: str = "spanwise", unit: Unit = "auto") -> It
 def read_feedback(path: Path, form: str = "spanwise", unit: Unit = "auto") -> ReadResult[FeedbackRecord]:
     """The good records of `path` and all problems, an id that comes twice included; raises like `iter_feedback`."""
     return collected(with_unique_ids(iter_feedback(path, form, unit)))
+
+
+def load_feedback(path: str | Path, format: str = "spanwise") -> list[FeedbackRecord]:  # noqa: A002 - its name
+    """All records of a feedback file, for programs; raises DataError when one of them is bad or there is none."""
+    return all_or_raise(read_feedback(Path(path), format), Path(path))
 
 
 def read_edits(path: Path, form: str = "pairs", unit: Unit = "auto") -> ReadResult[EditPair]:

@@ -1,7 +1,8 @@
 """The settings of `spanwise edits generate`."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -13,7 +14,9 @@ from spanwise.llm.config import EndpointConfig
 class EditorConfig(Config):
     """Which responses are edited, by which model, in which way, and what is kept."""
 
-    input: Path
+    RENAMED: ClassVar[Mapping[str, str]] = {"input": "responses"}
+
+    responses: Path
     """JSONL file with prompt and response on every line, as `spanwise generate` writes it; id and passages if known."""
     output: Path
     """JSONL file for the fit edit pairs; replies, refusals and report lie beside it under names that begin alike."""

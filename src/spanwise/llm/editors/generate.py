@@ -76,7 +76,7 @@ class _Run:
 
     def _read(self, reply: ChatReply, original: str) -> Edited:
         if reply.finish == "length":
-            limit = self.config.endpoint.max_tokens
+            limit = self.config.endpoint.max_new_tokens
             raise UnusableAnswerError("cut off", f"The answer ran into the limit of {limit} tokens.")
         read = read_operations if self.config.mode == "operations" else read_rewrite
         return read(reply.text, original)
@@ -113,7 +113,7 @@ class _Run:
 
 
 def _tasks(config: EditorConfig) -> Sequence[EditTask]:
-    tasks = load_or_raise(config.input, EditTask)[: config.limit]
-    if config.output.resolve() == config.input.resolve():
+    tasks = load_or_raise(config.responses, EditTask)[: config.limit]
+    if config.output.resolve() == config.responses.resolve():
         raise DataError(f"{config.output}: is the input as well; name another output.")
     return [task.model_copy(update={"id": task.id or str(number)}) for number, task in enumerate(tasks)]

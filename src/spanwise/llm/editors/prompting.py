@@ -84,7 +84,7 @@ class Prompt:
             model=endpoint.model,
             system=self.system,
             messages=tuple(messages),
-            max_tokens=endpoint.max_tokens,
+            max_tokens=endpoint.max_new_tokens,
             temperature=endpoint.temperature,
             seed=endpoint.seed,
             schema=OPERATIONS_SCHEMA if config.mode == "operations" else None,

@@ -91,16 +91,16 @@ class _Block:
 
     def put(self, tensor: Tensor, rows: Tensor) -> None:
         """The inverse of `queries`."""
-        place = tensor[self.heads, :, self.rows]
-        place.copy_(rows.view(place.shape))
+        block = tensor[self.heads, :, self.rows]
+        block.copy_(rows.view(block.shape))
 
     def accumulate(self, tensor: Tensor, weights: Tensor, rows: Tensor) -> None:
         """Adds weights' rows to what the blocks before this one left for its keys; the first one has all keys."""
-        place = self.keys(tensor)
+        keys = self.keys(tensor)
         if self.last:
-            torch.bmm(weights.transpose(1, 2), rows, out=place)
+            torch.bmm(weights.transpose(1, 2), rows, out=keys)
         else:
-            place.baddbmm_(weights.transpose(1, 2), rows)
+            keys.baddbmm_(weights.transpose(1, 2), rows)
 
     def hide_future_(self, scores: Tensor) -> Tensor:
         """Scores of keys behind their query become minus infinity; only the newest keys have any."""

@@ -1,7 +1,5 @@
 from .examples import Example as Example
 from .examples import TrainingBatch as TrainingBatch
-from .examples import bucketed as bucketed
-from .examples import by_length as by_length
 from .examples import make_batch as make_batch
 from .examples import make_examples as make_examples
 from .inputs import EncodedResponse as EncodedResponse
@@ -12,13 +10,13 @@ from .labels import label_records as label_records
 from .packing import PieceBatch as PieceBatch
 from .packing import branch_mask as branch_mask
 from .packing import branch_positions as branch_positions
+from .packing import by_length as by_length
 from .packing import collate as collate
 from .token_examples import LabelExample as LabelExample
 from .token_examples import PairExample as PairExample
 from .token_examples import SideTargets as SideTargets
 from .token_examples import TokenBatch as TokenBatch
 from .token_examples import TokenExample as TokenExample
-from .token_examples import in_batches as in_batches
 from .token_examples import label_examples as label_examples
 from .token_examples import pair_examples as pair_examples
 from .token_examples import token_batch as token_batch

@@ -4,7 +4,7 @@ Joins labels with encoded inputs; knows nothing of optimisers. Shapes: n pieces,
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -94,27 +94,6 @@ def make_batch(
         pairs={head.name: _pairs(examples, head.name, places) for head in heads if head.kind == "sequence"},
         owners=owners,
     )
-
-
-def bucketed(
-    examples: Sequence[Example], *, batch_size: int, generator: torch.Generator, pool: int = 16
-) -> Iterator[list[Example]]:
-    """Batches in random order whose records are of similar length, so that little is padding."""
-    order: list[int] = torch.randperm(len(examples), generator=generator).tolist()
-    size = batch_size * pool
-    batches: list[list[int]] = []
-    for start in range(0, len(order), size):
-        chunk = sorted(order[start : start + size], key=lambda index: examples[index].length)
-        batches += [chunk[at : at + batch_size] for at in range(0, len(chunk), batch_size)]
-    for place in torch.randperm(len(batches), generator=generator).tolist():
-        yield [examples[index] for index in batches[place]]
-
-
-def by_length(examples: Sequence[Example], *, batch_size: int) -> Iterator[list[Example]]:
-    """All examples once, shortest first: the order for measuring."""
-    ordered = sorted(examples, key=lambda example: example.length)
-    for start in range(0, len(ordered), batch_size):
-        yield ordered[start : start + batch_size]
 
 
 def _used(labels: RecordLabels) -> set[int]:

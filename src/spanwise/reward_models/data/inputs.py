@@ -73,6 +73,11 @@ class EncodedResponse:
         default_factory=dict[Density, Float[np.ndarray, "n f"]], compare=False
     )
 
+    @property
+    def length(self) -> int:
+        """Tokens of the response with its prompt."""
+        return len(self.ids)
+
 
 class InputEncoder:
     """Encodes samples for one reward model.

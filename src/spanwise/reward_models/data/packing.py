@@ -7,8 +7,9 @@ n pieces, f features.
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -18,6 +19,26 @@ from torch import Tensor
 from spanwise.reward_models.data.inputs import EncodedResponse
 from spanwise.reward_models.features import RESPONSE_FEATURES
 from spanwise.reward_models.heads import HeadSpec
+
+
+@runtime_checkable
+class HasLength(Protocol):
+    """What can be sorted into batches."""
+
+    @property
+    def length(self) -> int:
+        """Tokens of the longest row."""
+        ...
+
+
+_Item = TypeVar("_Item", bound=HasLength)
+
+
+def by_length(items: Sequence[_Item], *, batch_size: int) -> Iterator[list[_Item]]:
+    """All items once, shortest first, in batches of which the last may be smaller: the order for measuring."""
+    ordered = sorted(items, key=lambda item: item.length)
+    for start in range(0, len(ordered), batch_size):
+        yield ordered[start : start + batch_size]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,8 @@ tokens, k labelled tokens.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -17,14 +16,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from spanwise.feedback import EditPair, Sample, Unscored
+from spanwise.reward_models.config import TokenRewardConfig
 from spanwise.reward_models.data.inputs import EncodedResponse, InputEncoder
 from spanwise.reward_models.data.packing import PieceBatch, collate
 from spanwise.reward_models.data.token_labels import TokenLabels
 from spanwise.reward_models.heads import HeadSpec
-from spanwise.reward_models.token_config import TokenRewardConfig
 from spanwise.text import TokenEdit, align_token_pairs
-
-_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +152,6 @@ def token_batch(examples: Sequence[TokenExample], head: HeadSpec, *, pad_id: int
         labelled=torch.tensor([place for place, _ in labelled], dtype=torch.long),
         correct=torch.tensor([value for _, value in labelled], dtype=torch.float32),
     )
-
-
-def in_batches(items: Sequence[_Item], size: int) -> Iterator[list[_Item]]:
-    """Runs of `size` items, the last one perhaps shorter."""
-    for start in range(0, len(items), size):
-        yield list(items[start : start + size])
 
 
 def _unfit(pair: EditPair, original: EncodedResponse | Unscored, edited: EncodedResponse | Unscored) -> str | None:

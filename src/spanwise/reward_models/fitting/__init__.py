@@ -1,4 +1,8 @@
-"""Training and judging reward models: by gradient over epochs, or exactly on frozen hidden states."""
+"""Training and judging reward models: by gradient over epochs, or exactly on frozen hidden states.
+
+`train` is the order of steps for every kind of reward model; `segments` and `tokens` are the two objectives. A new kind
+is another `RewardObjective` with its config in `reward_models.config`.
+"""
 
 import lazy_loader
 

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from spanwise.reward_models.token_config import TokenLossConfig
+from spanwise.reward_models.config import TokenLossConfig
 
 
 def segment_loss(

@@ -43,15 +43,15 @@ class TextClassifier:
     def score(self, texts: Sequence[str]) -> list[Probability]:
         """One probability per text; texts of like length are read together."""
         rows = self._text.rows(texts) if texts else []
-        found: list[Probability] = [
+        scores: list[Probability] = [
             Unscored(f"the text has {len(row)} tokens, the classifier reads {self._window}") for row in rows
         ]
         fitting = sorted((p for p, row in enumerate(rows) if len(row) <= self._window), key=lambda p: len(rows[p]))
         for start in range(0, len(fitting), self._batch_size):
             places = fitting[start : start + self._batch_size]
-            for place, value in zip(places, self._forward([rows[place] for place in places]), strict=True):
-                found[place] = checked(value, source="the classifier")
-        return found
+            for row_index, value in zip(places, self._forward([rows[row_index] for row_index in places]), strict=True):
+                scores[row_index] = checked(value, source="the classifier")
+        return scores
 
     @torch.inference_mode()
     def _forward(self, rows: Sequence[Sequence[int]]) -> list[float]:

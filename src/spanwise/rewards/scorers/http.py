@@ -69,10 +69,10 @@ class PerspectiveScorer:
     def score(self, texts: Sequence[str]) -> list[Probability]:
         """One probability per text."""
         distinct = list(dict.fromkeys(texts))
-        found: dict[str, Probability] = {}
-        for place, value in in_parallel(self._one, distinct, workers=self._config.concurrency):
-            found[distinct[place]] = value
-        return [found[text] for text in texts]
+        by_text: dict[str, Probability] = {}
+        for index, value in in_parallel(self._one, distinct, workers=self._config.concurrency):
+            by_text[distinct[index]] = value
+        return [by_text[text] for text in texts]
 
     def _one(self, text: str) -> Probability:
         size = len(text.encode("utf-8", errors="surrogatepass"))

@@ -51,9 +51,9 @@ class NgramScorer:
     def load(cls, folder: Path, *, pinned: str = "") -> "NgramScorer":
         """Reads what `save` wrote; raises CheckpointError where there is no such scorer, or not the pinned version."""
         try:
-            found = read_json(folder / FILE)
-            weights = {str(gram): float(weight) for gram, weight in found["weights"].items()}
-            scorer = cls(weights, float(found["intercept"]))
+            stored = read_json(folder / FILE)
+            weights = {str(gram): float(weight) for gram, weight in stored["weights"].items()}
+            scorer = cls(weights, float(stored["intercept"]))
         except (DataError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(f"{folder}: no n-gram scorer can be read here ({error}); train it again.") from error
         check_pin(scorer, pinned, str(folder))
@@ -80,8 +80,8 @@ def train_ngram_scorer(
     if len(set(labels)) < 2:
         raise DataError("A scorer needs texts with the attribute and texts without it; give both.")
     counter = CountVectorizer(analyzer=cast("Any", ngrams), binary=True, min_df=min_texts)
-    found = counter.fit_transform(texts)
-    fitted = LogisticRegression(C=strength, max_iter=2000).fit(found, np.array(labels))
+    counts = counter.fit_transform(texts)
+    fitted = LogisticRegression(C=strength, max_iter=2000).fit(counts, np.array(labels))
     names = counter.get_feature_names_out()
     weights = {str(name): round(float(weight), 6) for name, weight in zip(names, fitted.coef_[0], strict=True)}
     return NgramScorer(weights, round(float(fitted.intercept_[0]), 6))

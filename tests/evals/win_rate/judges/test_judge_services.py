@@ -175,7 +175,7 @@ def test_keys_of_replies_follow_what_replies_depend_on(tmp_path):
         {"endpoint": {"model": "n"}},
         {"method": "label"},
         {"endpoint": {"temperature": 1.0}},
-        {"prompt": tmp_path / "own.txt"},
+        {"prompt_file": tmp_path / "own.txt"},
     ]
     keys = [judge(**more).request(CASES[0]).key for more in variants]
     assert len(set(keys)) == len(variants)
@@ -185,7 +185,7 @@ def test_keys_of_replies_follow_what_replies_depend_on(tmp_path):
 def test_a_prompt_without_its_places_is_refused(tmp_path):
     (tmp_path / "own.txt").write_text("$instruction $first", "utf-8")
     with pytest.raises(ConfigError, match="names"):
-        judge(prompt=tmp_path / "own.txt")
+        judge(prompt_file=tmp_path / "own.txt")
 
 
 @pytest.mark.parametrize(("provider", "says"), PROVIDERS)

@@ -26,7 +26,7 @@ def short_prompt(tmp_path):
 @pytest.mark.parametrize("double", [tiny_llama, tiny_gpt2])
 def test_the_share_is_that_of_the_two_letters_behind_the_prompt(double, short_prompt):
     model, tokenizer = double()
-    judge = ChatJudge(config(prompt=short_prompt), client=LocalClient(model, tokenizer))
+    judge = ChatJudge(config(prompt_file=short_prompt), client=LocalClient(model, tokenizer))
     found = dict(judge.judge(CASES))
     letters = [tokenizer.encode(f" {letter}", add_special_tokens=False)[-1] for letter in ("m", "M")]
     for place, case in enumerate(CASES):
@@ -37,7 +37,7 @@ def test_the_share_is_that_of_the_two_letters_behind_the_prompt(double, short_pr
 
 
 def test_a_prompt_longer_than_the_window_is_unscored_and_the_others_are_judged(short_prompt):
-    judge = ChatJudge(config(prompt=short_prompt), client=LocalClient(*tiny_gpt2()))
+    judge = ChatJudge(config(prompt_file=short_prompt), client=LocalClient(*tiny_gpt2()))
     found = dict(judge.judge([Case("who?", "word " * 300, "b"), CASES[0]]))
     assert isinstance(found[0].share, Unscored)
     assert 0 < found[1].share < 1

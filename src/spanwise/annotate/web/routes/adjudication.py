@@ -29,13 +29,15 @@ def show_queue(call: Call) -> Page:
 def show_lanes(call: Call) -> Page:
     """One item with a lane per annotator, whose names stay hidden."""
     item = get_item(call.database, call.project, call.path("item_id"))
-    found = lanes(call.database, call.project, item.id)
+    item_lanes = lanes(call.database, call.project, item.id)
     config = call.project.config
-    categories = [one.model_dump(mode="json") | {"label": one.label or one.name} for one in config.categories]
+    categories = [
+        category.model_dump(mode="json") | {"label": category.label or category.name} for category in config.categories
+    ]
     data = {
         "item": item.model_dump(mode="json", exclude={"meta"}),
-        "lanes": [lane.model_dump(mode="json") for lane in found.lanes],
-        "agreed": found.agreed.model_dump(mode="json"),
+        "lanes": [lane.model_dump(mode="json") for lane in item_lanes.lanes],
+        "agreed": item_lanes.agreed.model_dump(mode="json"),
         "project": {"categories": categories, "overlap_rule": config.overlap_rule, "snap": config.snap},
     }
     return Page("adjudicate.html", {"item": item}, data)

@@ -66,9 +66,9 @@ def show_items(call: Call) -> Page:
 def show_item(call: Call) -> Page:
     """One item with all that was said about it and all that happened to it."""
     item = get_item(call.database, call.project, call.path("item_id"))
-    said = annotations_of(call.database, call.project, item.id, all_versions=True)
+    annotations = annotations_of(call.database, call.project, item.id, all_versions=True)
     events = history(call.database, subject=item.id)
-    return Page("item.html", {"item": item, "annotations": said, "events": events})
+    return Page("item.html", {"item": item, "annotations": annotations, "events": events})
 
 
 def _items(call: Call) -> ItemPage:

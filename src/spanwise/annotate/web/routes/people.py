@@ -65,7 +65,7 @@ def show_tokens(call: Call, **fresh: str) -> Page:
 def add_token(call: Call) -> Page:
     """Makes a token and shows its secret this once."""
     chosen = call.form.getlist("scopes") if call.form is not None else []
-    scopes = cast("tuple[Scope, ...]", tuple(one for one in SCOPES if one in chosen))
+    scopes = cast("tuple[Scope, ...]", tuple(scope for scope in SCOPES if scope in chosen))
     days = call.field("days")
     made = create_token(
         call.database, call.who, name=call.field("name"), scopes=scopes, days=int(days) if days.isdigit() else None

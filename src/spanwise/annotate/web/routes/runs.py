@@ -40,7 +40,7 @@ def show_run(call: Call) -> Page:
     """The curves of a run."""
     run_id, index = call.path("run_id"), _index(call)
     row = index.row(run_id)
-    others = [{"id": one.id, "name": one.name} for one in index.rows() if one.id != run_id]
+    others = [{"id": other.id, "name": other.name} for other in index.rows() if other.id != run_id]
     return Page(
         "run.html", {"row": row, "config": index.config(run_id)}, {"id": run_id, "name": row.name, "others": others}
     )
@@ -68,9 +68,9 @@ def api_samples(call: Call) -> SampleList:
     """Samples of a run, of one step where `step` is given."""
     samples = _index(call).samples(call.path("run_id"))
     step = call.number("step", 0) if call.query("step") else None
-    total, found = rows(samples, step=step, offset=call.number("offset", 0), limit=PAGE_SIZE)
+    total, page = rows(samples, step=step, offset=call.number("offset", 0), limit=PAGE_SIZE)
     steps = tuple(sorted({sample["step"] for sample in samples}))
-    return SampleList(total=total, rows=tuple(found), steps=steps, largest=largest(samples))
+    return SampleList(total=total, rows=tuple(page), steps=steps, largest=largest(samples))
 
 
 def api_sample(call: Call) -> HeatSample:

@@ -34,7 +34,7 @@ class ChatJudge:
         """`client` stands in for the configured endpoint."""
         self._config, self._endpoint = config, config.endpoint
         self._by_label = config.asked_method == "label"
-        self._prompt = _load_prompt(config.asked_method, config.prompt)
+        self._prompt = _load_prompt(config.asked_method, config.prompt_file)
         self.name = self._endpoint.model
         client = client or make_client(self._endpoint, choices_only=self._by_label)
         self._caller = Caller(client, ReplyBook(config.cache), self._endpoint)
@@ -53,7 +53,7 @@ class ChatJudge:
             model=endpoint.model,
             system="",
             messages=(("user", text),),
-            max_tokens=1 if self._by_label else endpoint.max_tokens,
+            max_tokens=1 if self._by_label else endpoint.max_new_tokens,
             temperature=None if endpoint.provider == "anthropic" else endpoint.temperature,
             seed=endpoint.seed,
             choices=LABELS if self._by_label else (),

@@ -13,7 +13,7 @@ Method = Literal["verdict", "label"]
 """How a language model answers: in words that end with a verdict, or with one letter whose probabilities are read."""
 Order = Literal["both", "seeded", "model-second"]
 """Both orders averaged; one order per instruction by AlpacaEval's seed rule; always the model's answer second."""
-_MOVED = ("base_url", "api_key_env", "temperature", "max_tokens", "concurrency", "requests_per_minute", "retries")
+_MOVED = ("base_url", "api_key_env", "temperature", "concurrency", "requests_per_minute", "retries")
 
 
 class JudgeConfig(Config):
@@ -21,22 +21,24 @@ class JudgeConfig(Config):
 
     RENAMED: ClassVar[Mapping[str, str]] = {
         **{key: f"endpoint.{key}" for key in _MOVED},
+        "max_tokens": "endpoint.max_new_tokens",
         "timeout": "endpoint.timeout_s",
         "price_per_million_prompt_tokens": "endpoint.input_price",
         "price_per_million_completion_tokens": "endpoint.output_price",
         "batch_size": "a local model reads one pair at a time now; leave it out",
+        "prompt": "prompt_file",
     }
 
     kind: Literal["chat", "reward", "oracle", "people"]
     """A language model, a reward model, the simulated world's oracle, or marks that people made on exported pairs."""
     endpoint: EndpointConfig = EndpointConfig(
-        provider="openai", model="", temperature=0.0, max_tokens=300, concurrency=8
+        provider="openai", model="", temperature=0.0, max_new_tokens=300, concurrency=8
     )
     """kind=chat: the language model."""
     method: Method | None = None
     """kind=chat: `verdict`, words that end with a verdict, or `label`, one letter by its probabilities where they are
     given; null is label for a local model and verdict for others."""
-    prompt: Path | None = None
+    prompt_file: Path | None = None
     """kind=chat: prompt file with $instruction, $first and $second; null is the one of the package."""
     cache: Path | None = None
     """kind=chat: JSONL file of replies; what it holds is not asked again, and a run that was killed goes on from it."""

@@ -1,0 +1,238 @@
+"""The objective of reward models that score segments and whole answers: all heads over one backbone at once.
+
+Labels by the rules of the config, a fit by gradient or, with linear heads, exactly (`linear_segments.py`), and
+calibration on questions apart from those that were learnt.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from rich.progress import Progress
+from torch import Tensor, nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from spanwise.core import DataError, RunFolder, resolve_device, torch_generator
+from spanwise.feedback import FeedbackRecord
+from spanwise.reward_models.config import PAIR_HEADS, RewardModelConfig
+from spanwise.reward_models.data import Example, InputEncoder, TrainingBatch, label_records, make_batch, make_examples
+from spanwise.reward_models.fitting.calibration import fit_platt, mean_and_deviation
+from spanwise.reward_models.fitting.evaluate import (
+    HeadOutputs,
+    HeadQuality,
+    collect_outputs,
+    evaluate_outputs,
+    judge_heads,
+    selection_score,
+)
+from spanwise.reward_models.fitting.gradient import GradientFit, Terms
+from spanwise.reward_models.fitting.linear_segments import fit_linear
+from spanwise.reward_models.fitting.train import Backbone, Fitting, RewardModelRun, held_out, train
+from spanwise.reward_models.heads import HeadSpec
+from spanwise.reward_models.network import (
+    SpanRewardModel,
+    build_reward_model,
+    encoder_of,
+    pad_id_of,
+    pair_loss,
+    segment_loss,
+)
+from spanwise.training import bucketed
+
+
+def train_reward_model(
+    config: RewardModelConfig,
+    records: Sequence[FeedbackRecord],
+    heldout: Sequence[FeedbackRecord] = (),
+    *,
+    backbone: Backbone | None = None,
+    folder: RunFolder | None = None,
+    progress: Progress | None = None,
+) -> RewardModelRun:
+    """Trains on `records`, chooses the best epoch and calibrates on `heldout` (else on a share of the questions).
+
+    Linear heads need no held-out records: without any, they are calibrated and measured by cross-validation. The rest
+    as for `train`; raises DataError where a head has nothing to learn from.
+    """
+    config = config.model_copy(update={"device": resolve_device(config.device)})
+    return train(
+        config, records, SegmentObjective(config),
+        heldout=heldout or None, backbone=backbone, folder=folder, progress=progress,
+    )  # fmt: skip
+
+
+def evaluate_reward_model(
+    config: RewardModelConfig,
+    model: SpanRewardModel,
+    tokenizer: PreTrainedTokenizerBase,
+    records: Sequence[FeedbackRecord],
+) -> tuple[dict[str, HeadQuality], dict[str, int]]:
+    """Quality by head of a trained model on other records, and what they left out."""
+    names = [head.name for head in model.config.head_specs]
+    asked = config.model_copy(update={"heads": tuple(names)})
+    examples, left_out = segment_examples(asked, records, encoder_of(model, tokenizer))
+    outputs = collect_outputs(model, examples, batch_size=config.fitting.batch_size, pad_id=pad_id_of(tokenizer))
+    return judge_heads(outputs, model.config.head_specs), left_out
+
+
+class SegmentObjective:
+    """Heads of segments and pairs; the data is feedback records."""
+
+    def __init__(self, config: RewardModelConfig) -> None:
+        self.config = config
+        self.needs_heldout = config.fitting.method == "gradient"
+
+    def build(self, body: PreTrainedModel, *, window: int) -> SpanRewardModel:
+        """Segment heads of each rule's density, and sequence heads for pairs."""
+        config = self.config
+        return build_reward_model(
+            body,
+            head_specs(config),
+            pooling=config.pooling,
+            use_passages=config.use_passages,
+            features=config.features,
+            likelihoods=config.likelihoods,
+            window=window,
+            generator=torch_generator(config.seed, "reward/heads"),
+        )
+
+    def split(self, data: Sequence[FeedbackRecord]) -> tuple[list[FeedbackRecord], list[FeedbackRecord]]:
+        """By question."""
+        return split_by_question(data, share=self.config.heldout_share, seed=self.config.seed)
+
+    def examples(self, data: Sequence[FeedbackRecord], encoder: InputEncoder) -> tuple[list[Example], dict[str, int]]:
+        """One of each record with a label."""
+        return segment_examples(self.config, data, encoder)
+
+    def check(self, examples: Sequence[Example], _left_out: Mapping[str, int], *, label: str) -> None:
+        """Every head needs a label."""
+        for name in self.config.heads:
+            if not any(example.labels.segments.get(name) or example.labels.pairs.get(name) for example in examples):
+                raise DataError(
+                    f"The {label} records have no label for the head {name!r}; take it out of heads, give it other "
+                    "data or check its categories."
+                )
+
+    def fit(self, fitting: Fitting[Example]) -> dict[str, HeadQuality]:
+        """Linear heads are calibrated on what was said out of fold where nothing is held out."""
+        model, size = fitting.model, self.config.fitting.batch_size
+        outputs: dict[str, HeadOutputs] = {}
+        if self.config.fitting.method == "linear":
+            outputs = fit_linear(self.config, model, fitting.train, fitting.pad_id, fitting.folder)
+        else:
+            standardize_features(model, fitting.train)
+            SegmentFit(self.config, model, fitting.pad_id, fitting.train, fitting.judge).run(
+                fitting.folder, fitting.progress
+            )
+        if fitting.judge:
+            outputs = collect_outputs(model, fitting.judge, batch_size=size, pad_id=fitting.pad_id)
+        model.config.set_heads([_calibrated(head, outputs[head.name]) for head in model.config.head_specs])
+        return judge_heads(outputs, model.config.head_specs)
+
+
+class SegmentFit(GradientFit[Example]):
+    """All heads by gradient: one forward pass per batch of records, one loss per head."""
+
+    title = "reward model"
+
+    def __init__(
+        self, settings: RewardModelConfig, model: SpanRewardModel, pad_id: int, train: Sequence[Example],
+        judge: Sequence[Example],
+    ) -> None:  # fmt: skip
+        super().__init__(settings, model, pad_id, train, judge)
+        self.settings = settings
+        self.order_offset = nn.Parameter(torch.zeros((), device=model.device))
+
+    def more_parameters(self) -> dict[str, nn.Parameter]:
+        """The offset of the order learns where the config asks for it."""
+        return {"order_offset": self.order_offset} if self.settings.position_offset else {}
+
+    def epoch(self) -> list[list[Example]]:
+        """Batches in random order, of similar length within."""
+        return bucketed(self.train, self.config.batch_size, self.shuffle, length=lambda example: example.length)
+
+    def batch_loss(self, batch: Sequence[Example]) -> Terms:
+        """The weighted sum of the heads' losses, and each of them to log."""
+        losses = self.losses(self._batch(batch))
+        weights = self.settings.loss_weights
+        total = torch.stack([weights.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
+        return total, {**{f"loss_{name}": loss for name, loss in losses.items()}, "order_offset": self.order_offset}
+
+    def measure(self) -> tuple[float, dict[str, float]]:
+        """Selection score and held-out metrics of every head."""
+        outputs = collect_outputs(self.model, self.judge, batch_size=self.config.batch_size, pad_id=self.pad_id)
+        metrics = evaluate_outputs(outputs, self.model.config.head_specs)
+        flat = {f"{head}/{name}": value for head, values in metrics.items() for name, value in values.items()}
+        return selection_score(metrics), flat
+
+    def losses(self, batch: TrainingBatch) -> dict[str, Float[Tensor, ""]]:
+        """The loss of each head on one batch."""
+        device = self.model.device
+        logits = self.model.score(batch.inputs.to(device))
+        correct, known = batch.correct.to(device), batch.label_mask.to(device)
+        losses: dict[str, Float[Tensor, ""]] = {}
+        for number, head in enumerate(self.model.config.head_specs):
+            if head.kind == "segment":
+                mine = (batch.inputs.pieces[:, 1] == number).to(device)
+                losses[head.name] = segment_loss(logits[mine], correct[mine], known[mine])
+            else:
+                pairs = batch.pairs[head.name]
+                offset = self.order_offset * pairs.order.to(device)
+                losses[head.name] = pair_loss(logits[pairs.better], logits[pairs.worse], offset)
+        return losses
+
+    def _batch(self, group: Sequence[Example]) -> TrainingBatch:
+        config = self.model.config
+        return make_batch(
+            group, config.head_specs, pad_id=self.pad_id, pack_to=config.window if self.model.packs else 0
+        )
+
+
+def split_by_question(
+    records: Sequence[FeedbackRecord], *, share: float, seed: int
+) -> tuple[list[FeedbackRecord], list[FeedbackRecord]]:
+    """(training, held-out) records; all records of one prompt fall on the same side."""
+    chosen = held_out(sorted({record.prompt for record in records}), share=share, seed=seed, unit="question")
+    return [r for r in records if r.prompt not in chosen], [r for r in records if r.prompt in chosen]
+
+
+def head_specs(config: RewardModelConfig) -> tuple[HeadSpec, ...]:
+    """The heads that the config asks for, not yet calibrated."""
+    rules = config.span_rules
+    return tuple(
+        HeadSpec(name, "sequence", "sequence") if name in PAIR_HEADS else HeadSpec(name, rules[name].density, "segment")
+        for name in config.heads
+    )
+
+
+def segment_examples(
+    config: RewardModelConfig, records: Sequence[FeedbackRecord], encoder: InputEncoder
+) -> tuple[list[Example], dict[str, int]]:
+    """Labels and encodes `records`; the counts say what was left out and why."""
+    labelled, unlabelled = label_records(
+        records,
+        spans=config.span_rules,
+        completeness=config.completeness if "completeness" in config.heads else None,
+        preference="preference" in config.heads,
+    )
+    examples, unread = make_examples(labelled, encoder)
+    return examples, {**unlabelled, **unread}
+
+
+def standardize_features(model: SpanRewardModel, examples: Sequence[Example]) -> None:
+    """Takes mean and spread of the counted features, where the model reads any, from the responses of `examples`."""
+    if model.feature_heads is None:
+        return
+    for number, head in enumerate(model.config.head_specs):
+        rows = [response.features[head.density] for example in examples for response in example.responses.values()]
+        model.feature_heads.standardize(number, torch.from_numpy(np.concatenate(rows)))
+
+
+def _calibrated(head: HeadSpec, outputs: HeadOutputs) -> HeadSpec:
+    if head.kind == "segment":
+        slope, offset = fit_platt(outputs.logits, outputs.correct)
+        return replace(head, slope=slope, offset=offset)
+    mean, std = mean_and_deviation(outputs.scores)
+    return replace(head, mean=mean, std=std)
