@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from spanwise.feedback.formats.registry import read_feedback
 from spanwise.feedback.schema import Evidence, FeedbackRecord, MissingInfo, Passage, Preference, Response, mark
 
-QA_FOLDER = Path(__file__).parents[1] / ".." / "shared" / "data" / "qa_feedback"
+QA_FOLDER = Path(__file__).parents[2] / ".." / "shared" / "data" / "qa_feedback"
 
 
 def qa_file(name: str) -> Path:

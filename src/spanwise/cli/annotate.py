@@ -129,11 +129,11 @@ def agreement(
     with _opened(project, database) as (base, described):
         from spanwise.annotate.exchange import measure_agreement
 
-        found = measure_agreement(base, described, resamples=resamples)
+        measured = measure_agreement(base, described, resamples=resamples)
         if as_json:
-            print_json(found.as_dict())
+            print_json(measured.as_dict())
         else:
-            _print_agreement(found)
+            _print_agreement(measured)
 
 
 @app.command()
@@ -142,15 +142,15 @@ def progress(project: Folder, *, database: Url = None, as_json: AsJson = False) 
     with _opened(project, database) as (base, described):
         from spanwise.annotate.work import progress as count
 
-        found = count(base, described)
+        counts = count(base, described)
         if as_json:
-            print_json(found.model_dump(mode="json"))
+            print_json(counts.model_dump(mode="json"))
             return
         typer.echo(
-            f"{found.items:,} items; slots: {found.slots_submitted:,} submitted, {found.slots_leased:,} lent out, "
-            f"{found.slots_open:,} open, {found.slots_skipped:,} skipped."
+            f"{counts.items:,} items; slots: {counts.slots_submitted:,} submitted, {counts.slots_leased:,} lent out, "
+            f"{counts.slots_open:,} open, {counts.slots_skipped:,} skipped."
         )
-        for person in found.people:
+        for person in counts.people:
             typer.echo(f"{person.name}: {person.submitted:,} submitted, {person.today:,} of them in the last 24 hours")
 
 
@@ -294,27 +294,28 @@ def upgrade(project: Folder, *, database: Url = None) -> None:
     typer.echo(f"The database is at revision {done.after}" + (f"; a copy is {done.backup}." if done.backup else "."))
 
 
-def _print_agreement(found: "Agreement") -> None:
+def _print_agreement(agreement_figures: "Agreement") -> None:
     """Prints alphas with intervals, then the figures of spans; a dash stands where a figure is not defined."""
     console = Console()
     console.print(
-        f"{found.items:,} items with several annotations, by {len(found.annotators):,} people", soft_wrap=True
+        f"{agreement_figures.items:,} items with several annotations, by {len(agreement_figures.annotators):,} people",
+        soft_wrap=True,
     )
     table = Table(box=None)
     for name in ("category", "judged on", "alpha", "95 % interval", "units", "F1", "exact F1", "found", "borders"):
         table.add_column(name, justify="left" if name in ("category", "judged on") else "right")
-    for row in (*found.categories, *found.missing):
+    for row in (*agreement_figures.categories, *agreement_figures.missing):
         table.add_row(row.category, row.level, *_alpha(row.alpha), *_span_figures(row.spans))
-    table.add_row("all spans", "", "", "", "", *_span_figures(found.spans))
-    table.add_row("preferences", "pairs", *_alpha(found.preferences.alpha), "", "", "", "")
+    table.add_row("all spans", "", "", "", "", *_span_figures(agreement_figures.spans))
+    table.add_row("preferences", "pairs", *_alpha(agreement_figures.preferences.alpha), "", "", "", "")
     console.print(table)
     for name, value in (
-        ("equal preferences", found.preferences.same),
-        ("common evidence", found.evidence),
-        ("edits, F1 of words", found.edits),
+        ("equal preferences", agreement_figures.preferences.same),
+        ("common evidence", agreement_figures.evidence),
+        ("edits, F1 of words", agreement_figures.edits),
     ):
         console.print(f"{name}: {_number(value)}")
-    reasons = {row.alpha.reason for row in (*found.categories, *found.missing)} - {""}
+    reasons = {row.alpha.reason for row in (*agreement_figures.categories, *agreement_figures.missing)} - {""}
     for reason in sorted(reasons):
         console.print(f"- : {reason}", soft_wrap=True)
 

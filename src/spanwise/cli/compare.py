@@ -223,7 +223,7 @@ def _compare_runs(studies: "dict[Path, Study]") -> Outcome:
     lines: list[str] = []
     for name, metrics in (row for part in summary.values() for row in part.items()):
         lines.append(name)
-        lines += [f"  {metric}  {_shown(found)}  seeds {found['seeds']}" for metric, found in metrics.items()]
+        lines += [f"  {metric}  {_shown(estimate)}  seeds {estimate['seeds']}" for metric, estimate in metrics.items()]
     return Outcome(summary, lines)
 
 

@@ -77,8 +77,8 @@ def group_with_default(command: str, reference: str) -> type[TyperGroup]:
 
 def _all_rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
     yield from field_rows(model, prefix)
-    for place, inner in _named_sections(model, prefix):
-        yield from _all_rows(inner, f"{place}.NAME.")
+    for section, inner in _named_sections(model, prefix):
+        yield from _all_rows(inner, f"{section}.NAME.")
 
 
 def _named_sections(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, type[BaseModel]]]:
@@ -101,9 +101,9 @@ def _row(key: str, kind: str, default: str, sentence: str) -> str:
 def _load(reference: str) -> type[BaseModel]:
     module, _, name = reference.partition(":")
     try:
-        found = getattr(importlib.import_module(module), name)
+        config_class = getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("spanwise"):
             raise
         raise ConfigError(f"This command needs {error.name}; install it with: pip install 'spanwise[train]'") from error
-    return cast("type[BaseModel]", found)
+    return cast("type[BaseModel]", config_class)

@@ -119,20 +119,25 @@ def validate(
     if (settings.window is None) != (tokenizer is None):
         raise ConfigError("The rule window=TOKENS and --tokenizer belong together; give both or neither.")
     result = read_edits(file, form)
-    found = validate_edits(result.records, settings, tokenize=_tokenize(tokenizer))
-    style = fingerprint(found.kept)
+    validation = validate_edits(result.records, settings, tokenize=_tokenize(tokenizer))
+    style = fingerprint(validation.kept)
     if output is not None:
-        write_records(output, found.kept)
+        write_records(output, validation.kept)
     if html is not None:
-        write_text(html, edit_page(file.name, _shown(result.records, found.refused)))
+        write_text(html, edit_page(file.name, _shown(result.records, validation.refused)))
     if as_json:
-        refused = [refusal.as_dict() for refusal in found.refused]
-        summary = {"file": str(file), "rules": settings.model_dump(), "fit": len(found.kept), "counts": found.counts}
+        refused = [refusal.as_dict() for refusal in validation.refused]
+        summary = {
+            "file": str(file),
+            "rules": settings.model_dump(),
+            "fit": len(validation.kept),
+            "counts": validation.counts,
+        }
         problems = [problem.as_dict() for problem in result.problems]
         signs = style.as_dict() if style else None
         print_json({**summary, "refused": refused, "fingerprint": signs, "problems": problems})
     else:
-        _print_validation(Console(), str(file), found, style)
+        _print_validation(Console(), str(file), validation, style)
     _leave_if_bad(result)
 
 
@@ -235,23 +240,23 @@ def _print_figures(console: Console, title: str, figures: EditFigures) -> None:
     console.print(Text(f"Editors: {who or 'none'}."), soft_wrap=True)
 
 
-def _print_validation(console: Console, title: str, found: Validation, style: Fingerprint | None) -> None:
+def _print_validation(console: Console, title: str, validation: Validation, style: Fingerprint | None) -> None:
     """Prints how many pairs are fit, why the others are not, and whether the editor's style gives the edits away."""
-    total = len(found.kept) + len(found.refused)
+    total = len(validation.kept) + len(validation.refused)
     console.print(
-        Text.assemble((visible(title), "bold"), f": {len(found.kept):,} of {count(total, 'pair')} are fit."),
+        Text.assemble((visible(title), "bold"), f": {len(validation.kept):,} of {count(total, 'pair')} are fit."),
         soft_wrap=True,
     )
     table = plain_table("pairs", "reason", left=0)
     table.show_header = False
-    for reason, number in found.counts.items():
+    for reason, number in validation.counts.items():
         table.add_row(f"{number:,}", reason)
-    if found.refused:
+    if validation.refused:
         console.print(Padding(table, (1, 0)))
-    for refusal in found.refused[:SHOWN_REFUSALS]:
+    for refusal in validation.refused[:SHOWN_REFUSALS]:
         console.print(Text(_refusal(refusal)), soft_wrap=True)
-    if len(found.refused) > SHOWN_REFUSALS:
-        console.print(f"... and {len(found.refused) - SHOWN_REFUSALS:,} more; --json lists all of them.")
+    if len(validation.refused) > SHOWN_REFUSALS:
+        console.print(f"... and {len(validation.refused) - SHOWN_REFUSALS:,} more; --json lists all of them.")
     console.print(Text(_fingerprint(style)), soft_wrap=True)
 
 

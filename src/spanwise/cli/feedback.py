@@ -138,16 +138,19 @@ def _add(table: Table, name: str, *cells: str) -> None:
 
 def _spans(figures: Statistics) -> Table:
     table = plain_table("category", "spans", "items", "words", "median", "p90", "max", "< 5", "text", title="Spans")
-    for name, found in figures.categories.items():
-        spread = [_mean(found.words), *(_whole(found.words, key) for key in ("median", "p90", "max"))]
+    for name, category_figures in figures.categories.items():
+        spread = [
+            _mean(category_figures.words),
+            *(_whole(category_figures.words, key) for key in ("median", "p90", "max")),
+        ]
         _add(
             table,
             name,
-            f"{found.count:,}",
-            f"{found.items:,}",
+            f"{category_figures.count:,}",
+            f"{category_figures.items:,}",
             *spread,
-            str(found.short),
-            _rate(found.share_of_characters),
+            str(category_figures.short),
+            _rate(category_figures.share_of_characters),
         )
     if figures.categories:
         _add(table, "all", f"{figures.spans:,}", *[""] * 6, _rate(figures.share_of_characters))
@@ -164,17 +167,17 @@ def _missing(figures: Statistics) -> Table:
 
 
 def _preferences(figures: Statistics) -> Table:
-    found = figures.preferences
-    total = found.first + found.second + found.tie
+    preferences = figures.preferences
+    total = preferences.first + preferences.second + preferences.tie
     table = plain_table("outcome", "pairs", "share", title="Preferences")
     if total:
         for name, pairs in (
-            ("first listed wins", found.first),
-            ("second listed wins", found.second),
-            ("tie", found.tie),
+            ("first listed wins", preferences.first),
+            ("second listed wins", preferences.second),
+            ("tie", preferences.tie),
         ):
             _add(table, name, f"{pairs:,}", _rate(pairs / total))
-        for position, rate in enumerate(found.win_rate_by_position):
+        for position, rate in enumerate(preferences.win_rate_by_position):
             _add(table, f"decided pairs won by response {position}", "", _rate(rate))
     return table
 

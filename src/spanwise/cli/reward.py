@@ -96,8 +96,8 @@ def score(
 
     sources = load_sources(checkpoint, heads=[head] if head else [], device=device)
     scored = {source.name: source.score(samples) for source in sources}
-    for place, sample in enumerate(samples):
-        by_source = {name: scores[place] for name, scores in scored.items()}
+    for index, sample in enumerate(samples):
+        by_source = {name: scores[index] for name, scores in scored.items()}
         if as_json:
             plain = {name: _plain(scores, sample) for name, scores in by_source.items()}
             typer.echo(json.dumps({"prompt": sample.prompt, "scores": plain}, ensure_ascii=False))
@@ -184,7 +184,7 @@ def _samples(path: Path) -> "list[Sample]":
     from spanwise.reward_models import ResponseRecord
 
     records = load_or_raise(path, ResponseRecord)
-    return [Sample(one.prompt, one.response, one.passages, truncated=one.truncated) for one in records]
+    return [Sample(record.prompt, record.response, record.passages, truncated=record.truncated) for record in records]
 
 
 def _plain(scores: Any, sample: "Sample") -> Any:
@@ -230,7 +230,7 @@ def _show(name: str, scores: Any, sample: "Sample") -> None:
 
 def _numbered(response: str, scores: Any) -> str:
     """The response with each score behind what it is of; from the end on, so that places stay."""
-    for score in sorted(scores, key=lambda one: one.span.end, reverse=True):
+    for score in sorted(scores, key=lambda scored: scored.span.end, reverse=True):
         if len(score.span):
             response = f"{response[: score.span.end]}[{score.value:+.2f}]{response[score.span.end :]}"
     return response

@@ -46,18 +46,18 @@ def evaluate_segments(
         raise ConfigError(f"{checkpoint}: judges tokens; put kind: token into the config.")
     heads, left_out = evaluate_reward_model(settings, model, tokenizer, records)
     cases, means = collect_cases(settings, LearnedRewards(model, tokenizer), records)
-    elsewhere = {name: evaluate_reward_model(settings, model, tokenizer, own)[0] for name, own in others.items()}
-    found = RewardFindings(
+    elsewhere = {name: evaluate_reward_model(settings, model, tokenizer, value)[0] for name, value in others.items()}
+    findings = RewardFindings(
         checkpoint=str(checkpoint),
         quality=_qualities(heads),
-        bias={name: head_bias(own) for name, own in cases.items()},
+        bias={name: head_bias(value) for name, value in cases.items()},
         agreement=agreement(means),
-        transfer={name: _qualities(own) for name, own in elsewhere.items()},
+        transfer={name: _qualities(value) for name, value in elsewhere.items()},
         left_out=left_out,
     )
     if output is not None:
-        write_text(output, render_reward_page(found))
-    _print(found, heads, left_out, as_json=as_json)
+        write_text(output, render_reward_page(findings))
+    _print(findings, heads, left_out, as_json=as_json)
 
 
 def evaluate_tokens(settings: "TokenRewardConfig", *, as_json: bool) -> None:
@@ -86,13 +86,13 @@ def evaluate_tokens(settings: "TokenRewardConfig", *, as_json: bool) -> None:
 
 
 def _named(pairs: Sequence[str]) -> dict[str, Path]:
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for pair in pairs:
         name, separator, path = pair.partition("=")
-        if not (name and separator and path) or name in found:
+        if not (name and separator and path) or name in paths:
             raise ConfigError(f"--transfer {pair!r}: write NAME=FILE, each name once.")
-        found[name] = Path(path)
-    return found
+        paths[name] = Path(path)
+    return paths
 
 
 def _qualities(heads: "Mapping[str, HeadQuality]") -> "dict[str, RewardModelQuality]":
@@ -103,41 +103,42 @@ def _qualities(heads: "Mapping[str, HeadQuality]") -> "dict[str, RewardModelQual
             label=name,
             density=head.density,
             metrics={key: value if math.isfinite(value) else None for key, value in head.metrics.items()},
-            reliability=tuple(ReliabilityBin.model_validate(one) for one in head.reliability),
+            reliability=tuple(ReliabilityBin.model_validate(bin_) for bin_ in head.reliability),
         )
         for name, head in heads.items()
     }
 
 
 def _print(
-    found: "RewardFindings", heads: "Mapping[str, HeadQuality]", left_out: Mapping[str, int], *, as_json: bool
+    findings: "RewardFindings", heads: "Mapping[str, HeadQuality]", left_out: Mapping[str, int], *, as_json: bool
 ) -> None:
     if as_json:
         summary = {
-            "checkpoint": found.checkpoint,
+            "checkpoint": findings.checkpoint,
             "heads": {name: head.metrics for name, head in heads.items()},
             "left_out": left_out,
-            "bias": found.bias,
-            "agreement": found.agreement,
+            "bias": findings.bias,
+            "agreement": findings.agreement,
             "transfer": {
-                name: {head: quality.metrics for head, quality in own.items()} for name, own in found.transfer.items()
+                name: {head: quality.metrics for head, quality in qualities.items()}
+                for name, qualities in findings.transfer.items()
             },
         }
         typer.echo(json.dumps(summary, indent=2))
         return
     for name, head in heads.items():
         typer.echo(f"{name} ({head.density}): " + quality_words(head.metrics))
-        if found.bias[name]:
-            typer.echo("  " + _bias_words(found.bias[name]))
-    for pair, value in found.agreement.items():
+        if findings.bias[name]:
+            typer.echo("  " + _bias_words(findings.bias[name]))
+    for pair, value in findings.agreement.items():
         typer.echo(f"agreement {pair}: {value:.3f}")
-    for name, own in found.transfer.items():
-        for head, quality in own.items():
+    for name, qualities in findings.transfer.items():
+        for head, quality in qualities.items():
             known = {key: value for key, value in quality.metrics.items() if value is not None}
             typer.echo(f"on {name}, {head}: " + quality_words(known))
     for reason, count in left_out.items():
         typer.echo(f"left out  {reason}: {count}")
-    typer.echo(f"The reward model is {found.checkpoint}.")
+    typer.echo(f"The reward model is {findings.checkpoint}.")
 
 
 def _bias_words(bias: Mapping[str, float]) -> str:
@@ -170,35 +171,41 @@ def reward_bench(
 
     device = say_device(device)
     cases = read_bench(file)
-    found = {
+    findings = {
         source.name: bench_findings(source, cases, generator=numpy_generator(seed, f"reward bench/{source.name}"))
         for source in load_sources(reward_model, device=device)
     }
     if as_json:
-        typer.echo(json.dumps({name: _plain_bench(own) for name, own in found.items()}, indent=2))
+        typer.echo(
+            json.dumps({name: _plain_bench(source_findings) for name, source_findings in findings.items()}, indent=2)
+        )
         return
-    for name, own in found.items():
+    for name, source_findings in findings.items():
         typer.echo(name)
-        for group, accuracy in own.groups.items():
+        for group, accuracy in source_findings.groups.items():
             typer.echo("  " + _bench_line(group, accuracy))
-        if own.score is not None:
-            typer.echo(f"  {own.benchmark} score: {100 * own.score:.1f}")
+        if source_findings.score is not None:
+            typer.echo(f"  {source_findings.benchmark} score: {100 * source_findings.score:.1f}")
 
 
-def _plain_bench(own: "BenchFindings") -> dict[str, Any]:
+def _plain_bench(findings: "BenchFindings") -> dict[str, Any]:
     groups = {
-        group: {**asdict(found), "accuracy": found.accuracy.model_dump(mode="json")}
-        for group, found in own.groups.items()
+        group: {**asdict(accuracy), "accuracy": accuracy.accuracy.model_dump(mode="json")}
+        for group, accuracy in findings.groups.items()
     }
-    return groups if own.score is None else {**groups, "leaderboard": {"benchmark": own.benchmark, "score": own.score}}
-
-
-def _bench_line(group: str, own: "BenchAccuracy") -> str:
-    found = own.accuracy
-    if found.mean is None:
-        return f"{group}: nothing scored, {found.unscored} unscored"
-    ends = "" if found.low is None or found.high is None else f" [{found.low:.3f}, {found.high:.3f}]"
     return (
-        f"{group}: {found.mean:.3f}{ends} of {found.n} cases, longer {own.longer_wins:.3f}, "
-        f"{own.ties} ties, {found.unscored} unscored"
+        groups
+        if findings.score is None
+        else {**groups, "leaderboard": {"benchmark": findings.benchmark, "score": findings.score}}
+    )
+
+
+def _bench_line(group: str, accuracy: "BenchAccuracy") -> str:
+    estimate = accuracy.accuracy
+    if estimate.mean is None:
+        return f"{group}: nothing scored, {estimate.unscored} unscored"
+    ends = "" if estimate.low is None or estimate.high is None else f" [{estimate.low:.3f}, {estimate.high:.3f}]"
+    return (
+        f"{group}: {estimate.mean:.3f}{ends} of {estimate.n} cases, longer {accuracy.longer_wins:.3f}, "
+        f"{accuracy.ties} ties, {estimate.unscored} unscored"
     )

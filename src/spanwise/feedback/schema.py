@@ -27,9 +27,9 @@ def storable(text: str) -> str:
 
 
 def _with_lf_only(text: str) -> str:
-    found = text.find("\r")
-    if found >= 0:
-        raise ValueError(f"carriage return at character {found}; write line breaks as LF before taking offsets")
+    position = text.find("\r")
+    if position >= 0:
+        raise ValueError(f"carriage return at character {position}; write line breaks as LF before taking offsets")
     return text
 
 
@@ -191,9 +191,9 @@ def _check_mark(mark: SpanMark, text: str, place: str) -> None:
     if not mark.start < mark.end <= len(text):
         reason = f"[{mark.start}, {mark.end}) is no span of a text of {len(text)} characters; correct the offsets."
         raise FieldError(place, reason)
-    found = text[mark.start : mark.end]
-    if found != mark.quote:
-        reason = f"the text there is {found!r:.60}, not {mark.quote!r:.60}; correct the offsets or the quote."
+    marked_text = text[mark.start : mark.end]
+    if marked_text != mark.quote:
+        reason = f"the text there is {marked_text!r:.60}, not {mark.quote!r:.60}; correct the offsets or the quote."
         raise FieldError(f"{place}.quote", reason)
 
 

@@ -171,7 +171,7 @@ def bucketed(
         near = sorted(order[start : start + window], key=lambda index: length(items[index]))
         batches += [near[first : first + batch_size] for first in range(0, len(near), batch_size)]
     places: list[int] = torch.randperm(len(batches), generator=generator).tolist()
-    return [[items[index] for index in batches[place]] for place in places]
+    return [[items[index] for index in batches[batch_index]] for batch_index in places]
 
 
 def micro_batches(batch: Sequence[Item], tokens: int, *, length: Callable[[Item], int]) -> Iterator[list[Item]]:

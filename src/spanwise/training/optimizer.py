@@ -104,10 +104,10 @@ class Optimizer:
 
         Split ones are whole in the process that writes, and empty in the others, which must ask as well.
         """
-        found: dict[str, Tensor] = {f"weight/{name}": parameter for name, parameter in self._named.items()}
+        tensors: dict[str, Tensor] = {f"weight/{name}": parameter for name, parameter in self._named.items()}
         for name, parameter in self._named.items():
-            found |= {f"{key}/{name}": value for key, value in self._adamw.state[parameter].items()}
-        return {key: self._joined(key.partition("/")[2], value) for key, value in found.items()}
+            tensors |= {f"{key}/{name}": value for key, value in self._adamw.state[parameter].items()}
+        return {key: self._joined(key.partition("/")[2], value) for key, value in tensors.items()}
 
     def _joined(self, name: str, value: Tensor) -> Tensor:
         if name not in self._split or value.ndim == 0:

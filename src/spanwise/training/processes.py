@@ -39,16 +39,16 @@ class Processes:
         """This process's part of `items`; the parts of all processes, one after the other, are `items`."""
         if self.count == 1:
             return items
-        start, end = (len(items) * place // self.count for place in (self.rank, self.rank + 1))
+        start, end = (len(items) * rank // self.count for rank in (self.rank, self.rank + 1))
         return items[start:end]
 
     def gather(self, part: T) -> list[T]:
         """What each process gave, in the order of their numbers. `part` must be picklable and on the CPU."""
         if self.count == 1:
             return [part]
-        found: list[Any] = [None] * self.count
-        distributed.all_gather_object(found, part)
-        return cast("list[T]", found)
+        parts: list[Any] = [None] * self.count
+        distributed.all_gather_object(parts, part)
+        return cast("list[T]", parts)
 
     def add_up(self, tensors: Sequence[Tensor]) -> None:
         """Replaces each tensor by its sum over all processes."""
@@ -81,6 +81,6 @@ def launched() -> tuple[Processes, str | None]:
 
     state = PartialState(cpu=not torch.cuda.is_available())
     device = state.device
-    own = None if device is None or device.type == "cpu" else str(device)
+    device_name = None if device is None or device.type == "cpu" else str(device)
     splits = parse_flag_from_env("ACCELERATE_USE_FSDP")
-    return Processes(state.process_index, state.num_processes, splits=splits), own
+    return Processes(state.process_index, state.num_processes, splits=splits), device_name

@@ -38,7 +38,7 @@ def _row(record: FeedbackRecord) -> dict[str, Any]:
     fields = {"prompt": record.prompt} | {f"r{k + 1}": response.text for k, response in enumerate(record.responses)}
     if record.passages:
         fields["passages"] = "\n\n".join(f"{passage.title}\n{passage.text}" for passage in record.passages)
-    said: dict[str, list[dict[str, Any]]] = {}
+    answers: dict[str, list[dict[str, Any]]] = {}
     who = record.annotator or "unknown"
     for k, response in enumerate(record.responses):
         if response.marked:
@@ -46,11 +46,11 @@ def _row(record: FeedbackRecord) -> dict[str, Any]:
                 {"label": m.category, "start": utf16(response.text, m.start), "end": utf16(response.text, m.end)}
                 for m in response.spans
             ]
-            said[f"spans_r{k + 1}"] = [{"value": spans, "user_id": who}]
+            answers[f"spans_r{k + 1}"] = [{"value": spans, "user_id": who}]
         if response.correction is not None:
-            said[f"correction_r{k + 1}"] = [{"value": response.correction, "user_id": who}]
+            answers[f"correction_r{k + 1}"] = [{"value": response.correction, "user_id": who}]
     empty = {"suggestions": {}, "vectors": {}}
-    return {"id": record.id, "fields": fields, "metadata": {KEY: packed(record)}, "responses": said, **empty}
+    return {"id": record.id, "fields": fields, "metadata": {KEY: packed(record)}, "responses": answers, **empty}
 
 
 def _records(value: Any, place: Place, unit: Unit) -> Iterator[FeedbackRecord]:
@@ -85,20 +85,20 @@ def _response_fields(fields: dict[str, Any]) -> list[str]:
     return names
 
 
-def _answers(said: dict[str, list[dict[str, Any]]], names: list[str], person: str | None) -> dict[int, Answer]:
+def _answers(questions: dict[str, list[dict[str, Any]]], names: list[str], person: str | None) -> dict[int, Answer]:
     answers: dict[int, Answer] = {}
     for position, name in enumerate(names):
         spans: tuple[tuple[int, int, str], ...] | None = None
         correction: str | None = None
-        for question, given in said.items():
-            own = [a["value"] for a in given if str(a.get("user_id")) == person and a.get("status") != "discarded"]
-            if not own or (question.rpartition("_")[2] != name and len(names) > 1):
+        for question, given in questions.items():
+            values = [a["value"] for a in given if str(a.get("user_id")) == person and a.get("status") != "discarded"]
+            if not values or (question.rpartition("_")[2] != name and len(names) > 1):
                 continue
-            if isinstance(own[0], str) and "correct" in question:
-                correction = own[0]
-            elif isinstance(own[0], list):
-                found = _spans(own[0])
-                spans = spans if found is None else found
+            if isinstance(values[0], str) and "correct" in question:
+                correction = values[0]
+            elif isinstance(values[0], list):
+                read_spans = _spans(values[0])
+                spans = spans if read_spans is None else read_spans
         if spans is not None or correction is not None:
             answers[position] = Answer(spans=spans, correction=correction)
     return answers
@@ -106,5 +106,5 @@ def _answers(said: dict[str, list[dict[str, Any]]], names: list[str], person: st
 
 def _spans(value: list[Any]) -> tuple[tuple[int, int, str], ...] | None:
     """The spans of an answer, or None where it answers another kind of question."""
-    found = [(s["start"], s["end"], str(s["label"])) for s in value if isinstance(s, dict) and "start" in s]
-    return tuple(found) if len(found) == len(value) else None
+    spans = [(s["start"], s["end"], str(s["label"])) for s in value if isinstance(s, dict) and "start" in s]
+    return tuple(spans) if len(spans) == len(value) else None

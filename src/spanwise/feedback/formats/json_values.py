@@ -83,8 +83,8 @@ class _Items:
                 self.position = _skip(self.text, self.position + 1)
                 self.index += 1
         if following != "]":
-            found = f"{following!r} where a comma or ] belongs" if following else "the end where ] belongs"
-            yield self._rest(self.position, f"not JSON ({found}); mend the file.")
+            met = f"{following!r} where a comma or ] belongs" if following else "the end where ] belongs"
+            yield self._rest(self.position, f"not JSON ({met}); mend the file.")
         elif (after := _skip(self.text, self.position + 1)) < len(self.text):
             yield self._rest(after, "more text after the list; remove it.")
 

@@ -55,9 +55,9 @@ def _task(record: FeedbackRecord) -> dict[str, Any]:
     texts = {f"r{k + 1}": response.text for k, response in enumerate(record.responses)}
     regions = [region for k, r in enumerate(record.responses) for region in _regions(f"r{k + 1}", r)]
     annotation = {"completed_by": record.annotator, "was_cancelled": False, "result": regions}
-    said = any(r.marked or r.correction is not None for r in record.responses)
+    annotated = any(r.marked or r.correction is not None for r in record.responses)
     data = {"id": record.id, "prompt": record.prompt, "passages": passages, **texts, KEY: packed(record)}
-    return {"data": data, "annotations": [annotation] if said else [], "predictions": []}
+    return {"data": data, "annotations": [annotation] if annotated else [], "predictions": []}
 
 
 def _regions(key: str, response: Response) -> Iterator[dict[str, Any]]:
@@ -99,10 +99,10 @@ def _records(value: Any, place: Place, unit: Unit) -> Iterator[FeedbackRecord]:
 def _spoken_of(annotations: list[dict[str, Any]], fields: list[str]) -> list[str]:
     """The fields that regions belong to; the first text where their names do not tell."""
     named = {region.get("to_name") for annotation in annotations for region in annotation.get("result", [])}
-    found = [name for name in fields if name in named] or fields[:1]
-    if not found:
+    text_fields = [name for name in fields if name in named] or fields[:1]
+    if not text_fields:
         raise FieldError("data", "holds no text; name a field text.")
-    return found
+    return text_fields
 
 
 def _marked_before(carried: str | None) -> tuple[bool, ...]:

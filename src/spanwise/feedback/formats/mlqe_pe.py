@@ -61,18 +61,18 @@ def _problems(row: dict[str, str]) -> Iterator[tuple[str, str]]:
 
 def _columns(path: Path) -> tuple[str, dict[str, list[str]]]:
     texts = _folder(path) if path.is_dir() else _archive(path)
-    found: dict[str, list[str]] = {}
+    columns: dict[str, list[str]] = {}
     name = path.name.removesuffix(".tar.gz")
     for file, text in texts.items():
         key = file.rpartition(".")[2]
-        found[key] = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
-    missing = [key for key in _REQUIRED if key not in found]
+        columns[key] = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
+    missing = [key for key in _REQUIRED if key not in columns]
     if missing:
         raise DataError(f"{path}: holds no *.{missing[0]}; give a folder or .tar.gz of mlqe-pe.")
-    lengths = {key: len(lines) for key, lines in found.items()}
+    lengths = {key: len(lines) for key, lines in columns.items()}
     if len(set(lengths.values())) > 1:
         raise DataError(f"{path}: its files have different numbers of lines ({lengths}); fetch the set again.")
-    return name, found
+    return name, columns
 
 
 def _wanted(file: str) -> bool:

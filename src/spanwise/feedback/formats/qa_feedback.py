@@ -256,14 +256,14 @@ def _error(mark: SpanMark, place: str) -> dict[str, Any]:
 
 
 def _explanation(mark: SpanMark, place: str) -> str:
-    said = {"antecedent": mark.antecedent or "", "evidence": _evidence_text(mark.evidence), "note": mark.note}
-    given = [name for name, text in said.items() if text]
+    texts = {"antecedent": mark.antecedent or "", "evidence": _evidence_text(mark.evidence), "note": mark.note}
+    given = [name for name, text in texts.items() if text]
     if len(given) > 1 or len(mark.evidence) > 1:
         raise DataError(f"{place}: QA-Feedback holds one explanation per span, this one has more; keep one.")
     homes = {"antecedent": "Redundant", "evidence": "Wrong-Grounding"}
     if given and homes.get(given[0], mark.category) != mark.category:
         raise DataError(f"{place}: QA-Feedback has no place for {given[0]} on {mark.category}; make it a note.")
-    return said[given[0]] if given else ""
+    return texts[given[0]] if given else ""
 
 
 def _evidence_text(evidence: tuple[Evidence, ...]) -> str:

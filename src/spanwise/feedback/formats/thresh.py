@@ -144,15 +144,15 @@ def _name(place: Place) -> str:
 def _corrected(item: _Item) -> str:
     changes: list[tuple[Span, str]] = []
     for mark in item.edits:
-        start, end = (_inside(place, item.target) for place in (mark.output_idx or [[0, 0]])[0])
+        start, end = (_inside(offset, item.target) for offset in (mark.output_idx or [[0, 0]])[0])
         correction = str((mark.annotation or {}).get("correction") or "")
         changes.append((Span(start, end), _spaced(correction, item.target, start, end)))
     return apply_edit(item.target, sorted(changes, key=lambda change: (change[0].start, change[0].end)))
 
 
-def _inside(place: int, text: str) -> int:
+def _inside(offset: int, text: str) -> int:
     """ERRANT counts a space behind the last word, which the text does not have."""
-    return len(text) if place == len(text) + 1 else place
+    return len(text) if offset == len(text) + 1 else offset
 
 
 def _spaced(correction: str, text: str, start: int, end: int) -> str:

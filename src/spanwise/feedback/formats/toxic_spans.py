@@ -41,13 +41,13 @@ def read(path: Path, _unit: Unit) -> Iterator[Outcome[FeedbackRecord]]:
 
 def runs_of(offsets: Sequence[int]) -> list[Span]:
     """The spans that ascending offsets make up."""
-    found: list[Span] = []
+    runs: list[Span] = []
     for offset in offsets:
-        if found and found[-1].end == offset:
-            found[-1] = Span(found[-1].start, offset + 1)
+        if runs and runs[-1].end == offset:
+            runs[-1] = Span(runs[-1].start, offset + 1)
         else:
-            found.append(Span(offset, offset + 1))
-    return found
+            runs.append(Span(offset, offset + 1))
+    return runs
 
 
 def _record(listed: str, text: str | None, place: Place) -> FeedbackRecord | list[Problem]:
@@ -71,16 +71,17 @@ def _record(listed: str, text: str | None, place: Place) -> FeedbackRecord | lis
 def _offsets(listed: str, length: int) -> list[int] | str:
     """The offsets, or what is wrong with them."""
     try:
-        found = parse(listed)
+        offsets = parse(listed)
     except BadJSONError as error:
         return f"must be a list of offsets ({error})."
-    if not isinstance(found, list) or not all(type(offset) is int for offset in found):
+    if not isinstance(offsets, list) or not all(type(offset) is int for offset in offsets):
         return "must be a list of whole numbers."
-    if any(first >= second for first, second in pairwise(found)):
+    if any(first >= second for first, second in pairwise(offsets)):
         return "must ascend, each offset once; sort the list."
-    if found and not 0 <= found[0] <= found[-1] < length:
-        return f"names character {found[0] if found[0] < 0 else found[-1]} of a text of {length}; correct the offsets."
-    return found
+    if offsets and not 0 <= offsets[0] <= offsets[-1] < length:
+        wrong = offsets[0] if offsets[0] < 0 else offsets[-1]
+        return f"names character {wrong} of a text of {length}; correct the offsets."
+    return offsets
 
 
 def _moved(offsets: Sequence[int], text: str) -> list[int]:

@@ -305,12 +305,12 @@ def _preferences(items: Sequence[Sequence[FeedbackRecord]], *, resamples: int, s
 
 def _answers(record: FeedbackRecord) -> dict[tuple[int, int], int]:
     """The answer to each pair, read with the earlier response first."""
-    found: dict[tuple[int, int], int] = {}
+    answers: dict[tuple[int, int], int] = {}
     for p in record.preferences:
         turned = p.first > p.second
         pair = (p.second, p.first) if turned else (p.first, p.second)
-        found[pair] = _ORDER[_TURNED[p.winner] if turned else p.winner]
-    return found
+        answers[pair] = _ORDER[_TURNED[p.winner] if turned else p.winner]
+    return answers
 
 
 def _evidence(pairs: Sequence[tuple[Response, Response]]) -> float | None:
@@ -341,12 +341,12 @@ def _edits(items: Sequence[Sequence[FeedbackRecord]]) -> float | None:
 def _touched(before: str, after: str) -> set[tuple[str, int]]:
     """Words that an edit takes away, and places where it puts some in."""
     matcher = difflib.SequenceMatcher(None, before.split(), after.split(), autojunk=False)
-    found: set[tuple[str, int]] = set()
+    touched: set[tuple[str, int]] = set()
     for tag, start, end, new, new_end in matcher.get_opcodes():
         if tag != "equal":
-            found |= {("word", index) for index in range(start, end)}
-            found |= {("gap", start)} if new < new_end and start == end else set()
-    return found
+            touched |= {("word", index) for index in range(start, end)}
+            touched |= {("gap", start)} if new < new_end and start == end else set()
+    return touched
 
 
 def _mean(values: Sequence[float]) -> float | None:

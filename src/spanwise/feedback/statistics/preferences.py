@@ -117,11 +117,11 @@ def _contradictions(record: FeedbackRecord) -> tuple[bool, bool]:
 def _overlaps(records: Sequence[FeedbackRecord]) -> list[float | None]:
     scored = [record for record in records if record.references]
     width = max((len(record.responses) for record in scored), default=0)
-    found: list[list[float]] = [[] for _ in range(width)]
+    overlaps: list[list[float]] = [[] for _ in range(width)]
     for record in scored:
         for position, response in enumerate(record.responses):
-            found[position].append(max(_overlap(response.text, reference) for reference in record.references))
-    return [float(np.mean(values)) for values in found]
+            overlaps[position].append(max(_overlap(response.text, reference) for reference in record.references))
+    return [float(np.mean(values)) for values in overlaps]
 
 
 def _overlap(text: str, reference: str) -> float:

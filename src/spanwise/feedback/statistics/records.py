@@ -136,11 +136,11 @@ def _category(name: str, records: Sequence[FeedbackRecord], characters: int) -> 
         [mark for response in record.responses for mark in response.spans if mark.category == name]
         for record in records
     ]
-    marks = [mark for found in by_item for mark in found]
+    marks = [mark for item_marks in by_item for mark in item_marks]
     lengths = [words(mark.quote) for mark in marks]
     return CategoryStatistics(
         count=len(marks),
-        items=sum(bool(found) for found in by_item),
+        items=sum(bool(item_marks) for item_marks in by_item),
         words=Spread.of(lengths),
         short=sum(length < SHORT_SPAN for length in lengths),
         share_of_characters=share(sum(len(mark.quote) for mark in marks), characters),
@@ -150,11 +150,11 @@ def _category(name: str, records: Sequence[FeedbackRecord], characters: int) -> 
 def _missing(records: Sequence[FeedbackRecord]) -> MissingStatistics:
     by_item = [[gap for response in record.responses for gap in response.missing] for record in records]
     evidence = [gap.evidence for gaps in by_item for gap in gaps]
-    passages = Counter(found.passage for found in evidence)
+    passages = Counter(proof.passage for proof in evidence)
     return MissingStatistics(
         items=sum(bool(gaps) for gaps in by_item),
         per_item=Spread.of([len(gaps) for gaps in by_item]),
-        sentences=Spread.of([len(found.sentences) + found.title for found in evidence]),
+        sentences=Spread.of([len(proof.sentences) + proof.title for proof in evidence]),
         by_passage=[passages[number] for number in range(max(passages, default=-1) + 1)],
     )
 

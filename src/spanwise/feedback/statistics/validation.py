@@ -84,11 +84,11 @@ def validate_edits(
     aligned = [align_texts(pair.original, pair.edited) for pair in pairs]
     result = Validation([], [])
     for position, (pair, edit) in enumerate(zip(pairs, aligned, strict=True)):
-        found = next(_complaints(pair, edit, rules, tokenize, judge), None)
-        if found is None:
+        complaint = next(_complaints(pair, edit, rules, tokenize, judge), None)
+        if complaint is None:
             result.kept.append(pair)
         else:
-            result.refused.append(Refusal(pair, position, *found))
+            result.refused.append(Refusal(pair, position, *complaint))
     return result
 
 

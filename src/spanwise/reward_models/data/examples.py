@@ -83,9 +83,9 @@ def make_batch(
     for number, position in rows:
         for head in heads:
             places[number, position, head.name] = len(targets)
-            found = _targets(examples[number], position, head)
-            targets += found
-            owners += [(number, position)] * len(found)
+            targets_of_head = _targets(examples[number], position, head)
+            targets += targets_of_head
+            owners += [(number, position)] * len(targets_of_head)
     known = [target is not None for target in targets]
     return TrainingBatch(
         inputs=collate(responses, heads, pad_id=pad_id, pack_to=pack_to),
@@ -99,7 +99,7 @@ def make_batch(
 def _used(labels: RecordLabels) -> set[int]:
     segments = {position for by_position in labels.segments.values() for position in by_position}
     return segments | {
-        place for pairs in labels.pairs.values() for pair in pairs for place in (pair.better, pair.worse)
+        response for pairs in labels.pairs.values() for pair in pairs for response in (pair.better, pair.worse)
     }
 
 
@@ -110,22 +110,22 @@ def _sample(labels: RecordLabels, position: int) -> Sample:
 
 def _targets(example: Example, position: int, head: HeadSpec) -> list[float | None]:
     pieces = example.responses[position].pieces[head.density]
-    found = example.labels.segments.get(head.name, {}).get(position)
-    if not found:
+    segment_labels = example.labels.segments.get(head.name, {}).get(position)
+    if not segment_labels:
         return [None] * len(pieces)
-    return [label.correct for label, _ in zip(found, pieces, strict=True)]
+    return [label.correct for label, _ in zip(segment_labels, pieces, strict=True)]
 
 
 def _pairs(examples: Sequence[Example], head: str, places: dict[tuple[int, int, str], int]) -> PairTargets:
-    found: list[tuple[int, int, Pair]] = []
+    pairs: list[tuple[int, int, Pair]] = []
     for number, example in enumerate(examples):
         for pair in example.labels.pairs.get(head, ()):
             better, worse = places.get((number, pair.better, head)), places.get((number, pair.worse, head))
             if better is not None and worse is not None:
-                found.append((better, worse, pair))
-    order = [0.0 if pair.better_first is None else (1.0 if pair.better_first else -1.0) for _, _, pair in found]
+                pairs.append((better, worse, pair))
+    order = [0.0 if pair.better_first is None else (1.0 if pair.better_first else -1.0) for _, _, pair in pairs]
     return PairTargets(
-        better=torch.tensor([better for better, _, _ in found], dtype=torch.long),
-        worse=torch.tensor([worse for _, worse, _ in found], dtype=torch.long),
+        better=torch.tensor([better for better, _, _ in pairs], dtype=torch.long),
+        worse=torch.tensor([worse for _, worse, _ in pairs], dtype=torch.long),
         order=torch.tensor(order, dtype=torch.float32),
     )

@@ -33,7 +33,13 @@ def without_least_related(
     """
     words = set(_WORD.findall(topic.lower()))
     places = [(number, index) for number, passage in enumerate(passages) for index in range(len(passage.sentences))]
-    places.sort(key=lambda place: (_relatedness(passages[place[0]].sentences[place[1]], words), -place[0], -place[1]))
+    places.sort(
+        key=lambda position: (
+            _relatedness(passages[position[0]].sentences[position[1]], words),
+            -position[0],
+            -position[1],
+        )
+    )
     dropped: set[tuple[int, int]] = set()
     for number, index in places:
         if excess <= 0:
@@ -51,8 +57,8 @@ def without_least_related(
 
 
 def _relatedness(sentence: str, words: set[str]) -> float:
-    found = set(_WORD.findall(sentence.lower()))
-    return len(found & words) / max(1, len(found)) ** 0.5
+    sentence_words = set(_WORD.findall(sentence.lower()))
+    return len(sentence_words & words) / max(1, len(sentence_words)) ** 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +208,8 @@ class _Tokens:
 
     def first_after(self, character: int) -> int:
         """The first token that reaches beyond `character`, or the closing one."""
-        place = bisect_right(self._spans, character, key=_end)
-        return self._places[place] if place < len(self._places) else len(self.ids) - 1
+        token = bisect_right(self._spans, character, key=_end)
+        return self._places[token] if token < len(self._places) else len(self.ids) - 1
 
     def piece(self, span: Span, text: str) -> tuple[int, int]:
         """First and last token of the non-blank part of `span`."""
@@ -220,7 +226,7 @@ class _Tokens:
         if closing not in places[-1:] and not item.sample.truncated:
             end = len(item.sample.response)
             spans, places = [*spans, Span(end, end)], [*places, closing]
-        return tuple(spans), tuple((place, place) for place in places)
+        return tuple(spans), tuple((token, token) for token in places)
 
 
 def _features(sample: Sample, segments: Mapping[Density, Sequence[Span]]) -> dict[Density, Float[np.ndarray, "n f"]]:

@@ -63,12 +63,12 @@ def _needed(
 
 
 def _closest(piece: str, sentences: Sequence[tuple[SentenceId, str]], threshold: float) -> SentenceId | None:
-    best, found = threshold, None
+    best, closest = threshold, None
     for name, sentence in sentences:
         score = similarity(piece, sentence)
-        if score >= best and (found is None or score > best):
-            best, found = score, name
-    return found
+        if score >= best and (closest is None or score > best):
+            best, closest = score, name
+    return closest
 
 
 def _pieces(text: str) -> list[str]:
@@ -180,7 +180,7 @@ def label_records(
 def _label_record(
     record: FeedbackRecord, rule: SpanRule, segmenter: Segmenter, counts: Counter[str]
 ) -> dict[int, tuple[SegmentLabel, ...]]:
-    found: dict[int, tuple[SegmentLabel, ...]] = {}
+    labelled: dict[int, tuple[SegmentLabel, ...]] = {}
     for position, response in enumerate(record.responses):
         if not response.marked:
             counts["unmarked responses"] += 1
@@ -192,8 +192,8 @@ def _label_record(
         if ignored == len(labels):
             counts["responses without a labelled segment"] += 1
         else:
-            found[position] = labels
-    return found
+            labelled[position] = labels
+    return labelled
 
 
 def _correct(segment: Span, errors: Sequence[Span], ignored: Sequence[Span], rule: SpanRule) -> float | None:

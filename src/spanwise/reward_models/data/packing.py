@@ -85,12 +85,12 @@ def collate(
         ids[number, : row.common] = torch.tensor(row.items[0].ids[: row.common], dtype=torch.long)
         start = row.common
         for branch, item in enumerate(row.items, start=1):
-            own = item.ids[row.common :]
-            ids[number, start : start + len(own)] = torch.tensor(own, dtype=torch.long)
-            branches[number, start : start + len(own)] = branch
+            branch_ids = item.ids[row.common :]
+            ids[number, start : start + len(branch_ids)] = torch.tensor(branch_ids, dtype=torch.long)
+            branches[number, start : start + len(branch_ids)] = branch
             pieces += _pieces(item, heads, number, shift=start - row.common)
             contexts += _contexts(item, heads, shift=start - row.common)
-            start += len(own)
+            start += len(branch_ids)
     shared = len(rows) < len(encoded)
     return PieceBatch(
         ids,
@@ -116,12 +116,12 @@ def branch_mask(mask: Bool[Tensor, "b l"], branches: Int[Tensor, "b l"]) -> Bool
 
 def branch_positions(branches: Int[Tensor, "b l"]) -> Int[Tensor, "b l"]:
     """The position of each token in its own response: branches start where the common beginning ends."""
-    place = torch.arange(branches.shape[1], device=branches.device).expand_as(branches)
+    columns = torch.arange(branches.shape[1], device=branches.device).expand_as(branches)
     starts = torch.ones_like(branches, dtype=torch.bool)
     starts[:, 1:] = branches[:, 1:] != branches[:, :-1]
-    branch_start = torch.where(starts, place, torch.zeros_like(place)).cummax(1).values
-    first_branch = torch.where(branches > 0, place, branches.shape[1]).min(1, keepdim=True).values
-    return torch.where(branches > 0, place - branch_start + first_branch, place)
+    branch_start = torch.where(starts, columns, torch.zeros_like(columns)).cummax(1).values
+    first_branch = torch.where(branches > 0, columns, branches.shape[1]).min(1, keepdim=True).values
+    return torch.where(branches > 0, columns - branch_start + first_branch, columns)
 
 
 @dataclass
@@ -157,7 +157,7 @@ def _beginning(item: EncodedResponse) -> int:
 def _common(left: EncodedResponse, right: EncodedResponse) -> int:
     limit = min(_beginning(left), _beginning(right))
     pairs = zip(left.ids[:limit], right.ids[:limit], strict=True)
-    return next((index for index, (one, other) in enumerate(pairs) if one != other), limit)
+    return next((index for index, (left_id, other) in enumerate(pairs) if left_id != other), limit)
 
 
 def _pieces(
@@ -177,17 +177,17 @@ def _contexts(item: EncodedResponse, heads: Sequence[HeadSpec], *, shift: int) -
         return []
     clauses = item.pieces["sub-sentence"]
     starts = [first for first, _ in clauses]
-    found: list[tuple[int, int, int, int]] = []
-    for place, _ in tokens:
-        number = bisect_right(starts, place) - 1
-        first, last = clauses[number] if number >= 0 and place <= clauses[number][1] else (place, place)
-        found.append((first + shift, last + shift, tokens[0][0] + shift, tokens[-1][0] + shift))
-    return found
+    contexts: list[tuple[int, int, int, int]] = []
+    for token, _ in tokens:
+        number = bisect_right(starts, token) - 1
+        first, last = clauses[number] if number >= 0 and token <= clauses[number][1] else (token, token)
+        contexts.append((first + shift, last + shift, tokens[0][0] + shift, tokens[-1][0] + shift))
+    return contexts
 
 
 def _features(encoded: Sequence[EncodedResponse], heads: Sequence[HeadSpec]) -> Float[Tensor, "n f"] | None:
     if not any(item.features for item in encoded):
         return None
     rows = [item.features[head.density] for item in encoded for head in heads]
-    filled = [np.pad(found, ((0, 0), (0, len(RESPONSE_FEATURES) - found.shape[1]))) for found in rows]
+    filled = [np.pad(features, ((0, 0), (0, len(RESPONSE_FEATURES) - features.shape[1]))) for features in rows]
     return torch.from_numpy(np.concatenate(filled)).float()

@@ -90,7 +90,7 @@ class TokenBatch:
 
 def response_ids(response: EncodedResponse) -> list[int]:
     """The ids of the response's tokens, its closing token included."""
-    return [response.ids[place] for place, _ in response.pieces["token"]]
+    return [response.ids[token] for token, _ in response.pieces["token"]]
 
 
 def pair_examples(
@@ -114,7 +114,7 @@ def pair_examples(
 def label_examples(labelled: Sequence[TokenLabels], encoder: InputEncoder) -> tuple[list[LabelExample], dict[str, int]]:
     """Labelled responses that fit the window; a token is as right as the least right character that it wrote."""
     counts: Counter[str] = Counter()
-    found: list[LabelExample] = []
+    examples: list[LabelExample] = []
     for item, encoded in zip(labelled, encoder.encode([item.sample for item in labelled]), strict=True):
         if isinstance(encoded, Unscored):
             counts["labels/longer than the window"] += 1
@@ -123,8 +123,8 @@ def label_examples(labelled: Sequence[TokenLabels], encoder: InputEncoder) -> tu
         if all(value is None for value in correct):
             counts["labels/no token has a label"] += 1
             continue
-        found.append(LabelExample(encoded, correct))
-    return found, dict(counts)
+        examples.append(LabelExample(encoded, correct))
+    return examples, dict(counts)
 
 
 def token_batch(examples: Sequence[TokenExample], head: HeadSpec, *, pad_id: int, pack_to: int = 0) -> TokenBatch:
@@ -140,7 +140,7 @@ def token_batch(examples: Sequence[TokenExample], head: HeadSpec, *, pad_id: int
         if isinstance(example, LabelExample):
             labelled += [(starts[0] + at, value) for at, value in enumerate(example.correct) if value is not None]
             continue
-        unchanged += [(len(edits), int(place), int(other)) for place, other in example.edit.unchanged_pairs]
+        unchanged += [(len(edits), int(position), int(other)) for position, other in example.edit.unchanged_pairs]
         originals.append((starts[0], example.edit.original_changed))
         edits.append((starts[1], example.edit.edited_changed))
     responses = [response for example in examples for response in example.responses]
@@ -149,7 +149,7 @@ def token_batch(examples: Sequence[TokenExample], head: HeadSpec, *, pad_id: int
         original=_side(originals),
         edited=_side(edits),
         unchanged=torch.tensor(unchanged, dtype=torch.long).reshape(-1, 3),
-        labelled=torch.tensor([place for place, _ in labelled], dtype=torch.long),
+        labelled=torch.tensor([position for position, _ in labelled], dtype=torch.long),
         correct=torch.tensor([value for _, value in labelled], dtype=torch.float32),
     )
 
@@ -173,13 +173,13 @@ def _aligned(
     eos = _closing_id(sides[0][0])
     ids = [(response_ids(original), response_ids(edited)) for original, edited in sides]
     edits = align_token_pairs(ids, eos=eos, merge_gap=config.merge_gap, gap_anchor=config.gap_anchor)
-    found: list[PairExample] = []
+    examples: list[PairExample] = []
     for (original, edited), tokens, edit in zip(sides, ids, edits, strict=True):
         if (len(edit.original), len(edit.edited)) != (len(tokens[0]), len(tokens[1])):
             counts["edits/text that ends in a special token"] += 1
         else:
-            found.append(PairExample(original, edited, edit))
-    return found
+            examples.append(PairExample(original, edited, edit))
+    return examples
 
 
 def _closing_id(response: EncodedResponse) -> int | None:

@@ -34,8 +34,8 @@ def labels_of_spans(
 ) -> tuple[list[TokenLabels], dict[str, int]]:
     """Marked responses, with the spans of `categories` (none = all) wrong; the counts say what was left out."""
     counts: Counter[str] = Counter()
-    found = list(_of_spans(records, categories, counts))
-    return found, dict(counts)
+    labelled = list(_of_spans(records, categories, counts))
+    return labelled, dict(counts)
 
 
 def labels_of_tags(pairs: Sequence[EditPair]) -> tuple[list[TokenLabels], dict[str, int]]:
@@ -44,7 +44,7 @@ def labels_of_tags(pairs: Sequence[EditPair]) -> tuple[list[TokenLabels], dict[s
     For n words, parted by white space, `provenance["tags"]` holds 2n + 1 tags: gap, word, gap, ..., gap.
     """
     counts: Counter[str] = Counter()
-    found: list[TokenLabels] = []
+    labelled: list[TokenLabels] = []
     for pair in pairs:
         tags = pair.provenance.get("tags")
         words = _words(pair.original)
@@ -54,8 +54,8 @@ def labels_of_tags(pairs: Sequence[EditPair]) -> tuple[list[TokenLabels], dict[s
             counts["tags/tags that are not OK or BAD, 2n + 1 for n words"] += 1
         else:
             bad = tuple(word for word, tag in zip(words, tags[1::2], strict=True) if tag == "BAD")
-            found.append(TokenLabels(Sample(pair.prompt, pair.original, pair.passages), bad))
-    return found, dict(counts)
+            labelled.append(TokenLabels(Sample(pair.prompt, pair.original, pair.passages), bad))
+    return labelled, dict(counts)
 
 
 def labels_of_edits(pairs: Sequence[EditPair]) -> list[TokenLabels]:

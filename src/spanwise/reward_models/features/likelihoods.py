@@ -34,13 +34,13 @@ def piece_likelihoods(
     size = last - first + 1
     offsets = torch.arange(int(size.max()) if len(size) else 0, device=ids.device)
     inside = offsets < size[:, None]
-    found = logprobs[row[:, None], torch.where(inside, first[:, None] + offsets, 0)]
-    summed = torch.where(inside, found, 0.0)
+    inside_logprobs = logprobs[row[:, None], torch.where(inside, first[:, None] + offsets, 0)]
+    summed = torch.where(inside, inside_logprobs, 0.0)
     return torch.stack(
         [
             summed.sum(1),
             summed.sum(1) / size,
-            torch.where(inside, found, torch.inf).amin(1),
+            torch.where(inside, inside_logprobs, torch.inf).amin(1),
             summed[:, :OPENING].sum(1),
             logprobs[row, last],
         ],
@@ -58,19 +58,19 @@ def _token_logprobs(
     """Log-probability of each wanted token given those that it may see; 0 elsewhere."""
     rows, places = wanted.nonzero(as_tuple=True)
     before = predecessors(ids, branches)[rows, places]
-    found, _ = token_logprobs(hidden[rows, before], head, ids[rows, places])
-    logprobs = torch.zeros(ids.shape, dtype=found.dtype, device=ids.device)
-    logprobs[rows, places] = found
+    wanted_logprobs, _ = token_logprobs(hidden[rows, before], head, ids[rows, places])
+    logprobs = torch.zeros(ids.shape, dtype=wanted_logprobs.dtype, device=ids.device)
+    logprobs[rows, places] = wanted_logprobs
     return logprobs
 
 
 def predecessors(ids: Int[Tensor, "b l"], branches: Int[Tensor, "b l"] | None) -> Int[Tensor, "b l"]:
     """The place of the token before each token in its own response."""
-    place = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
-    before = (place - 1).clamp(min=0)
+    columns = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
+    before = (columns - 1).clamp(min=0)
     if branches is None:
         return before
-    first_branch = torch.where(branches > 0, place, ids.shape[1]).amin(1, keepdim=True)
+    first_branch = torch.where(branches > 0, columns, ids.shape[1]).amin(1, keepdim=True)
     opens = torch.zeros_like(branches, dtype=torch.bool)
     opens[:, 1:] = (branches[:, 1:] > 0) & (branches[:, 1:] != branches[:, :-1])
     return torch.where(opens, (first_branch - 1).clamp(min=0), before)
@@ -80,9 +80,9 @@ def covered_tokens(pieces: Int[Tensor, "n 4"], ids: Int[Tensor, "b l"]) -> Bool[
     """True for the tokens of any piece; never for the first token of a row, which follows nothing."""
     row, _, first, last = pieces.unbind(1)
     depth = torch.zeros(ids.shape[0], ids.shape[1] + 1, dtype=torch.long, device=ids.device)
-    one = torch.ones_like(row)
-    depth.index_put_((row, first), one, accumulate=True)
-    depth.index_put_((row, last + 1), -one, accumulate=True)
+    ones = torch.ones_like(row)
+    depth.index_put_((row, first), ones, accumulate=True)
+    depth.index_put_((row, last + 1), -ones, accumulate=True)
     covered = depth.cumsum(1)[:, :-1] > 0
     covered[:, 0] = False
     return covered
@@ -119,21 +119,21 @@ def token_likelihoods(
     branches: Int[Tensor, "b l"] | None,
 ) -> Float[Tensor, "n f"]:
     """TOKEN_LIKELIHOODS of each piece; columns of `contexts`: first and last token of its clause and its response."""
-    row, place = pieces[:, 0], pieces[:, 3]
+    row, token = pieces[:, 0], pieces[:, 3]
     first, last, start, end = contexts.unbind(1)
-    ranges = {"so_far": (first, place), "to_come": (place, last), "clause": (first, last), "response": (start, end)}
+    ranges = {"so_far": (first, token), "to_come": (token, last), "clause": (first, last), "response": (start, end)}
     responses = torch.stack([row, torch.zeros_like(row), start, end], 1)
     logprobs, surprise = _quantities(hidden, head, ids, covered_tokens(responses, ids), branches)
     base: list[Tensor] = []
     for values in (logprobs, surprise):
-        base.append(values[row, place])
+        base.append(values[row, token])
         for left, right in ranges.values():
             base += _summaries(values, row, left, right)
-    found = torch.stack(base, 1)
+    quantities = torch.stack(base, 1)
     opening = _summaries(logprobs, row, first, torch.minimum(first + OPENING - 1, last))[1]
-    closing = (first == end).to(found)  # a clause of its own at the end
-    extra = torch.stack([opening, closing, closing * logprobs[row, place]], 1)
-    return torch.cat([found, *(found.clamp(min=floor) for floor in _FLOORS), extra], 1)
+    closing = (first == end).to(quantities)  # a clause of its own at the end
+    extra = torch.stack([opening, closing, closing * logprobs[row, token]], 1)
+    return torch.cat([quantities, *(quantities.clamp(min=floor) for floor in _FLOORS), extra], 1)
 
 
 def _quantities(
@@ -146,9 +146,9 @@ def _quantities(
     """Log-probability and surprise of each wanted token given those that it may see; 0 elsewhere."""
     rows, places = wanted.nonzero(as_tuple=True)
     before = predecessors(ids, branches)[rows, places]
-    found, entropy = token_logprobs(hidden[rows, before], head, ids[rows, places], entropy=True)
-    empty = torch.zeros(ids.shape, dtype=found.dtype, device=ids.device)
-    logprobs = empty.index_put((rows, places), found)
+    wanted_logprobs, entropy = token_logprobs(hidden[rows, before], head, ids[rows, places], entropy=True)
+    empty = torch.zeros(ids.shape, dtype=wanted_logprobs.dtype, device=ids.device)
+    logprobs = empty.index_put((rows, places), wanted_logprobs)
     return logprobs, logprobs if entropy is None else logprobs + empty.index_put((rows, places), entropy)
 
 
@@ -159,5 +159,5 @@ def _summaries(
     size = last - first + 1
     offsets = torch.arange(int(size.max()) if len(size) else 0, device=values.device)
     inside = offsets < size[:, None]
-    found = values[row[:, None], torch.where(inside, first[:, None] + offsets, 0)]
-    return torch.where(inside, found, torch.inf).amin(1), torch.where(inside, found, 0.0).sum(1)
+    inside_values = values[row[:, None], torch.where(inside, first[:, None] + offsets, 0)]
+    return torch.where(inside, inside_values, torch.inf).amin(1), torch.where(inside, inside_values, 0.0).sum(1)

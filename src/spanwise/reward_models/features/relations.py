@@ -140,18 +140,23 @@ class _Said:
 
 
 def _rows(sources: _Sources, response: str, segments: Sequence[Span]) -> list[dict[str, float]]:
-    said = _Said()
+    earlier = _Said()
     length = len(words(response))
-    found: list[dict[str, float]] = []
+    rows: list[dict[str, float]] = []
     for number, segment in enumerate(segments):
         piece = _Piece(sources, segment.of(response))
         row: dict[str, float] = {"index": number, "segments": len(segments), "response_words": length}
         row |= {"is_first": number == 0, "is_last": number == len(segments) - 1}
-        row |= _position(response, segment) | _form(piece) | _question(piece, sources, said) | _repetition(piece, said)
-        row |= _support(piece, sources) | _source(piece, sources, said) | _unsupported(piece, sources)
-        found.append(row)
-        said.add(piece)
-    return found
+        row |= (
+            _position(response, segment)
+            | _form(piece)
+            | _question(piece, sources, earlier)
+            | _repetition(piece, earlier)
+        )
+        row |= _support(piece, sources) | _source(piece, sources, earlier) | _unsupported(piece, sources)
+        rows.append(row)
+        earlier.add(piece)
+    return rows
 
 
 def _position(response: str, segment: Span) -> dict[str, float]:
@@ -178,15 +183,15 @@ def _form(piece: _Piece) -> dict[str, float]:
     }
 
 
-def _question(piece: _Piece, sources: _Sources, said: _Said) -> dict[str, float]:
+def _question(piece: _Piece, sources: _Sources, earlier: _Said) -> dict[str, float]:
     number = bool(piece.numbers)
-    unsaid = [word for word in sources.question if word not in said.stems]
+    unsaid = [word for word in sources.question if word not in earlier.stems]
     return {
         "question_said": share(sources.question, piece.stems),
         "from_question": share(piece.content, sources.question),
         "question_said_rare": sources.rarity.share(sources.question, piece.stems),
         "question_new": share(unsaid, piece.stems),
-        "question_said_so_far": share(sources.question, said.stems | piece.stems),
+        "question_said_so_far": share(sources.question, earlier.stems | piece.stems),
         "question_words": len(sources.question),
         "asks_when_says_number": "when" in sources.prompt and number,
         "asks_how_many_says_number": "how many" in sources.prompt and number,
@@ -223,7 +228,7 @@ def _support(piece: _Piece, sources: _Sources) -> dict[str, float]:
     }
 
 
-def _source(piece: _Piece, sources: _Sources, said: _Said) -> dict[str, float]:
+def _source(piece: _Piece, sources: _Sources, before: _Said) -> dict[str, float]:
     titles = sources.titles
     row: dict[str, float] = {
         "title_said": max((share(title, piece.stems) for title in titles), default=0.0),
@@ -243,7 +248,7 @@ def _source(piece: _Piece, sources: _Sources, said: _Said) -> dict[str, float]:
         "source_asked_rare": asked,
         "source_rank": sum(other > asked for other in sources.asked_rare) / len(sources.places),
         "source_told": share(sources.contents[piece.source], piece.stems),
-        "source_reused": any(earlier.source == piece.source for earlier in said.pieces),
+        "source_reused": any(earlier.source == piece.source for earlier in before.pieces),
     }
 
 

@@ -32,9 +32,9 @@ def fit_platt(logits: Numbers, correct: Numbers) -> tuple[float, float]:
         error = expit(z) - y
         return float(loss), np.array([(error * x).sum() * slope, error.sum()]) + parameters
 
-    found = minimize(objective, np.zeros(2), jac=True, method="L-BFGS-B", bounds=[(-10, 10), (-50, 50)])
-    slope = float(np.exp(found.x[0]) / spread)
-    return slope, float(found.x[1] - slope * center)
+    solution = minimize(objective, np.zeros(2), jac=True, method="L-BFGS-B", bounds=[(-10, 10), (-50, 50)])
+    slope = float(np.exp(solution.x[0]) / spread)
+    return slope, float(solution.x[1] - slope * center)
 
 
 def mean_and_deviation(scores: Numbers) -> tuple[float, float]:
@@ -55,15 +55,17 @@ def negative_log_likelihood(probabilities: Numbers, correct: Numbers) -> float:
 def reliability_bins(probabilities: Numbers, correct: Numbers, *, bins: int = 10) -> list[dict[str, float]]:
     """Of each bin that is not empty: mean probability ("confidence"), frequency ("accuracy") and "count"."""
     p, y = np.asarray(probabilities, dtype=np.float64), np.asarray(correct, dtype=np.float64)
-    place = np.minimum((p * bins).astype(int), bins - 1)
+    bin_index = np.minimum((p * bins).astype(int), bins - 1)
     return [
         {"confidence": float(p[here].mean()), "accuracy": float(y[here].mean()), "count": int(here.sum())}
-        for here in (place == number for number in range(bins))
+        for here in (bin_index == number for number in range(bins))
         if here.any()
     ]
 
 
 def expected_calibration_error(probabilities: Numbers, correct: Numbers, *, bins: int = 10) -> float:
     """Mean distance between probability and frequency over equally wide bins, weighted by their sizes."""
-    found = reliability_bins(probabilities, correct, bins=bins)
-    return sum(abs(one["confidence"] - one["accuracy"]) * one["count"] for one in found) / max(1, len(correct))
+    reliability = reliability_bins(probabilities, correct, bins=bins)
+    return sum(abs(bin_["confidence"] - bin_["accuracy"]) * bin_["count"] for bin_ in reliability) / max(
+        1, len(correct)
+    )

@@ -89,8 +89,8 @@ def evaluate_outputs(outputs: dict[str, HeadOutputs], heads: Sequence[HeadSpec])
 
 def selection_score(metrics: dict[str, dict[str, float]]) -> float:
     """Mean over the heads of what training selects by: AUROC for segments, accuracy for pairs."""
-    found = [values.get("auroc", values.get("pair_accuracy")) for values in metrics.values()]
-    known = [value for value in found if value is not None]
+    by_head = [values.get("auroc", values.get("pair_accuracy")) for values in metrics.values()]
+    known = [value for value in by_head if value is not None]
     return sum(known) / len(known) if known else 0.0
 
 
@@ -104,31 +104,31 @@ def _collect(
     batch = make_batch(group, heads, pad_id=pad_id, pack_to=model.config.window if model.packs else 0)
     logits = model.score(batch.inputs.to(model.device)).float().cpu()
     for number, head in enumerate(heads):
-        mine, found = batch.inputs.pieces[:, 1] == number, outputs[head.name]
+        mine, head_outputs = batch.inputs.pieces[:, 1] == number, outputs[head.name]
         if head.kind == "segment":
             chosen = mine & batch.label_mask
-            found.logits += logits[chosen].tolist()
-            found.correct += batch.correct[chosen].tolist()
+            head_outputs.logits += logits[chosen].tolist()
+            head_outputs.correct += batch.correct[chosen].tolist()
             continue
         pairs = batch.pairs[head.name]
-        found.scores += logits[mine].tolist()
-        found.better += logits[pairs.better].tolist()
-        found.worse += logits[pairs.worse].tolist()
-        found.better_first += [order > 0 for order in pairs.order.tolist() if order]
-        found.better_longer += [
+        head_outputs.scores += logits[mine].tolist()
+        head_outputs.better += logits[pairs.better].tolist()
+        head_outputs.worse += logits[pairs.worse].tolist()
+        head_outputs.better_first += [order > 0 for order in pairs.order.tolist() if order]
+        head_outputs.better_longer += [
             _length(group, batch.owners[better]) > _length(group, batch.owners[worse])
             for better, worse in zip(pairs.better.tolist(), pairs.worse.tolist(), strict=True)
         ]
 
 
-def _bins(found: HeadOutputs, head: HeadSpec) -> list[dict[str, float]]:
-    if head.kind != "segment" or not found.logits:
+def _bins(outputs: HeadOutputs, head: HeadSpec) -> list[dict[str, float]]:
+    if head.kind != "segment" or not outputs.logits:
         return []
-    return reliability_bins(_probabilities(found, head), _numbers(np.asarray(found.correct) == 1.0))
+    return reliability_bins(_probabilities(outputs, head), _numbers(np.asarray(outputs.correct) == 1.0))
 
 
-def _probabilities(found: HeadOutputs, head: HeadSpec) -> NDArray[np.float64]:
-    return expit(head.slope * np.asarray(found.logits) + head.offset)
+def _probabilities(outputs: HeadOutputs, head: HeadSpec) -> NDArray[np.float64]:
+    return expit(head.slope * np.asarray(outputs.logits) + head.offset)
 
 
 def _length(group: Sequence[Example], owner: tuple[int, int]) -> int:
@@ -136,12 +136,12 @@ def _length(group: Sequence[Example], owner: tuple[int, int]) -> int:
     return len(group[number].labels.record.responses[position].text)
 
 
-def _segment_metrics(found: HeadOutputs, head: HeadSpec) -> dict[str, float]:
+def _segment_metrics(outputs: HeadOutputs, head: HeadSpec) -> dict[str, float]:
     """A segment has an error when any part of it has, also where labels are soft."""
-    if not found.logits:
+    if not outputs.logits:
         return {"segments": 0}
-    right = _probabilities(found, head)
-    fine = np.asarray(found.correct) == 1.0
+    right = _probabilities(outputs, head)
+    fine = np.asarray(outputs.correct) == 1.0
     precision, recall, f1, _ = precision_recall_fscore_support(
         ~fine,
         right < 0.5,
@@ -165,19 +165,19 @@ def _segment_metrics(found: HeadOutputs, head: HeadSpec) -> dict[str, float]:
     return metrics
 
 
-def _pair_metrics(found: HeadOutputs) -> dict[str, float]:
+def _pair_metrics(outputs: HeadOutputs) -> dict[str, float]:
     """Equal scores count as half right."""
-    if not found.better:
+    if not outputs.better:
         return {"pairs": 0}
-    gap = np.asarray(found.better) - np.asarray(found.worse)
+    gap = np.asarray(outputs.better) - np.asarray(outputs.worse)
     metrics = {
         "pairs": len(gap),
         "pair_accuracy": float((gap > 0).mean() + 0.5 * (gap == 0).mean()),
         "equal_scores": int((gap == 0).sum()),
-        "longer_wins": float(np.mean(found.better_longer)),
+        "longer_wins": float(np.mean(outputs.better_longer)),
     }
-    if found.better_first:
-        metrics["first_listed_wins"] = float(np.mean(found.better_first))
+    if outputs.better_first:
+        metrics["first_listed_wins"] = float(np.mean(outputs.better_first))
     return metrics
 
 
@@ -202,7 +202,7 @@ def collect_rewards(
     """Runs the model over `examples` without dropout; shortest first."""
     (head,) = model.config.head_specs
     limit = model.config.window if model.packs else 0
-    training, found = model.training, list[TokenOutput]()
+    training, outputs = model.training, list[TokenOutput]()
     model.eval()
     with torch.inference_mode():
         for group in by_length(examples, batch_size=batch_size):
@@ -213,10 +213,10 @@ def collect_rewards(
                 sizes = [len(response.pieces["token"]) for response in example.responses]
                 edges = np.cumsum([start, *sizes]).tolist()
                 rows = tuple(flat[left:right] for left, right in pairwise(edges))
-                found.append(TokenOutput(example, rows))
+                outputs.append(TokenOutput(example, rows))
                 start = edges[-1]
     model.train(training)
-    return found
+    return outputs
 
 
 def token_metrics(outputs: Sequence[TokenOutput]) -> dict[str, float]:
@@ -233,8 +233,8 @@ def token_metrics(outputs: Sequence[TokenOutput]) -> dict[str, float]:
 def token_selection_score(metrics: dict[str, float]) -> float:
     """What training selects by: the mean of pair accuracy and of the AUROCs that there are."""
     names = ("pair_accuracy", "auroc_original", "auroc_edited", "auroc_labels")
-    found = [metrics[name] for name in names if name in metrics]
-    return sum(found) / len(found) if found else 0.0
+    known = [metrics[name] for name in names if name in metrics]
+    return sum(known) / len(known) if known else 0.0
 
 
 def _edit_metrics(pairs: Sequence[tuple[PairExample, Rewards, Rewards]]) -> dict[str, float]:

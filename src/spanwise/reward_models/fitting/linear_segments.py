@@ -168,7 +168,7 @@ def _rows(
     else:
         wanted &= np.isin(question, question[pairs.better.numpy()])
     features, states = read
-    place = np.cumsum(wanted) - 1
+    row_of = np.cumsum(wanted) - 1
     return HeadInputs(
         features[wanted],
         states[wanted],
@@ -177,7 +177,7 @@ def _rows(
         batch.correct.double().numpy()[wanted],
         None
         if pairs is None
-        else PairRows(place[pairs.better.numpy()], place[pairs.worse.numpy()], pairs.order.double().numpy()),
+        else PairRows(row_of[pairs.better.numpy()], row_of[pairs.worse.numpy()], pairs.order.double().numpy()),
     )
 
 
@@ -222,12 +222,12 @@ def fit_linear(
     folder: RunFolder | None = None,
 ) -> dict[str, HeadOutputs]:
     """Fits the heads of `model` in place; DataError for a head whose labels are all of one question."""
-    found = read_inputs(model, examples, batch_size=config.fitting.batch_size, pad_id=pad_id)
-    fits = {head.name: fit_by_cross_validation(config, head, found[head.name]) for head in model.config.head_specs}
+    inputs = read_inputs(model, examples, batch_size=config.fitting.batch_size, pad_id=pad_id)
+    fits = {head.name: fit_by_cross_validation(config, head, inputs[head.name]) for head in model.config.head_specs}
     for number, (name, fit) in enumerate(fits.items()):
         if model.feature_heads is not None:
-            model.feature_heads.standardize(number, torch.from_numpy(found[name].features))
-        _write(model, number, found[name].features.shape[1], fit.head)
+            model.feature_heads.standardize(number, torch.from_numpy(inputs[name].features))
+        _write(model, number, inputs[name].features.shape[1], fit.head)
     if folder is not None:
         strengths = {f"reward/strength_{name}": fit.strength for name, fit in fits.items()}
         folder.log_metrics(1, strengths | {f"reward/state_scale_{n}": fit.state_scale for n, fit in fits.items()})
@@ -251,11 +251,11 @@ def fit_by_cross_validation(config: RewardModelConfig, head: HeadSpec, data: Hea
 
 def question_folds(question: Int[np.ndarray, " n"], *, seed: int, head: str) -> Int[np.ndarray, " n"]:
     """The fold of each row; rows of one question share it."""
-    questions, place = np.unique(question, return_inverse=True)
+    questions, question_index = np.unique(question, return_inverse=True)
     if len(questions) < 2:
         raise DataError(f"The labels of the head {head!r} are all of one question; a linear head needs two at least.")
     order = numpy_generator(seed, "reward/inner-folds").permutation(len(questions))
-    return (order % min(_FOLDS, len(questions)))[place]
+    return (order % min(_FOLDS, len(questions)))[question_index]
 
 
 def fit_head(
@@ -271,9 +271,9 @@ def fit_head(
     blocks = [Block(data.features.shape[1]), Block(inputs.shape[1] - data.features.shape[1], state_scale)]
     if data.pairs is None:
         return fit_segment_head(inputs[rows], data.correct[rows], blocks, strength=strength)
-    place = np.cumsum(rows) - 1
+    row_of = np.cumsum(rows) - 1
     mine = rows[data.pairs.better]
-    better, worse = place[data.pairs.better[mine]], place[data.pairs.worse[mine]]
+    better, worse = row_of[data.pairs.better[mine]], row_of[data.pairs.worse[mine]]
     order = data.pairs.order[mine] * config.position_offset
     return fit_pair_head(inputs[rows], better, worse, order, blocks, strength=strength)
 

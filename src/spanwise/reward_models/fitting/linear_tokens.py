@@ -79,7 +79,7 @@ def read_tokens(
     """Runs the backbone over `examples` once, shortest first."""
     (head,) = model.config.head_specs
     limit = model.config.window if model.packs else 0
-    found: list[TokenInputs] = []
+    token_inputs: list[TokenInputs] = []
     model.eval()
     for group in by_length(examples, batch_size=batch_size):
         batch = token_batch(group, head, pad_id=pad_id, pack_to=limit)
@@ -88,8 +88,8 @@ def read_tokens(
         flat = torch.cat([states[:, :0] if extra is None else extra, states], 1).float().cpu().numpy()
         sizes = [len(response.pieces["token"]) for example in group for response in example.responses]
         pieces = iter([flat[left:right] for left, right in pairwise(np.cumsum([0, *sizes]).tolist())])
-        found += [TokenInputs(example, tuple(next(pieces) for _ in example.responses)) for example in group]
-    return found
+        token_inputs += [TokenInputs(example, tuple(next(pieces) for _ in example.responses)) for example in group]
+    return token_inputs
 
 
 def design_of(inputs: Sequence[TokenInputs], standard: Standard, loss: TokenLossConfig) -> Design:
@@ -102,7 +102,7 @@ def design_of(inputs: Sequence[TokenInputs], standard: Standard, loss: TokenLoss
     for item in inputs:
         sides = [standard.apply(rows) for rows in item.rows]
         if isinstance(item.example, LabelExample):
-            known = [place for place, value in enumerate(item.example.correct) if value is not None]
+            known = [token for token, value in enumerate(item.example.correct) if value is not None]
             labelled.append(sides[0][known])
             correct += [value for value in item.example.correct if value is not None]
             continue
@@ -165,11 +165,11 @@ def fit_token_head(
     """Fits the one head of `model` in place on `train`; `judge` chooses strength and state scale."""
     size = config.fitting.batch_size
     read = [read_tokens(model, examples, batch_size=size, pad_id=pad_id) for examples in (train, judge)]
-    found = best_fit(config, read[0], read[1], states=model.heads.in_features)
-    _write(model, found)
+    best = best_fit(config, read[0], read[1], states=model.heads.in_features)
+    _write(model, best)
     if folder is not None:
-        chosen = {"reward/strength": found.strength, "reward/state_scale": found.state_scale}
-        folder.log_metrics(1, {**chosen, "heldout/loss": found.loss})
+        chosen = {"reward/strength": best.strength, "reward/state_scale": best.state_scale}
+        folder.log_metrics(1, {**chosen, "heldout/loss": best.loss})
 
 
 def best_fit(
@@ -218,8 +218,8 @@ def _fitted(config: TokenRewardConfig, design: Design, scale: Weights, strength:
         total, gradient = loss_of(config, inner, weights)
         return total + 0.5 * float(penalty @ weights**2), gradient + penalty * weights
 
-    found = minimize(objective, np.zeros(len(scale)), jac=True, method="L-BFGS-B", options={"maxiter": 500})
-    return np.asarray(found.x, dtype=np.float64) * scale
+    solution = minimize(objective, np.zeros(len(scale)), jac=True, method="L-BFGS-B", options={"maxiter": 500})
+    return np.asarray(solution.x, dtype=np.float64) * scale
 
 
 def _scales(features: int, states: int, state_scale: float) -> Weights:

@@ -229,7 +229,9 @@ def _reference(
 ) -> list[EncodedResponse]:
     if not records:
         return [example.responses[0] for example in judge]
-    samples = [Sample(record.prompt, one.text, record.passages) for record in records for one in record.responses]
+    samples = [
+        Sample(record.prompt, response.text, record.passages) for record in records for response in record.responses
+    ]
     return [item for item in encoder.encode(samples) if isinstance(item, EncodedResponse)]
 
 

@@ -128,8 +128,8 @@ class AdaptedRewardModel(SpanRewardModel):
     def _adapter(self) -> dict[str, Tensor]:
         """By the names that PEFT gives them on disk."""
         name = "" if self.role is None or self.role.name is None else self.role.name
-        found = adapter_parameters(self.backbone, name)
-        return {_PEFT_PREFIX + key.replace(f".{name}.weight", ".weight"): tensor for key, tensor in found.items()}
+        parameters = adapter_parameters(self.backbone, name)
+        return {_PEFT_PREFIX + key.replace(f".{name}.weight", ".weight"): tensor for key, tensor in parameters.items()}
 
     def _heads(self) -> dict[str, Tensor]:
         units = {"heads": self.heads, "feature_heads": self.feature_heads}

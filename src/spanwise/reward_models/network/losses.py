@@ -98,8 +98,8 @@ def token_pair_loss(
     """
     full = config.name == "full"
     difference = full_difference(original, edited) if full else edited_difference(original, edited, config.divide_by)
-    pair, place, other = unchanged.unbind(1)
-    before, after = original.rewards[pair, place], edited.rewards[pair, other]
+    pair, position, other = unchanged.unbind(1)
+    before, after = original.rewards[pair, position], edited.rewards[pair, other]
     consistency = _mean((before - after) ** 2)
     neutral = _mean((before**2 + after**2) / 2)
     loss = _mean(functional.softplus(config.margin - config.temperature * difference))
