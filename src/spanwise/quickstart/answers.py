@@ -89,7 +89,7 @@ def sample_texts(
             (_storable(policy.decode(ids)), cut)
             for ids, cut in zip(answers.token_lists(), answers.truncated.tolist(), strict=True)
         ]
-        rows += [pairs[place : place + samples] for place in range(0, len(pairs), samples)]
+        rows += [pairs[first : first + samples] for first in range(0, len(pairs), samples)]
     return rows
 
 

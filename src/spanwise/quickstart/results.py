@@ -141,14 +141,14 @@ def _quality(by_seed: Sequence[Mapping[str, RewardModelQuality]]) -> dict[str, R
     """Means over seeds of the held-out metrics of each head; a reliability plot only where there is one seed."""
     if len(by_seed) == 1:
         return dict(by_seed[0])
-    found: dict[str, RewardModelQuality] = {}
+    quality_by_head: dict[str, RewardModelQuality] = {}
     for head, first in by_seed[0].items():
         metrics: dict[str, float | None] = {}
         for name in first.metrics:
             values = [value for heads in by_seed if (value := heads[head].metrics[name]) is not None]
             metrics[name] = fmean(values) if values else None
-        found[head] = first.model_copy(update={"metrics": metrics, "reliability": ()})
-    return found
+        quality_by_head[head] = first.model_copy(update={"metrics": metrics, "reliability": ()})
+    return quality_by_head
 
 
 def _seconds(outcomes: Iterable[_StoredOutcome]) -> dict[str, float]:

@@ -60,10 +60,10 @@ class Alarms:
         """Figures for the log (1 while an alarm holds, else 0), and a sentence for each alarm that begins."""
         if "response/length" in metrics:  # an evaluation before the first step is no training step
             self._history.append(metrics)
-        found = raised_alarms(self._history, self.config)
-        fresh = [sentence for key, sentence in found.items() if key not in self._raised]
-        self._raised = set(found)
-        kinds = {key.partition(":")[0] for key in found}
+        raised = raised_alarms(self._history, self.config)
+        fresh = [sentence for key, sentence in raised.items() if key not in self._raised]
+        self._raised = set(raised)
+        kinds = {key.partition(":")[0] for key in raised}
         return {kind: float(kind in kinds) for kind in (LENGTH_DRIFT, REPETITION, REWARD_HACKING)}, fresh
 
 
@@ -96,17 +96,17 @@ def _hacking(history: Sequence[Mapping[str, float | None]], config: AlarmConfig)
     if config.hacking_noise is None or len(sources) < 2:
         return {}
     series = {key: _series(history, key) for key in sources}
-    found: dict[str, str] = {}
-    for key, own in series.items():
-        rest = [_sum([other[step] for name, other in series.items() if name != key]) for step in range(len(own))]
-        gain, loss = _movement(own, config), _movement([None if x is None else -x for x in rest], config)
+    raised: dict[str, str] = {}
+    for key, values in series.items():
+        rest = [_sum([other[step] for name, other in series.items() if name != key]) for step in range(len(values))]
+        gain, loss = _movement(values, config), _movement([None if x is None else -x for x in rest], config)
         if gain and loss and loss >= config.hacking_trade * gain:
             name = key.removeprefix("reward/")
-            found[f"{REWARD_HACKING}:{name}"] = (
+            raised[f"{REWARD_HACKING}:{name}"] = (
                 f"alarm, reward hacking: {name} pays {gain:.3g} more than at the start, "
                 f"all other rewards {loss:.3g} less"
             )
-    return found
+    return raised
 
 
 def _movement(series: Sequence[float | None], config: AlarmConfig) -> float:

@@ -58,7 +58,7 @@ def value_metrics(batch: TrainingBatch) -> dict[str, float]:
 def _repeated(text: str, n: int = 4) -> float:
     """Share of the word n-grams of `text` that stood in it before; 0 for a text too short to have one."""
     words = text.split()
-    grams = [tuple(words[place : place + n]) for place in range(len(words) - n + 1)]
+    grams = [tuple(words[start : start + n]) for start in range(len(words) - n + 1)]
     return 1.0 - len(set(grams)) / len(grams) if grams else 0.0
 
 

@@ -53,8 +53,8 @@ class Updater:
 
     def tensors(self) -> dict[str, Tensor]:
         """All that training changes; all processes must ask for it, of which the one that writes has split ones."""
-        found = ((role, optimizer.tensors()) for role, optimizer in self._optimizers.items())
-        return {f"{role}/{name}": tensor for role, tensors in found for name, tensor in tensors.items()}
+        by_role = ((role, optimizer.tensors()) for role, optimizer in self._optimizers.items())
+        return {f"{role}/{name}": tensor for role, tensors in by_role for name, tensor in tensors.items()}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Puts back what `tensors` gave; raises KeyError where it is of other models."""

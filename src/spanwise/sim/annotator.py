@@ -108,12 +108,12 @@ def _seen(finding: Finding, generator: np.random.Generator, noise: NoiseConfig) 
 def _missing(
     item: SimItem, judgement: Judgement, generator: np.random.Generator, noise: NoiseConfig
 ) -> tuple[MissingInfo, ...]:
-    found: list[MissingInfo] = []
+    missing: list[MissingInfo] = []
     for relation in item.truth.answerable:
         rate = 1 - noise.miss if relation in judgement.missing else noise.false_alarm
         if generator.random() < rate:
-            found.append(MissingInfo(category=MISSING, evidence=item.truth.stated[relation]))
-    return tuple(found)
+            missing.append(MissingInfo(category=MISSING, evidence=item.truth.stated[relation]))
+    return tuple(missing)
 
 
 def _prefer(first: float, second: float, generator: np.random.Generator, noise: NoiseConfig) -> Winner:

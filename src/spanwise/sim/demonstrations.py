@@ -63,8 +63,8 @@ def _asked_facts(truth: Truth, generator: np.random.Generator, slips: Slips) -> 
 
 
 def _added_facts(truth: Truth, generator: np.random.Generator, slips: Slips) -> list[Fact]:
-    own = [relation for relation in truth.stated if relation not in truth.asked]
-    facts = [truth.entity.fact(relation) for relation in own if generator.random() < slips.add_own / 1.5]
+    unasked = [relation for relation in truth.stated if relation not in truth.asked]
+    facts = [truth.entity.fact(relation) for relation in unasked if generator.random() < slips.add_own / 1.5]
     if generator.random() < slips.add_other:
         facts.append(truth.other.fact(truth.other_stated[int(generator.integers(len(truth.other_stated)))]))
     return facts

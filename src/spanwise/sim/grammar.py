@@ -66,14 +66,14 @@ def write_sentence(clauses: Sequence[str]) -> str:
 
 def parse(text: str) -> list[Clause]:
     """Every clause of `text` in order; pronouns stand for the name last used as a subject."""
-    found: list[Clause] = []
+    clauses: list[Clause] = []
     subject: str | None = None
     for number, sentence in enumerate(_SENTENCE.finditer(text)):
         for span in _pieces(text, sentence.start(), sentence.end()):
             clause = _read(text, span, number, subject)
             subject = clause.subject
-            found.append(clause)
-    return found
+            clauses.append(clause)
+    return clauses
 
 
 def _pieces(text: str, start: int, end: int) -> list[Span]:

@@ -79,9 +79,9 @@ def judge(response: str, truth: Truth, *, truncated: bool = False) -> Judgement:
     clauses = parse(response)
     if truncated and clauses and clauses[-1].relation is None:
         clauses = clauses[:-1]
-    said: dict[str, str] = {}
-    findings = tuple(_find(clause, response, truth, said) for clause in clauses)
-    missing = tuple(relation for relation in truth.answerable if relation not in said)
+    stated_values: dict[str, str] = {}
+    findings = tuple(_find(clause, response, truth, stated_values) for clause in clauses)
+    missing = tuple(relation for relation in truth.answerable if relation not in stated_values)
     return Judgement(findings, missing, len(truth.answerable))
 
 
@@ -103,16 +103,16 @@ def mend(response: str, judgement: Judgement, truth: Truth) -> str:
     return " ".join(text for text in [*kept, *added] if text)
 
 
-def _find(clause: Clause, response: str, truth: Truth, said: dict[str, str]) -> Finding:
+def _find(clause: Clause, response: str, truth: Truth, stated_values: dict[str, str]) -> Finding:
     if clause.relation is None or clause.value_span is None:
         return Finding(clause, "Incoherent", clause.span)
     name, value = clause.relation.name, clause.value_span.of(response)
     subject = clause.subject or truth.entity.name
     if subject != truth.entity.name or name not in truth.asked:
         return Finding(clause, "Irrelevant", clause.span)
-    if said.get(name) == value:
+    if stated_values.get(name) == value:
         return Finding(clause, "Redundant", clause.span)
-    said[name] = value
+    stated_values[name] = value
     if name not in truth.stated:
         return Finding(clause, "Unverifiable", clause.span)
     if value != truth.entity.facts[name]:

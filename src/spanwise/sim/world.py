@@ -85,10 +85,12 @@ def make_item(generator: np.random.Generator, identifier: str, questions: Questi
     other_stated = _shuffled(generator, names)[: int(generator.integers(2, 4))]
     asked = _draw_asked(generator, stated, names[len(stated) :], questions)
     main_first = bool(generator.integers(2))
-    own, places = write_passage(generator, entity, stated)
+    main_passage, places = write_passage(generator, entity, stated)
     distractor, _ = write_passage(generator, other, other_stated)
-    passages = (own, distractor) if main_first else (distractor, own)
-    evidence = {name: Evidence(passage=0 if main_first else 1, sentences=(place,)) for name, place in places.items()}
+    passages = (main_passage, distractor) if main_first else (distractor, main_passage)
+    evidence = {
+        name: Evidence(passage=0 if main_first else 1, sentences=(sentence,)) for name, sentence in places.items()
+    }
     record = PromptRecord(id=identifier, prompt=write_question(generator, entity, asked), passages=passages)
     truth = Truth(entity, tuple(asked), evidence, other, tuple(other_stated))
     return SimItem(record, truth)

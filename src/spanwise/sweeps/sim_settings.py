@@ -58,11 +58,11 @@ def oracle_scores(
 
 def _shown(items: Sequence[SimItem], answers: Answers, count: int) -> list[ShownAnswer]:
     """The first answers with what the oracle marks in them; two items with one question are told apart by place."""
-    found: dict[str, ShownAnswer] = {}
+    answers_by_prompt: dict[str, ShownAnswer] = {}
     for item, text, cut in list(zip(items, answers.texts, answers.truncated, strict=True))[:count]:
         judgement = judge(text, item.truth, truncated=cut)
         marks = [ExampleSpan(start=f.span.start, end=f.span.end, category=f.label) for f in judgement.errors]
         answer = ExampleAnswer(response=text, spans=tuple(marks), missing=judgement.missing, truncated=cut)
         shown = ShownAnswer(prompt=item.record.prompt, passages=item.record.passages, answer=answer)
-        found.setdefault(item.record.prompt, shown)
-    return list(found.values())
+        answers_by_prompt.setdefault(item.record.prompt, shown)
+    return list(answers_by_prompt.values())

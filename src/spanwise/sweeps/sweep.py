@@ -68,7 +68,7 @@ def collect(config: SweepConfig, *, command: str) -> tuple[ExperimentResults, Tr
         setting: {seed: RunScores.load(config.folder(setting, seed)) for seed in config.seeds}
         for setting in config.points()
     }
-    tables = {setting: join_seeds(own) for setting, own in scores.items()}
+    tables = {setting: join_seeds(by_seed) for setting, by_seed in scores.items()}
     metrics = _shared_metrics(scores, tables)
     first, *others = scores
     results = ExperimentResults(
@@ -77,7 +77,10 @@ def collect(config: SweepConfig, *, command: str) -> tuple[ExperimentResults, Tr
         machine=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         command=command,
         seeds=config.seeds,
-        seconds={name: round(sum(one.seconds for one in own.values()), 1) for name, own in scores.items()},
+        seconds={
+            name: round(sum(run_scores.seconds for run_scores in by_seed.values()), 1)
+            for name, by_seed in scores.items()
+        },
         config=config.model_dump(mode="json"),
         metrics=metrics,
         arms={
@@ -86,7 +89,7 @@ def collect(config: SweepConfig, *, command: str) -> tuple[ExperimentResults, Tr
         },
         comparisons=compare_arms(tables, metrics, [(name, first) for name in others]),
         notes=_notes(config),
-        examples=tuple(join_answers({setting: own[config.seeds[0]] for setting, own in scores.items()})),
+        examples=tuple(join_answers({setting: by_seed[config.seeds[0]] for setting, by_seed in scores.items()})),
     )
     plan = TradeOff(
         dial=config.dial(),
@@ -103,7 +106,7 @@ def _shared_metrics(
     scores: Mapping[str, Mapping[int, RunScores]], tables: Mapping[str, Mapping[str, object]]
 ) -> dict[str, MetricInfo]:
     first = next(iter(next(iter(scores.values())).values()))
-    return {name: info for name, info in first.metrics.items() if all(name in own for own in tables.values())}
+    return {name: info for name, info in first.metrics.items() if all(name in table for table in tables.values())}
 
 
 def _axes(metrics: Mapping[str, MetricInfo]) -> tuple[tuple[str, str], ...]:

@@ -21,8 +21,8 @@ def leave_one_out(
     """The mean reward to go of the other responses of the group; of a response alone in its group, its own."""
     baseline = torch.zeros_like(returns)
     for rows, seen in _seen_by_group(returns, response_mask, groups, match):
-        own, others = seen.diagonal().T, len(rows) - 1
-        baseline[rows] = own if others == 0 else (seen.sum(1) - own) / others
+        returns_to_go, others = seen.diagonal().T, len(rows) - 1
+        baseline[rows] = returns_to_go if others == 0 else (seen.sum(1) - returns_to_go) / others
     return baseline.masked_fill(~response_mask, 0.0)
 
 

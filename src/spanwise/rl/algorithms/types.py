@@ -72,15 +72,15 @@ class ModelInputs:
         order = self._order(lengths)
         if tokens is None:
             return order.split(size)
-        found: list[list[int]] = [[]]
+        row_groups: list[list[int]] = [[]]
         widest = 0
         for row, length in zip(order.tolist(), lengths[order].tolist(), strict=True):
             widest = max(widest, length)
-            if found[-1] and (len(found[-1]) == size or (len(found[-1]) + 1) * widest > tokens):
-                found.append([])
+            if row_groups[-1] and (len(row_groups[-1]) == size or (len(row_groups[-1]) + 1) * widest > tokens):
+                row_groups.append([])
                 widest = length
-            found[-1].append(row)
-        return [torch.tensor(rows, device=order.device) for rows in found]
+            row_groups[-1].append(row)
+        return [torch.tensor(rows, device=order.device) for rows in row_groups]
 
     def _order(self, lengths: Int[Tensor, " b"]) -> Int[Tensor, " b"]:
         """By length; by prompt first where reading every prompt once spares a good part of all tokens."""

@@ -48,7 +48,7 @@ def fingerprints(
     """What a run starts from, by name: checksums of weights and prompts, and the versions of the reward sources."""
     sources = {f"reward source {source.name}": source.version for source in pipeline.sources}
     digests = {
-        label: _digest(record.model_dump_json().encode() for record in found) for label, found in prompts.items()
+        label: _digest(record.model_dump_json().encode() for record in records) for label, records in prompts.items()
     }
     return {"policy": _digest(_weights(policy)), **digests, **sources}
 

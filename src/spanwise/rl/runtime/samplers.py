@@ -77,7 +77,7 @@ class VllmSampler:
             [self._request(sampling, samples_per_prompt, seed) for seed in seeds],
             use_tqdm=False,
         )
-        return _batch(self._policy, [_completion(one) for output in outputs for one in output.outputs])
+        return _batch(self._policy, [_completion(completion) for output in outputs for completion in output.outputs])
 
     def _request(self, sampling: Sampling, samples: int, seed: int) -> Any:
         return self._parameters(
@@ -123,8 +123,8 @@ class VllmServerSampler:
         """Waits for the server; ConfigError where it is not fit for this sampling."""
         server = VllmServer(config)
         server.check(sampling)
-        place = config.weights_dir or folder
-        return cls(policy, server, place, concurrency=config.concurrency, processes=processes)
+        weights_folder = config.weights_dir or folder
+        return cls(policy, server, weights_folder, concurrency=config.concurrency, processes=processes)
 
     def follow(self) -> None:
         """Writes the weights under a name that never was (vLLM may keep what it read) and has the server read them."""
@@ -148,8 +148,10 @@ class VllmServerSampler:
             for row, seed in zip(rows, seeds, strict=True)
         ]
         with ThreadPoolExecutor(min(self._concurrency, len(rows))) as pool:
-            found = [one for answers in pool.map(self._server.complete, requests) for one in answers]
-        return _batch(self._policy, found)
+            completions = [
+                completion for answers in pool.map(self._server.complete, requests) for completion in answers
+            ]
+        return _batch(self._policy, completions)
 
 
 def _load_weights(worker: Any, weights: list[tuple[str, Tensor]]) -> None:
@@ -159,7 +161,7 @@ def _load_weights(worker: Any, weights: list[tuple[str, Tensor]]) -> None:
 
 def _completion(answer: Any) -> Completion:
     ids = list(answer.token_ids)
-    logprobs = [float(place[id_].logprob) for id_, place in zip(ids, answer.logprobs, strict=True)]
+    logprobs = [float(token_logprobs[id_].logprob) for id_, token_logprobs in zip(ids, answer.logprobs, strict=True)]
     return Completion(ids, logprobs, answer.finish_reason == "length")
 
 
@@ -184,11 +186,11 @@ def _seeds(count: int, generator: torch.Generator) -> list[int]:
     return torch.randint(2**31, (count,), generator=generator, device=generator.device).tolist()
 
 
-def _batch(policy: Policy, found: Sequence[Completion]) -> ResponseBatch:
-    ids, mask = pad([one.token_ids for one in found], value=policy.pad_id, side="right")
+def _batch(policy: Policy, completions: Sequence[Completion]) -> ResponseBatch:
+    ids, mask = pad([completion.token_ids for completion in completions], value=policy.pad_id, side="right")
     logprobs = torch.zeros(ids.shape)
-    logprobs[mask] = torch.tensor([value for one in found for value in one.logprobs])
-    truncated = torch.tensor([one.truncated for one in found])
+    logprobs[mask] = torch.tensor([value for completion in completions for value in completion.logprobs])
+    truncated = torch.tensor([completion.truncated for completion in completions])
     return ResponseBatch(
         ids.to(policy.device), mask.to(policy.device), logprobs.to(policy.device), truncated.to(policy.device)
     )

@@ -65,8 +65,8 @@ class StateStore:
 
     def _folders(self) -> list[Path]:
         """Newest first."""
-        found = (path for path in self.folder.glob("step-*") if path.is_dir() and path.name[5:].isdecimal())
-        return sorted(found, key=lambda path: int(path.name[5:]), reverse=True)
+        folders = (path for path in self.folder.glob("step-*") if path.is_dir() and path.name[5:].isdecimal())
+        return sorted(folders, key=lambda path: int(path.name[5:]), reverse=True)
 
 
 def _damage(folder: Path) -> str | None:

@@ -165,13 +165,13 @@ class _Choice(BaseModel):
 
     def unlike(self, request: Request) -> str | None:
         """What is wrong with it as an answer to `request`."""
-        found = self.logprobs.token_logprobs
+        logprobs = self.logprobs.token_logprobs
         if self.prompt_token_ids != list(request.prompt):
             return "read another prompt than was sent; start it without settings that shorten or extend prompts"
-        if len(found) != len(self.token_ids) or not found:
-            return f"gave {len(found)} log-probabilities for {len(self.token_ids)} tokens"
-        if not all(_CLAMPED < value < _ROUNDING for value in found):
-            return f"told the log-probabilities {min(found)} to {max(found)}, which no drawn tokens have"
+        if len(logprobs) != len(self.token_ids) or not logprobs:
+            return f"gave {len(logprobs)} log-probabilities for {len(self.token_ids)} tokens"
+        if not all(_CLAMPED < value < _ROUNDING for value in logprobs):
+            return f"told the log-probabilities {min(logprobs)} to {max(logprobs)}, which no drawn tokens have"
         return self._wrong_end(request)
 
     def _wrong_end(self, request: Request) -> str | None:
