@@ -156,6 +156,18 @@ def test_a_strong_penalty_is_not_chosen_where_there_is_a_clear_effect():
     assert best_strength(rows, regulariser(with_difficulty=True)) > 1
 
 
+@pytest.mark.parametrize("strength", [20.0, 150.0, 1e3, 1e4])
+def test_a_weak_penalty_is_fitted_to_its_minimum(strength):
+    """There the slope of the loss is at most the penalty's: a fit that stops before depends on the processor."""
+    judged, difficulty = world(count=805)
+    lengths = tanh_lengths([pair.reference for pair in judged.pairs], [pair.answer for pair in judged.pairs])
+    hard = [difficulty[pair.instruction] for pair in judged.pairs]
+    rows = SoftRows(np.column_stack([lengths, hard, np.ones(805)]), judged.shares, np.ones(805))
+    held = regulariser(with_difficulty=True)
+    slope = rows.plus(held).slope(fit(rows, held, strength=strength))
+    assert np.abs(slope).max() <= 1 / strength + 2e-3
+
+
 def stored(tmp_path, rows, predictions):
     with (tmp_path / "weights.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows([HEAD, *rows])
