@@ -1,7 +1,8 @@
 """Trains a small policy over and over under SIGKILL until the run is done. Run by tests/faults/test_rl_faults.py.
 
 A process of its own that imports torch once and forks for every attempt: a killed attempt takes nobody with it.
-Usage: python kill_and_resume.py FOLDER   -> FOLDER/unbroken, FOLDER/calls and FOLDER/times; prints how many were killed
+Usage: python -m doubles.kill_and_resume FOLDER
+leaves FOLDER/unbroken, FOLDER/calls and FOLDER/times; prints how many were killed
 """
 
 import os

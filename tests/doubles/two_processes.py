@@ -1,6 +1,6 @@
 """Learns from one rollout and then runs some steps, in as many processes as a launcher starts; see test_processes.py.
 
-torchrun --standalone --nproc-per-node 2 tests/two_processes.py FOLDER
+torchrun --standalone --nproc-per-node 2 -m doubles.two_processes FOLDER
 
 With ACCELERATE_USE_FSDP=true and FSDP_VERSION=2 the weights are split over the processes.
 """

@@ -17,6 +17,7 @@ from spanwise.core.errors import CheckpointError, ConfigError, DataError
 from spanwise.rl.runtime import states
 
 TESTS = Path(__file__).parents[1]
+PATHS = os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH")]))
 
 
 def run_of(folder):
@@ -29,8 +30,8 @@ def run_of(folder):
 
 def test_a_run_that_is_killed_again_and_again_ends_as_one_that_was_not(tmp_path):
     done = subprocess.run(
-        [sys.executable, str(TESTS / "kill_and_resume.py"), str(tmp_path)],
-        capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        [sys.executable, "-m", "doubles.kill_and_resume", str(tmp_path)],
+        capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": PATHS},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) >= 4

@@ -18,6 +18,7 @@ from spanwise.rl.runtime.budget import Budget
 from spanwise.training.processes import Processes
 
 TESTS = Path(__file__).parents[1]
+PATHS = os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH")]))
 
 
 @pytest.mark.parametrize(("items", "count"), [(7, 2), (2, 2), (9, 4), (3, 1)])
@@ -146,15 +147,15 @@ def test_what_split_weights_cannot_have_is_refused(tmp_path, monkeypatch):
 @pytest.mark.parametrize("split", [False, True], ids=["whole weights", "split weights"])
 def test_two_processes_give_the_gradients_weights_and_metrics_of_one(tmp_path, split):
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": PATHS}
     fsdp = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"} if split else {}
     done = subprocess.run(
-        [*launch, str(TESTS / "two_processes.py"), str(tmp_path / "two")],
+        [*launch, "-m", "doubles.two_processes", str(tmp_path / "two")],
         capture_output=True, text=True, check=False, env=environment | fsdp,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     subprocess.run(
-        [sys.executable, str(TESTS / "two_processes.py"), str(tmp_path / "one")], check=True, env=environment
+        [sys.executable, "-m", "doubles.two_processes", str(tmp_path / "one")], check=True, env=environment
     )
     for kind in KINDS:
         one, two = (torch.load(tmp_path / name / f"{kind}.pt") for name in ("one", "two"))
