@@ -33,7 +33,7 @@ EXAMPLES = {
         "id": 3, "data": {"prompt": "When?", "text": TEXT},
         "annotations": [{"completed_by": 5, "result": [
             {"type": "labels", "to_name": "text", "value": {**WORDS, "text": "1890", "labels": ["x"]}},
-            {"type": "textarea", "to_name": "text", "value": {"text": [CORRECTED]}},
+            {"type": "textarea", "from_name": "correction", "to_name": "text", "value": {"text": [CORRECTED]}},
         ]}],
     }],
     "doccano": {"id": 4, "text": TEXT, "label": [CORRECTED]},

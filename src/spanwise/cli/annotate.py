@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from spanwise.cli.annotate_serve import openapi, run_round, serve
+from spanwise.cli.feedback import READ_HELP, WRITTEN_HELP, AllowLoss, Offsets, print_unread, unit_of
 from spanwise.cli.render import left_out, print_json
 from spanwise.core import ConfigError
-from spanwise.feedback.formats import names_of_formats
 
 if TYPE_CHECKING:
     from spanwise.annotate.store import Database, Project
@@ -48,25 +48,29 @@ def import_into(
     project: Folder,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to import.", show_default=False)],
     *,
-    form: Annotated[
-        str, typer.Option("--from", help=f"The format of FILE: {', '.join(names_of_formats('read'))}.")
-    ] = "spanwise",
+    form: Annotated[str, typer.Option("--from", help=READ_HELP)] = "spanwise",
     preset: Preset = None,
     purpose: Annotated[
         str, typer.Option(help="normal, or gold or train for items whose feedback is right.")
     ] = "normal",
     overlap: Annotated[int | None, typer.Option(help="How many people annotate each item.")] = None,
-    offsets: Annotated[str, typer.Option(help="What foreign offsets count: auto, code_point or utf16.")] = "auto",
+    offsets: Offsets = "auto",
+    allow_loss: AllowLoss = None,
     database: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """Import a file; bad records are listed with line and reason and leave the exit code 2."""
+    """Import a file.
+
+    Bad records are listed with line and reason and leave the exit code 2, and so does feedback that is not read.
+    """
     from pydantic import ValidationError
 
     from spanwise.annotate.exchange import ImportSettings, import_file
 
     try:
-        settings = ImportSettings.model_validate({"purpose": purpose, "overlap": overlap, "offset_unit": offsets})
+        settings = ImportSettings.model_validate(
+            {"purpose": purpose, "overlap": overlap, "offset_unit": unit_of(offsets)}
+        )
     except ValidationError as error:
         raise ConfigError(f"{error.errors()[0]['loc'][0]}: {error.errors()[0]['msg']}.") from error
     with _opened(project, database, preset) as (base, described):
@@ -78,7 +82,8 @@ def import_into(
             typer.echo(f"Imported {counts}, {report.rejected:,} refused (batch {report.batch_id}).")
             for row in report.problems:
                 typer.echo(f"{row.file}:{row.line}: {row.field + ': ' if row.field else ''}{row.reason}", err=True)
-        raise typer.Exit(2 if report.rejected else 0)
+        lost = print_unread(report.unread, allow_loss or ())
+        raise typer.Exit(2 if report.rejected or lost else 0)
 
 
 @app.command(name="take-back")
@@ -95,9 +100,7 @@ def export_from(
     project: Folder,
     output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="The file to write.", show_default=False)],
     *,
-    to: Annotated[
-        str, typer.Option("--to", help=f"The format to write: {', '.join(names_of_formats('written'))}.")
-    ] = "spanwise",
+    to: Annotated[str, typer.Option("--to", help=WRITTEN_HELP)] = "spanwise",
     anonymise: Annotated[bool, typer.Option("--anonymise", help="Write pseudonyms for names.")] = False,
     extra: Annotated[bool, typer.Option("--extra", help="Also what came after its slot had passed on.")] = False,
     database: Url = None,

@@ -10,11 +10,11 @@ from rich.padding import Padding
 from rich.text import Text
 
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
-from spanwise.cli.feedback import print_problems
+from spanwise.cli.feedback import AllowLoss, Offsets, leave_if_bad, unit_of
 from spanwise.cli.render import count, plain_table, print_json, visible
 from spanwise.cli.runner import on_device
 from spanwise.core import ConfigError, DataError, read_text, write_text
-from spanwise.feedback import EditPair, ReadResult, write_records
+from spanwise.feedback import EditPair, write_records
 from spanwise.feedback.formats import names_of_formats, pairs_as, read_edits
 from spanwise.feedback.statistics import (
     SUSPICIOUS,
@@ -81,18 +81,26 @@ def align(
 
 
 @app.command()
-def stats(file: Source, *, form: Form = "pairs", as_json: AsJson = False) -> None:
+def stats(
+    file: Source,
+    *,
+    form: Form = "pairs",
+    offsets: Offsets = "auto",
+    allow_loss: AllowLoss = None,
+    as_json: AsJson = False,
+) -> None:
     """Show how much a file of edits changes, how, and by whom.
 
-    Bad records are left out of the figures, listed on standard error, and make the exit code 2.
+    Bad records are left out of the figures, listed on standard error, and make the exit code 2, and so does feedback
+    that is not read.
     """
-    result = read_edits(file, form)
+    result = read_edits(file, form, unit_of(offsets))
     figures = describe_pairs(result.records)
     if as_json:
-        print_json({**figures.as_dict(), "rejected": len(result.rejected)})
+        print_json({**figures.as_dict(), "rejected": len(result.rejected), "unread": result.unread})
     else:
         _print_figures(Console(), str(file), figures)
-    _leave_if_bad(result)
+    leave_if_bad(result, allow_loss or ())
 
 
 @app.command()
@@ -109,6 +117,8 @@ def validate(
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the fit pairs, one a line.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write the first 200 pairs as an HTML page.")] = None,
+    offsets: Offsets = "auto",
+    allow_loss: AllowLoss = None,
     as_json: AsJson = False,
 ) -> None:
     """Check which pairs are fit to be trained on, and name the reason for every other.
@@ -118,7 +128,7 @@ def validate(
     settings = _rules(rules or [])
     if (settings.window is None) != (tokenizer is None):
         raise ConfigError("The rule window=TOKENS and --tokenizer belong together; give both or neither.")
-    result = read_edits(file, form)
+    result = read_edits(file, form, unit_of(offsets))
     validation = validate_edits(result.records, settings, tokenize=_tokenize(tokenizer))
     style = fingerprint(validation.kept)
     if output is not None:
@@ -135,10 +145,10 @@ def validate(
         }
         problems = [problem.as_dict() for problem in result.problems]
         signs = style.as_dict() if style else None
-        print_json({**summary, "refused": refused, "fingerprint": signs, "problems": problems})
+        print_json({**summary, "refused": refused, "fingerprint": signs, "unread": result.unread, "problems": problems})
     else:
         _print_validation(Console(), str(file), validation, style)
-    _leave_if_bad(result)
+    leave_if_bad(result, allow_loss or ())
 
 
 @app.command(cls=config_command("spanwise.llm.editors.config:EditorConfig"))
@@ -167,13 +177,16 @@ def export(
     to: Annotated[str, typer.Option(help=f"The format to write: {', '.join(names_of_formats('made of edit pairs'))}.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The JSONL file to write.")],
     form: Form = "pairs",
+    offsets: Offsets = "auto",
+    allow_loss: AllowLoss = None,
     as_json: AsJson = False,
 ) -> None:
     """Write edits as other trainers read them; what cannot be used is counted.
 
-    Records that cannot be read are listed on standard error and make the exit code 2.
+    Records that cannot be read are listed on standard error and make the exit code 2, and so does feedback
+    that is not read.
     """
-    result = read_edits(file, form)
+    result = read_edits(file, form, unit_of(offsets))
     exported = pairs_as(to, result.records)
     if not exported.records:
         reasons = ", ".join(f"{reason} {number}" for reason, number in exported.left_out.items()) or "there is none"
@@ -185,7 +198,7 @@ def export(
         typer.echo(f"{output}: {len(exported.records):,} {to}.")
         for reason, number in exported.left_out.items():
             typer.echo(f"left out  {reason}: {number:,}")
-    _leave_if_bad(result)
+    leave_if_bad(result, allow_loss or ())
 
 
 def _rules(overrides: list[str]) -> EditRules:
@@ -339,9 +352,3 @@ def _tokenize(path: Path | None) -> Tokenize | None:
     except Exception as error:  # tokenizers raises it bare
         raise DataError(f"{file}: cannot be read as a tokenizer ({error}); give a tokenizer.json.") from error
     return lambda text: tokenizer.encode(text, add_special_tokens=False).ids
-
-
-def _leave_if_bad(result: ReadResult[EditPair]) -> None:
-    if result.problems:
-        print_problems(Console(stderr=True), result.problems)
-        raise typer.Exit(2)

@@ -1,8 +1,8 @@
 """`spanwise feedback`: figures, checks and conversions of feedback files."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 from rich.console import Console
@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from spanwise.cli.render import count, left_out, plain_table, print_json, visible
-from spanwise.feedback import Problem
-from spanwise.feedback.formats import Conversion, convert, names_of_formats, read_feedback
+from spanwise.core import ConfigError
+from spanwise.feedback import Problem, ReadResult
+from spanwise.feedback.formats import Conversion, Unit, convert, names_of_formats, not_allowed, read_feedback
 from spanwise.feedback.statistics import Spread, Statistics, describe
 
 app = typer.Typer(name="feedback", help="Look at, check and convert files of feedback.", no_args_is_help=True)
@@ -21,41 +22,63 @@ SHOWN_PROBLEMS = 20
 """How many are listed one by one."""
 
 Source = Annotated[Path, typer.Argument(metavar="FILE", help="The file; .gz is read as well.", show_default=False)]
-_READ = f"The format of the file: {', '.join(names_of_formats('read'))}."
-_WRITTEN = f"The format to write: {', '.join(names_of_formats('written'))}."
-Form = Annotated[str, typer.Option("--format", help=_READ)]
+READ_HELP = f"The format of the file: {', '.join(names_of_formats('read'))}."
+WRITTEN_HELP = f"The format to write: {', '.join(names_of_formats('written'))}."
+Form = Annotated[str, typer.Option("--format", help=READ_HELP)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+AllowLoss = Annotated[
+    list[str] | None,
+    typer.Option(metavar="KIND", help="A kind of feedback that may stay unread, as the command names it; repeatable."),
+]
+Offsets = Annotated[str, typer.Option(help=f"What the offsets of another tool count: {', '.join(get_args(Unit))}.")]
 
 
 @app.command()
-def stats(file: Source, *, form: Form = "spanwise", as_json: AsJson = False) -> None:
+def stats(
+    file: Source,
+    *,
+    form: Form = "spanwise",
+    offsets: Offsets = "auto",
+    allow_loss: AllowLoss = None,
+    as_json: AsJson = False,
+) -> None:
     """Show what a feedback file holds and what to know before training on it.
 
-    Bad records are left out of the figures, listed on standard error, and make the exit code 2.
+    Bad records are left out of the figures, listed on standard error, and make the exit code 2, and so does feedback
+    that is not read.
     """
-    result = read_feedback(file, form)
+    result = read_feedback(file, form, unit_of(offsets))
     figures = describe(result.records)
     if as_json:
-        print_json({**figures.as_dict(), "rejected": len(result.rejected)})
+        print_json({**figures.as_dict(), "rejected": len(result.rejected), "unread": result.unread})
     elif result.records or not result.problems:
         _print_statistics(Console(), str(file), figures)
-    _leave_if_bad(result.problems)
+    leave_if_bad(result, allow_loss or ())
 
 
 @app.command()
-def validate(file: Source, *, form: Form = "spanwise", as_json: AsJson = False) -> None:
+def validate(
+    file: Source,
+    *,
+    form: Form = "spanwise",
+    offsets: Offsets = "auto",
+    allow_loss: AllowLoss = None,
+    as_json: AsJson = False,
+) -> None:
     """Check every record of a feedback file.
 
-    Each problem names file, line, field and reason on standard error; one of them makes the exit code 2.
+    Each problem names file, line, field and reason on standard error; one of them makes the exit code 2, and so does
+    feedback that is not read.
     """
-    result = read_feedback(file, form)
+    result = read_feedback(file, form, unit_of(offsets))
     good, bad = len(result.records), len(result.rejected)
     if as_json:
         problems = [problem.as_dict() for problem in result.problems]
-        print_json({"file": str(file), "records": good, "rejected": bad, "problems": problems})
-        raise typer.Exit(2 if problems else 0)
+        counts = {"records": good, "rejected": bad, "unread": result.unread}
+        print_json({"file": str(file), **counts, "problems": problems})
+        raise typer.Exit(2 if problems or not_allowed(result.unread, allow_loss or ()) else 0)
     typer.echo(f"{file}: {count(good, 'good record')}, {bad:,} bad.")
-    _leave_if_bad(result.problems)
+    leave_if_bad(result, allow_loss or ())
 
 
 @app.command(name="convert")
@@ -63,32 +86,41 @@ def convert_file(
     file: Source,
     *,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write; .gz compresses.")],
-    to: Annotated[str, typer.Option("--to", help=_WRITTEN)],
-    form: Annotated[str, typer.Option("--from", help=_READ)] = "spanwise",
+    to: Annotated[str, typer.Option("--to", help=WRITTEN_HELP)],
+    form: Annotated[str, typer.Option("--from", help=READ_HELP)] = "spanwise",
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Write the good records; the bad ones go to OUTPUT.rejected.jsonl.")
     ] = False,
+    offsets: Offsets = "auto",
+    allow_loss: AllowLoss = None,
     as_json: AsJson = False,
 ) -> None:
     """Convert a feedback file into another format.
 
-    With bad records nothing is written and the exit code is 2, unless --skip-bad is given.
+    With bad records nothing is written and the exit code is 2, unless --skip-bad is given; the same holds for feedback
+    that is not read, unless --allow-loss names its kind.
     """
-    done = convert(file, form, output, to, skip_bad=skip_bad)
-    refused = bool(done.problems) and not skip_bad
+    allowed = allow_loss or ()
+    done = convert(file, form, output, to, skip_bad=skip_bad, allow_loss=allowed, unit=unit_of(offsets))
+    bad = bool(done.problems) and not skip_bad
+    refused = bad or bool(not_allowed(done.unread, allowed))
     if as_json:
         print_json(_summary(done, output))
     elif not refused:
         _say_what_was_done(done, output, to)
-    if refused:
+    lost = print_unread(done.unread, allowed, " Nothing was written.")
+    if bad:
         hint = "Nothing was written. --skip-bad writes the good records and puts the bad ones into a file of their own."
-        _leave_if_bad(done.problems, hint)
+        print_problems(Console(stderr=True), done.problems, hint)
+    if bad or lost:
+        raise typer.Exit(2)
 
 
 def _summary(done: Conversion, output: Path) -> dict[str, Any]:
     beside = str(done.rejected_path) if done.rejected_path else None
     counts = {"written": done.written, "rejected": done.rejected, "not_kept": done.not_kept, "left_out": done.left_out}
     problems = [problem.as_dict() for problem in done.problems]
+    counts["unread"] = done.unread
     return {"output": str(output), **counts, "rejected_output": beside, "problems": problems}
 
 
@@ -114,10 +146,32 @@ def print_problems(console: Console, problems: Sequence[Problem], hint: str = ""
     console.print(total.rstrip(), soft_wrap=True, style="bold", highlight=False)
 
 
-def _leave_if_bad(problems: list[Problem], hint: str = "") -> None:
-    if problems:
-        print_problems(Console(stderr=True), problems, hint)
+def print_unread(unread: Mapping[str, int], allow_loss: Collection[str], outcome: str = "") -> bool:
+    """Says on standard error what was not read, by kind; returns whether that is a loss which nobody allowed."""
+    for kind, number in unread.items():
+        typer.echo(f"not read  {visible(kind)}: {number:,}", err=True)
+    lost = not_allowed(unread, allow_loss)
+    if lost:
+        options = " ".join(f"--allow-loss {visible(repr(kind))}" for kind in lost)
+        typer.echo(f"The file holds feedback that is not read.{outcome} To go on without it: {options}", err=True)
+    return bool(lost)
+
+
+def leave_if_bad(result: ReadResult[Any], allow_loss: Collection[str]) -> None:
+    """Lists what was wrong with a file and what was not read of it; exit code 2 unless all is well or allowed."""
+    lost = print_unread(result.unread, allow_loss)
+    if result.problems:
+        print_problems(Console(stderr=True), result.problems)
+    if result.problems or lost:
         raise typer.Exit(2)
+
+
+def unit_of(name: str) -> Unit:
+    """What offsets count; raises ConfigError for another word."""
+    for unit in get_args(Unit):
+        if unit == name:
+            return unit
+    raise ConfigError(f"--offsets is one of {', '.join(get_args(Unit))}, not {name!r:.40}.")
 
 
 def _print_statistics(console: Console, title: str, figures: Statistics) -> None:

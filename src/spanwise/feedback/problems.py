@@ -62,6 +62,8 @@ class ReadResult(Generic[T]):
     problems: list[Problem]
     lines: list[int] = field(default_factory=list)
     """The line on which each good record begins."""
+    unread: dict[str, int] = field(default_factory=dict[str, int])
+    """Feedback of the file that no record and no problem holds: how often, by kind."""
 
     @property
     def rejected(self) -> dict[Place, list[Problem]]:

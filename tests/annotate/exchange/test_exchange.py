@@ -210,7 +210,7 @@ LABEL_STUDIO = {
 
 def test_each_annotator_of_a_foreign_task_becomes_a_record_of_one_item(world, tmp_path):
     value = json.loads(json.dumps(LABEL_STUDIO))
-    value["annotations"].append({"completed_by": 6, "result": []})
+    value["annotations"].append({"completed_by": 6, "was_cancelled": False, "result": []})
     path = _write(tmp_path / "f", [value])
     report = import_file(world.database, world.project, path, "label-studio")
     assert (report.items, report.annotations, report.rejected) == (1, 2, 0)

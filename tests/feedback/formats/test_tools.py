@@ -101,9 +101,9 @@ def test_code_points_and_utf16_units_are_each_others_inverse():
     text = "a🍎b 👨‍👩‍👧 漢"
     for start in range(len(text)):
         span = (utf16(text, start), utf16(text, start + 1))
-        assert code_points(text, [span], "utf16") == [(start, start + 1)]
+        assert code_points(text, [span], "utf-16") == [(start, start + 1)]
     with pytest.raises(FieldError):
-        code_points(text, [(2, 3)], "utf16")  # the middle of a pair
+        code_points(text, [(2, 3)], "utf-16")  # the middle of a pair
 
 
 def test_trl_rows_say_what_the_records_say(tmp_path):

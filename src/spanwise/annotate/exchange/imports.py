@@ -6,6 +6,7 @@ not wait for a long import; one that fails half-way takes itself back.
 """
 
 import hashlib
+from collections import Counter
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -45,7 +46,7 @@ class ImportSettings(Record):
     """How a file is taken in."""
 
     offset_unit: Unit = "auto"
-    """What the offsets of a foreign file count; found out by trying where this is "auto"."""
+    """What the offsets of a foreign file count; where this is "auto", what its tool documents and its quotes show."""
     purpose: Literal["normal", "gold", "train"] = "normal"
     """One of normal, gold and train; the feedback of gold and training records is their right answer."""
     priority: float = 0.0
@@ -76,6 +77,8 @@ class ImportReport(Record):
     rejected: int
     problems: tuple[ProblemRow, ...]
     """At most 1,000 of them."""
+    unread: dict[str, int] = Field(default_factory=dict[str, int])
+    """Feedback of the file that is not read, by kind."""
 
 
 class BatchRow(Record):
@@ -107,7 +110,7 @@ def import_file(
     batch_id = _begin(database, project, path, row)
     intake = _Intake(database, project, batch_id, wanted)
     try:
-        outcomes = iter_feedback(path, form, wanted.offset_unit)
+        outcomes = iter_feedback(path, form, wanted.offset_unit, intake.unread)
         while piece := list(islice(outcomes, _AT_ONCE)):
             intake.take(piece)
     except BaseException:
@@ -160,6 +163,7 @@ class _Intake:
         self.database, self.project, self.batch_id, self.settings = database, project, batch_id, settings
         self.counts = dict.fromkeys(("items", "annotations", "duplicates", "rejected"), 0)
         self.problems: list[Problem] = []
+        self.unread: Counter[str] = Counter()
 
     def take(self, outcomes: list[Outcome[FeedbackRecord]]) -> None:
         """Stores the good records of a piece in one transaction."""
@@ -178,7 +182,7 @@ class _Intake:
             ProblemRow(file=Path(p.file).name, line=p.line, item=p.place.item, field=p.field, reason=p.reason)
             for p in self.problems[:SHOWN_PROBLEMS]
         )
-        return ImportReport(batch_id=self.batch_id, problems=rows, **self.counts)
+        return ImportReport(batch_id=self.batch_id, problems=rows, unread=dict(self.unread), **self.counts)
 
     def _refuse(self, problems: list[Problem]) -> None:
         self.counts["rejected"] += 1

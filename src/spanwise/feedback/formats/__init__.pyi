@@ -1,6 +1,7 @@
 from .contract import Exported as Exported
 from .contract import Kind as Kind
 from .contract import Outcome as Outcome
+from .contract import Reading as Reading
 from .contract import Unit as Unit
 from .contract import Written as Written
 from .conversion import Conversion as Conversion
@@ -17,6 +18,7 @@ from .registry import get_format as get_format
 from .registry import iter_feedback as iter_feedback
 from .registry import load_feedback as load_feedback
 from .registry import names_of_formats as names_of_formats
+from .registry import not_allowed as not_allowed
 from .registry import pairs_as as pairs_as
 from .registry import read_edits as read_edits
 from .registry import read_feedback as read_feedback

@@ -1,18 +1,20 @@
 """What other tools have no place for travels with their records as one string, and comes back with them.
 
 Their own answers win: spans and corrections that were changed there are taken over, and a span that is still where
-it was keeps its evidence, its antecedent and its note.
+it was keeps its evidence, its antecedent and its note. An answer becomes clean (marked, without spans) only where the
+reader says so by an empty tuple of spans; None leaves it as it travelled, or unmarked.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 from typing import Any
 
 from spanwise.core import BadJSONError, parse
 from spanwise.feedback.formats.contract import Unit
 from spanwise.feedback.formats.offsets import code_points
 from spanwise.feedback.problems import FieldError
-from spanwise.feedback.schema import FeedbackRecord, Response, SpanMark, mark
+from spanwise.feedback.schema import FeedbackRecord, Preference, Response, SpanMark, mark
 from spanwise.text import normalize_newlines
 
 KEY = "spanwise"
@@ -23,8 +25,11 @@ class Answer:
     """What a tool says about one response."""
 
     spans: tuple[tuple[int, int, str], ...] | None = None
-    """Start, end and label in the tool's unit; None where nobody was asked for spans."""
-    quotes: tuple[str, ...] | None = None
+    """Start, end and label in the tool's unit; None where nobody is known to have looked for spans."""
+    quotes: tuple[str | None, ...] | None = None
+    """The words at the spans, None where the tool does not say them."""
+    notes: tuple[str, ...] = ()
+    """What people wrote about the spans, one text a span; empty where the tool asks for none."""
     correction: str | None = None
 
 
@@ -41,7 +46,10 @@ class Foreign:
     """Who this is, where several people answered the same task; each then has a record of the same item."""
     references: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    preferences: tuple[Preference, ...] = ()
     carried: str | None = None
+    documented: Unit = "auto"
+    """What the tool says that its offsets count."""
 
 
 def packed(record: FeedbackRecord) -> str:
@@ -56,10 +64,21 @@ def unpacked(foreign: Foreign, unit: Unit) -> FeedbackRecord:
     for position, answer in foreign.answers.items():
         if position >= len(responses):
             raise FieldError("", f"speaks of response {position + 1} of {len(responses)}.")
-        responses[position] = _answered(responses[position], foreign.responses[position], answer, unit)
+        marks = _marks(responses[position], foreign, position, unit)
+        responses[position] = _answered(responses[position], answer, marks)
     changes = {"responses": tuple(responses), "annotator": foreign.annotator or base.annotator}
+    changes |= {"preferences": foreign.preferences} if foreign.preferences else {}
     named = {} if foreign.among_several is None else _named(base, foreign.among_several)
     return FeedbackRecord.model_validate(dict(base) | changes | named)
+
+
+def is_rewrite(text: str, other: str) -> bool:
+    """Whether `other` is plausibly `text` with changes, and no label: it has words, and half of all words are shared.
+
+    Tools keep rewritten texts and class names in the same field.
+    """
+    words, others = text.split(), other.split()
+    return min(len(words), len(others)) > 2 and SequenceMatcher(None, words, others).ratio() >= 0.5
 
 
 def _named(base: FeedbackRecord, person: str) -> dict[str, Any]:
@@ -87,26 +106,29 @@ def _base(foreign: Foreign) -> FeedbackRecord:
     )
 
 
-def _answered(response: Response, original: str, answer: Answer, unit: Unit) -> Response:
+def _answered(response: Response, answer: Answer, marks: list[SpanMark] | None) -> Response:
     changes: dict[str, Any] = {}
-    if answer.spans is not None:
-        changes |= {"marked": True, "spans": tuple(_marks(response, original, answer, unit))}
+    if marks is not None:
+        changes |= {"marked": True, "spans": tuple(marks)}
     if answer.correction is not None:
         changes["correction"] = normalize_newlines(answer.correction)
     return Response.model_validate(dict(response) | changes)
 
 
-def _marks(response: Response, original: str, answer: Answer, unit: Unit) -> list[SpanMark]:
-    spans = answer.spans or ()
-    quotes = None if answer.quotes is None else list(answer.quotes)
-    offsets = code_points(original, [(start, end) for start, end, _ in spans], unit, quotes)
+def _marks(response: Response, foreign: Foreign, position: int, unit: Unit) -> list[SpanMark] | None:
+    answer, original = foreign.answers[position], foreign.responses[position]
+    if answer.spans is None:
+        return None
+    borders = [(start, end) for start, end, _ in answer.spans]
+    offsets = code_points(original, borders, unit, answer.quotes, documented=foreign.documented)
     offsets = [(_without_returns(original, start), _without_returns(original, end)) for start, end in offsets]
     kept = {(known.start, known.end, known.category): known for known in response.spans}
-    labels: Sequence[str] = [label for _, _, label in spans]
-    return [
+    marks = [
         kept.get((start, end, label)) or mark(response.text, start, end, label)
-        for (start, end), label in zip(offsets, labels, strict=True)
+        for (start, end), (_, _, label) in zip(offsets, answer.spans, strict=True)
     ]
+    notes = answer.notes or ("",) * len(marks)
+    return [m.model_copy(update={"note": note}) if note else m for m, note in zip(marks, notes, strict=True)]
 
 
 def _without_returns(text: str, offset: int) -> int:

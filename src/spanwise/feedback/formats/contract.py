@@ -1,10 +1,11 @@
 """What every reader and writer of a foreign file promises: the place of each record, and what was left out.
 
-A reader yields the place of every record in its file with the record, or with all that is wrong with it; it raises
-DataError only for a file that is none of its format. A writer says what it wrote and what its format has no place for.
-Neither knows a database.
+A reader yields the place of every record in its file with the record, or with all that is wrong with it; feedback that
+it does not understand it counts by kind. It raises DataError only for a file that is none of its format. A writer says
+what it wrote and what its format has no place for. Neither knows a database.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,13 +17,29 @@ from spanwise.feedback.schema import FeedbackRecord, Record
 
 Kind = Literal["marks", "edits", "preferences"]
 """What the records of a format may say."""
-Unit = Literal["auto", "code_point", "utf16"]
-"""What the offsets of a file count; with "auto" it is found out by trying."""
+Unit = Literal["auto", "code-points", "utf-16", "graphemes"]
+"""What the offsets of a file count; with "auto" what its tool documents and what the quoted words show."""
 
 T = TypeVar("T")
 RecordT_co = TypeVar("RecordT_co", bound=Record, covariant=True)
 Outcome = tuple[Place, T | list[Problem]]
-Reader = Callable[[Path, Unit], Iterator[Outcome[T]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a file is to be read, and what was met on the way."""
+
+    unit: Unit = "auto"
+    unread: Counter[str] = field(default_factory=Counter[str])
+    """Feedback of the file that became part of no record and of no problem: how often, by kind."""
+
+    def lost(self, kind: str, number: int = 1) -> None:
+        """Counts feedback that is not read."""
+        if number:
+            self.unread[kind] += number
+
+
+Reader = Callable[[Path, Reading], Iterator[Outcome[T]]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,14 @@ the output with the reasons. What the target has no place for is counted.
 """
 
 import base64
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from spanwise.core import write_jsonl
-from spanwise.feedback.formats.registry import Format, get_format, read_feedback, write_feedback
+from spanwise.feedback.formats.contract import Unit
+from spanwise.feedback.formats.registry import Format, get_format, not_allowed, read_feedback, write_feedback
 from spanwise.feedback.problems import Place, Problem, ReadResult
 from spanwise.feedback.schema import FeedbackRecord
 
@@ -29,26 +30,38 @@ class Conversion:
     """Fields that the target has no place for, though they are no feedback, and in how many records."""
     left_out: dict[str, int]
     """What else the target has no place for, in words, and how often."""
+    unread: dict[str, int] = field(default_factory=dict[str, int])
+    """Feedback of the source that is not read, by kind."""
 
 
-def convert(source: Path, form: str, output: Path, to: str, *, skip_bad: bool = False) -> Conversion:
+def convert(
+    source: Path,
+    form: str,
+    output: Path,
+    to: str,
+    *,
+    skip_bad: bool = False,
+    allow_loss: Collection[str] = (),
+    unit: Unit = "auto",
+) -> Conversion:
     """Writes the records of `source` to `output`.
 
     With bad records it writes nothing, unless `skip_bad`: then the good ones go to `output` and the others, as
-    they stood and with the reasons, to `output` + ".rejected.jsonl". Raises ConfigError for formats that cannot be
-    read or written, DataError when `source` is no file of its format.
+    they stood and with the reasons, to `output` + ".rejected.jsonl". Nor does it write where `source` holds feedback
+    that is not read, unless `allow_loss` names its kind. `unit` is what the offsets of `source` count. Raises
+    ConfigError for formats that cannot be read or written, DataError when `source` is no file of its format.
     """
     target = get_format(to, "written")
-    result = _holdable(read_feedback(source, form), target, source)
+    result = _holdable(read_feedback(source, form, unit), target, source)
     rejected = result.rejected
-    if rejected and not skip_bad:
-        return Conversion(0, result.problems, len(rejected), None, {}, {})
+    if (rejected and not skip_bad) or not_allowed(result.unread, allow_loss):
+        return Conversion(0, result.problems, len(rejected), None, {}, {}, result.unread)
     beside = output.with_name(f"{output.name}.rejected.jsonl") if rejected else None
     if beside:
         write_jsonl(beside, [rejected_row(place, problems) for place, problems in rejected.items()])
     written = write_feedback(output, to, result.records)
     unkept = target.unkept(result.records) if target.unkept else {}
-    return Conversion(written.rows, result.problems, len(rejected), beside, unkept, written.left_out)
+    return Conversion(written.rows, result.problems, len(rejected), beside, unkept, written.left_out, result.unread)
 
 
 def rejected_row(place: Place, problems: Sequence[Problem]) -> dict[str, Any]:
@@ -66,7 +79,7 @@ def _holdable(result: ReadResult[FeedbackRecord], target: Format, source: Path) 
     """Moves the records that the target cannot hold to the problems."""
     if target.refusal is None:
         return result
-    kept: ReadResult[FeedbackRecord] = ReadResult([], list(result.problems))
+    kept: ReadResult[FeedbackRecord] = ReadResult([], list(result.problems), unread=result.unread)
     for record, line in zip(result.records, result.lines, strict=True):
         reason = target.refusal(record)
         if reason is None:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from spanwise.core import BadJSONError, DataError, end_of_value, parse, parse_at, read_lines, read_text
-from spanwise.feedback.formats.contract import Outcome, Unit
+from spanwise.feedback.formats.contract import Outcome, Reading
 from spanwise.feedback.problems import FieldError, Place, Problem
 from spanwise.feedback.schema import FeedbackRecord
 
-Convert = Callable[[Any, Place, Unit], Iterable[FeedbackRecord]]
+Convert = Callable[[Any, Place, Reading], Iterable[FeedbackRecord]]
 """The records that one value holds; what is wrong with it is raised."""
 
 _SPACE = " \t\r\n"
@@ -47,14 +47,20 @@ def read_values(path: Path) -> Iterator[tuple[Place, Any]]:
             yield place, Problem(place, "", str(error))
 
 
-def converted(path: Path, convert: Convert, unit: Unit) -> Iterator[Outcome[FeedbackRecord]]:
-    """The records that `convert` makes of the values of a file; what it refuses becomes problems."""
+def converted(path: Path, convert: Convert, reading: Reading) -> Iterator[Outcome[FeedbackRecord]]:
+    """The records that `convert` makes of the values of a file; what it refuses becomes problems.
+
+    A value that is refused is a problem as a whole, so nothing of it is counted as unread.
+    """
     for place, value in read_values(path):
         if isinstance(value, Problem):
             yield place, [value]
             continue
+        of_value = Reading(reading.unit)
         try:
-            yield from [(place, record) for record in convert(value, place, unit)]
+            records = list(convert(value, place, of_value))
+            reading.unread.update(of_value.unread)
+            yield from [(place, record) for record in records]
         except FieldError as error:
             yield place, [Problem(place, error.place, error.reason)]
         except (KeyError, TypeError, AttributeError, IndexError) as error:

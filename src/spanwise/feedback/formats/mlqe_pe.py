@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from spanwise.core import DataError, read_text
 from spanwise.feedback.edits import Editor, EditPair, edit_pair
-from spanwise.feedback.formats.contract import Outcome, Unit
+from spanwise.feedback.formats.contract import Outcome, Reading
 from spanwise.feedback.problems import Place, Problem
 from spanwise.text import unstorable
 
@@ -19,7 +19,7 @@ _REQUIRED = ("mt", "pe", "src")
 _OPTIONAL = ("tags", "hter")
 
 
-def read_pairs(path: Path, _unit: Unit) -> Iterator[Outcome[EditPair]]:
+def read_pairs(path: Path, _reading: Reading) -> Iterator[Outcome[EditPair]]:
     """The pairs of the set at `path`; raises DataError when it is no such set."""
     name, columns = _columns(path)
     for line in range(len(columns["mt"])):

@@ -12,19 +12,19 @@ from pydantic import ValidationError
 
 from spanwise.feedback.edits import EditPair, pairs_of_corrections
 from spanwise.feedback.files import iter_records, write_records
-from spanwise.feedback.formats.contract import Exported, Outcome, Unit, Written
+from spanwise.feedback.formats.contract import Exported, Outcome, Reading, Written
 from spanwise.feedback.problems import Place
 from spanwise.feedback.schema import FeedbackRecord, Response
 
 _KEPT = {"id", "editor", "spans"}
 
 
-def read(path: Path, _unit: Unit) -> Iterator[Outcome[FeedbackRecord]]:
+def read(path: Path, _reading: Reading) -> Iterator[Outcome[FeedbackRecord]]:
     """The records of the file."""
     return iter_records(path, FeedbackRecord)
 
 
-def read_pairs(path: Path, _unit: Unit) -> Iterator[Outcome[EditPair]]:
+def read_pairs(path: Path, _reading: Reading) -> Iterator[Outcome[EditPair]]:
     """The pairs of the file."""
     return iter_records(path, EditPair)
 

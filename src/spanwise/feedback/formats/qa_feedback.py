@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from spanwise.core import DataError, write_text
-from spanwise.feedback.formats.contract import Outcome, Unit, Written
+from spanwise.feedback.formats.contract import Outcome, Reading, Written
 from spanwise.feedback.formats.deviations import deviations, restored
 from spanwise.feedback.formats.json_values import read_items
 from spanwise.feedback.formats.qa_feedback_item import (
@@ -32,7 +32,7 @@ from spanwise.feedback.taxonomy import get_taxonomy
 from spanwise.text import normalize_newlines
 
 
-def read(path: Path, _unit: Unit) -> Iterator[Outcome[FeedbackRecord]]:
+def read(path: Path, _reading: Reading) -> Iterator[Outcome[FeedbackRecord]]:
     """The records of a `*_feedback.json` file; their offsets are code points.
 
     Raises DataError when the file cannot be read or holds no JSON list.

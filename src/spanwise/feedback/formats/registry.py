@@ -6,12 +6,12 @@ to have a format everywhere, and likewise one writer.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from spanwise.core import ConfigError
+from spanwise.core import ConfigError, DataError
 from spanwise.feedback.edits import EditPair
 from spanwise.feedback.files import all_or_raise, write_records
 from spanwise.feedback.formats import (
@@ -26,7 +26,17 @@ from spanwise.feedback.formats import (
     toxic_spans,
     trl,
 )
-from spanwise.feedback.formats.contract import Exported, Kind, Outcome, PairExport, Reader, Unit, Writer, Written
+from spanwise.feedback.formats.contract import (
+    Exported,
+    Kind,
+    Outcome,
+    PairExport,
+    Reader,
+    Reading,
+    Unit,
+    Writer,
+    Written,
+)
 from spanwise.feedback.problems import ReadResult, collected, with_unique_ids
 from spanwise.feedback.schema import FeedbackRecord, Record
 
@@ -187,37 +197,65 @@ def get_format(name: str, use: Use) -> Format:
     raise ConfigError(f"{name!r:.40} is no format that can be {use}; choose one of {names}.")
 
 
-def iter_feedback(path: Path, form: str = "spanwise", unit: Unit = "auto") -> Iterator[Outcome[FeedbackRecord]]:
+def iter_feedback(
+    path: Path, form: str = "spanwise", unit: Unit = "auto", unread: Counter[str] | None = None
+) -> Iterator[Outcome[FeedbackRecord]]:
     """The place of every record of `path` with the record, or with all that is wrong with it.
 
-    `unit` is what the offsets of other tools count. Raises ConfigError for an unknown format, DataError when the file
-    is none of that format.
+    `unit` is what the offsets of other tools count; in `unread` is counted, by kind, the feedback that no record and no
+    problem holds. Raises ConfigError for an unknown format, DataError when the file is none of that format.
     """
     row = get_format(form, "read")
+    reading = Reading(unit) if unread is None else Reading(unit, unread)
     if row.read is not None:
-        yield from row.read(path, unit)
+        yield from row.read(path, reading)
     elif row.read_pairs is not None:
-        for place, outcome in row.read_pairs(path, unit):
+        for place, outcome in row.read_pairs(path, reading):
             yield place, outcome if isinstance(outcome, list) else ours.record_of_pair(outcome, place)
 
 
 def read_feedback(path: Path, form: str = "spanwise", unit: Unit = "auto") -> ReadResult[FeedbackRecord]:
     """The good records of `path` and all problems, an id that comes twice included; raises like `iter_feedback`."""
-    return collected(with_unique_ids(iter_feedback(path, form, unit)))
+    unread: Counter[str] = Counter()
+    result = collected(with_unique_ids(iter_feedback(path, form, unit, unread)))
+    result.unread.update(unread)
+    return result
 
 
-def load_feedback(path: str | Path, format: str = "spanwise") -> list[FeedbackRecord]:  # noqa: A002 - its name
-    """All records of a feedback file, for programs; raises DataError when one of them is bad or there is none."""
-    return all_or_raise(read_feedback(Path(path), format), Path(path))
+def load_feedback(
+    path: str | Path,
+    format: str = "spanwise",  # noqa: A002 - its name
+    *,
+    allow_loss: Collection[str] = (),
+) -> list[FeedbackRecord]:
+    """All records of a feedback file, for programs.
+
+    Raises DataError when one of them is bad, when there is none, or when the file holds feedback of a kind that is not
+    read and that `allow_loss` does not name.
+    """
+    result = read_feedback(Path(path), format)
+    if lost := not_allowed(result.unread, allow_loss):
+        kinds = ", ".join(f"{kind} ({number:,})" for kind, number in lost.items())
+        raise DataError(f"{path}: holds feedback that is not read: {kinds}; name the kinds in allow_loss to go on.")
+    return all_or_raise(result, Path(path))
+
+
+def not_allowed(unread: Mapping[str, int], allow_loss: Collection[str]) -> dict[str, int]:
+    """The counts of unread feedback whose kind nobody allowed to be lost."""
+    return {kind: number for kind, number in unread.items() if kind not in allow_loss}
 
 
 def read_edits(path: Path, form: str = "pairs", unit: Unit = "auto") -> ReadResult[EditPair]:
     """The edit pairs of `path` and all problems; raises like `iter_feedback`."""
     row = get_format(form, "read as edits")
     if row.read_pairs is not None:
-        return collected(row.read_pairs(path, unit))
+        reading = Reading(unit)
+        result_of_pairs = collected(row.read_pairs(path, reading))
+        result_of_pairs.unread.update(reading.unread)
+        return result_of_pairs
     result = read_feedback(path, form, unit)
-    return ReadResult([pair for record in result.records for pair in ours.pairs_of_record(record)], result.problems)
+    pairs = [pair for record in result.records for pair in ours.pairs_of_record(record)]
+    return ReadResult(pairs, result.problems, unread=result.unread)
 
 
 def write_feedback(path: Path, form: str, records: Iterable[FeedbackRecord]) -> Written:

@@ -1,7 +1,8 @@
 """Thresh's JSON: one list of {source, target, edits}, read as marks or as edit pairs and written from marks.
 
-As marks, edits with places in the target are spans; those without one (deletions, missing information) and their finer
-answers have no field in a record: they are kept in the provenance. As pairs, two kinds hold edits: those that mark how
+As marks, edits with places in the target are spans; those without one (deletions, missing information) are counted, and
+stand with all finer answers in the provenance. Thresh does not say whether somebody looked at a target, so one without
+places is clean only where it was marked before. As pairs, two kinds hold edits: those that mark how
 the target was made from the source (insertion, deletion, substitution, ...), and those that say a `correction` for
 spans of the target (ERRANT). Other sets mark spans without an edit; their items are problems there.
 """
@@ -16,11 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from spanwise.core import SpanError, write_text
 from spanwise.feedback.edits import Editor, EditPair, edit_pair
 from spanwise.feedback.formats.carried import KEY, Answer, Foreign, packed, unpacked
-from spanwise.feedback.formats.contract import Outcome, Unit, Written
+from spanwise.feedback.formats.contract import Outcome, Reading, Written
 from spanwise.feedback.formats.json_values import converted, read_items
 from spanwise.feedback.formats.offsets import utf16
 from spanwise.feedback.problems import Place, Problem, validated
-from spanwise.feedback.schema import FeedbackRecord
+from spanwise.feedback.schema import FeedbackRecord, Response
 from spanwise.text import Span, apply_edit, normalize_newlines
 
 _MADE_FROM_SOURCE = {"insertion", "deletion", "substitution", "substitute", "reorder", "structure", "split"}
@@ -45,9 +46,9 @@ class _Item(BaseModel):
     metadata: dict[str, Any] = Field(default_factory=dict)
 
 
-def read(path: Path, unit: Unit) -> Iterator[Outcome[FeedbackRecord]]:
+def read(path: Path, reading: Reading) -> Iterator[Outcome[FeedbackRecord]]:
     """One record per entry."""
-    return converted(path, _records, unit)
+    return converted(path, _records, reading)
 
 
 def write(path: Path, records: Iterable[FeedbackRecord]) -> Written:
@@ -57,7 +58,7 @@ def write(path: Path, records: Iterable[FeedbackRecord]) -> Written:
     return Written(len(rows))
 
 
-def read_pairs(path: Path, _unit: Unit) -> Iterator[Outcome[EditPair]]:
+def read_pairs(path: Path, _reading: Reading) -> Iterator[Outcome[EditPair]]:
     """One pair per item; raises DataError when the file holds no JSON list."""
     for place, value in read_items(path):
         if isinstance(value, Problem):
@@ -83,7 +84,7 @@ def _row(record: FeedbackRecord) -> dict[str, Any]:
     return shown | {"metadata": {KEY: packed(record)}}
 
 
-def _records(value: Any, place: Place, unit: Unit) -> Iterator[FeedbackRecord]:
+def _records(value: Any, place: Place, reading: Reading) -> Iterator[FeedbackRecord]:
     metadata = value.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     carried: str | None = metadata.get(KEY)
@@ -94,20 +95,27 @@ def _records(value: Any, place: Place, unit: Unit) -> Iterator[FeedbackRecord]:
         for start, end in edit.get("output_idx") or []
         if start < end
     ]
+    reading.lost("errors without a place", sum(not _has_place(edit) for edit in edits))
     target: str = value["target"]
-    others = FeedbackRecord.model_validate_json(carried).responses[1:] if carried else ()
+    before, *others = FeedbackRecord.model_validate_json(carried).responses if carried else (Response(text=target),)
+    looked = bool(spans) or ("edits" in value and before.marked and not edits)
     yield unpacked(
         Foreign(
             id=_name(place),  # ids of Thresh's own sets come several times: each counts within one annotated text
             prompt=str(value.get("context") or value["source"]),
             responses=(target, *(response.text for response in others)),
-            answers={0: Answer(spans=tuple(spans))} if "edits" in value else {},
+            answers={0: Answer(spans=tuple(spans))} if looked else {},
             references=(str(value["source"]),) if value.get("context") and value.get("source") else (),
             provenance={"format": "thresh", "id": value.get("id"), "edits": edits, "metadata": metadata},
             carried=carried,
+            documented="utf-16" if carried else "auto",
         ),
-        unit,
+        reading.unit,
     )
+
+
+def _has_place(edit: dict[str, Any]) -> bool:
+    return any(start < end for start, end in edit.get("output_idx") or [])
 
 
 def _pair(item: _Item, value: dict[str, Any], place: Place) -> EditPair | list[Problem]:

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from spanwise.core import BadJSONError, DataError, parse, read_text
-from spanwise.feedback.formats.contract import Outcome, Unit
+from spanwise.feedback.formats.contract import Outcome, Reading
 from spanwise.feedback.problems import Place, Problem
 from spanwise.feedback.schema import FeedbackRecord, Response, mark
 from spanwise.text import Span, normalize_newlines, unstorable
@@ -23,7 +23,7 @@ CATEGORY = "toxic"
 _COLUMNS = {"spans", "text"}
 
 
-def read(path: Path, _unit: Unit) -> Iterator[Outcome[FeedbackRecord]]:
+def read(path: Path, _reading: Reading) -> Iterator[Outcome[FeedbackRecord]]:
     """The records of a file, plain or .gz; DataError when it is no such file."""
     reader = csv.DictReader(io.StringIO(read_text(path).removeprefix("\ufeff"), newline=""))
     if _COLUMNS - set(reader.fieldnames or ()):

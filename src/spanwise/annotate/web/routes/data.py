@@ -6,6 +6,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 from starlette.datastructures import UploadFile
 from starlette.responses import Response, StreamingResponse
@@ -23,8 +24,9 @@ from spanwise.annotate.exchange import (
 from spanwise.annotate.store import Selection, current
 from spanwise.annotate.web.endpoints import Call, Endpoint, Page, Redirect, RequestError
 from spanwise.annotate.web.security import LARGEST_BODY
+from spanwise.feedback.formats import Unit
 
-UNITS = ("auto", "code_point", "utf16")
+UNITS = get_args(Unit)
 LARGEST_UNPACKED = 4 * LARGEST_BODY
 _CHUNK = 1 << 16
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]|^[.]+")
