@@ -12,8 +12,8 @@ from rich.table import Table
 
 from spanwise.cli.annotate_serve import openapi, run_round, serve
 from spanwise.cli.render import left_out, print_json
-from spanwise.core import ConfigError
-from spanwise.feedback.formats import names_of_formats
+from spanwise.core import ConfigError, check_readable
+from spanwise.feedback.formats import get_format, names_of_formats
 
 if TYPE_CHECKING:
     from spanwise.annotate.store import Database, Project
@@ -69,6 +69,9 @@ def import_into(
         settings = ImportSettings.model_validate({"purpose": purpose, "overlap": overlap, "offset_unit": offsets})
     except ValidationError as error:
         raise ConfigError(f"{error.errors()[0]['loc'][0]}: {error.errors()[0]['msg']}.") from error
+    get_format(form, "read")
+    if not file.is_dir():  # some formats are folders
+        check_readable(file)
     with _opened(project, database, preset) as (base, described):
         report = import_file(base, described, file, form, settings=settings)
         if as_json:
