@@ -5,7 +5,7 @@ import importlib
 import io
 import re
 import tokenize
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,32 +19,31 @@ TEXTS = [*(page for page in PAGES if str(page.relative_to(ROOT)) not in HISTORY)
 PATHS = [f"/{path.relative_to(ROOT)}" for path in [*PROGRAMS, *sorted((ROOT / ".ci").rglob("*.py"))]]
 
 
-def said(path: Path) -> Iterator[str]:
-    """The prose of a file: a page as it stands, of a program its docstrings and comments."""
+@cache
+def prose_of(path: Path) -> str:
+    """A page as it stands, of a program its docstrings and comments."""
     source = path.read_text()
     if path.suffix == ".md":
-        yield source
-        return
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            yield node.value.value
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            yield token.string
+        return source
+    docstrings = [
+        node.value.value
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    ]
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    return "\n".join([*docstrings, *(token.string for token in tokens if token.type == tokenize.COMMENT)])
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_programs_that_a_text_names_exist(path: Path) -> None:
-    names = {name for text in said(path) for name in re.findall(r"(?<![\w/.{}*-])(?:\w+/)*\w+\.py\b", text)}
+    names = set(re.findall(r"(?<![\w/.{}*-])(?:\w+/)*\w+\.py\b", prose_of(path)))
     assert not [name for name in sorted(names) if not any(known.endswith(f"/{name}") for known in PATHS)]
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_names_of_the_package_that_a_text_names_exist(path: Path) -> None:
-    names = {
-        name for text in said(path) for name in re.findall(r"(?<![\w/.@-])spanwise(?:\.[A-Za-z_]\w*)+(?![\w/*-])", text)
-    }
-    assert not [name for name in sorted(names) if not exists(name)]
+    names = re.findall(r"(?<![\w/.@-])spanwise(?:\.[A-Za-z_]\w*)+(?![\w/*-])", prose_of(path))
+    assert not [name for name in sorted(set(names)) if not exists(name)]
 
 
 def exists(name: str) -> bool:
