@@ -40,7 +40,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "rl": {
         "policy": "p",
         "prompts": MISSING,
-        "heldout_prompts": MISSING,
+        "heldout": MISSING,
         "run_dir": "runs/a",
         "reward_models": {"m": {"checkpoint": MISSING}},
         "mixture": {"sources": {"relevance": {}}},

@@ -1,4 +1,4 @@
-"""Fixtures that several layers share (`doubles.py` says what they are), and how property tests draw their examples."""
+"""Fixtures that several layers share (`doubles/models.py` says what they are), and how property tests draw examples."""
 
 import os
 import sys

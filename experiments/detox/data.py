@@ -1,6 +1,6 @@
 """Detoxification: comments with marked toxic spans, what scorers learn from them, and how predicted spans are judged.
 
-Splits and examples only; what is trained on them is in `detox_spans.py`, `detox_scorers.py` and `detox_policy.py`.
+Splits and examples only; what is trained on them is in `spans.py`, `scorers.py` and `policy.py`.
 Everything learned comes from the task's training file, less the comments that its trial file repeats.
 """
 

@@ -1,8 +1,8 @@
 """One seed of the detoxification study: the start policy, and one PPO run per way of paying it.
 
 All arms start from the same policy, take the same prompts, steps and settings, and are judged by a scorer that paid
-none of them. What several seeds say together is in `detox_results.py`; what the policies are and where prompts and
-scorers come from, in `detox_prepare.py` and `detox_stories.py`.
+none of them. What several seeds say together is in `results.py`; what the policies are and where prompts and
+scorers come from, in `prepare.py` and `stories.py`.
 """
 
 import time

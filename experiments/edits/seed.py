@@ -1,7 +1,7 @@
 """One seed of the study of edits: SFT, equal pairs, reward models, and one PPO run per arm (Xu et al. 2024).
 
 Every part leaves its files under the root and is read from there on a restart: the SFT policy, the answers, each reward
-model and each arm. What several seeds say together is in `edit_results.py`.
+model and each arm. What several seeds say together is in `results.py`.
 """
 
 import copy

@@ -1,4 +1,4 @@
-"""Fixtures of the annotation tests; `annotation_doubles.py` says what they are."""
+"""Fixtures of the annotation tests; `doubles/annotation.py` says what they are."""
 
 from doubles.annotation import place, world
 

@@ -88,9 +88,13 @@ def test_a_server_that_others_could_reach_is_refused(project):
 @pytest.mark.parametrize("arguments", [
     ("import", "{p}", "{p}/none.jsonl"), ("import", "{p}", "x", "--from", "excel"),
     ("import", "{p}", "x", "--overlap", "0"),
-    ("export", "{p}", "x", "--to", "excel"), ("progress", "{p}/nothing"), ("take-back", "{p}", "none"),
+    ("export", "{p}", "x", "--to", "excel"), ("progress", "{p}/nothing"),
+    ("serve", "{p}/nothing"), ("take-back", "{p}", "none"),
+    ("import", "{p}/nothing", "{p}/none.json", "--preset", "toxicity"),
+    ("import", "{p}/nothing", "{p}/project.yaml", "--preset", "toxicity", "--from", "excel"),
 ])  # fmt: skip
 def test_mistakes_end_in_a_sentence(project, arguments):
     done = _run(*(argument.replace("{p}", str(project)) for argument in arguments))
     assert isinstance(done.exception, SpanwiseError)
     assert str(done.exception).endswith((".", "none", "thresh."))
+    assert not (project / "nothing").exists()

@@ -72,6 +72,13 @@ def test_quickstart_refuses_a_folder_that_holds_something(tmp_path: Path) -> Non
     assert (tmp_path / "mine.txt").read_text() == "keep me"
 
 
+def test_quickstart_refuses_a_file(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("")
+    done = _run("quickstart", "--output", str(tmp_path / "notes.txt"))
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "notes.txt: is a file" in done.stderr
+
+
 def test_a_command_imports_no_other_commands_file() -> None:
     code = "import sys; sys.modules['spanwise.cli.annotate'] = sys.modules['spanwise.cli.policies'] = None"
     done = _run("text", "segment", "--help", code=code)

@@ -68,6 +68,7 @@ def test_align_writes_a_page_and_cannot_be_steered(run, tmp_path):
     ("arguments", "error"),
     [
         (("absent.txt", "a"), "there is no such file"),
+        (("a.json", "b.json"), r"a\.json: there is no such file"),
         (("a", "b", "--method", "diff"), "Unknown method"),
         (("a", "b", "--unit", "line"), "Unknown unit"),
         (("a\0", "b"), "NUL at character 1"),

@@ -1,11 +1,12 @@
 """Imports go downwards only, and the light half works without torch: the architecture's rules as tests."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from package_map import MODULES, ROOMS, imported_files, label
+from package_map import FILES, MODULES, ROOMS, imported_files, label
 
 LAYERS = (
     ("core",),
@@ -73,6 +74,15 @@ def test_imports_go_downwards_only(path: Path) -> None:
         assert same_room or _depth(imported) < _depth(path), f"{label(path)} imports {label(imported)}, above it"
         assert other in {part, *ONLY_BELOW.get(part, {other})}, f"{label(path)} may not import {label(imported)}"
         assert part == other or not (part in APART and other in APART), f"{part} and {other} must not know each other"
+
+
+def test_the_package_imports_nothing_that_it_is_installed_without() -> None:
+    beside = {"experiments", "recipes", "benchmarks", "tests", "doubles"}
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not beside & {name.split(".")[0] for name in names}, label(path)
 
 
 def test_every_room_has_a_layer() -> None:

@@ -3,8 +3,8 @@
 import importlib
 import re
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer
 from doubles import reward_world
@@ -26,10 +26,10 @@ def test_links_lead_to_files_of_the_repository(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_in_the_pages_exist(page: Path) -> None:
     root = typer.main.get_command(app)
-    for line in re.findall(r"^ {4}(?:\$ )?spanwise ([a-z][a-z -]*)", page.read_text(), flags=re.MULTILINE):
-        command: click.Command = root
+    for line in re.findall(r"^ {4}(?:\$ )?spanwise ((?:[a-z][a-z-]*(?!\S) *)+)", page.read_text(), flags=re.MULTILINE):
+        command: Any = root
         for word in line.split():
-            if not isinstance(command, click.Group):
+            if not hasattr(command, "commands"):  # a group of typer's, whose classes are its own and not click's
                 break
             assert word in command.commands, f"{page.name}: spanwise {line}"
             command = command.commands[word]

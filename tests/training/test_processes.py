@@ -154,9 +154,7 @@ def test_two_processes_give_the_gradients_weights_and_metrics_of_one(tmp_path, s
         capture_output=True, text=True, check=False, env=environment | fsdp,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    subprocess.run(
-        [sys.executable, "-m", "doubles.two_processes", str(tmp_path / "one")], check=True, env=environment
-    )
+    subprocess.run([sys.executable, "-m", "doubles.two_processes", str(tmp_path / "one")], check=True, env=environment)
     for kind in KINDS:
         one, two = (torch.load(tmp_path / name / f"{kind}.pt") for name in ("one", "two"))
         assert one["metrics"] == pytest.approx(two["metrics"], rel=1e-3, abs=1e-5)

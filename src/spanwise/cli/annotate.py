@@ -13,7 +13,8 @@ from rich.table import Table
 from spanwise.cli.annotate_serve import openapi, run_round, serve
 from spanwise.cli.feedback import READ_HELP, WRITTEN_HELP, AllowLoss, Offsets, print_unread, unit_of
 from spanwise.cli.render import left_out, print_json
-from spanwise.core import ConfigError
+from spanwise.core import ConfigError, check_readable
+from spanwise.feedback.formats import get_format
 
 if TYPE_CHECKING:
     from spanwise.annotate.store import Database, Project
@@ -73,6 +74,9 @@ def import_into(
         )
     except ValidationError as error:
         raise ConfigError(f"{error.errors()[0]['loc'][0]}: {error.errors()[0]['msg']}.") from error
+    get_format(form, "read")
+    if not file.is_dir():  # some formats are folders
+        check_readable(file)
     with _opened(project, database, preset) as (base, described):
         report = import_file(base, described, file, form, settings=settings)
         if as_json:

@@ -27,8 +27,8 @@ def serve(
     project: Annotated[Path, typer.Argument(metavar="PROJECT", help="The project's folder.", show_default=False)],
     *,
     preset: Annotated[
-        str, typer.Option(help="What a new project begins as: qa-feedback, minimal-edit, toxicity or preference.")
-    ] = "qa-feedback",
+        str | None, typer.Option(help="For a new project: qa-feedback, minimal-edit, toxicity or preference.")
+    ] = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port; 0 takes a free one.")] = 8000,
     host_name: Annotated[
@@ -45,7 +45,7 @@ def serve(
     """Serve a project until Ctrl+C; prints an address that logs in once."""
     from spanwise.annotate.store import read_description
 
-    read_description(project, preset_name=preset)  # refuses a wrong preset before the server is loaded
+    read_description(project, preset_name=preset)  # refuses a wrong folder before the server is loaded
     import uvicorn
 
     from spanwise.annotate.rounds import RoundJob

@@ -43,6 +43,8 @@ from spanwise.text import (
 
 app = typer.Typer(name="edits", help="Align, check and make minimal edits.", no_args_is_help=True)
 
+FILE_ENDINGS = {".txt", ".md", ".html", ".json", ".jsonl", ".csv", ".tsv", ".yaml", ".gz"}
+"""A word that ends in one of these is meant as the name of a file, also where there is none."""
 SHOWN_REFUSALS = 20
 """How many are listed one by one."""
 
@@ -305,7 +307,7 @@ def _text(argument: str) -> str:
         is_file = path.is_file()
     except OSError:  # a text too long to be a name
         is_file = False
-    if not is_file and path.suffix in {".txt", ".md", ".gz"} and len(argument.split()) == 1:
+    if not is_file and path.suffix in FILE_ENDINGS and len(argument.split()) == 1:
         raise DataError(f"{argument}: there is no such file; an argument that names no file is taken as the text.")
     place = argument if is_file else "the text on the command line"
     text = read_text(path).removesuffix("\n") if is_file else argument  # the last line's end is the file's

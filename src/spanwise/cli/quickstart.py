@@ -26,8 +26,8 @@ def quickstart(
     as_json: AsJson = False,
 ) -> None:
     """Turn marked answers into a better model: SFT, noisy feedback, reward models, PPO, an honest comparison."""
-    if output.exists() and any(output.iterdir()):
-        raise ConfigError(f"{output}: holds files already; give another folder with --output or remove it.")
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise ConfigError(f"{output}: is a file or holds files; give another folder with --output or remove it.")
     from rich.console import Console
 
     from spanwise.evals.report import verdict_sentences, write_report

@@ -173,6 +173,9 @@ def read_description(folder: Path, *, preset_name: str | None = None) -> Project
     path = folder / DESCRIPTION
     if not path.exists():
         if preset_name is None:
-            raise ConfigError(f"{folder}: holds no {DESCRIPTION}; name a preset to begin a project with.")
+            raise ConfigError(
+                f"{folder}: holds no {DESCRIPTION}; check the path, or begin a project there: "
+                "`spanwise annotate import` and `serve` take --preset."
+            )
         write_text(path, preset_text(preset_name))
     return ProjectConfig.load(path)
