@@ -14,8 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from spanwise.core import derive_seed
 from spanwise.feedback.edits import EditPair
@@ -90,6 +88,9 @@ def _folds(pairs: Sequence[EditPair], *, seed: int) -> NDArray[np.int64] | None:
 
 def _groups(pairs: Sequence[EditPair]) -> NDArray[np.int64]:
     """The group of each pair: pairs that share a prompt or a text, themselves or through others, are one group."""
+    from scipy.sparse import coo_array  # noqa: PLC0415 - takes long, and commands' help is to come at once
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
+
     numbers: dict[tuple[str, str], int] = {}
     links: list[tuple[int, int]] = []
     for position, pair in enumerate(pairs):

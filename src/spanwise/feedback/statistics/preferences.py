@@ -27,7 +27,7 @@ class PreferenceStatistics:
     tie: int
     first_listed_win_rate: float | None
     first_listed_z: float | None
-    """Standard deviations from a fair coin, thrown once for all preferences of a prompt."""
+    """Standard deviations from a fair coin, thrown once for all preferences of an item."""
     win_rate_by_position: list[float | None]
     reference_overlap_by_position: list[float | None]
     """Mean F1 of the lower-cased words shared with the best reference: is one position truly better?"""
@@ -53,8 +53,8 @@ def describe_preferences(records: Sequence[FeedbackRecord]) -> PreferenceStatist
     compared = [record for record in records if record.preferences]
     ties = [sum(preference.winner == "tie" for preference in record.preferences) for record in compared]
     longer = Counter(sign for record in records for sign in _length_signs(record))
-    places = ((record, [_SIGNS[preference.winner] for preference in record.preferences]) for record in compared)
-    lengths = ((record, list(_length_signs(record))) for record in compared)
+    places = ([_SIGNS[preference.winner] for preference in record.preferences] for record in compared)
+    lengths = (list(_length_signs(record)) for record in compared)
     fits = [_contradictions(record) for record in compared]
     return PreferenceStatistics(
         first=outcomes["first"],
@@ -87,13 +87,9 @@ def fair_coin_z(surpluses: Sequence[int]) -> float | None:
     return sum(surpluses) / spread if spread else 0.0
 
 
-def _surpluses(signs: Iterable[tuple[FeedbackRecord, Sequence[int]]]) -> list[int]:
-    """Heads less tails of each prompt with a throw: preferences among the same answers are not independent."""
-    totals: Counter[str] = Counter()
-    for record, thrown in signs:
-        if any(thrown):
-            totals[record.prompt or record.id] += sum(thrown)
-    return list(totals.values())
+def _surpluses(items: Iterable[Sequence[int]]) -> list[int]:
+    """Heads less tails of each item with a throw: preferences among the same answers are not independent."""
+    return [sum(thrown) for thrown in items if any(thrown)]
 
 
 def decided(record: FeedbackRecord) -> Iterator[tuple[int, int]]:
