@@ -328,7 +328,7 @@ def _print_agreement(agreement_figures: "Agreement") -> None:
 
 
 def _alpha(alpha: "Alpha") -> tuple[str, str, str]:
-    interval = f"{_number(alpha.low)} to {_number(alpha.high)}" if alpha.value is not None else "-"
+    interval = f"{_number(alpha.low)} to {_number(alpha.high)}" if alpha.low is not None else "-"
     return _number(alpha.value), interval, f"{alpha.units:,}"
 
 

@@ -277,7 +277,7 @@ def _print_validation(console: Console, title: str, validation: Validation, styl
 
 def _fingerprint(style: Fingerprint | None) -> str:
     if style is None:
-        return "Fingerprint: fewer than 20 fit pairs, too few to tell."
+        return "Fingerprint: too few to tell; it takes 20 fit pairs, in 5 groups that share neither prompt nor text."
     areas = f"words {style.words:.2f}, style {style.style:.2f}, length alone {style.length:.2f}"
     head = f"Fingerprint: area under the curve, edited against original, out of fold: {areas}"
     if not style.suspicious:

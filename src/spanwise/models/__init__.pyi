@@ -22,6 +22,7 @@ from .config import GenerateConfig as GenerateConfig
 from .config import PrecisionName as PrecisionName
 from .config import Sampling as Sampling
 from .heads import ValueModel as ValueModel
+from .logprobs import VocabularyHead as VocabularyHead
 from .logprobs import token_logprobs as token_logprobs
 from .policy import Policy as Policy
 from .sharding import gathered as gathered

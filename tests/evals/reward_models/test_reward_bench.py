@@ -1,5 +1,6 @@
 import gzip
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -51,6 +52,17 @@ def test_accuracy_is_told_by_subset_section_and_in_all():
     assert (found["own"].accuracy.mean, found["own"].accuracy.unscored, found["own"].ties) == (0.5, 1, 1)
     assert found["all"].accuracy.mean == pytest.approx((1 + 0 + 0.5) / 3)
     assert found["all"].longer_wins == pytest.approx((1 + 0 + 0.5 + 0) / 4)
+
+
+def test_the_interval_draws_prompts_and_not_the_cases_of_one_prompt():
+    single = [BenchCase(f"{n}", f"p{n}", ("a b",), ("a",) if n % 3 else ("a b c",)) for n in range(30)]
+    tenfold = [replace(case, id=f"{case.id}.{turn}") for case in single for turn in range(10)]
+    once, often = (
+        bench_findings(WordSource(), cases, generator=np.random.default_rng(0)).groups["all"].accuracy
+        for cases in (single, tenfold)
+    )
+    assert (once.n, often.n) == (30, 300)
+    assert (often.mean, often.low, often.high) == (once.mean, once.low, once.high)
 
 
 def test_files_are_read_with_or_without_subset(tmp_path):

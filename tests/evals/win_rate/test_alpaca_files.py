@@ -91,6 +91,20 @@ def test_outputs_survive_and_doubles_are_counted(tmp_path):
     assert read_outputs(written(tmp_path / "mine.json", rows)) == ({"q": "a"}, "mine", 2)
 
 
+def test_what_a_row_asks_is_its_instruction_and_its_input(tmp_path):
+    rows = [{"instruction": "Sum up.", "input": text, "output": text} for text in ("Oslo.", "Rome.")]
+    without = (("q1", ""), ("q2", None), ("q3", " "))
+    rows += [{"instruction": key, "input": empty, "output": "a"} for key, empty in without]
+    outputs, _, doubled = read_outputs(written(tmp_path / "o.json", rows))
+    assert list(outputs) == ["Sum up.\n\nOslo.", "Sum up.\n\nRome.", "q1", "q2", "q3"]
+    assert doubled == 0
+    annotations = [row("Sum up.", 1, input="Oslo."), row("Sum up.", 2, input="")]
+    judged = read_annotations(written(tmp_path / "a.json", annotations))
+    assert [(pair.instruction, pair.share) for pair in judged.pairs] == [("Sum up.\n\nOslo.", 0.0), ("Sum up.", 1.0)]
+    with pytest.raises(DataError, match=r"o\.json: row 1: 'input' is no text"):
+        read_outputs(written(tmp_path / "o.json", [{"instruction": "q", "input": 3, "output": "a"}]))
+
+
 def test_two_outputs_for_one_instruction_are_refused(tmp_path):
     rows = [{"instruction": "q", "output": "a"}, {"instruction": "q", "output": "b"}]
     with pytest.raises(DataError, match="row 2: the instruction 'q' stands there before"):

@@ -79,6 +79,14 @@ def test_the_interval_holds_the_value_and_narrows_with_more_items():
     assert many.high - many.low < few.high - few.low
 
 
+def test_one_item_has_no_interval_however_many_units_it_has():
+    judged, empty = coincidences([[0, 0], [1, 1], [0, 1]] * 9, 2), coincidences([], 2)
+    for items in ([judged], [judged, empty]):
+        found = pooled_alpha(items, 27)
+        assert found.value is not None
+        assert (found.low, found.high) == (None, None)
+
+
 def test_intersection_over_union_by_characters():
     assert iou(Span(0, 10), Span(5, 15)) == pytest.approx(1 / 3)
     assert iou(Span(0, 10), Span(10, 20)) == 0

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from spanwise.feedback.edits import edit_pair
 from spanwise.feedback.statistics.fingerprints import fingerprint
@@ -37,3 +38,20 @@ def test_a_longer_text_alone_is_told_by_length_only():
 
 def test_too_few_pairs_tell_nothing():
     assert fingerprint(list(pairs(swapped, 19))) is None
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_repeated_texts_are_not_known_again(turned):
+    """Twenty texts stand in twenty pairs each, every other side has a word of its own; all prompts differ."""
+    repeated = []
+    for number in range(400):
+        shared = [f"word{k % 30}" for k in range(number // 20, number // 20 + 12)]
+        sides = [" ".join([*shared, word]) for word in (f"drawn{number}", f"mark{number // 20}")]
+        repeated.append(edit_pair(*(sides[::-1] if turned else sides), prompt=f"question {number}"))
+    assert 0.4 < fingerprint(repeated).words < 0.6
+
+
+def test_pairs_of_fewer_than_five_prompts_tell_nothing():
+    few = [pair.model_copy(update={"prompt": f"question {number % 4}"}) for number, pair in enumerate(pairs(swapped))]
+    assert fingerprint(few) is None
+    assert fingerprint([pair.model_copy(update={"prompt": ""}) for pair in few]) is not None

@@ -1,4 +1,5 @@
 import itertools
+import math
 
 import pytest
 from doubles.feedback import patient, small_record
@@ -73,4 +74,13 @@ def test_overlap_is_with_the_best_reference():
 
 @pytest.mark.parametrize(("heads", "throws", "z"), [(50, 100, 0), (60, 100, 2), (0, 4, -2), (0, 0, None)])
 def test_z_of_a_fair_coin(heads, throws, z):
-    assert fair_coin_z(heads, throws) == z
+    assert fair_coin_z([1] * heads + [-1] * (throws - heads)) == z
+
+
+def test_preferences_among_the_same_answers_count_as_one_throw():
+    """Six pairs of four answers, ranked as they were listed or the other way round, as often by chance."""
+    rankings = [compared(["first"] * 6)] * 14 + [compared(["second"] * 6)] * 6
+    found = describe_preferences(rankings)
+    assert found.first_listed_win_rate == 0.7
+    assert found.first_listed_z == pytest.approx((14 - 6) / math.sqrt(20))
+    assert found.longer_z == -found.first_listed_z

@@ -89,7 +89,7 @@ def test_edits_are_those_published(found):
 def test_preferences_are_those_published(found):
     counts = found.preferences
     assert (counts.first, counts.second, counts.tie) == (1577, 1039, 384)
-    assert (f"{counts.first_listed_win_rate:.1%}", f"{counts.first_listed_z:.1f}") == ("60.3%", "10.5")
+    assert (f"{counts.first_listed_win_rate:.1%}", f"{counts.first_listed_z:.1f}") == ("60.3%", "7.8")
     assert [f"{rate:.1%}" for rate in counts.win_rate_by_position] == ["62.3%", "54.3%", "42.2%", "41.1%"]
     assert [f"{overlap:.3f}" for overlap in counts.reference_overlap_by_position] == [
         "0.421",
@@ -105,13 +105,13 @@ def test_preferences_are_those_published(found):
 
 def test_warnings_say_what_a_user_must_know(found):
     text = "\n".join(found.warnings)
-    assert "first wins 60.3% of 2,616 decided preferences (z = 10.5; 50% is chance)" in text
+    assert "first wins 60.3% of 2,616 decided preferences (z = 7.8; 50% is chance)" in text
     assert "1,500 of 2,000 responses (75.0%) were never marked" in text
     assert "22 of 500 items fit no ranking" in text
     assert "Spans of Incoherent: only 16" in text
     assert "keep only 45% of the words" in text
     assert "Empty corrections: 13" in text
-    assert "longer answer" not in text  # 1,320 against 1,251 is chance: z = 1.4
+    assert "longer answer" not in text  # 1,320 against 1,251 is chance: z = 1.0
 
 
 def test_json_form_has_the_promised_keys(found):

@@ -4,6 +4,7 @@ import pytest
 import torch
 from doubles.models import tiny_gpt2, tiny_llama
 from doubles.reward_world import records, tiny_bert
+from transformers import AutoModelForCausalLM, CohereConfig, Gemma2Config, GraniteConfig
 
 from spanwise.core.errors import ConfigError
 from spanwise.core.runs import RunFolder
@@ -25,6 +26,31 @@ HEADS = (
 )
 
 
+def other_logits(config_class, **more):
+    """A double of one layer whose logits are capped or scaled, for the vocabulary of the tiny Llama's tokenizer."""
+
+    def double():
+        _, tokenizer = tiny_llama()
+        sizes = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+        ids = {"eos_token_id": 1, "pad_token_id": 2, "bos_token_id": 0}
+        config = config_class(vocab_size=len(tokenizer), num_key_value_heads=1, head_dim=16, **sizes, **ids, **more)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return AutoModelForCausalLM.from_config(config).eval(), tokenizer
+
+    return double
+
+
+OTHER_LOGITS = {
+    "soft-capped": other_logits(Gemma2Config, final_logit_softcapping=0.5, initializer_range=0.3),
+    "soft-capped, untied": other_logits(
+        Gemma2Config, final_logit_softcapping=0.5, tie_word_embeddings=False, initializer_range=0.3
+    ),
+    "multiplied": other_logits(CohereConfig, logit_scale=4.0),
+    "divided": other_logits(GraniteConfig, logits_scaling=0.25),
+}
+
+
 def model_of(double):
     body, tokenizer = double()
     model = build_reward_model(
@@ -39,6 +65,20 @@ def encoded(tokenizer):
     return encoder.encode([*samples, Sample("something else altogether ?", "")])
 
 
+def by_transformers(body, items):
+    """LIKELIHOODS of every piece, from the language model's own logits of one response at a time."""
+    expected = []
+    for item in items:
+        ids = torch.tensor([item.ids])
+        logprobs = body(ids).logits[0].log_softmax(-1)
+        said = [logprobs[place - 1, item.ids[place]].item() for place in range(1, len(item.ids))]
+        for head in HEADS:
+            for first, last in item.pieces[head.density]:
+                own = said[first - 1 : last]
+                expected.append([sum(own), sum(own) / len(own), min(own), sum(own[:4]), own[-1]])
+    return torch.tensor(expected)
+
+
 @pytest.mark.parametrize("double", [tiny_llama, tiny_gpt2])
 @pytest.mark.parametrize("pack_to", [0, 256])
 def test_likelihoods_are_those_of_the_language_model_read_response_by_response(double, pack_to):
@@ -48,16 +88,18 @@ def test_likelihoods_are_those_of_the_language_model_read_response_by_response(d
     assert (batch.branches is not None) == bool(pack_to)
     with torch.inference_mode():
         found = model.read(batch)[1]
-        expected = []
-        for item in items:
-            ids = torch.tensor([item.ids])
-            logprobs = body(ids).logits[0].log_softmax(-1)
-            said = [logprobs[place - 1, item.ids[place]].item() for place in range(1, len(item.ids))]
-            for head in HEADS:
-                for first, last in item.pieces[head.density]:
-                    own = said[first - 1 : last]
-                    expected.append([sum(own), sum(own) / len(own), min(own), sum(own[:4]), own[-1]])
-    torch.testing.assert_close(found, torch.tensor(expected), rtol=1e-4, atol=1e-4)
+        expected = by_transformers(body, items)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", OTHER_LOGITS)
+def test_likelihoods_of_capped_and_scaled_logits_are_those_of_transformers(name):
+    body, model, tokenizer = model_of(OTHER_LOGITS[name])
+    items = encoded(tokenizer)
+    with torch.inference_mode():
+        found = model.read(collate(items, HEADS, pad_id=0, pack_to=256 if model.packs else 0))[1]
+        expected = by_transformers(body, items)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
 def config(**settings):

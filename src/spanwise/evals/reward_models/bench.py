@@ -106,9 +106,10 @@ class BenchCase:
 
 @dataclass(frozen=True)
 class BenchAccuracy:
-    """The share of cases that were won, with its interval over cases, and what longer-is-better would get."""
+    """The share of cases that were won, with its interval over prompts, and what longer-is-better would get."""
 
     accuracy: Estimate
+    """Its n are cases."""
     longer_wins: float
     ties: int
     """Cases that were neither won nor lost."""
@@ -202,7 +203,20 @@ def _accuracy(
     shares_by_case = {case.id: shares[case.id] for case in cases}
     lengths = [share(case, [float(len(text)) for text in (*case.chosen, *case.rejected)]) for case in cases]
     return BenchAccuracy(
-        estimate(ScoreTable.from_values(shares_by_case), generator=generator),
+        _over_prompts(cases, shares, generator),
         float(np.mean([value for value in lengths if not isinstance(value, Unscored)])),
         sum(not isinstance(value, Unscored) and 0 < value < 1 for value in shares_by_case.values()),
     )
+
+
+def _over_prompts(
+    cases: Sequence[BenchCase], shares: dict[str, float | Unscored], generator: np.random.Generator
+) -> Estimate:
+    """The mean over cases; its interval draws prompts, for cases of one prompt are won and lost together."""
+    known = [(case.prompt, value) for case in cases if not isinstance(value := shares[case.id], Unscored)]
+    by_prompt: dict[str, tuple[float, float]] = {}
+    for prompt, value in known:
+        won, count = by_prompt.get(prompt, (0.0, 0.0))
+        by_prompt[prompt] = (won + value, count + 1)
+    over_prompts = estimate(ScoreTable.from_ratios(by_prompt), generator=generator)
+    return over_prompts.model_copy(update={"n": len(known), "unscored": len(cases) - len(known)})

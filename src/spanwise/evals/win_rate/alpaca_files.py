@@ -2,7 +2,8 @@
 
 An annotation's `preference` is 1 where output_1 (the reference) is better, 2 where output_2 (the model) is, 1.5 for a
 draw and anything between for a judge that weighs; old files write 0 for a draw and null where the judge gave nothing.
-Files may be gzipped, whatever their name. Knows nothing of how win rates are computed.
+What a row asks is its instruction with its `input`, where it has one. Files may be gzipped, whatever their name. Knows
+nothing of how win rates are computed.
 """
 
 import csv
@@ -45,7 +46,7 @@ def read_annotations(path: Path) -> Judgements:
     rows = read_rows(path, ("instruction", "output_1", "output_2"))
     if not any("preference" in row for row in rows):
         raise DataError(f"{path}: no row has a preference; give the judge's annotations, not the outputs.")
-    pairs, doubled = joined([_pair(row) for row in rows])
+    pairs, doubled = joined([_pair(row, f"{path}: row {number}") for number, row in enumerate(rows, start=1)])
     names = {key: _single(rows, key, path) for key in ("generator_2", "generator_1", "annotator")}
     mismatch = {"doubled": doubled} if doubled else {}
     return Judgements(pairs, names["generator_2"], names["generator_1"], names["annotator"], mismatch)
@@ -59,10 +60,23 @@ def read_outputs(path: Path) -> tuple[dict[str, str], str, int]:
     rows = read_rows(path, ("instruction", "output"))
     outputs: dict[str, str] = {}
     for number, row in enumerate(rows, start=1):
-        if outputs.setdefault(row["instruction"], row["output"]) != row["output"]:
-            place = f"{path}: row {number}: the instruction {row['instruction']!r:.60}"
+        place = f"{path}: row {number}"
+        instruction = instruction_and_input(row, place)
+        if outputs.setdefault(instruction, row["output"]) != row["output"]:
+            place = f"{place}: the instruction {instruction!r:.60}"
             raise DataError(f"{place} stands there before with another output; keep one of them.")
     return outputs, _single(rows, "generator", path) or path.stem, len(rows) - len(outputs)
+
+
+def instruction_and_input(row: Mapping[str, Any], place: str) -> str:
+    """All that a row asks: its instruction and, behind an empty line as in AlpacaEval's own set, its `input`.
+
+    Raises DataError, which names `place`, for an input that is no text.
+    """
+    context = row.get("input")
+    if context is not None and not isinstance(context, str):
+        raise DataError(f"{place}: 'input' is no text ({context!r:.40}); write it as text or leave it out.")
+    return f"{row['instruction']}\n\n{context}" if context and context.strip() else row["instruction"]
 
 
 def preference_share(preference: object) -> Share:
@@ -141,8 +155,9 @@ def _parsed(text: str, path: Path) -> list[Any]:
         raise DataError(f"{path}: {error}") from error
 
 
-def _pair(row: Mapping[str, Any]) -> JudgedPair:
-    return JudgedPair(row["instruction"], row["output_1"], row["output_2"], preference_share(row.get("preference")))
+def _pair(row: Mapping[str, Any], place: str) -> JudgedPair:
+    share = preference_share(row.get("preference"))
+    return JudgedPair(instruction_and_input(row, place), row["output_1"], row["output_2"], share)
 
 
 def _row(pair: JudgedPair, judged: Judgements, extra: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spanwise.core import DataError
-from spanwise.evals.win_rate.alpaca_files import read_plain, read_rows, read_table
+from spanwise.evals.win_rate.alpaca_files import instruction_and_input, read_plain, read_rows, read_table
 
 _COLUMNS = ("np.tanh(std_delta_len)", "instruction_difficulty", "not_gamed_baseline.astype(float)")
 
@@ -62,12 +62,11 @@ def _from_annotations(path: Path, weights: Mapping[str, LengthWeights] | None) -
         raise DataError(f"{path}: {model!r} has no weight on difficulty; give the annotations of another model.")
     difficulties: dict[str, float] = {}
     for number, row in enumerate(rows, start=1):
-        chance = row.get("glm_preference")
+        place, chance = f"{path}: row {number}", row.get("glm_preference")
         if not isinstance(chance, float) or not 0 < chance < 1:
-            raise DataError(f"{path}: row {number}: glm_preference {chance!r:.20} is not between 0 and 1; mend it.")
-        difficulties[row["instruction"]] = (
-            math.log(chance / (1 - chance)) - model_weights.model
-        ) / model_weights.difficulty
+            raise DataError(f"{place}: glm_preference {chance!r:.20} is not between 0 and 1; mend it.")
+        logit = math.log(chance / (1 - chance))
+        difficulties[instruction_and_input(row, place)] = (logit - model_weights.model) / model_weights.difficulty
     return difficulties
 
 

@@ -56,13 +56,15 @@ def alpha(matrix: Matrix, level: Level = "nominal") -> float | None:
 def pooled_alpha(
     by_item: Sequence[Matrix], units: int, *, level: Level = "nominal", resamples: int = 1000, seed: int = 0
 ) -> Alpha:
-    """Alpha of all items together, with a bootstrap interval over items."""
+    """Alpha of all items together, with a bootstrap interval over items; none where a single item was judged twice."""
     if not by_item or units == 0:
         return Alpha(None, None, None, units, "nobody judged the same thing as somebody else")
     stack = np.stack(by_item)
     value = alpha(stack.sum(axis=0), level)
     if value is None:
         return Alpha(None, None, None, units, "all judgements are the same, so chance cannot be told from agreement")
+    if np.count_nonzero(stack.any(axis=(1, 2))) < 2:
+        return Alpha(value, None, None, units)
     random = numpy_generator(seed, "agreement/bootstrap")
     weights = random.multinomial(len(stack), np.full(len(stack), 1 / len(stack)), size=resamples).astype(float)
     sampled = _alphas(np.tensordot(weights, stack, axes=1), level)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from spanwise.feedback.statistics.edits import EditStatistics
-from spanwise.feedback.statistics.preferences import PreferenceStatistics, fair_coin_z
+from spanwise.feedback.statistics.preferences import PreferenceStatistics
 
 CERTAIN_Z = 3.0
 """Chance reaches this many standard deviations in one of 370 files."""
@@ -40,7 +40,7 @@ def _about_preferences(figures: PreferenceStatistics, facts: Facts) -> Iterator[
             "the order of the list is in the labels. Compare every preference model with the rule that the first "
             "wins, and show answers in random order."
         )
-    length_z = fair_coin_z(figures.longer_preferred, figures.longer_preferred + figures.shorter_preferred)
+    length_z = figures.longer_z
     if length_z is not None and abs(length_z) > CERTAIN_Z:
         rate = figures.longer_preferred / (figures.longer_preferred + figures.shorter_preferred)
         yield (

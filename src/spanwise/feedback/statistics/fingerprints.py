@@ -1,8 +1,9 @@
 """Can a simple classifier tell edited texts from their originals by style alone? Then a reward model can cheat.
 
-Three classifiers are tried out of fold, both sides of a pair always in the same fold: one sees the words, one only
-style (punctuation, function words, capitals, layout), one only the length. An area under the curve of 0.5 is as it
-should be. Needs scikit-learn. Knows nothing of what makes an edit good.
+Three classifiers are tried out of fold: one sees the words, one only style (punctuation, function words, capitals,
+layout), one only the length. Pairs that share a prompt or a text are always in the same fold, for a text that was
+learnt with its label is known again. An area under the curve of 0.5 is as it should be. Needs scikit-learn. Knows
+nothing of what makes an edit good.
 """
 
 import math
@@ -54,12 +55,12 @@ class Fingerprint:
 
 
 def fingerprint(pairs: Sequence[EditPair], *, seed: int = 0) -> Fingerprint | None:
-    """The figures of `pairs`; None where fewer than twenty differ, too few to tell."""
+    """The figures of `pairs`; None where fewer than twenty differ or they fall into fewer than five groups."""
     differing = [pair for pair in pairs if pair.original != pair.edited]
-    if len(differing) < 4 * _FOLDS:
+    folds = _folds(differing, seed=seed)
+    if folds is None:
         return None
     texts = [text for pair in differing for text in (pair.original, pair.edited)]
-    folds = np.random.default_rng(derive_seed(seed, "fingerprint")).permutation(len(differing)) % _FOLDS
     where, labels = np.repeat(folds, 2), np.tile([0, 1], len(differing))
     bags, names = _bags(texts)
     return Fingerprint(
@@ -69,6 +70,37 @@ def fingerprint(pairs: Sequence[EditPair], *, seed: int = 0) -> Fingerprint | No
         length=_area(_lengths(texts), labels, where),
         telling=_telling(bags, names, labels),
     )
+
+
+def _folds(pairs: Sequence[EditPair], *, seed: int) -> NDArray[np.int64] | None:
+    """The fold of each pair, that of its group; None where there are too few pairs or groups."""
+    group = _groups(pairs)
+    sizes = np.bincount(group)
+    if len(pairs) < 4 * _FOLDS or len(sizes) < _FOLDS:
+        return None
+    chance = np.random.default_rng(derive_seed(seed, "fingerprint")).permutation(len(sizes))
+    fold_of, filled = np.zeros_like(sizes), np.zeros(_FOLDS, dtype=np.int64)
+    for number in np.lexsort((chance, -sizes)):  # the largest first, so that folds come out even
+        fold_of[number] = filled.argmin()
+        filled[fold_of[number]] += sizes[number]
+    return fold_of[group]
+
+
+def _groups(pairs: Sequence[EditPair]) -> NDArray[np.int64]:
+    """The group of each pair: pairs that share a prompt or a text, themselves or through others, are one group."""
+    from scipy.sparse import coo_array  # noqa: PLC0415 - takes long, and commands' help is to come at once
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
+
+    numbers: dict[tuple[str, str], int] = {}
+    links: list[tuple[int, int]] = []
+    for position, pair in enumerate(pairs):
+        shared = [("text", pair.original), ("text", pair.edited), *([("prompt", pair.prompt)] if pair.prompt else [])]
+        links += [(position, len(pairs) + numbers.setdefault(key, len(numbers))) for key in shared]
+    rows, columns = np.array(links, dtype=np.int64).reshape(-1, 2).T
+    size = len(pairs) + len(numbers)
+    graph = coo_array((np.ones(len(rows)), (rows, columns)), shape=(size, size))
+    _, group = connected_components(graph, directed=False)
+    return np.asarray(group[: len(pairs)], dtype=np.int64)
 
 
 def _area(features: Any, labels: NDArray[np.int64], where: NDArray[np.int64]) -> float:

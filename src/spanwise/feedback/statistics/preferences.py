@@ -7,13 +7,15 @@ Preferences by people can carry an order effect so strong that "the first listed
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from spanwise.feedback.schema import FeedbackRecord
 from spanwise.feedback.statistics.spread import Spread, share, words
+
+_SIGNS = {"first": 1, "second": -1, "tie": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +27,15 @@ class PreferenceStatistics:
     tie: int
     first_listed_win_rate: float | None
     first_listed_z: float | None
-    """Standard deviations from a fair coin."""
+    """Standard deviations from a fair coin, thrown once for all preferences of an item."""
     win_rate_by_position: list[float | None]
     reference_overlap_by_position: list[float | None]
     """Mean F1 of the lower-cased words shared with the best reference: is one position truly better?"""
     longer_preferred: int
     shorter_preferred: int
     equal_length_preferred: int
+    longer_z: float | None
+    """As of the first listed."""
     ties: Spread | None
     """Ties per compared item."""
     items_without_ties: int
@@ -49,18 +53,21 @@ def describe_preferences(records: Sequence[FeedbackRecord]) -> PreferenceStatist
     compared = [record for record in records if record.preferences]
     ties = [sum(preference.winner == "tie" for preference in record.preferences) for record in compared]
     longer = Counter(sign for record in records for sign in _length_signs(record))
+    places = ([_SIGNS[preference.winner] for preference in record.preferences] for record in compared)
+    lengths = (list(_length_signs(record)) for record in compared)
     fits = [_contradictions(record) for record in compared]
     return PreferenceStatistics(
         first=outcomes["first"],
         second=outcomes["second"],
         tie=outcomes["tie"],
         first_listed_win_rate=share(outcomes["first"], decided),
-        first_listed_z=fair_coin_z(outcomes["first"], decided),
+        first_listed_z=fair_coin_z(_surpluses(places)),
         win_rate_by_position=_win_rates(records),
         reference_overlap_by_position=_overlaps(compared),
         longer_preferred=longer[1],
         shorter_preferred=longer[-1],
         equal_length_preferred=longer[0],
+        longer_z=fair_coin_z(_surpluses(lengths)),
         ties=Spread.of(ties),
         items_without_ties=ties.count(0),
         items_all_ties=sum(count == len(record.preferences) for count, record in zip(ties, compared, strict=True)),
@@ -69,9 +76,20 @@ def describe_preferences(records: Sequence[FeedbackRecord]) -> PreferenceStatist
     )
 
 
-def fair_coin_z(heads: int, throws: int) -> float | None:
-    """How many standard deviations `heads` lies above what a fair coin gives; None without a throw."""
-    return (2 * heads - throws) / math.sqrt(throws) if throws else None
+def fair_coin_z(surpluses: Sequence[int]) -> float | None:
+    """How many standard deviations the heads less the tails lie above what a fair coin gives; None without a throw.
+
+    A surplus is that of one throw, 1 or -1, or of several that hang together and so count as one.
+    """
+    if not surpluses:
+        return None
+    spread = math.sqrt(sum(surplus**2 for surplus in surpluses))
+    return sum(surpluses) / spread if spread else 0.0
+
+
+def _surpluses(items: Iterable[Sequence[int]]) -> list[int]:
+    """Heads less tails of each item with a throw: preferences among the same answers are not independent."""
+    return [sum(thrown) for thrown in items if any(thrown)]
 
 
 def decided(record: FeedbackRecord) -> Iterator[tuple[int, int]]:
@@ -99,11 +117,10 @@ def _length_signs(record: FeedbackRecord) -> Iterator[int]:
 
 def _contradictions(record: FeedbackRecord) -> tuple[bool, bool]:
     """Whether some three responses are a strict cycle, and whether some three fit no ranking with ties."""
-    sign = {"first": 1, "second": -1, "tie": 0}
     beats: dict[tuple[int, int], int] = {}
     for preference in record.preferences:
-        beats[preference.first, preference.second] = sign[preference.winner]
-        beats[preference.second, preference.first] = -sign[preference.winner]
+        beats[preference.first, preference.second] = _SIGNS[preference.winner]
+        beats[preference.second, preference.first] = -_SIGNS[preference.winner]
     cyclic = intransitive = False
     for a, b, c in itertools.permutations(range(len(record.responses)), 3):
         ab, bc, ac = beats.get((a, b)), beats.get((b, c)), beats.get((a, c))

@@ -7,9 +7,9 @@ labels or texts. Shapes: b rows, l tokens, n pieces, h hidden, v vocabulary.
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
-from spanwise.models import token_logprobs
+from spanwise.models import VocabularyHead, token_logprobs
 
 LIKELIHOODS = ("logprob_sum", "logprob_mean", "logprob_lowest", "logprob_opening", "logprob_last")
 """Sum, mean and minimum over the tokens of a piece, the sum over its first OPENING tokens, and its last token's; a
@@ -20,7 +20,7 @@ OPENING = 4
 
 def piece_likelihoods(
     hidden: Float[Tensor, "b l h"],
-    head: nn.Linear,
+    head: VocabularyHead,
     ids: Int[Tensor, "b l"],
     pieces: Int[Tensor, "n 4"],
     branches: Int[Tensor, "b l"] | None,
@@ -50,7 +50,7 @@ def piece_likelihoods(
 
 def _token_logprobs(
     hidden: Float[Tensor, "b l h"],
-    head: nn.Linear,
+    head: VocabularyHead,
     ids: Int[Tensor, "b l"],
     wanted: Bool[Tensor, "b l"],
     branches: Int[Tensor, "b l"] | None,
@@ -111,7 +111,7 @@ closes the response, and its log-probability if it does."""
 
 def token_likelihoods(
     hidden: Float[Tensor, "b l h"],
-    head: nn.Linear,
+    head: VocabularyHead,
     ids: Int[Tensor, "b l"],
     pieces: Int[Tensor, "n 4"],
     *,
@@ -138,7 +138,7 @@ def token_likelihoods(
 
 def _quantities(
     hidden: Float[Tensor, "b l h"],
-    head: nn.Linear,
+    head: VocabularyHead,
     ids: Int[Tensor, "b l"],
     wanted: Bool[Tensor, "b l"],
     branches: Int[Tensor, "b l"] | None,

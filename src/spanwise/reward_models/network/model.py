@@ -26,7 +26,7 @@ from transformers import (
 )
 
 from spanwise.core import ConfigError
-from spanwise.models import Role, active
+from spanwise.models import Role, VocabularyHead, active
 from spanwise.models.cpu import use_products_on_cpu
 from spanwise.reward_models.data import InputEncoder, PieceBatch, branch_mask, branch_positions
 from spanwise.reward_models.features import (
@@ -213,14 +213,14 @@ class SpanRewardModel(PreTrainedModel):
             hidden, head, batch.ids, batch.pieces, contexts=batch.contexts, branches=batch.branches
         )
 
-    def _output_head(self) -> nn.Linear:
-        """The backbone's vocabulary head: its own where it has one, else its token embeddings."""
-        if self.vocabulary is not None:
-            return self.vocabulary
-        weight = cast("nn.Embedding", self.backbone.get_input_embeddings()).weight
-        head = nn.Linear(weight.shape[1], weight.shape[0], bias=False, device="meta")
-        head.weight = cast("nn.Parameter", weight)
-        return head
+    def _output_head(self) -> VocabularyHead:
+        """The vocabulary head, its own or the token embeddings, with the scale and cap that the config names."""
+        linear = self.vocabulary
+        if linear is None:
+            weight = cast("nn.Embedding", self.backbone.get_input_embeddings()).weight
+            linear = nn.Linear(weight.shape[1], weight.shape[0], bias=False, device="meta")
+            linear.weight = cast("nn.Parameter", weight)
+        return VocabularyHead.named(linear, linear.out_features, self.backbone.config)
 
     def _hidden(self, ids: Tensor, mask: Tensor, branches: Tensor | None) -> Float[Tensor, "b l d"]:
         inputs = {"attention_mask": mask.long()}
