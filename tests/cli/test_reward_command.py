@@ -95,6 +95,18 @@ def test_bad_input_to_train_is_one_sentence_and_no_checkpoint(project, arguments
     assert not (project / "run").exists()
 
 
+def test_evaluating_on_training_questions_is_said_with_the_files(project):
+    invoke("train", project)
+    assert json.loads(invoke("evaluate", project, "--json"))["seen"] == []
+    write_records(project / "mixed.jsonl", [*records(3), *records(5, "judge")])
+    page = project / "reward.html"
+    words = invoke("evaluate", project, f"test=[{project / 'mixed.jsonl'}]", "--output", str(page))
+    sentence = f"{project / 'mixed.jsonl'}: 3 of its 8 questions are in the training data ({project / 'train.jsonl'})"
+    assert sentence in words
+    assert sentence in page.read_text()
+    assert "training did not see" not in page.read_text()
+
+
 TEXT = "I like apples. He lives in the city and walks every day! You?"
 CHINESE = "我喜欢苹果。他住在上海的一个小区里、每天都去公园散步。你呢。"
 
