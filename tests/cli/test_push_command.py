@@ -115,6 +115,17 @@ def test_a_dry_run_lists_the_same_files_and_asks_nobody(hub, run):
     assert "Would push" in invoke(run, "me/model", "--dry-run")
 
 
+def test_the_start_policy_is_pushed_only_where_that_is_asked_for(hub, run):
+    (run / "metrics.jsonl").write_text(
+        '{"step": 0, "eval/reward/total": 1.5}\n{"step": 2, "eval/reward/total": 1.25}\n'
+    )
+    with pytest.raises(DataError, match=r"nothing was learned: the best checkpoint is the start policy; .*--unlearned"):
+        invoke(run, "me/model")
+    assert not hub.seen
+    invoke(run, "me/model", "--unlearned")
+    assert b"Nothing was learned: the best checkpoint is the start policy." in committed(hub)["README.md"]
+
+
 def test_a_refusal_of_the_hub_is_one_sentence(hub, run):
     hub.refuse = True
     with pytest.raises(DataError, match="refused to take me/model"):

@@ -68,6 +68,13 @@ def test_a_run_from_files_to_checkpoints(work):
     )
 
 
+def test_a_run_whose_best_policy_is_its_start_says_that_nothing_was_learned(work):
+    result = run(work, "policy_optimizer.learning_rate=1e-12")
+    assert "Nothing was learned: the best checkpoint is the start policy." in result.output
+    again = json.loads(run(work, "policy_optimizer.learning_rate=1e-12", "--json").stdout)
+    assert (again["learned_nothing"], again["best_step"]) == (True, 0)
+
+
 def test_a_server_samples_a_run(work):
     double = VllmDouble(Policy(*doubles.tiny_llama()))
     with serving(double) as url:

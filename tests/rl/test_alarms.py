@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from spanwise.rl.alarms import LENGTH_DRIFT, REPETITION, REWARD_HACKING, AlarmConfig, Alarms, raised_alarms
+from spanwise.rl.alarms import LENGTH_DRIFT, REPETITION, REWARD_HACKING, TRUNCATION, AlarmConfig, Alarms, raised_alarms
 
 STEPS = 40
 
@@ -122,3 +122,13 @@ def test_an_alarm_is_told_once_and_logged_while_it_holds(tmp_path):
     resumed = Alarms(AlarmConfig())
     resumed.recall(tmp_path)
     assert [resumed.watch(row) for row in history[30:]] == told[30:]
+
+
+def test_answers_that_nearly_all_run_into_the_limit_ring_from_the_first_window_on():
+    cut = [row | {"response/truncated": 0.97} for row in course(steps=4)]
+    assert kinds(cut[:3]) == set()
+    assert raised_alarms(cut, AlarmConfig())[TRUNCATION] == (
+        "alarm, truncation: 97% of the responses run into sampling.max_new_tokens; raise it"
+    )
+    assert kinds(cut, truncated=None) == set()
+    assert kinds([row | {"response/truncated": 0.5} for row in course()]) == set()

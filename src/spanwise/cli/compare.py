@@ -164,7 +164,7 @@ def _controlled(pair: "JudgedComparison", length: "LengthDifference | None") -> 
 
 
 def _compare_studies(runs: list[Path], seed: int, resamples: int) -> Outcome:
-    from spanwise.evals.runs import pair_experiments, read_study
+    from spanwise.evals.runs import pair_experiments, read_study, unlearned, without_credit
 
     studies = {run: read_study(run) for run in runs}
     if all(study.results is None for study in studies.values()):
@@ -178,8 +178,10 @@ def _compare_studies(runs: list[Path], seed: int, resamples: int) -> Outcome:
         arms |= _arms(names[run], study.results)
     first, *others = studies
     pairs = [pair_experiments(first, run, (names[first], names[run]), seed=seed, resamples=resamples) for run in others]
-    compared = [comparison.model_dump(mode="json") for pair in pairs for comparison in pair.comparisons]
-    notes = [note for pair in pairs for note in pair.notes]
+    by_arm = {f"{names[run]}: {arm}": seeds for run, study in studies.items() for arm, seeds in study.runs.items()}
+    notes = [*(note for pair in pairs for note in pair.notes), *unlearned(by_arm)]
+    judged = without_credit([comparison for pair in pairs for comparison in pair.comparisons], by_arm)
+    compared = [comparison.model_dump(mode="json") for comparison in judged]
     lines: list[str] = []
     for name, arm in arms.items():
         lines.append(f"{name} ({count(arm['seeds'], 'seed')})")
@@ -209,7 +211,7 @@ def _difference(comparison: dict[str, Any]) -> str:
 def _compare_runs(studies: "dict[Path, Study]") -> Outcome:
     """Plain runs: groups of seeds with their last held-out values, each less the first group seed by seed."""
     from spanwise.evals.report import group_runs
-    from spanwise.evals.runs import named_runs
+    from spanwise.evals.runs import named_runs, unlearned
 
     named = named_runs(list(studies.items()))
     first, *others = groups = group_runs({label: runs[0] for label, runs in named.items()})
@@ -224,7 +226,8 @@ def _compare_runs(studies: "dict[Path, Study]") -> Outcome:
     for name, metrics in (row for part in summary.values() for row in part.items()):
         lines.append(name)
         lines += [f"  {metric}  {_shown(estimate)}  seeds {estimate['seeds']}" for metric, estimate in metrics.items()]
-    return Outcome(summary, lines)
+    notes = list(unlearned(named))
+    return Outcome({**summary, "notes": notes}, [*lines, *notes])
 
 
 def _estimates(by_metric: "Mapping[str, Estimate | None]") -> dict[str, dict[str, Any]]:

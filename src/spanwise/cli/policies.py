@@ -154,12 +154,16 @@ def _rl(settings: "RLConfig") -> Outcome:
     with ConsoleProgress(settings.steps) as progress:
         result = train_policy(settings, progress)
     checkpoints = settings.run_dir / "checkpoints"
+    idle = result.best_step == 0
+    from spanwise.evals.runs import NOTHING_LEARNED
+
     return Outcome(
         {
             "run_dir": settings.run_dir,
             "best_checkpoint": checkpoints / "best",
             "last_checkpoint": checkpoints / "last",
             "best_step": result.best_step,
+            "learned_nothing": idle,
             "first_reward": result.first_reward,
             "best_reward": result.best_reward,
             "last_reward": result.last_reward,
@@ -167,6 +171,7 @@ def _rl(settings: "RLConfig") -> Outcome:
         [
             f"Held-out reward {result.first_reward:.3f} before, {result.best_reward:.3f} at its best (step "
             f"{result.best_step}), {result.last_reward:.3f} after step {settings.steps}.",
+            *([f"{NOTHING_LEARNED.capitalize()}."] if idle else []),
             f"The best checkpoint is {checkpoints / 'best'}.",
         ],
     )

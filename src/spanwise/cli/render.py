@@ -121,6 +121,9 @@ def quality_words(metrics: Mapping[str, float]) -> str:
     if "pairs" in metrics:
         order = f", first listed {metrics['first_listed_wins']:.3f}" if "first_listed_wins" in metrics else ""
         return f"pair accuracy {metrics['pair_accuracy']:.3f} (longer {metrics['longer_wins']:.3f}{order})"
+    if "accuracy" not in metrics:
+        only = "right" if metrics.get("error_share") == 0 else "wrong"
+        return f"accuracy and AUROC not known: all {metrics['segments']} segments are {only}"
     ranking = f", AUROC {metrics['auroc']:.3f}" if "auroc" in metrics else ""
     return (
         f"accuracy {metrics['accuracy']:.3f} (majority {metrics['majority_accuracy']:.3f}){ranking}, "

@@ -39,10 +39,12 @@ def train(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = 
     if isinstance(settings, RewardModelConfig):
         check_readable(*settings.data, *settings.heldout)
         result = _train_segments(on_device(settings))
+        _keep_seen(settings.run_dir, (*settings.data, *settings.heldout))
         _print(result.heads, result.left_out, checkpoint, as_json=as_json)
     else:
         check_readable(*settings.edits, *settings.spans, *settings.tags, *settings.heldout, *settings.reference)
         result = _train_tokens(on_device(settings))
+        _keep_seen(settings.run_dir, (*settings.edits, *settings.spans, *settings.tags, *settings.heldout))
         print_tokens(checkpoint, result.metrics[settings.name], result.left_out, as_json=as_json)
 
 
@@ -137,6 +139,12 @@ def _train_tokens(settings: "TokenRewardConfig") -> "RewardModelRun":
             folder=RunFolder(settings.run_dir),
             progress=progress,
         )
+
+
+def _keep_seen(run_dir: Path, files: tuple[Path, ...]) -> None:
+    from spanwise.reward_models.fitting import keep_seen
+
+    keep_seen(run_dir, files)
 
 
 def _progress() -> "Progress":

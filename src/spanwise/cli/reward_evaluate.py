@@ -34,7 +34,7 @@ def evaluate_segments(
 
     from spanwise.evals.pages import RewardFindings, render_reward_page
     from spanwise.evals.reward_models import agreement, collect_cases, head_bias
-    from spanwise.reward_models.fitting import evaluate_reward_model
+    from spanwise.reward_models.fitting import evaluate_reward_model, seen_questions
     from spanwise.reward_models.network import load_reward_model
     from spanwise.rewards import LearnedRewards
 
@@ -54,6 +54,7 @@ def evaluate_segments(
         agreement=agreement(means),
         transfer={name: _qualities(value) for name, value in elsewhere.items()},
         left_out=left_out,
+        seen=seen_questions(checkpoint, (*settings.test, *_named(transfer).values())),
     )
     if output is not None:
         write_text(output, render_reward_page(findings))
@@ -117,6 +118,7 @@ def _print(
             "checkpoint": findings.checkpoint,
             "heads": {name: head.metrics for name, head in heads.items()},
             "left_out": left_out,
+            "seen": findings.seen,
             "bias": findings.bias,
             "agreement": findings.agreement,
             "transfer": {
@@ -138,6 +140,8 @@ def _print(
             typer.echo(f"on {name}, {head}: " + quality_words(known))
     for reason, count in left_out.items():
         typer.echo(f"left out  {reason}: {count}")
+    for sentence in findings.seen:
+        typer.echo(sentence)
     typer.echo(f"The reward model is {findings.checkpoint}.")
 
 

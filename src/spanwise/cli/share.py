@@ -70,6 +70,10 @@ def push(
     *,
     checkpoint: Annotated[str, typer.Option(help="Checkpoint of the run folder.")] = "best",
     private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
+    unlearned: Annotated[
+        bool,
+        typer.Option("--unlearned", help="Push even where the best checkpoint is the start policy."),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be pushed; touch no network.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -79,6 +83,8 @@ def push(
     """
     files = files_to_push(run, checkpoint)
     _check_name(repo)
+    if checkpoint == "best" and not unlearned:
+        _check_learned(run)
     address = None if dry_run else _upload(_api(), repo, files, private=private)
     sizes = {
         name: len(content) if isinstance(content, bytes) else content.stat().st_size for name, content in files.items()
@@ -86,6 +92,13 @@ def push(
     end = f"Would push {len(files)} files to {repo}." if dry_run else f"Pushed {len(files)} files: {address}"
     summary = {"repo": repo, "pushed": not dry_run, "commit": address, "files": sizes}
     show(summary, [*(f"{size:>14,}  {name}" for name, size in sizes.items()), end], as_json=as_json)
+
+
+def _check_learned(run: Path) -> None:
+    from spanwise.evals.runs import NOTHING_LEARNED, read_run
+
+    if read_run(run, run.name).learned_nothing:
+        raise DataError(f"{run}: {NOTHING_LEARNED}; give --checkpoint last, or --unlearned to push it all the same.")
 
 
 def files_to_push(run: Path, checkpoint: str) -> dict[str, Path | bytes]:

@@ -144,8 +144,8 @@ def _quality(by_seed: Sequence[Mapping[str, RewardModelQuality]]) -> dict[str, R
     quality_by_head: dict[str, RewardModelQuality] = {}
     for head, first in by_seed[0].items():
         metrics: dict[str, float | None] = {}
-        for name in first.metrics:
-            values = [value for heads in by_seed if (value := heads[head].metrics[name]) is not None]
+        for name in dict.fromkeys(name for heads in by_seed for name in heads[head].metrics):
+            values = [value for heads in by_seed if (value := heads[head].metrics.get(name)) is not None]
             metrics[name] = fmean(values) if values else None
         quality_by_head[head] = first.model_copy(update={"metrics": metrics, "reliability": ()})
     return quality_by_head

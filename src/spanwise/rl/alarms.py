@@ -1,11 +1,12 @@
-"""Alarms: what the logged figures of a run say when it goes wrong in one of three ways.
+"""Alarms: what the logged figures of a run say when it goes wrong in one of four ways.
 
 - length drift: responses have become much longer or shorter than at the start;
 - repetition: much of the responses repeats what they said before;
+- truncation: nearly all responses run into the length limit, so that what they would have ended as is not scored;
 - reward hacking: one source pays more and more while the others, together, pay less.
 
 A pure function of the metrics so far, so that a run that was resumed raises the same alarms. An alarm stops nothing.
-It compares the mean of the last `window` training steps with that of the first `window`.
+It compares the mean of the last `window` training steps with that of the first `window`; truncation needs no start.
 """
 
 import itertools
@@ -20,6 +21,7 @@ from pydantic import Field
 from spanwise.core import Config, read_lines
 
 LENGTH_DRIFT, REPETITION, REWARD_HACKING = "alarm/length_drift", "alarm/repetition", "alarm/reward_hacking"
+TRUNCATION = "alarm/truncation"
 _NO_SOURCES = ("reward/total", "reward/dropped", "reward/after_kl")
 _DUST = 1e-6  # movements below this are rounding
 
@@ -33,6 +35,9 @@ class AlarmConfig(Config):
     """Alarm when responses are this many times longer than at the start, or shorter; null = never."""
     repetition: float | None = Field(default=0.3, gt=0, lt=1)
     """Alarm when this share of the word 4-grams of a response stood in it before, on average; null = never."""
+    truncated: float | None = Field(default=0.9, gt=0, le=1)
+    """Alarm when this share of the last responses ran into the length limit; null = never. It may ring from step
+    `window` on."""
     hacking_noise: float | None = Field(default=4.0, gt=0)
     """Alarm when a source's share rises, and the sum of the others falls, by this many times their noise; null =
     never."""
@@ -64,14 +69,19 @@ class Alarms:
         fresh = [sentence for key, sentence in raised.items() if key not in self._raised]
         self._raised = set(raised)
         kinds = {key.partition(":")[0] for key in raised}
-        return {kind: float(kind in kinds) for kind in (LENGTH_DRIFT, REPETITION, REWARD_HACKING)}, fresh
+        return {kind: float(kind in kinds) for kind in (LENGTH_DRIFT, REPETITION, TRUNCATION, REWARD_HACKING)}, fresh
 
 
 def raised_alarms(history: Sequence[Mapping[str, float | None]], config: AlarmConfig) -> dict[str, str]:
     """The alarms that hold after these training steps, by kind (and source), each with its sentence."""
-    if len(history) < 2 * config.window:
+    if not history:
         return {}
-    return {**_length(history, config), **_repetition(history, config), **_hacking(history, config)}
+    return {
+        **_length(history, config),
+        **_repetition(history, config),
+        **_truncation(history, config),
+        **_hacking(history, config),
+    }
 
 
 def _length(history: Sequence[Mapping[str, float | None]], config: AlarmConfig) -> dict[str, str]:
@@ -89,6 +99,16 @@ def _repetition(history: Sequence[Mapping[str, float | None]], config: AlarmConf
     if config.repetition is None or ends is None or ends[1] < config.repetition:
         return {}
     return {REPETITION: f"alarm, repetition: {ends[1]:.0%} of a response is said twice, {ends[0]:.0%} at the start"}
+
+
+def _truncation(history: Sequence[Mapping[str, float | None]], config: AlarmConfig) -> dict[str, str]:
+    known = [value for value in _series(history, "response/truncated") if value is not None]
+    if config.truncated is None or len(known) < config.window:
+        return {}
+    share = statistics.fmean(known[-config.window :])
+    if share < config.truncated:
+        return {}
+    return {TRUNCATION: f"alarm, truncation: {share:.0%} of the responses run into sampling.max_new_tokens; raise it"}
 
 
 def _hacking(history: Sequence[Mapping[str, float | None]], config: AlarmConfig) -> dict[str, str]:

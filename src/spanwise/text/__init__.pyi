@@ -14,6 +14,7 @@ from .matching import Method as Method
 from .matching import matching_blocks as matching_blocks
 from .segments import SEGMENTERS as SEGMENTERS
 from .segments import Segmenter as Segmenter
+from .segments import count_words as count_words
 from .segments import get_segmenter as get_segmenter
 from .segments import partition as partition
 from .segments import sentence_starts as sentence_starts

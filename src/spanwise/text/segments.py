@@ -25,6 +25,19 @@ MIN_WORDS = 5
 """Shortest piece, and how many words must at least follow its first one."""
 _WORD = re.compile(r"\S+")
 _CLAUSE_END = re.compile(r"[,;!?]\s+")
+_UNSPACED = re.compile(
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    r"\U00020000-\U0003ffff]"
+)
+"""Characters of scripts that put no spaces between words: Thai, Lao, Burmese, Khmer, kana and Han."""
+
+
+def count_words(text: str) -> int:
+    """How long a text is in words: runs between spaces, and each character of a script that writes no spaces."""
+    unspaced = sum(mark.isalpha() for mark in _UNSPACED.findall(text))
+    if not unspaced:
+        return len(text.split())
+    return unspaced + sum(any(map(str.isalnum, piece)) for piece in _UNSPACED.sub(" ", text).split())
 
 
 def paragraph_starts(text: str) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from spanwise.core import RunFolder, SpanwiseError
+from spanwise.core import RunFolder, SpanwiseError, TrainingError
 from spanwise.training.config import LoopConfig
 from spanwise.training.optimizer import Optimizer
 
@@ -96,13 +96,13 @@ class Objective(Protocol[Item, Terms]):
 def run_loop(objective: Objective[Item, Terms], *, run: RunFolder | None = None, watch: Watch | None = None) -> Best:
     """Trains to the end and says which evaluation was best; the first one is kept in any case.
 
-    Every step is logged to `run`. Raises SpanwiseError where a gradient is not finite.
+    Every step is logged to `run`. Raises SpanwiseError where a gradient, or what an evaluation needs, is not finite.
     """
     best: Best | None = None
     for step, metrics in training_steps(objective):
         shown = metrics
         if _evaluation_is_due(objective.config, step, objective.size):
-            evaluation = objective.evaluate()
+            evaluation = _evaluation(objective, step)
             if best is None or _is_better(evaluation, best.evaluation, objective.later_of_equals):
                 best = Best(step, evaluation)
                 objective.keep()
@@ -114,6 +114,13 @@ def run_loop(objective: Objective[Item, Terms], *, run: RunFolder | None = None,
     if best is None:
         raise SpanwiseError("There is nothing to train on; give at least one item.")
     return best
+
+
+def _evaluation(objective: Objective[Item, Terms], step: int) -> Evaluation:
+    try:
+        return objective.evaluate()
+    except TrainingError as error:
+        raise TrainingError(f"Step {step}: {str(error).rstrip('.')}; {objective.remedy}") from error
 
 
 def training_steps(objective: Objective[Item, Terms]) -> Iterator[tuple[int, dict[str, float]]]:
@@ -136,7 +143,7 @@ def _step(
         terms.append(term)
     norm = optimizer.update()
     if not math.isfinite(norm):
-        raise SpanwiseError(f"Step {step}: the gradient is not finite; {objective.remedy}")
+        raise TrainingError(f"Step {step}: the gradient is not finite; {objective.remedy}")
     figures = objective.figures(terms) | {"learning_rate": rate, "grad_norm": norm}
     return {f"{objective.name}/{name}": value for name, value in figures.items()}
 

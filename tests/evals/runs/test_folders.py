@@ -4,7 +4,8 @@ import pytest
 from doubles.experiment import write_experiment, write_lines, write_run
 
 from spanwise.core.errors import DataError
-from spanwise.evals.runs.folders import read_run, read_study
+from spanwise.evals.report.report import render_report
+from spanwise.evals.runs.folders import read_run, read_study, unlearned
 
 
 def test_a_run_is_read_as_it_was_written(tmp_path):
@@ -64,3 +65,36 @@ def test_a_results_file_that_is_no_experiment_is_refused_by_field(tmp_path):
     (tmp_path / "results.json").write_text("{}", "utf-8")
     with pytest.raises(DataError, match=r"results\.json: title"):
         read_study(tmp_path)
+
+
+def write_rewards(folder, rewards):
+    folder.mkdir(parents=True)
+    rows = [{"step": step, "eval/reward/total": reward} for step, reward in enumerate(rewards)]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+@pytest.mark.parametrize(
+    ("rewards", "nothing"),
+    [([1.0, 0.5, 1.0], True), ([1.0, None], True), ([1.0, 1.1, 0.2], False), ([1.0], False), ([None, 0.5], False)],
+)
+def test_a_run_whose_best_step_is_its_first_learned_nothing(tmp_path, rewards, nothing):
+    write_rewards(tmp_path / "run", rewards)
+    run = read_run(tmp_path / "run", "run")
+    assert run.learned_nothing == nothing
+    assert bool(unlearned({"run": [run]})) == nothing
+    page = render_report([tmp_path / "run"])
+    assert ("nothing was learned: the best checkpoint is the start policy" in page) == nothing
+
+
+def test_no_arm_is_better_by_runs_that_learned_nothing(tmp_path):
+    results = write_experiment(tmp_path)
+    better = [c.arm for c in results.comparisons if c.verdict == "better"]
+    assert "fine-grained" in better
+    for seed in (0, 1, 2):
+        rows = [{"step": step, "eval/reward/total": 1.0 - step} for step in (0, 5)]
+        path = tmp_path / "fine-grained" / f"seed-{seed}" / "metrics.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    study = read_study(tmp_path)
+    now = [c.arm for c in study.results.comparisons if c.verdict == "better"]
+    assert now == [arm for arm in better if arm != "fine-grained"]
+    assert "Fine-grained RLHF (seed-2): nothing was learned" in render_report([tmp_path])

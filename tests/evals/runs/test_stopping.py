@@ -39,6 +39,16 @@ def test_the_own_reward_stands_in_where_there_is_no_gold_score(tmp_path, totals,
     assert found.endswith("stop there.") == (totals[1] > totals[2])
 
 
+def test_the_curve_over_all_prompts_is_not_contradicted_where_its_best_step_is_the_last(tmp_path):
+    folder = write(tmp_path / "run", (0.0, 2.0, 1.0))
+    rows = [{"step": step, "eval/reward/total": total} for step, total in ((0, 0.0), (10, 2.0), (20, 2.5))]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert told(folder).endswith(
+        "the last step, 20, is the best on all held-out prompts (step 10 on those 12): "
+        "nothing speaks for stopping earlier."
+    )
+
+
 def test_too_few_answers_are_said_and_other_runs_are_left_alone(tmp_path):
     few = told(write(tmp_path / "few", (0.0, 1.0, 0.0), prompts=3))
     assert "no step to stop at can be given" in few

@@ -94,3 +94,8 @@ def test_nothing_to_learn_from_says_why():
     same = [pair.model_copy(update={"edited": pair.original, "spans": None}) for pair in edit_pairs(6)]
     with pytest.raises(DataError, match=r"training data has no edit.*identical"):
         train_token_model(config(), TokenData(edits=same), backbone=tiny_decoder())
+
+
+def test_marks_of_a_category_that_nobody_used_teach_nothing():
+    with pytest.raises(DataError, match="teaches nothing: no token is wrong; check categories"):
+        train_token_model(config(categories=("Typo",)), TokenData(spans=marked_records(20)), backbone=tiny_decoder())

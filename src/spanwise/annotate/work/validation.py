@@ -24,7 +24,7 @@ from spanwise.annotate.store import (
     diff,
 )
 from spanwise.feedback import Evidence
-from spanwise.text import Span
+from spanwise.text import Span, count_words
 
 Problems = Iterator[BodyProblem]
 
@@ -262,7 +262,7 @@ def _doubtful_span(span: BodySpan, item: Item, config: ProjectConfig, place: str
     category, response = config.category(span.category), item.response(span.target)
     if category is None or response is None:
         return
-    words = len(span.quote.split())
+    words = count_words(span.quote)
     if words < category.min_words:
         yield _problem(place, f"has {words} of {category.min_words} words that training asks of {category.name}.")
     if re.search(r"\S", span.quote):

@@ -43,6 +43,8 @@ class RewardFindings:
     """By data set and head."""
     left_out: Mapping[str, int] = field(default_factory=dict[str, int])
     """What was not measured, by reason."""
+    seen: tuple[str, ...] = ()
+    """A sentence for each file with questions of the training data."""
 
 
 def render_reward_page(found: RewardFindings) -> str:

@@ -16,7 +16,7 @@ import yaml
 from huggingface_hub import DatasetCardData, ModelCardData
 
 from spanwise.core import DataError, read_json, read_lines, write_text
-from spanwise.evals.runs import Run, read_run
+from spanwise.evals.runs import NOTHING_LEARNED, Run, read_run
 from spanwise.evals.statistics import ExperimentResults, mean_and_interval, plain
 
 MODEL_CARD, DATA_CARD = "model_card.md", "data_card.md"
@@ -63,6 +63,7 @@ def model_card(folder: Path) -> str:
         f"---\n{data.to_yaml()}\n---",
         f"# {folder.resolve().name}",
         kind,
+        *([f"**{NOTHING_LEARNED.capitalize()}.**"] if run.learned_nothing else []),
         "Licence, intended use and risks are not known to the run; write them here before you share the model.",
         *_training(values, base),
         *(_experiment(results) if results is not None else _course(run)),

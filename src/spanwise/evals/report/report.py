@@ -21,7 +21,7 @@ from spanwise.evals.report.panels import (
 )
 from spanwise.evals.report.tables import Table, arm_table, config_table, difference_rows, quality_tables
 from spanwise.evals.report.words import PairFindings, caveats, pair_findings
-from spanwise.evals.runs import Run, Study, named_runs, read_study, stop_sentence
+from spanwise.evals.runs import Run, Study, named_runs, read_study, stop_sentence, unlearned
 from spanwise.evals.statistics import ExperimentResults, plain
 
 MAX_CARDS = 6
@@ -106,7 +106,7 @@ def _experiment_view(study: Study, results: ExperimentResults, name: str) -> Stu
         results=results,
         headline=pairs[0] if pairs else None,
         others=tuple(pairs[1:]),
-        limits=(*results.notes, *caveats(results), *_alarms(runs), *_problems(runs)),
+        limits=(*unlearned(runs), *results.notes, *caveats(results), *_alarms(runs), *_problems(runs)),
         arms=arm_table(results),
         arm_panels=arm_panels(results, name),
         difference_panels=difference_panels(results, name),
@@ -136,6 +136,7 @@ def _runs_view(runs: Mapping[str, tuple[Run, ...]]) -> StudyView:
         groups=group_table(groups) if several else None,
         group_differences=difference_table(groups) if several else None,
         limits=(
+            *unlearned(runs),
             _basis_of(groups),
             *_alarms(runs),
             *_problems(runs),

@@ -1,3 +1,4 @@
+from .folders import NOTHING_LEARNED as NOTHING_LEARNED
 from .folders import WATCHED_FILE as WATCHED_FILE
 from .folders import Curve as Curve
 from .folders import Run as Run
@@ -7,6 +8,8 @@ from .folders import check_folder as check_folder
 from .folders import named_runs as named_runs
 from .folders import read_run as read_run
 from .folders import read_study as read_study
+from .folders import unlearned as unlearned
+from .folders import without_credit as without_credit
 from .overoptimisation import Evaluated as Evaluated
 from .overoptimisation import GoldCurve as GoldCurve
 from .overoptimisation import StepFigures as StepFigures

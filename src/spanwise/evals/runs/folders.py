@@ -8,7 +8,7 @@ twice: the later line counts.
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeGuard, cast
@@ -17,10 +17,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from spanwise.core import DataError, read_json, read_lines, read_text
 from spanwise.evals.runs.tradeoff import TRADE_OFF_FILE, TradeOff
-from spanwise.evals.statistics import RESULTS_FILE, ExperimentResults
+from spanwise.evals.statistics import RESULTS_FILE, Comparison, ExperimentResults
 
 WATCHED_FILE = "over_optimisation.json"
 """Where a run folder keeps what was found by a gold score."""
+NOTHING_LEARNED = "nothing was learned: the best checkpoint is the start policy"
+"""What is said of a run with rewards wherever it is told of, where no checkpoint was better than its start."""
 Curve = tuple[tuple[float, float | None], ...]
 """(step, value) by ascending step; None where the value was not finite or not had."""
 
@@ -55,6 +57,15 @@ class Run:
     watched: dict[str, Any] = field(default_factory=dict[str, Any])
     """What `spanwise evaluate over-optimisation --save` found of the run; empty where it was not asked."""
 
+    @property
+    def learned_nothing(self) -> bool:
+        """Whether a run with rewards was trained and its best checkpoint still is the policy that it started from."""
+        curve = self.curves.get("eval/reward/total", ())
+        if len(curve) < 2 or curve[0][0] != 0 or curve[0][1] is None:
+            return False
+        start = curve[0][1]
+        return all(value is None or value <= start for _, value in curve[1:])
+
 
 @dataclass(frozen=True)
 class Study:
@@ -81,6 +92,7 @@ def read_study(folder: Path) -> Study:
     results = ExperimentResults.load(folder) if _holds_experiment(folder) else None
     if results is not None:
         runs = {arm: arm_runs for arm in results.arms if (arm_runs := _runs_below(folder / arm))}
+        results = results.model_copy(update={"comparisons": without_credit(results.comparisons, runs)})
         return Study(name, results, runs, _trade_off(folder, results))
     if not _is_run(folder):
         raise DataError(
@@ -97,6 +109,27 @@ def read_run(folder: Path, name: str) -> Run:
     config = folder / "config.yaml"
     watched = _read_watched(folder / WATCHED_FILE, problems)
     return Run(name, read_text(config) if config.is_file() else "", curves, samples, tuple(problems), watched)
+
+
+def unlearned(runs: Mapping[str, Sequence[Run]]) -> tuple[str, ...]:
+    """A sentence for each of the runs, by label, that learned nothing."""
+    return tuple(
+        f"{label}{f' ({run.name})' if len(seeds) > 1 else ''}: {NOTHING_LEARNED}."
+        for label, seeds in runs.items()
+        for run in seeds
+        if run.learned_nothing
+    )
+
+
+def without_credit(comparisons: Sequence[Comparison], runs: Mapping[str, Sequence[Run]]) -> tuple[Comparison, ...]:
+    """The comparisons, in which no arm counts as better where every one of its `runs` learned nothing."""
+    idle = {arm for arm, seeds in runs.items() if seeds and all(run.learned_nothing for run in seeds)}
+    return tuple(
+        comparison.model_copy(update={"verdict": "no clear difference"})
+        if comparison.arm in idle and comparison.verdict == "better"
+        else comparison
+        for comparison in comparisons
+    )
 
 
 def named_runs(found: Sequence[tuple[Path, Study]]) -> dict[str, tuple[Run, ...]]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from spanwise.core import DataError
-from spanwise.evals.runs.folders import Run
+from spanwise.evals.runs.folders import Curve, Run
 from spanwise.evals.runs.overoptimisation import MIN_PROMPTS, Evaluated, StopAdvice, advise, proxy_course
 from spanwise.evals.statistics import plain
 
@@ -29,23 +29,37 @@ def stop_sentence(label: str, run: Run) -> str:
             f"{label}: no step to stop at can be given: samples.jsonl has answers to {prompts} held-out prompts at "
             f"{len(course)} evaluations; set evaluation.logged_samples to {MIN_PROMPTS} or more (50 tell something)."
         )
-    return _by_reward(label, course)
+    return _by_reward(label, course, run.curves.get("eval/reward/total", ()))
 
 
-def _by_reward(label: str, course: Sequence[Evaluated]) -> str:
+def _by_reward(label: str, course: Sequence[Evaluated], curve: Curve) -> str:
+    """What the answers that were logged say, unless the curve over all held-out prompts says the last step is best."""
     try:
         advice = advise(course)
     except DataError as error:
         return f"{label}: no step to stop at can be given: {error}"
-    head = f"{label}: by its own held-out reward, on {len(course[0].proxy.ids)} prompts (no gold score in the folder),"
+    amount = len(course[0].proxy.ids)
+    head = f"{label}: by its own held-out reward, on {amount} prompts (no gold score in the folder),"
     if advice.gold_after.mean is None:
         return f"{head} no step to stop at can be given: nothing was scored at both steps."
+    best = _best_of(curve, advice)
+    if best == advice.last_step:
+        own = "" if advice.step == best else f" on all held-out prompts (step {advice.step} on those {amount})"
+        return f"{head} the last step, {best:g}, is the best{own}: nothing speaks for stopping earlier."
     if advice.step == advice.last_step:
-        return f"{head} the last step, {advice.step}, is the best: nothing speaks for stopping earlier."
+        return (
+            f"{head} the last step, {advice.step}, is the best, on all held-out prompts step {best:g}: neither is sure."
+        )
     fell = advice.gold_after.high is not None and advice.gold_after.high < 0
     verdict = "stop there" if fell else "no fall beyond chance, so no reason to stop earlier"
-    best = f"step {advice.step} of {advice.last_step} is the best"
-    return f"{head} {best}; from there to the last {_moved(advice)}: {verdict}."
+    named = f"step {advice.step} of {advice.last_step} is the best"
+    return f"{head} {named}; from there to the last {_moved(advice)}: {verdict}."
+
+
+def _best_of(curve: Curve, advice: StopAdvice) -> float:
+    """The step at which the curve is highest, up to the last step with answers; theirs where it is not known."""
+    known = [(value, -step) for step, value in curve if value is not None and step <= advice.last_step]
+    return -max(known)[1] if known else advice.step
 
 
 def _moved(advice: StopAdvice) -> str:

@@ -4,9 +4,11 @@ from .examples import make_batch as make_batch
 from .examples import make_examples as make_examples
 from .inputs import EncodedResponse as EncodedResponse
 from .inputs import InputEncoder as InputEncoder
+from .labels import SHORT_SPANS as SHORT_SPANS
 from .labels import Pair as Pair
 from .labels import RecordLabels as RecordLabels
 from .labels import label_records as label_records
+from .labels import unused_categories as unused_categories
 from .packing import PieceBatch as PieceBatch
 from .packing import branch_mask as branch_mask
 from .packing import branch_positions as branch_positions

@@ -12,7 +12,7 @@ from rapidfuzz import fuzz
 
 from spanwise.feedback import FeedbackRecord, Response, SpanMark
 from spanwise.reward_models.config import CompletenessRule, SpanRule
-from spanwise.text import Span, get_segmenter
+from spanwise.text import Span, count_words, get_segmenter
 
 SentenceId = tuple[int, int]
 """Passage and sentence, both from 0."""
@@ -85,6 +85,9 @@ def _sentences(record: FeedbackRecord) -> list[tuple[SentenceId, str]]:
 
 
 Segmenter = Callable[[str], tuple[Span, ...]]
+_USED_BY_NO_HEAD = " used by no head"
+SHORT_SPANS = "short spans"
+"""Why a mark was overlooked, as `label_records` counts it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +191,7 @@ def _label_record(
         labels = label_segments(response, rule, segmenter)
         ignored = sum(label.correct is None for label in labels)
         counts["ignored segments"] += ignored
-        counts["short spans"] += _short(response, rule.categories, rule.min_span_words)
+        counts[SHORT_SPANS] += _short(response, rule.categories, rule.min_span_words)
         if ignored == len(labels):
             counts["responses without a labelled segment"] += 1
         else:
@@ -227,7 +230,7 @@ def _short(response: Response, categories: Sequence[str], min_words: int) -> int
 
 
 def _words(mark: SpanMark) -> int:
-    return len(mark.quote.split())
+    return count_words(mark.quote)
 
 
 def _trim(text: str, span: Span) -> Span:
@@ -257,4 +260,13 @@ def _ranked(scores: Sequence[float | None], counts: Counter[str]) -> Iterator[Pa
 def _unused(record: FeedbackRecord, spans: Mapping[str, SpanRule]) -> Iterator[str]:
     known = {name for rule in spans.values() for name in (*rule.categories, *rule.ignore_categories)}
     for response in record.responses:
-        yield from (f"{mark.category} used by no head" for mark in response.spans if mark.category not in known)
+        yield from (f"{mark.category}{_USED_BY_NO_HEAD}" for mark in response.spans if mark.category not in known)
+
+
+def unused_categories(left_out: Mapping[str, int]) -> dict[str, int]:
+    """The marks of each category that no head uses, from the counts of `label_records`."""
+    return {
+        key.removeprefix("spans/").removesuffix(_USED_BY_NO_HEAD): number
+        for key, number in left_out.items()
+        if key.startswith("spans/") and key.endswith(_USED_BY_NO_HEAD)
+    }

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
+from spanwise.core import TrainingError
 from spanwise.reward_models.data import (
     Example,
     LabelExample,
@@ -59,6 +60,8 @@ def collect_outputs(
         for group in by_length(examples, batch_size=batch_size):
             _collect(model, group, heads, outputs, pad_id)
     model.train(training)
+    for head_outputs in outputs.values():
+        _check_finite([*head_outputs.logits, *head_outputs.scores])
     return outputs
 
 
@@ -121,6 +124,11 @@ def _collect(
         ]
 
 
+def _check_finite(scores: Sequence[float] | NDArray[np.float64]) -> None:
+    if not np.isfinite(scores).all():
+        raise TrainingError("the reward model's scores are not finite.")
+
+
 def _bins(outputs: HeadOutputs, head: HeadSpec) -> list[dict[str, float]]:
     if head.kind != "segment" or not outputs.logits:
         return []
@@ -142,27 +150,32 @@ def _segment_metrics(outputs: HeadOutputs, head: HeadSpec) -> dict[str, float]:
         return {"segments": 0}
     right = _probabilities(outputs, head)
     fine = np.asarray(outputs.correct) == 1.0
+    errors = float((~fine).mean())
+    return {
+        "segments": len(fine),
+        "error_share": errors,
+        **(_told_apart(fine, right) if 0 < errors < 1 else {}),
+        "calibration_error": expected_calibration_error(right, _numbers(fine)),
+        "log_loss": negative_log_likelihood(right, _numbers(fine)),
+    }
+
+
+def _told_apart(fine: NDArray[np.bool_], right: NDArray[np.float64]) -> dict[str, float]:
+    """What can be known only where some segments are right and some are wrong."""
     precision, recall, f1, _ = precision_recall_fscore_support(
         ~fine,
         right < 0.5,
         average="binary",
         zero_division=0.0,  # pyright: ignore[reportArgumentType] -- typed by its default "warn", documented as a number
     )
-    errors = float((~fine).mean())
-    metrics = {
-        "segments": len(fine),
-        "error_share": errors,
-        "majority_accuracy": max(errors, 1 - errors),
+    return {
+        "majority_accuracy": float(max(fine.mean(), 1 - fine.mean())),
         "accuracy": float(((right >= 0.5) == fine).mean()),
         "error_precision": float(precision),
         "error_recall": float(recall),
         "error_f1": float(f1),
-        "calibration_error": expected_calibration_error(right, _numbers(fine)),
-        "log_loss": negative_log_likelihood(right, _numbers(fine)),
+        "auroc": float(roc_auc_score(fine, right)),
     }
-    if 0 < errors < 1:
-        metrics["auroc"] = float(roc_auc_score(fine, right))
-    return metrics
 
 
 def _pair_metrics(outputs: HeadOutputs) -> dict[str, float]:
@@ -216,6 +229,8 @@ def collect_rewards(
                 outputs.append(TokenOutput(example, rows))
                 start = edges[-1]
     model.train(training)
+    for output in outputs:
+        _check_finite(np.concatenate(output.rewards))
     return outputs
 
 

@@ -4,11 +4,12 @@ Labels by the rules of the config, a fit by gradient or, with linear heads, exac
 calibration on questions apart from those that were learnt.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
+import yaml
 from jaxtyping import Float
 from rich.progress import Progress
 from torch import Tensor, nn
@@ -16,8 +17,17 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from spanwise.core import DataError, RunFolder, resolve_device, torch_generator
 from spanwise.feedback import FeedbackRecord
-from spanwise.reward_models.config import PAIR_HEADS, RewardModelConfig
-from spanwise.reward_models.data import Example, InputEncoder, TrainingBatch, label_records, make_batch, make_examples
+from spanwise.reward_models.config import PAIR_HEADS, RewardModelConfig, SpanRule
+from spanwise.reward_models.data import (
+    SHORT_SPANS,
+    Example,
+    InputEncoder,
+    TrainingBatch,
+    label_records,
+    make_batch,
+    make_examples,
+    unused_categories,
+)
 from spanwise.reward_models.fitting.calibration import fit_platt, mean_and_deviation
 from spanwise.reward_models.fitting.evaluate import (
     HeadOutputs,
@@ -106,14 +116,18 @@ class SegmentObjective:
         """One of each record with a label."""
         return segment_examples(self.config, data, encoder)
 
-    def check(self, examples: Sequence[Example], _left_out: Mapping[str, int], *, label: str) -> None:
-        """Every head needs a label."""
+    def check(self, examples: Sequence[Example], left_out: Mapping[str, int], *, label: str) -> None:
+        """Every head needs a label; to be taught, a segment head needs two that differ."""
         for name in self.config.heads:
             if not any(example.labels.segments.get(name) or example.labels.pairs.get(name) for example in examples):
                 raise DataError(
                     f"The {label} records have no label for the head {name!r}; take it out of heads, give it other "
                     "data or check its categories."
                 )
+        for name, rule in self.config.span_rules.items() if label == "training" else ():
+            values = _labels_of(name, examples)
+            if len(values) == 1:
+                raise DataError(_one_class(name, rule, left_out, right=values == {1.0}, custom=self.config.custom))
 
     def fit(self, fitting: Fitting[Example]) -> dict[str, HeadQuality]:
         """Linear heads are calibrated on what was said out of fold where nothing is held out."""
@@ -228,6 +242,37 @@ def standardize_features(model: SpanRewardModel, examples: Sequence[Example]) ->
     for number, head in enumerate(model.config.head_specs):
         rows = [response.features[head.density] for example in examples for response in example.responses.values()]
         model.feature_heads.standardize(number, torch.from_numpy(np.concatenate(rows)))
+
+
+def _labels_of(head: str, examples: Sequence[Example]) -> set[float]:
+    """The different labels that segments have, of answers that the model reads."""
+    return {
+        segment.correct
+        for example in examples
+        for position, segments in example.labels.segments.get(head, {}).items()
+        if position in example.responses
+        for segment in segments
+        if segment.correct is not None
+    }
+
+
+def _one_class(head: str, rule: SpanRule, left_out: Mapping[str, int], *, right: bool, custom: Collection[str]) -> str:
+    """Which class the labels of a head lack, and the line of the config that would use what the data marks."""
+    unused, short = unused_categories(left_out), left_out.get(f"{head}/{SHORT_SPANS}", 0)
+    what = f"The training records teach the head {head!r} nothing: no segment is {'wrong' if right else 'right'}"
+    if not right:
+        return f"{what}; give it marked answers without an error as well."
+    what += f" by its categories {', '.join(rule.categories) or '(none)'}"
+    if short:
+        what += f", of which {short} marks are shorter than min_span_words={rule.min_span_words}"
+    if not unused:
+        return f"{what}; give it other data, or take it out of heads."
+    line = yaml.safe_dump(
+        {head: {"categories": [*rule.categories, *unused]}}, default_flow_style=True, allow_unicode=True, width=10**6
+    ).strip()[1:-1]
+    marked = ", ".join(f"{category} ({number})" for category, number in unused.items())
+    line = f"custom: {{{line}}}" if head in custom else line
+    return f"{what}, but they mark {marked}, which no head uses; to use them, write `{line}` into the config."
 
 
 def _calibrated(head: HeadSpec, outputs: HeadOutputs) -> HeadSpec:

@@ -21,6 +21,7 @@ from spanwise.reward_models.config import TokenRewardConfig
 from spanwise.reward_models.data import (
     EncodedResponse,
     InputEncoder,
+    LabelExample,
     SideTargets,
     TokenBatch,
     TokenExample,
@@ -126,6 +127,13 @@ class TokenObjective:
         if not examples:
             counts = ", ".join(f"{reason} {count}" for reason, count in left_out.items()) or "there is none"
             raise DataError(f"The {label} data has no edit and no labelled token to learn from: {counts}.")
+        known = [example.correct for example in examples if isinstance(example, LabelExample)]
+        labels = {value for values in known for value in values if value is not None}
+        if label == "training" and len(known) == len(examples) and len(labels) == 1:
+            lacking = "wrong" if labels == {1.0} else "right"
+            raise DataError(
+                f"The training data teaches nothing: no token is {lacking}; check categories, or give edit pairs."
+            )
 
     def fit(self, fitting: Fitting[TokenExample]) -> dict[str, HeadQuality]:
         """Exactly, by gradient, or with likelihoods by gradient from the exact fit on."""
