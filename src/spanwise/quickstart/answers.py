@@ -108,16 +108,29 @@ def collect_feedback(
 
 @torch.no_grad()
 def answer_items(
-    policy: Policy, reference: Policy, items: Sequence[SimItem], *, sampling: Sampling, seed: int, batch: int = 64
+    policy: Policy,
+    reference: Policy,
+    items: Sequence[SimItem],
+    *,
+    sampling: Sampling,
+    seed: int,
+    batch: int = 64,
+    greedy: bool = False,
 ) -> Answers:
-    """One sampled answer per item, with the summed log-ratio to `reference` under the same sampling."""
+    """One answer per item, sampled or with `greedy` the likeliest, with the summed log-ratio to `reference`.
+
+    The log-ratio is that under `sampling`; of greedy answers it is that at temperature 1.
+    """
     generator = torch_generator(seed, "sim/test")
     texts: list[str] = []
     cut: list[bool] = []
     kl: list[float] = []
     for start in range(0, len(items), batch):
         prompts = policy.encode_prompts([item.record.model_input for item in items[start : start + batch]])
-        answers = policy.generate(prompts, sampling=sampling, samples_per_prompt=1, generator=generator)
+        if greedy:
+            answers = policy.greedy(prompts, sampling.max_new_tokens)
+        else:
+            answers = policy.generate(prompts, sampling=sampling, samples_per_prompt=1, generator=generator)
         ref = reference.logprobs(prompts, answers.ids, answers.mask, sampling=sampling, support=answers.support)
         kl += ((answers.logprobs - ref.logprobs) * answers.mask).sum(1).tolist()
         texts += [policy.decode(ids) for ids in answers.token_lists()]

@@ -85,11 +85,10 @@ class SeedStudy:
             count = self.config.demonstrations + self.config.feedback_prompts
             more = self._timed("sft-more", lambda: self._sft(SFT_MORE, count))
             self._measure(SFT_MORE, more, reference)
-        feedback = self._timed("feedback", lambda: self._feedback(reference))
+        rewarded = [arm for arm in self.config.arms if arm not in (SFT, SFT_MORE)]
+        feedback = self._timed("feedback", lambda: self._feedback(reference)) if rewarded else []
         models: dict[str, ArmRewards] = {}
-        for arm in self.config.arms:
-            if arm in (SFT, SFT_MORE):
-                continue
+        for arm in rewarded:
             kind = PREFERENCE if arm == PREFERENCE else FINE_GRAINED
             if kind not in models:
                 models[kind] = self._timed(f"reward model, {kind}", lambda k=kind: self._reward_model(k, feedback))
