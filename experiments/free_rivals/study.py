@@ -102,7 +102,7 @@ class FreeRivals(Study[FreeRivalsConfig, ExperimentResults]):
                 )
                 for label in labels
             },
-            comparisons=[],
+            comparisons=(),
         )
 
     def pages(self, result: ExperimentResults, say: Say, *, command: str) -> None:
@@ -115,7 +115,7 @@ class FreeRivals(Study[FreeRivalsConfig, ExperimentResults]):
         say(text)
 
     def _decodings(self) -> list[tuple[str, float | None]]:
-        return [(f"temperature {value:g}", value) for value in self.settings.temperatures] + [(GREEDY, None)]
+        return [*((f"temperature {value:g}", value) for value in self.settings.temperatures), (GREEDY, None)]
 
     def _file(self, seed: int) -> Path:
         return self.place.output / "outcomes" / f"seed-{seed}.json"

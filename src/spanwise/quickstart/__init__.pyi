@@ -8,6 +8,7 @@ from .answers import score_answers as score_answers
 from .config import ABLATIONS as ABLATIONS
 from .config import FINE_GRAINED as FINE_GRAINED
 from .config import FINE_GRAINED_HEADS as FINE_GRAINED_HEADS
+from .config import LABELS as LABELS
 from .config import PREFERENCE as PREFERENCE
 from .config import SFT as SFT
 from .config import STUDIES as STUDIES
