@@ -66,6 +66,7 @@ _SECTION = "a section, whose class says what it holds"
 _WAY = "which of its own ways a section goes"
 _PROJECT = "an annotation project's own word, stored with the project"
 _REWARD = "a reward model also trains from several files, or sets a share of one aside"
+_STUDY = "a study's own section, whose class says what it holds"
 _DETOX = "a model that a study makes, not one that it takes"
 EXCEPTIONS = {
     ("base_url", "ServerConfig"): "a server of one's own has the usual address of vLLM",
@@ -103,6 +104,13 @@ EXCEPTIONS = {
     ("run_dir", "RewardConfig"): "the usual folder of reward models",
     ("seed", "EndpointConfig"): "not every endpoint takes one",
     ("temperature", "EndpointConfig"): "not every endpoint takes one",
+    ("kl_coefs", "DetoxStudyConfig"): "one for each arm",
+    ("reader", "PreparationConfig"): _DETOX,
+    ("study", "CorrectionsConfig"): _STUDY,
+    ("study", "CustomConfig"): _STUDY,
+    ("study", "PostEditsConfig"): _STUDY,
+    ("tasks", "ProjectConfig"): _PROJECT,
+    ("token", "TuningConfig"): "has usual values, which its losses are put over",
     ("weights", "CustomConfig"): "several to try, of one source",
     ("weights", "SweepConfig"): "several to try by source",
     ("window", "EditRules"): "of a model's tokens; no limit without it",

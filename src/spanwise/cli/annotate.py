@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from spanwise.cli.annotate_serve import openapi, run_round, serve
+from spanwise.cli.annotate_serve import openapi, run_round, serve, suggest_all
 from spanwise.cli.feedback import READ_HELP, WRITTEN_HELP, AllowLoss, Offsets, print_unread, unit_of
 from spanwise.cli.render import left_out, print_json
 from spanwise.core import ConfigError, check_readable
@@ -171,15 +171,8 @@ def suggest_marks(
 ) -> None:
     """Let a reward model propose marks for all items that it has not judged."""
     with _opened(project, database) as (base, described):
-        from spanwise.annotate.work import suggest
-        from spanwise.reward_models import PAIR_HEADS
-        from spanwise.rewards import load_sources
-
-        known = {category.group for category in described.config.span_categories}
-        for source in load_sources(checkpoint):
-            if source.name not in PAIR_HEADS and source.category in known:
-                count = suggest(base, described, source, threshold=threshold)
-                typer.echo(f"{source.name}: judged {count:,} items.")
+        for name, count in suggest_all(base, described, checkpoint, threshold=threshold):
+            typer.echo(f"{name}: judged {count:,} items.")
 
 
 @app.command(name="round")

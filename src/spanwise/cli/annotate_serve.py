@@ -7,7 +7,7 @@ writes down what it is at, and scores with torch.
 import contextlib
 import ipaddress
 import socket
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -76,6 +76,20 @@ def openapi(
         return
     write_json(output, api_description())
     typer.echo(f"Wrote {output}.")
+
+
+def suggest_all(
+    base: "Database", described: "Project", checkpoint: Path, *, threshold: float
+) -> Iterator[tuple[str, int]]:
+    """Proposes marks by every head of a reward model whose category the project has; (head, items judged) of each."""
+    from spanwise.annotate.work import suggest
+    from spanwise.reward_models import PAIR_HEADS
+    from spanwise.rewards import load_sources
+
+    known = {category.group for category in described.config.span_categories}
+    for source in load_sources(checkpoint):
+        if source.name not in PAIR_HEADS and source.category in known:
+            yield source.name, suggest(base, described, source, threshold=threshold)
 
 
 def run_round(

@@ -88,19 +88,20 @@ def _folds(pairs: Sequence[EditPair], *, seed: int) -> NDArray[np.int64] | None:
 
 def _groups(pairs: Sequence[EditPair]) -> NDArray[np.int64]:
     """The group of each pair: pairs that share a prompt or a text, themselves or through others, are one group."""
-    from scipy.sparse import coo_array  # noqa: PLC0415 - takes long, and commands' help is to come at once
-    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
+    parent = list(range(len(pairs)))
 
-    numbers: dict[tuple[str, str], int] = {}
-    links: list[tuple[int, int]] = []
+    def root(position: int) -> int:
+        while parent[position] != position:
+            parent[position] = position = parent[parent[position]]
+        return position
+
+    first: dict[tuple[str, str], int] = {}
     for position, pair in enumerate(pairs):
         shared = [("text", pair.original), ("text", pair.edited), *([("prompt", pair.prompt)] if pair.prompt else [])]
-        links += [(position, len(pairs) + numbers.setdefault(key, len(numbers))) for key in shared]
-    rows, columns = np.array(links, dtype=np.int64).reshape(-1, 2).T
-    size = len(pairs) + len(numbers)
-    graph = coo_array((np.ones(len(rows)), (rows, columns)), shape=(size, size))
-    _, group = connected_components(graph, directed=False)
-    return np.asarray(group[: len(pairs)], dtype=np.int64)
+        for key in shared:
+            parent[root(position)] = root(first.setdefault(key, position))
+    numbers: dict[int, int] = {}
+    return np.array([numbers.setdefault(root(position), len(numbers)) for position in range(len(pairs))], np.int64)
 
 
 def _area(features: Any, labels: NDArray[np.int64], where: NDArray[np.int64]) -> float:
