@@ -21,6 +21,11 @@ from spanwise.rl.runtime import NoProgress
 from spanwise.sim import make_items
 
 GREEDY = "greedy"
+RULE = (
+    "The SFT policies are those of [the study of arms](results.md), which answers at temperature 1, on the same test "
+    "prompts, one answer each. An arm that was trained with rewards has shown something only where it beats the best "
+    "row here; no temperature was chosen on these prompts, all are shown."
+)
 METRICS = {name: info for name, info in SIM_METRICS.items() if name != "kl"}
 """Log-ratios of answers at different temperatures are of different distributions and do not compare."""
 
@@ -110,7 +115,7 @@ class FreeRivals(Study[FreeRivalsConfig, ExperimentResults]):
         result.save(self.place.output)
         seeds, _ = made_of(result)
         head = f"Made by `{command}` on {result.created}: seeds {seeds} on {result.machine}."
-        text = page(["# What decoding alone gives", head, arm_table(result)])
+        text = page(["# What decoding alone gives", head, RULE, arm_table(result)])
         write_text(self.place.docs or self.place.output / "free_rivals.md", text)
         say(text)
 
