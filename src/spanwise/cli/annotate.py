@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from spanwise.cli.annotate_serve import openapi, run_round, serve, suggest_all
+from spanwise.cli.config_help import AsJson
 from spanwise.cli.feedback import READ_HELP, WRITTEN_HELP, AllowLoss, Offsets, print_unread, unit_of
 from spanwise.cli.render import left_out, print_json
 from spanwise.core import ConfigError, check_readable
@@ -29,7 +30,6 @@ app.command(name="serve")(serve)
 app.command(name="openapi")(openapi)
 
 Folder = Annotated[Path, typer.Argument(metavar="PROJECT", help="The project's folder.", show_default=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Url = Annotated[
     str | None,
     typer.Option(

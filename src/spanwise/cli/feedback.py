@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from spanwise.cli.config_help import AsJson
 from spanwise.cli.render import count, left_out, plain_table, print_json, visible
 from spanwise.core import ConfigError
 from spanwise.feedback import Problem, ReadResult
@@ -25,7 +26,6 @@ Source = Annotated[Path, typer.Argument(metavar="FILE", help="The file; .gz is r
 READ_HELP = f"The format of the file: {', '.join(names_of_formats('read'))}."
 WRITTEN_HELP = f"The format to write: {', '.join(names_of_formats('written'))}."
 Form = Annotated[str, typer.Option("--format", help=READ_HELP)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 AllowLoss = Annotated[
     list[str] | None,
     typer.Option(metavar="KIND", help="A kind of feedback that may stay unread, as the command names it; repeatable."),

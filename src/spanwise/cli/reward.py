@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
+from spanwise.cli.config_help import AsJson, ConfigPath, Device, Overrides, config_command
 from spanwise.cli.render import quality_words, records_of
 from spanwise.cli.runner import on_device, say_device
 from spanwise.core import ConfigError, check_readable
@@ -86,7 +86,7 @@ def score(
         Path, typer.Argument(metavar="RESPONSES.jsonl", help="Lines with prompt, response and perhaps passages.")
     ],
     head: Annotated[str, typer.Option(help="The head to ask; empty asks all.")] = "",
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.")] = "auto",
+    device: Device = "auto",
     *,
     as_json: AsJson = False,
 ) -> None:

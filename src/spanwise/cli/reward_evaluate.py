@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spanwise.cli.config_help import AsJson
+from spanwise.cli.config_help import AsJson, Device
 from spanwise.cli.render import quality_words, records_of
 from spanwise.cli.runner import on_device, say_device
 from spanwise.core import ConfigError, check_readable
@@ -160,7 +160,7 @@ def reward_bench(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Rows with prompt, chosen, rejected, perhaps subset.")],
     reward_model: Annotated[str, typer.Argument(metavar="MODEL", help="Folder or Hub name of the reward model.")],
     *,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.")] = "auto",
+    device: Device = "auto",
     seed: Annotated[int, typer.Option(help="The seed of the bootstrap.")] = 0,
     as_json: AsJson = False,
 ) -> None:
