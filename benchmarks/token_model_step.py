@@ -26,7 +26,7 @@ from spanwise.reward_models import FittingConfig, HeadSpec, RewardModelConfig, T
 from spanwise.reward_models.data import pair_examples
 from spanwise.reward_models.fitting import GradientFit, SegmentFit, TokenFit, segment_examples
 from spanwise.reward_models.network import SpanRewardModel, build_reward_model, encoder_of, load_backbone, pad_id_of
-from spanwise.sim import NoiseConfig, Slips, base_checkpoint, edit_answer, make_items, write_answer
+from spanwise.sim import HABITS, NoiseConfig, base_checkpoint, edit_answer, make_items, write_answer
 from spanwise.training import training_steps
 
 Step = Callable[[], None]
@@ -102,7 +102,7 @@ def edit_pairs(count: int) -> list[EditPair]:
     generator = numpy_generator(0, "benchmark")
     found: list[EditPair] = []
     for item in make_items(4 * count, seed=0, split="benchmark"):
-        pair = edit_answer(item, write_answer(item.truth, generator, Slips()), generator, NoiseConfig())
+        pair = edit_answer(item, write_answer(item.truth, generator, HABITS), generator, NoiseConfig())
         found += [] if pair is None else [pair]
     return found[:count]
 

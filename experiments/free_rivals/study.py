@@ -72,7 +72,7 @@ class FreeRivals(Study[FreeRivalsConfig, ExperimentResults]):
         outcome = SeedStudy(world, seed, self.place.output, say=say).run(
             lambda _label, _steps: nullcontext(NoProgress())
         )
-        items = make_items(world.test_prompts, seed=0, split=world.judged_split, questions=world.questions)
+        items = make_items(world.test_prompts, seed=0, split=world.judged_split, wording="held-out")
         tables: dict[str, dict[str, StoredTable]] = {}
         for arm in world.arms:
             policy = Policy.load(self.place.output / arm / f"seed-{seed}" / "checkpoints" / "best")

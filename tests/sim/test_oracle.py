@@ -1,5 +1,8 @@
 """The oracle on answers worked by hand, and on everything the world itself can write."""
 
+import re
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,8 +10,8 @@ from hypothesis import strategies as st
 from spanwise.core.seeding import numpy_generator
 from spanwise.feedback.prompts import PromptRecord
 from spanwise.feedback.schema import Evidence
-from spanwise.sim.demonstrations import PERFECT, Slips, write_answer
-from spanwise.sim.grammar import Fact, parse, write_clause
+from spanwise.sim.habits import CLEAN, HABITS, write_answer
+from spanwise.sim.grammar import Fact, parse, write_clause, write_sentence
 from spanwise.sim.lexicon import RELATIONS
 from spanwise.sim.oracle import judge, minimal_edit
 from spanwise.sim.world import Entity, SimItem, Truth, make_items
@@ -17,10 +20,10 @@ _PLACE = Evidence(passage=0, sentences=(0,))
 ILVA = Entity(
     "Ilva Ashner",
     "person",
-    {"birthplace": "Varholm", "home": "Kelwick", "trade": "cooper", "birth_date": "4 May 1874", "instrument": "harp"},
+    {"birthplace": "Varholm", "home": "Kelwick", "trade": "cooper", "birthday": "4 May", "instrument": "harp"},
 )
 OTHER = Entity("Magnus Grimcroft", "person", {"trade": "tailor"})
-TRUTH = Truth(ILVA, ("birthplace", "trade", "birth_date"), dict.fromkeys(("birthplace", "trade", "home"), _PLACE),
+TRUTH = Truth(ILVA, ("birthplace", "trade", "birthday"), dict.fromkeys(("birthplace", "trade", "home"), _PLACE),
               OTHER, ("trade",))  # fmt: skip
 
 
@@ -32,9 +35,12 @@ TRUTH = Truth(ILVA, ("birthplace", "trade", "birth_date"), dict.fromkeys(("birth
         ("Ilva Ashner now lives in the town of Kelwick.", ["Irrelevant"], ("birthplace", "trade")),
         ("Magnus Grimcroft earns a living as a tailor. He works by trade as a cooper.", ["Irrelevant"] * 2,
          ("birthplace", "trade")),
-        ("Ilva Ashner was born on the day 4 May 1874.", ["Unverifiable"], ("birthplace", "trade")),
+        ("Ilva Ashner has a birthday on the day 4 May.", ["Unverifiable"], ("birthplace", "trade")),
         ("Her place of birth is Varholm. She was born in the town of Varholm.", ["correct", "Redundant"], ("trade",)),
         ("Her place of birth is Varholm and her trade cooper the.", ["correct", "Incoherent"], ("trade",)),
+        ("Nothing is said about Ilva Ashner's birthday.", ["correct"], ("birthplace", "trade")),
+        ("Her trade is that of a cooper, and nothing is said about her birthplace.", ["correct", "Wrong-Grounding"], ()),
+        ("Nothing is said about her home.", ["Irrelevant"], ("birthplace", "trade")),
         ("", [], ("birthplace", "trade")),
         ("\u200b!?\n", ["Incoherent"], ("birthplace", "trade")),
     ],
@@ -64,7 +70,7 @@ def test_measures_of_a_mixed_answer() -> None:
     assert judgement.relevance_error == pytest.approx(1 / 3)
     assert judgement.fact_error == pytest.approx(1 / 2)
     assert judgement.completeness == 1
-    assert judgement.quality == pytest.approx(1 - 1 - 0.5)
+    assert judgement.quality == pytest.approx(1 - 1 - 1)
 
 
 def test_minimal_edit_touches_only_what_errs() -> None:
@@ -72,6 +78,14 @@ def test_minimal_edit_touches_only_what_errs() -> None:
     assert minimal_edit(answer, TRUTH) == "Ilva Ashner was born in the town of Varholm. Her trade is that of a cooper."
     good = "Ilva Ashner was born in the town of Varholm. She earns a living as a cooper."
     assert minimal_edit(good, TRUTH) == good
+    silent = "Nothing is said about her trade, and she was born in the town of Varholm. Her day of birth is given as 4 May."
+    assert minimal_edit(silent, TRUTH) == (
+        "She earns a living as a cooper, and she was born in the town of Varholm. Nothing is said about her birthday."
+    )
+
+
+def test_a_missing_fact_costs_half_a_right_clause() -> None:
+    assert judge("Her place of birth is Varholm.", TRUTH).quality == pytest.approx(1 - 0.5)
 
 
 @given(st.text())
@@ -93,6 +107,15 @@ def test_parser_reads_back_every_template_with_name_and_pronoun() -> None:
                 assert clause.subject == ("Talholm" if named else None)
 
 
+def test_parser_reads_back_that_the_passages_are_silent() -> None:
+    for relation in RELATIONS:
+        for named in (True, False):
+            text = write_sentence([write_clause(Fact("Talholm", relation.name, None), relation, 0, named=named)])
+            (clause,) = parse(text)
+            assert (clause.relation, clause.value_span) == (relation, None)
+            assert clause.subject == ("Talholm" if named else None)
+
+
 def _items(count: int = 200) -> list[SimItem]:
     return make_items(count, seed=7, split="test-oracle")
 
@@ -100,26 +123,68 @@ def _items(count: int = 200) -> list[SimItem]:
 def test_perfect_answers_are_perfect_and_edits_mend_everything() -> None:
     generator = numpy_generator(7, "answers")
     for item in _items():
-        perfect = judge(write_answer(item.truth, generator, PERFECT), item.truth)
+        perfect = judge(write_answer(item.truth, generator, CLEAN), item.truth)
         assert not perfect.errors
         assert not perfect.missing
-        answer = write_answer(item.truth, generator, Slips())
+        answer = write_answer(item.truth, generator, HABITS)
         mended = judge(minimal_edit(answer, item.truth), item.truth)
         assert not mended.errors
         assert not mended.missing
 
 
-def test_slips_make_each_kind_of_error_as_often_as_people_marked_them() -> None:
-    generator = numpy_generator(7, "slips")
-    findings = [
-        f for item in _items(600) for f in judge(write_answer(item.truth, generator, Slips()), item.truth).findings
-    ]
-    share = {label: sum(f.label == label for f in findings) / len(findings) for label in {f.label for f in findings}}
-    assert 0.25 < share["Irrelevant"] < 0.45
-    assert 0.05 < share["Wrong-Grounding"] < 0.2
-    assert share["Unverifiable"] > 0.01
-    assert share["Redundant"] > 0.01
-    assert share["Incoherent"] > 0.001
+def test_habits_follow_from_their_cues() -> None:
+    """Each habit alone, always kept, errs in its own way and nowhere but where its cue stands."""
+    items, generator = _items(600), numpy_generator(7, "habits")
+    expected = {
+        "adds": "Irrelevant", "rounds": "Wrong-Grounding", "others": "Wrong-Grounding", "twins": "Wrong-Grounding",
+        "invents": "Unverifiable", "repeats": "Redundant",
+    }  # fmt: skip
+    for name, label in expected.items():
+        cues = set(getattr(HABITS, name))
+        habits = replace(CLEAN, **{name: getattr(HABITS, name)}, kept=1.0)
+        judged = [(item.truth, judge(write_answer(item.truth, generator, habits), item.truth)) for item in items]
+        assert {finding.label for _, judgement in judged for finding in judgement.errors} == {label}
+        assert all(cues & set(truth.asked) for truth, judgement in judged if judgement.errors)
+        assert not any(judgement.missing for _, judgement in judged)
+    for habits in (replace(CLEAN, skips=HABITS.skips, kept=1.0), replace(CLEAN, forgets_from=5, kept=1.0)):
+        judged = [(item.truth, judge(write_answer(item.truth, generator, habits), item.truth)) for item in items]
+        assert not any(judgement.errors for _, judgement in judged)
+        for truth, judgement in judged:
+            assert set(judgement.missing) <= set(truth.asked[1:])
+            assert set(judgement.missing) == {
+                relation for relation in truth.asked[1:] if relation in truth.stated
+                and (relation in habits.skips or (habits.forgets_from and len(truth.asked) >= 5 and relation == truth.asked[-1]))
+            }  # fmt: skip
+
+
+def test_a_habit_is_kept_as_often_as_it_says() -> None:
+    generator = numpy_generator(7, "kept")
+    habits = replace(CLEAN, rounds=("population", "founded"), kept=0.75)
+    values = [
+        (truth.entity.facts[name], f"{truth.entity.facts[name][:-1]}0", write_answer(truth, generator, habits))
+        for truth in (item.truth for item in _items(3000)) for name in habits.rounds
+        if name in truth.asked and name in truth.stated and not truth.entity.facts[name].endswith("0")
+    ]  # fmt: skip
+    kept = [wrong in answer for _, wrong, answer in values]
+    assert sum(kept) / len(kept) == pytest.approx(0.75, abs=4 * (0.75 * 0.25 / len(kept)) ** 0.5)
+
+
+def test_the_writer_errs_in_every_way_and_often() -> None:
+    generator = numpy_generator(7, "writer")
+    judgements = [judge(write_answer(item.truth, generator, HABITS), item.truth) for item in _items(600)]
+    clauses = sum(len(judgement.findings) for judgement in judgements)
+    assert sum(judgement.count("Irrelevant", "Redundant") for judgement in judgements) / clauses > 0.15
+    assert sum(judgement.count("Wrong-Grounding", "Unverifiable") for judgement in judgements) / clauses > 0.15
+    assert 1 - sum(len(j.missing) for j in judgements) / sum(j.answerable for j in judgements) < 0.75
+
+
+def test_held_out_wordings_are_asked_nowhere_else() -> None:
+    usual = {item.record.prompt for item in _items()}
+    held_out = [item.record.prompt for item in make_items(200, seed=7, split="test-oracle", wording="held-out")]
+    last = [re.escape(relation.questions[2]).replace(r"\{s\}", ".+") for relation in RELATIONS]
+    pattern = re.compile("|".join(last), re.IGNORECASE)
+    assert not any(pattern.search(prompt) for prompt in usual)
+    assert all(pattern.search(prompt) for prompt in held_out)
 
 
 def test_passages_state_what_the_truth_says_and_every_sentence_parses() -> None:

@@ -1,7 +1,7 @@
 """The simulated world as a task: its data, and what the oracle says of an arm's answers.
 
 Knows nothing of how arms are trained (`study.py`). The oracle judges and never teaches: what training sees is
-demonstrations that slip and feedback of a noisy annotator.
+demonstrations of a writer with habits and feedback of a noisy annotator.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,11 +18,10 @@ from spanwise.rl import RolloutMaker
 from spanwise.rl.algorithms import Rollout
 from spanwise.sim import (
     FACT_ERRORS,
+    HABITS,
     RELEVANCE_ERRORS,
     NoiseConfig,
-    Questions,
     SimItem,
-    Slips,
     annotate,
     judge,
     make_items,
@@ -45,8 +44,7 @@ SIM_METRICS: dict[str, MetricInfo] = {
     ),
     "quality": MetricInfo(
         label="True score", better="higher", digits=2,
-        description="Per answer: +1 for a right clause, -1 for a wrong, unverifiable or incoherent one, "
-        "-1/2 for an irrelevant or redundant one.",
+        description="Per answer: +1 for a right clause, -1 for any other, -1/2 for each missing fact.",
     ),
     "words": MetricInfo(label="Length", unit="words", digits=1, description="Words per answer."),
     "kl": MetricInfo(
@@ -66,13 +64,11 @@ class Answers:
     kl: tuple[float, ...]
 
 
-def make_demonstrations(
-    count: int, *, seed: int, split: str, questions: Questions = "short"
-) -> list[DemonstrationRecord]:
-    """Imperfect demonstrations for supervised fine-tuning."""
-    generator = numpy_generator(seed, f"sim/slips/{split}")
-    items = make_items(count, seed=seed, split=split, questions=questions)
-    return [write_demonstration(item, generator, Slips()) for item in items]
+def make_demonstrations(count: int, *, seed: int, split: str) -> list[DemonstrationRecord]:
+    """Imperfect demonstrations for supervised fine-tuning: those of the writer with habits."""
+    generator = numpy_generator(seed, f"sim/writer/{split}")
+    items = make_items(count, seed=seed, split=split)
+    return [write_demonstration(item, generator, HABITS) for item in items]
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ from spanwise.core import Config
 from spanwise.models import Sampling
 from spanwise.reward_models import FittingConfig
 from spanwise.rl import EvaluationConfig, KLConfig, RolloutConfig, TrainerConfig, UpdateConfig
-from spanwise.sim import NoiseConfig, Questions
+from spanwise.sim import NoiseConfig
 from spanwise.training import OptimizerConfig, SFTConfig
 
 SFT, SFT_MORE, PREFERENCE, FINE_GRAINED = "sft", "sft-more", "preference", "fine-grained"
@@ -55,8 +55,6 @@ class SimStudyConfig(Config):
     """Prompts that choose the best PPO checkpoint by the arm's own reward."""
     test_prompts: int = Field(default=400, ge=2)
     """Prompts on which the oracle judges every arm."""
-    questions: Questions = "short"
-    """How much each question asks for: short, one to three facts, or long, three to five."""
     judged_split: Literal["test", "validation"] = "test"
     """Which prompts these are; settings are chosen on those of "validation"."""
     noise: NoiseConfig = NoiseConfig()

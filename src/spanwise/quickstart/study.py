@@ -72,7 +72,7 @@ class SeedStudy:
         self.say = say
         self.outcome = SeedOutcome()
         self._test = make_items(
-            config.test_prompts, seed=TEST_SEED, split=config.judged_split, questions=config.questions
+            config.test_prompts, seed=TEST_SEED, split=config.judged_split, wording="held-out"
         )
         self._policies: dict[str, Policy] = {}
         self._reference_samples: list[Sample] = []
@@ -100,11 +100,8 @@ class SeedStudy:
     def _sft(self, arm: str, count: int) -> Policy:
         self.say(f"Fine-tuning on {count} imperfect demonstrations")
         run = RunFolder(self._folder(arm))
-        questions = self.config.questions
-        heldout = make_demonstrations(
-            self.config.heldout_demonstrations, seed=self.seed, split="sft-heldout", questions=questions
-        )
-        demonstrations = make_demonstrations(count, seed=self.seed, split="sft", questions=questions)
+        heldout = make_demonstrations(self.config.heldout_demonstrations, seed=self.seed, split="sft-heldout")
+        demonstrations = make_demonstrations(count, seed=self.seed, split="sft")
         settings = self.config.sft.model_copy(update={"seed": derive_seed(self.seed, "sim/sft")})
         tuned = train_sft(Policy.load(str(base_checkpoint())), demonstrations, heldout, config=settings, run=run)
         return Policy.load(str(tuned.checkpoint))
@@ -165,7 +162,7 @@ class SeedStudy:
             )
 
     def _items(self, count: int, split: str) -> list[SimItem]:
-        return make_items(count, seed=self.seed, split=split, questions=self.config.questions)
+        return make_items(count, seed=self.seed, split=split)
 
     def _folder(self, arm: str) -> Path:
         return self.root / arm / f"seed-{self.seed}"

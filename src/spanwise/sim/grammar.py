@@ -15,6 +15,7 @@ from spanwise.text import Span
 
 _PRONOUN = r"[Ss]he|[Hh]e|[Ii]t"
 _POSSESSIVE = r"[Hh]er|[Hh]is|[Ii]ts"
+_SILENT = "nothing is said about {p} {noun}"
 _NAME = r"[A-Z]\w*(?: [A-Z]\w*)?"
 _SENTENCE = re.compile(r"[^.]+(?:\.|$)")
 _JOINT = re.compile(r"[,;] and |[,;] | and ")
@@ -22,11 +23,11 @@ _JOINT = re.compile(r"[,;] and |[,;] | and ")
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """`relation` of the named subject has `value`."""
+    """`relation` of the named subject has `value`; None says that the passages are silent about it."""
 
     subject: str
     relation: str
-    value: str
+    value: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ class Clause:
     """One stretch of an answer that says one thing.
 
     `subject` is the name that the clause or its pronoun stands for, or None when nothing was named before.
-    `relation` is None for text that says nothing the world knows.
+    `relation` is None for text that says nothing the world knows. A clause with a relation and without a value says
+    that the passages are silent about it.
     """
 
     span: Span
@@ -55,6 +57,8 @@ def pronouns(name: str) -> tuple[str, str]:
 def write_clause(fact: Fact, relation: Relation, paraphrase: int, *, named: bool) -> str:
     """The fact in the words of one paraphrase, with the name or with a pronoun."""
     subject, possessive = (fact.subject, f"{fact.subject}'s") if named else pronouns(fact.subject)
+    if fact.value is None:
+        return _SILENT.format(p=possessive, noun=relation.noun)
     return relation.clauses[paraphrase].format(s=subject, p=possessive, v=fact.value)
 
 
@@ -94,18 +98,21 @@ def _read(text: str, span: Span, sentence: int, subject: str | None) -> Clause:
     for relation, pattern in _patterns():
         match = pattern.fullmatch(words)
         if match:
-            value = Span(*match.span("v")).shift(span.start)
-            named = match.groupdict().get("s") or match.groupdict().get("p")
-            return Clause(span, sentence, named or subject, relation, value)
+            groups = match.groupdict()
+            value = Span(*match.span("v")).shift(span.start) if "v" in groups else None
+            return Clause(span, sentence, groups.get("s") or groups.get("p") or subject, relation, value)
     return Clause(span, sentence, subject)
 
 
 @functools.cache
 def _patterns() -> list[tuple[Relation, re.Pattern[str]]]:
-    return [(relation, _pattern(template)) for relation in RELATIONS for template in relation.clauses]
+    templates = [(relation, clause) for relation in RELATIONS for clause in relation.clauses]
+    templates += [(relation, _SILENT.replace("{noun}", relation.noun)) for relation in RELATIONS]
+    return [(relation, _pattern(template)) for relation, template in templates]
 
 
 def _pattern(template: str) -> re.Pattern[str]:
-    pattern = re.escape(template).replace(r"\{v\}", r"(?P<v>.+)")
+    template = f"(?i:{re.escape(template[0])}){re.escape(template[1:])}" if template[0] != "{" else re.escape(template)
+    pattern = template.replace(r"\{v\}", r"(?P<v>.+)")
     pattern = pattern.replace(r"\{s\}", rf"(?:(?:{_PRONOUN})|(?P<s>{_NAME}))")
     return re.compile(pattern.replace(r"\{p\}", rf"(?:(?:{_POSSESSIVE})|(?P<p>{_NAME})'s)"))

@@ -8,7 +8,7 @@ noisy annotator of `annotator.py` makes of it.
 from dataclasses import dataclass
 from typing import Literal
 
-from spanwise.sim.grammar import Clause, Fact, parse, write_clause, write_sentence
+from spanwise.sim.grammar import Clause, parse, write_clause, write_sentence
 from spanwise.sim.lexicon import BY_NAME
 from spanwise.sim.world import Truth
 from spanwise.text import Span
@@ -17,11 +17,16 @@ Label = Literal["correct", "Irrelevant", "Redundant", "Wrong-Grounding", "Unveri
 RELEVANCE_ERRORS: tuple[Label, ...] = ("Irrelevant", "Redundant", "Incoherent")
 FACT_ERRORS: tuple[Label, ...] = ("Wrong-Grounding", "Unverifiable")
 MISSING = "Missing-Answer"
+MISSING_COSTS = 0.5
+"""What a missing fact takes from the true score, beside the right clause that it could have been."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One clause with its label; `span` is the part to mark, as short as possible: the value where only it is wrong."""
+    """One clause with its label; `span` is the part to mark, as short as possible: the value where only it is wrong.
+
+    A right clause answers a part of the question, with the stated value or by saying that the passages are silent.
+    """
 
     clause: Clause
     label: Label
@@ -65,13 +70,8 @@ class Judgement:
 
     @property
     def quality(self) -> float:
-        """The true score.
-
-        +1 for a right answer to a part of the question, -1 for a wrong, unverifiable or incoherent clause, -1/2 for
-        an irrelevant or redundant one.
-        """
-        penalty = self.count(*FACT_ERRORS, "Incoherent") + 0.5 * self.count("Irrelevant", "Redundant")
-        return self.count("correct") - penalty
+        """The true score: +1 for a right clause, -1 for any other, -1/2 for each missing fact."""
+        return self.count("correct") - len(self.errors) - MISSING_COSTS * len(self.missing)
 
 
 def judge(response: str, truth: Truth, *, truncated: bool = False) -> Judgement:
@@ -104,9 +104,9 @@ def mend(response: str, judgement: Judgement, truth: Truth) -> str:
 
 
 def _find(clause: Clause, response: str, truth: Truth, stated_values: dict[str, str]) -> Finding:
-    if clause.relation is None or clause.value_span is None:
+    if clause.relation is None:
         return Finding(clause, "Incoherent", clause.span)
-    name, value = clause.relation.name, clause.value_span.of(response)
+    name, value = clause.relation.name, clause.value_span.of(response) if clause.value_span else ""
     subject = clause.subject or truth.entity.name
     if subject != truth.entity.name or name not in truth.asked:
         return Finding(clause, "Irrelevant", clause.span)
@@ -114,16 +114,16 @@ def _find(clause: Clause, response: str, truth: Truth, stated_values: dict[str, 
         return Finding(clause, "Redundant", clause.span)
     stated_values[name] = value
     if name not in truth.stated:
-        return Finding(clause, "Unverifiable", clause.span)
+        return Finding(clause, "Unverifiable" if value else "correct", clause.span)
     if value != truth.entity.facts[name]:
-        return Finding(clause, "Wrong-Grounding", clause.value_span)
+        return Finding(clause, "Wrong-Grounding", clause.value_span or clause.span)
     return Finding(clause, "correct", clause.span)
 
 
 def _mend_sentence(response: str, findings: list[Finding], truth: Truth) -> str:
     if all(finding.label == "correct" for finding in findings):
         return _sentence_of(response, findings)
-    keep = [finding for finding in findings if finding.label in ("correct", "Wrong-Grounding")]
+    keep = [finding for finding in findings if finding.label in ("correct", *FACT_ERRORS)]
     clauses = [_mend_clause(response, finding, truth) for finding in keep]
     return write_sentence(clauses) if clauses else ""
 
@@ -136,12 +136,14 @@ def _sentence_of(response: str, findings: list[Finding]) -> str:
 def _mend_clause(response: str, finding: Finding, truth: Truth) -> str:
     clause = finding.clause
     text = clause.span.of(response)
-    if clause.relation is None or clause.value_span is None or finding.label == "correct":
+    if clause.relation is None or finding.label == "correct":
         return text
+    relation = clause.relation.name
+    if clause.value_span is None or finding.label == "Unverifiable":
+        return write_clause(truth.known(relation), clause.relation, 0, named=truth.entity.name in text)
     value = clause.value_span.shift(-clause.span.start)
-    return text[: value.start] + truth.entity.facts[clause.relation.name] + text[value.end :]
+    return text[: value.start] + truth.entity.facts[relation] + text[value.end :]
 
 
 def _state(truth: Truth, relation: str) -> str:
-    fact = Fact(truth.entity.name, relation, truth.entity.facts[relation])
-    return write_sentence([write_clause(fact, BY_NAME[relation], 0, named=True)])
+    return write_sentence([write_clause(truth.known(relation), BY_NAME[relation], 0, named=True)])

@@ -18,14 +18,13 @@ from spanwise.sim.lexicon import BY_NAME, Kind, Relation, ValueType, relations_o
 
 KINDS: tuple[Kind, ...] = ("person", "town", "firm")
 
-Questions = Literal["short", "long"]
-"""How much a question asks for. short: one to three facts, of three to five that the passage states, as the base
-checkpoint was trained. long: three to five, of five to seven, so that an answer has several clauses to get right."""
-_STATED: dict[Questions, tuple[int, int]] = {"short": (3, 6), "long": (5, 8)}
-_ASKED: dict[Questions, tuple[tuple[int, ...], tuple[float, ...]]] = {
-    "short": ((1, 2, 3), (0.2, 0.45, 0.35)),
-    "long": ((3, 4, 5), (0.3, 0.4, 0.3)),
-}
+STATED, OTHER_STATED = (6, 9), (3, 5)
+"""How many facts the passages state of the entity and of the other one, from and below."""
+ASKED: tuple[tuple[int, ...], tuple[float, ...]] = ((3, 4, 5, 6), (0.2, 0.3, 0.3, 0.2))
+"""How many facts a question asks for, and how often."""
+
+Wording = Literal["usual", "held-out"]
+"""How questions are put: in the two wordings of each relation that training knows, or in the one kept for tests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +58,20 @@ class Truth:
         """Asked relations that the passages state: what a complete answer says."""
         return tuple(relation for relation in self.asked if relation in self.stated)
 
+    def known(self, relation: str) -> Fact:
+        """What the passages say of the entity's relation: its value, or nothing."""
+        return Fact(self.entity.name, relation, self.entity.facts[relation] if relation in self.stated else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How many facts an item has: stated, asked, of these not stated, and stated of the other entity (at least 1)."""
+
+    stated: int
+    asked: int
+    silent: int
+    other: int
+
 
 @dataclass(frozen=True, slots=True)
 class SimItem:
@@ -68,22 +81,35 @@ class SimItem:
     truth: Truth
 
 
-def make_items(count: int, *, seed: int, split: str, questions: Questions = "short") -> list[SimItem]:
+def make_items(count: int, *, seed: int, split: str, wording: Wording = "usual") -> list[SimItem]:
     """`count` items of one split; another split name or seed gives other entities, questions and passages."""
     generator = numpy_generator(seed, f"sim/{split}")
-    return [make_item(generator, f"{split}-{index}", questions) for index in range(count)]
+    return [make_item(generator, f"{split}-{index}", wording) for index in range(count)]
 
 
-def make_item(generator: np.random.Generator, identifier: str, questions: Questions = "short") -> SimItem:
+def make_item(generator: np.random.Generator, identifier: str, wording: Wording = "usual") -> SimItem:
     """Draws one question about one entity, with its passage and a distracting one about another."""
+    size = Size(
+        stated=int(generator.integers(*STATED)),
+        asked=int(generator.choice(ASKED[0], p=ASKED[1])),
+        silent=int(generator.choice((0, 1, 2), p=(0.375, 0.5, 0.125))),
+        other=int(generator.integers(*OTHER_STATED)),
+    )
+    return make_sized_item(generator, identifier, size, wording)
+
+
+def make_sized_item(
+    generator: np.random.Generator, identifier: str, size: Size, wording: Wording = "usual"
+) -> SimItem:
+    """As `make_item`, of a given size: lessons for a model that is still to learn to read start small."""
     kind: Kind = KINDS[generator.integers(len(KINDS))]
     entity, other = draw_entity(generator, kind), draw_entity(generator, kind)
     while other.name == entity.name:
         other = draw_entity(generator, kind)
     names = _shuffled(generator, [relation.name for relation in relations_of(kind)])
-    stated = names[: int(generator.integers(*_STATED[questions]))]
-    other_stated = _shuffled(generator, names)[: int(generator.integers(2, 4))]
-    asked = _draw_asked(generator, stated, names[len(stated) :], questions)
+    stated, unstated = names[: size.stated], names[size.stated :]
+    asked = _draw_asked(generator, stated, unstated, size)
+    other_stated = _draw_other(generator, names, asked, size.other)
     main_first = bool(generator.integers(2))
     main_passage, places = write_passage(generator, entity, stated)
     distractor, _ = write_passage(generator, other, other_stated)
@@ -91,7 +117,7 @@ def make_item(generator: np.random.Generator, identifier: str, questions: Questi
     evidence = {
         name: Evidence(passage=0 if main_first else 1, sentences=(sentence,)) for name, sentence in places.items()
     }
-    record = PromptRecord(id=identifier, prompt=write_question(generator, entity, asked), passages=passages)
+    record = PromptRecord(id=identifier, prompt=write_question(generator, entity, asked, wording), passages=passages)
     truth = Truth(entity, tuple(asked), evidence, other, tuple(other_stated))
     return SimItem(record, truth)
 
@@ -116,10 +142,8 @@ def draw_value(generator: np.random.Generator, value_type: ValueType) -> str:
             return f"{_pick(generator, lexicon.FEMALE_NAMES + lexicon.MALE_NAMES)} {_pick(generator, lexicon.SURNAMES)}"
         case "year":
             return str(generator.integers(1500, 1990))
-        case "date":
-            return f"{generator.integers(1, 29)} {_pick(generator, lexicon.MONTHS)} {generator.integers(1850, 1990)}"
-        case "height":
-            return str(generator.integers(140, 210))
+        case "day":
+            return f"{generator.integers(1, 29)} {_pick(generator, lexicon.MONTHS)}"
         case "number":
             return str(generator.integers(100, 999))
         case _:
@@ -131,13 +155,13 @@ def write_passage(
 ) -> tuple[Passage, dict[str, int]]:
     """A passage that states the relations in changing words, and the sentence in which each is stated first."""
     order = _shuffled(generator, relations)
-    if generator.random() < 0.2:  # now and then a fact is told twice
+    if generator.random() < 0.1:  # now and then a fact is told twice
         order.append(order[0])
     sentences: list[str] = []
     places: dict[str, int] = {}
     while order:
         group = [order.pop(0) for _ in range(min(len(order), 1 + int(generator.random() < 0.4)))]
-        named = not sentences or generator.random() < 0.3
+        named = not sentences or generator.random() < 0.6
         sentences.append(write_facts(generator, [entity.fact(name) for name in group], named=named))
         for name in group:
             places.setdefault(name, len(sentences) - 1)
@@ -154,25 +178,34 @@ def write_facts(generator: np.random.Generator, facts: Sequence[Fact], *, named:
     return write_sentence(clauses)
 
 
-def write_question(generator: np.random.Generator, entity: Entity, asked: Sequence[str]) -> str:
+def write_question(
+    generator: np.random.Generator, entity: Entity, asked: Sequence[str], wording: Wording = "usual"
+) -> str:
     """One question that asks for all the relations."""
-    parts = [_ask(generator, BY_NAME[name]).format(s=entity.name) for name in asked]
-    text = " and ".join(parts)
+    text = " and ".join(_ask(generator, BY_NAME[name], wording).format(s=entity.name) for name in asked)
     return text[:1].upper() + text[1:] + "?"
 
 
 def _draw_asked(
-    generator: np.random.Generator, stated: Sequence[str], unstated: Sequence[str], questions: Questions
+    generator: np.random.Generator, stated: Sequence[str], unstated: Sequence[str], size: Size
 ) -> list[str]:
-    counts, shares = _ASKED[questions]
-    asked = _shuffled(generator, stated)[: int(generator.choice(counts, p=shares))]
-    if len(asked) > 1 and unstated and generator.random() < 0.3:  # a question that the passages cannot answer in full
-        asked[int(generator.integers(len(asked)))] = str(generator.choice(list(unstated)))
+    """What is asked: stated facts, some of them replaced by what the passages do not state."""
+    asked = _shuffled(generator, stated)[: size.asked]
+    silent = _shuffled(generator, unstated)[: min(size.silent, len(asked))]
+    for index, name in zip(generator.permutation(len(asked)).tolist(), silent, strict=False):
+        asked[index] = name
     return asked
 
 
-def _ask(generator: np.random.Generator, relation: Relation) -> str:
-    return relation.questions[int(generator.integers(len(relation.questions)))]
+def _draw_other(generator: np.random.Generator, names: Sequence[str], asked: Sequence[str], count: int) -> list[str]:
+    """What the passages state of the other entity: half of it is asked of the first one, so that it could mislead."""
+    likely = _shuffled(generator, asked)[: (count + 1) // 2]
+    return [*likely, *(name for name in _shuffled(generator, names) if name not in likely)][:count]
+
+
+def _ask(generator: np.random.Generator, relation: Relation, wording: Wording) -> str:
+    *usual, held_out = relation.questions
+    return held_out if wording == "held-out" else usual[int(generator.integers(len(usual)))]
 
 
 def _shuffled(generator: np.random.Generator, values: Sequence[str]) -> list[str]:

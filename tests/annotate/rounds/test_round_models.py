@@ -12,7 +12,7 @@ from spanwise.cli import app
 from spanwise.core.seeding import numpy_generator
 from spanwise.feedback.files import write_records
 from spanwise.sim.annotator import NoiseConfig, annotate
-from spanwise.sim.demonstrations import Slips, write_demonstration
+from spanwise.sim.habits import HABITS, write_demonstration
 from spanwise.sim.model import base_checkpoint
 from spanwise.sim.world import make_items
 
@@ -46,7 +46,7 @@ def test_a_round_with_real_models_and_suggestions_from_it(tmp_path):
     generator = numpy_generator(0, "round")
     marked = [
         annotate(
-            item, [write_demonstration(item, generator, Slips()).completion for _ in range(2)], generator, NoiseConfig()
+            item, [write_demonstration(item, generator, HABITS).completion for _ in range(2)], generator, NoiseConfig()
         )
         for item in make_items(40, seed=0, split="feedback")
     ]
