@@ -18,6 +18,8 @@ from spanwise.rl.alarms import AlarmConfig
 from spanwise.training import OptimizerConfig
 
 AlgorithmName = Literal["ppo", "grpo", "rloo", "reinforce++", "expert-iteration"]
+DenseEstimator = Literal["grpo", "rloo"]
+"""How tokens of responses to one prompt are compared: with the mean of all of them, or with that of the others."""
 Match = Literal["position", "relative"]
 """Which token of another response corresponds to token t of a response of n tokens.
 
