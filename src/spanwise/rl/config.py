@@ -151,7 +151,8 @@ class UpdateConfig(Config):
     epochs: int = Field(default=4, ge=1)
     """Passes over the responses of a step."""
     minibatch_size: int | None = Field(default=None, ge=1)
-    """Responses per optimiser update; null takes all responses of the step at once."""
+    """Responses per optimiser update; null takes all responses of the step at once. Responses to one prompt stay
+    together as far as that goes, so a multiple of rollout.samples_per_prompt reads every prompt once per epoch."""
     micro_batch_size: int = Field(default=16, ge=1)
     """Responses per forward pass at most: sets memory and speed, never the result."""
     micro_batch_tokens: int | None = Field(default=None, ge=1)
