@@ -187,6 +187,9 @@ def test_two_tables_are_compared_in_words() -> None:
     low, high = (
         sw.ScoreTable.from_values({str(i): float(v) + shift for i, v in enumerate(values)}) for shift in (0.0, 1.0)
     )
-    assert sw.compare(high, low).verdict == "better"
+    middle = sw.ScoreTable.from_values({str(i): float(v) + 0.5 for i, v in enumerate(values)})
+    assert sw.compare(high, low).verdict == "not held"
+    assert sw.compare(high, low, rivals={"greedy": middle}).verdict == "better"
+    assert sw.compare(middle, low, rivals={"greedy": high}).verdict == "sharpens"
     assert sw.compare(high, low, better="lower").verdict == "worse"
     assert sw.compare(low, low).verdict == "no clear difference"

@@ -102,7 +102,7 @@ def _arms(results: ExperimentResults, curves: Curves) -> str:
     ]
     rows = [
         [
-            arm.label,
+            arm.title,
             *arm_cells(arm, results.metrics),
             f"{curves.kl[name]:.1f}",
             str(arm.metrics["max_toxicity"].unscored),
@@ -154,7 +154,7 @@ def _examples(results: ExperimentResults) -> str:
     blocks = ["The first test prompts, first sample of the first seed. The texts are as offensive as the data."]
     for example in results.examples:
         lines = [f"*{_inline(example.prompt)}* ..."]
-        lines += [f"- {results.arms[arm].label}: {_inline(answer.response)}" for arm, answer in example.answers.items()]
+        lines += [f"- {results.arms[arm].title}: {_inline(answer.response)}" for arm, answer in example.answers.items()]
         blocks.append("\n".join([lines[0], "", *lines[1:]]))
     return "\n\n".join(blocks)
 

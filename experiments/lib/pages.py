@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from spanwise.evals.report import verdict_words
 from spanwise.evals.statistics import Arm, Comparison, ExperimentResults, MetricInfo, mean_and_interval
 
 
@@ -30,17 +31,17 @@ def arm_cells(arm: Arm, metrics: Mapping[str, MetricInfo]) -> list[str]:
 def arm_table(results: ExperimentResults) -> str:
     """A row an arm, a column a metric."""
     head = ["arm", *(titled(info) for info in results.metrics.values())]
-    return table(head, [[arm.label, *arm_cells(arm, results.metrics)] for arm in results.arms.values()])
+    return table(head, [[arm.title, *arm_cells(arm, results.metrics)] for arm in results.arms.values()])
 
 
 def difference_table(results: ExperimentResults, comparisons: Iterable[Comparison]) -> str:
     """A row a comparison: arm less baseline."""
     rows = [
         [
-            f"{results.arms[one.arm].label} - {results.arms[one.baseline].label}",
+            f"{results.arms[one.arm].title} - {results.arms[one.baseline].title}",
             titled(results.metrics[one.metric]),
             mean_and_interval(one.difference, results.metrics[one.metric], signed=True),
-            one.verdict,
+            verdict_words(one.verdict),
         ]
         for one in comparisons
     ]

@@ -160,14 +160,30 @@ def train_policy(
     return PolicyRun(folder.path, folder.checkpoint("best"), asdict(result))
 
 
-def compare(arm: ScoreTable, baseline: ScoreTable, *, better: Better = "higher", seed: int = 0) -> Comparison:
+def compare(
+    arm: ScoreTable,
+    baseline: ScoreTable,
+    *,
+    rivals: Mapping[str, ScoreTable] = MappingProxyType({}),
+    better: Better = "higher",
+    seed: int = 0,
+) -> Comparison:
     """The mean difference arm - baseline on the same prompts, with its interval, its chance and a verdict in words.
 
-    `better` says which way the scores improve. Raises DataError when they are not of the same prompts and seeds.
+    `better` says which way the scores improve. `rivals` are the scores of what costs nothing by name, such as the
+    baseline policy decoded greedily: the verdict is "better" only where the arm beats the best of them, "sharpens"
+    where it does not, "not held" without any. Raises DataError when the tables are not of the same prompts and seeds.
     """
-    tables = {"arm": {"score": arm}, "baseline": {"score": baseline}}
+    if taken := {"arm", "baseline"} & rivals.keys():
+        raise ConfigError(f"compare: a free rival cannot be called {taken.pop()!r}; name it after its decoding.")
+    tables = {name: {"score": table} for name, table in rivals.items()}
+    tables |= {"arm": {"score": arm}, "baseline": {"score": baseline}}
     (comparison,) = compare_arms(
-        tables, {"score": MetricInfo(label="score", better=better)}, [("arm", "baseline")], seed=seed
+        tables,
+        {"score": MetricInfo(label="score", better=better)},
+        [("arm", "baseline")],
+        rivals={"arm": tuple(rivals)},
+        seed=seed,
     )
     return comparison
 

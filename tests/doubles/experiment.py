@@ -52,6 +52,9 @@ ARMS = {
     "fine-grained": ("Fine-grained RLHF", "fine-grained", (0.22, 0.17, 0.66, 0.55, 28.0)),
     "without-relevance": ("Fine-grained without relevance", "ablation", (0.55, 0.16, 0.74, 0.47, 52.0)),
 }
+GREEDY = "sft@greedy"
+"""The SFT policy decoded greedily: what every arm with rewards must beat."""
+REWARDED = ("preference", "fine-grained", "without-relevance")
 SOURCES = ("relevance", "factuality", "completeness")
 
 
@@ -65,12 +68,15 @@ def write_experiment(root, *, seeds=(0, 1, 2), prompts=60, steps=40):
             for name, mean in zip(names, means, strict=False)
             if not (arm == "sft-more" and name == "rouge_lsum")
         }
-        for arm, (_, _, means) in ARMS.items()
+        for arm, (_, _, means) in (ARMS | {GREEDY: ("SFT", "sft", (0.30, 0.22, 0.60, 0.53, 26.0))}).items()
     }
+    rivals = dict.fromkeys(REWARDED, (GREEDY,))
+    estimates = {arm: arm_estimates(tables[arm], arm=arm, resamples=200) for arm in tables}
+    greedy = Arm(label="SFT", decoding="greedy", policy="sft", kind="sft", metrics=estimates[GREEDY])
     arms = {
-        arm: Arm(label=label, kind=kind, metrics=arm_estimates(tables[arm], arm=arm, resamples=200))
+        arm: Arm(label=label, kind=kind, rivals=rivals.get(arm, ()), metrics=estimates[arm])
         for arm, (label, kind, _) in ARMS.items()
-    }
+    } | {GREEDY: greedy}
     pairs = [
         ("fine-grained", "preference"),
         ("fine-grained", "sft"),
@@ -87,13 +93,13 @@ def write_experiment(root, *, seeds=(0, 1, 2), prompts=60, steps=40):
         config={"world": {"entities": 120}, "noise": {"miss": 0.2}},
         metrics=METRICS,
         arms=arms,
-        comparisons=compare_arms(tables, METRICS, pairs, resamples=200),
+        comparisons=compare_arms(tables, METRICS, pairs, rivals=rivals, resamples=200),
         reward_models=_reward_models(),
         notes=("The oracle judges the answers; no training step sees it.",),
         examples=tuple(_example(index) for index in range(3)),
     )
     results.save(root)
-    for arm in ("preference", "fine-grained", "without-relevance"):
+    for arm in REWARDED:
         for seed in seeds:
             write_run(root / arm / f"seed-{seed}", seed=seed, steps=steps, drift=len(arm) / 10)
     return results

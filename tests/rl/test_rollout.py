@@ -11,7 +11,7 @@ from spanwise.feedback.scores import SegmentScores, Unscored
 from spanwise.models.batches import ResponseBatch
 from spanwise.models.config import Sampling
 from spanwise.models.policy import Policy
-from spanwise.rl.rollout import RolloutMaker, stripped
+from spanwise.rl.rollout import RolloutMaker
 from spanwise.text.alignment import Alignment, TokenAligner
 from spanwise.text.spans import Span
 
@@ -87,7 +87,7 @@ def test_an_unscored_response_is_marked_and_earns_nothing():
 def test_space_around_a_response_is_taken_away_and_tokens_follow(tiny_llama):
     tokenizer = tiny_llama[1]
     ids = tokenizer("  Ada was born. ", add_special_tokens=False).input_ids
-    bare = stripped(TokenAligner(tokenizer).align(ids))
+    bare = TokenAligner(tokenizer).align(ids).stripped()
     assert bare.text == "Ada was born."
     assert "".join(span.of(bare.text) for span in bare.spans) == bare.text
 
@@ -111,4 +111,4 @@ def test_no_token_is_shown_by_the_sign_that_its_tokenizer_writes_for_a_blank(fam
 
 
 def test_a_blank_response_becomes_empty():
-    assert stripped(Alignment("  ", (Span(0, 1), Span(1, 2)))) == Alignment("", (Span(0, 0), Span(0, 0)))
+    assert Alignment("  ", (Span(0, 1), Span(1, 2))).stripped() == Alignment("", (Span(0, 0), Span(0, 0)))

@@ -6,6 +6,8 @@ import pytest
 import torch
 from doubles.rl_world import batch_of, gradients, small_trainer
 
+from spanwise.core.seeding import torch_generator
+from spanwise.rl.updates import minibatches
 from spanwise.training import OptimizerConfig
 from spanwise.training.optimizer import learning_rate
 
@@ -61,3 +63,20 @@ def test_gradients_are_clipped_on_the_mean_gradient_and_logged_before_it(tmp_pat
 def test_learning_rates_by_hand(warmup, decay, expected):
     config = OptimizerConfig(learning_rate=2.0, warmup_ratio=warmup, decay=decay)
     assert [learning_rate(config, step=s, steps=5) for s in range(5)] == pytest.approx([2 * e for e in expected])
+
+
+@pytest.mark.parametrize("size", [1, 3, 4, 5, 12, None])
+def test_minibatches_have_every_row_once_an_epoch_and_keep_responses_to_a_prompt_together(size):
+    groups = torch.tensor([2, 0, 1, 2, 0, 1, 2, 0, 1, 1, 2, 0])
+    epochs = list(minibatches(groups, size, 40, torch_generator(0, "minibatches")))
+    per_epoch = -(-12 // (size or 12))
+    assert len(epochs) == 40 * per_epoch
+    orders = set()
+    for start in range(0, len(epochs), per_epoch):
+        rows = torch.cat(epochs[start : start + per_epoch]).tolist()
+        assert sorted(rows) == list(range(12))
+        assert [len({groups[row].item() for row in rows[i : i + 4]}) for i in (0, 4, 8)] == [1, 1, 1]
+        orders.add(tuple(rows))
+    assert len(orders) == 40
+    assert {groups[order[0]].item() for order in orders} == {0, 1, 2}
+    assert len({order[0] for order in orders}) > 6

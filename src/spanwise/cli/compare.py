@@ -142,6 +142,8 @@ def _both(pair: "JudgedComparison", length: "LengthDifference | None") -> tuple[
 
 
 def _sentence(pair: "JudgedComparison") -> str:
+    from spanwise.evals.report import verdict_words
+
     ends = interval(pair.low, pair.high, "+.2f")
     chance = "" if pair.p_value is None else f", p {pair.p_value:.3g}"
     more = f"{pair.prompts_for_2_points:,}" if pair.prompts_for_2_points else "no more"
@@ -149,7 +151,7 @@ def _sentence(pair: "JudgedComparison") -> str:
     unpaired = f" {alone:,} prompts were judged for one of them only and do not count." if alone else ""
     return (
         f"{pair.arm} less {pair.baseline}: {pair.difference:+.2f} points{ends and f' ({ends})'}{chance}, "
-        f"{pair.verdict}, over {pair.prompts:,} shared prompts.{unpaired} "
+        f"{verdict_words(pair.verdict)}, over {pair.prompts:,} shared prompts.{unpaired} "
         f"To see 2 points takes about {more} prompts."
     )
 
@@ -195,16 +197,19 @@ def _compare_studies(runs: list[Path], seed: int, resamples: int) -> Outcome:
 
 def _arms(name: str, results: "ExperimentResults") -> dict[str, dict[str, Any]]:
     return {
-        f"{name}: {arm.label}": {"seeds": len(results.seeds), "metrics": _estimates(arm.metrics)}
+        f"{name}: {arm.title}": {"seeds": len(results.seeds), "metrics": _estimates(arm.metrics)}
         for arm in results.arms.values()
     }
 
 
 def _difference(comparison: dict[str, Any]) -> str:
+    from spanwise.evals.report import verdict_words
+
     estimate = comparison["difference"]
+    basis = f"n {estimate['n']}, seeds {estimate['seeds']}, unscored {estimate['unscored']}"
     return (
         f"{comparison['arm']} less {comparison['baseline']}: {comparison['metric']}  {_shown(estimate)}, "
-        f"{comparison['verdict']}  n {estimate['n']}, seeds {estimate['seeds']}, unscored {estimate['unscored']}"
+        f"{verdict_words(comparison['verdict'])}  {basis}"
     )
 
 

@@ -5,6 +5,8 @@ from .config import Aggregate as Aggregate
 from .config import MixtureConfig as MixtureConfig
 from .config import Placement as Placement
 from .config import SourceWeight as SourceWeight
+from .ids import IdScorer as IdScorer
+from .ids import read_ids as read_ids
 from .learned import LearnedRewards as LearnedRewards
 from .learned import LearnedSource as LearnedSource
 from .learned import load_sources as load_sources

@@ -18,6 +18,8 @@ from spanwise.rl.alarms import AlarmConfig
 from spanwise.training import OptimizerConfig
 
 AlgorithmName = Literal["ppo", "grpo", "rloo", "reinforce++", "expert-iteration"]
+DenseEstimator = Literal["grpo", "rloo"]
+"""How tokens of responses to one prompt are compared: with the mean of all of them, or with that of the others."""
 Match = Literal["position", "relative"]
 """Which token of another response corresponds to token t of a response of n tokens.
 
@@ -149,7 +151,8 @@ class UpdateConfig(Config):
     epochs: int = Field(default=4, ge=1)
     """Passes over the responses of a step."""
     minibatch_size: int | None = Field(default=None, ge=1)
-    """Responses per optimiser update; null takes all responses of the step at once."""
+    """Responses per optimiser update; null takes all responses of the step at once. Responses to one prompt stay
+    together as far as that goes, so a multiple of rollout.samples_per_prompt reads every prompt once per epoch."""
     micro_batch_size: int = Field(default=16, ge=1)
     """Responses per forward pass at most: sets memory and speed, never the result."""
     micro_batch_tokens: int | None = Field(default=None, ge=1)

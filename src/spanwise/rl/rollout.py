@@ -14,12 +14,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from spanwise.core import numpy_generator
-from spanwise.feedback import PromptRecord, Sample
+from spanwise.feedback import PromptRecord
 from spanwise.models import Policy, PromptBatch, ResponseBatch, Sampling, gathered, join_prompts, join_responses
-from spanwise.rewards import RewardPipeline, TokenScores
+from spanwise.rewards import RewardPipeline, TokenScores, read_ids
 from spanwise.rl.algorithms import Rollout
 from spanwise.rl.runtime import Budget, Clock, Sampler
-from spanwise.text import Alignment, Span, TokenAligner, TokenSpans
+from spanwise.text import Span, TokenAligner, TokenSpans
 from spanwise.training import Processes
 
 T = TypeVar("T")
@@ -151,15 +151,11 @@ class RolloutMaker:
     ) -> Rollout:
         with self.clock("text"):
             ids = responses.token_lists()
-            alignments = [stripped(self._aligner.align(row)) for row in ids]
+            samples, alignments = read_ids(self._aligner, ids, records, responses.truncated.tolist())
             tokens = [self._token_texts(row, a.text, a.spans) for row, a in zip(ids, alignments, strict=True)]
             spans = [
                 a.spans if self._token_spans is None else self._token_spans(a.text, row)
                 for row, a in zip(ids, alignments, strict=True)
-            ]
-            samples = [
-                Sample(record.prompt, a.text, record.passages, truncated, record.metadata)
-                for record, a, truncated in zip(records, alignments, responses.truncated.tolist(), strict=True)
             ]
         with self.clock("score"):
             scores = self.pipeline(samples, spans, step=step)
@@ -182,16 +178,6 @@ def prompts_of_step(prompts: Sequence[T], *, step: int, count: int, seed: int) -
         order = numpy_generator(seed, f"prompts/{passes}").permutation(len(prompts))
         chosen += [prompts[int(i)] for i in order[offset : offset + count - len(chosen)]]
     return chosen
-
-
-def stripped(alignment: Alignment) -> Alignment:
-    """The same alignment without the whitespace around the text: sources read what people read.
-
-    Most tokenizers write the space between prompt and response into the response's first token.
-    """
-    text = alignment.text.strip()
-    lead = len(alignment.text) - len(alignment.text.lstrip())
-    return Alignment(text, TokenSpans.of(alignment.spans).within(lead, lead + len(text)))
 
 
 def moved(rollout: Rollout, device: torch.device | str) -> Rollout:

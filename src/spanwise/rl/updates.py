@@ -75,7 +75,8 @@ class Updater:
         rates = self._set_learning_rates(step, train_policy=train_policy)
         used: list[dict[str, float]] = []
         stopped = False
-        for rows in _minibatches(len(batch), settings.minibatch_size, settings.epochs, generator):
+        groups = batch.inputs.groups()
+        for rows in minibatches(groups, settings.minibatch_size, settings.epochs, generator):
             metrics = self.accumulate(batch.select(rows), train_policy=train_policy, kl_coef=kl_coef)
             stopped = settings.target_kl is not None and metrics.get("policy/approx_kl", 0.0) > settings.target_kl
             if stopped:
@@ -200,10 +201,18 @@ class Updater:
             optimizer.clear()
 
 
-def _minibatches(rows: int, size: int | None, epochs: int, generator: torch.Generator) -> Iterator[Int[Tensor, " n"]]:
-    """Row numbers of each minibatch, all rows once per epoch in a new order."""
+def minibatches(
+    groups: Int[Tensor, " b"], size: int | None, epochs: int, generator: torch.Generator
+) -> Iterator[Int[Tensor, " n"]]:
+    """Row numbers of each minibatch, all rows once per epoch in a new order.
+
+    Rows of one group, which have the same prompt, follow one another, so that a minibatch reads few prompts.
+    """
+    count = len(groups)
     for _ in range(epochs):
-        yield from torch.randperm(rows, generator=generator).split(size or max(rows, 1))
+        order = torch.randperm(count, generator=generator)
+        of_group = torch.randperm(count, generator=generator)[groups.to(order.device)]
+        yield from order[of_group[order].argsort(stable=True)].split(size or max(count, 1))
 
 
 def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:

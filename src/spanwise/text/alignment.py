@@ -28,6 +28,15 @@ class Alignment:
     text: str
     spans: TokenSpans
 
+    def stripped(self) -> "Alignment":
+        """The same alignment without the whitespace around the text: sources read what people read.
+
+        Most tokenizers write the space between prompt and response into the response's first token.
+        """
+        text = self.text.strip()
+        lead = len(self.text) - len(self.text.lstrip())
+        return Alignment(text, TokenSpans.of(self.spans).within(lead, lead + len(text)))
+
 
 class TokenAligner:
     """Aligns sampled ids of one tokenizer with the text that they decode to.

@@ -51,9 +51,9 @@ def test_scores_that_do_not_fit_the_tokens_are_not_laid_over_them():
 def test_examples_follow_the_order_of_the_legend():
     marked = ExampleAnswer(response="a b", spans=(ExampleSpan(start=2, end=3, category="wrong"),), missing=("c",))
     example = Example(prompt="p", answers={"new": marked, "base": ExampleAnswer(response="", truncated=True)})
-    gallery = example_gallery([example], {"base": "Base", "new": "New"}, title="t", limit=5)
+    gallery = example_gallery([example], {"base": "Base", "new": "New"}, {"base": 0, "new": 1}, title="t", limit=5)
     assert titles(gallery) == [("p", ["Base", "New"])]
     assert [answer.index for answer in gallery.cards[0].answers] == [0, 1]
     assert gallery.has_marks
     assert gallery.sources == []
-    assert example_gallery([], {}, title="t", limit=5) is None
+    assert example_gallery([], {}, {}, title="t", limit=5) is None

@@ -78,7 +78,7 @@ def test_the_page_fetches_nothing(report, page):
 
 def test_the_headline_is_the_verdict_in_words(report, page):
     results, _ = report
-    assert "Fine-grained RLHF against Preference RLHF (60 prompts, 3 seeds)" in page.text
+    assert "Fine-grained RLHF against Preference RLHF, 60 prompts, 3 seeds" in page.text
     assert "Irrelevant sub-sentences fell from" in page.text
     assert results.title in page.text
 
@@ -86,7 +86,7 @@ def test_the_headline_is_the_verdict_in_words(report, page):
 def test_every_arm_metric_and_head_is_in_a_table_with_headers(report, page):
     results, _ = report
     for arm in results.arms.values():
-        assert arm.label in page.text
+        assert arm.title in page.text
     for head in results.reward_models.values():
         assert head.label in page.text
     assert "not above a trivial rule" in page.text

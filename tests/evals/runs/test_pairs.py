@@ -70,3 +70,20 @@ def test_what_cannot_be_paired_is_said(tmp_path, first, second, told):
     found = pair(write(tmp_path / "one", **values | first), write(tmp_path / "two", **values | second))
     assert found.comparisons == ()
     assert told in found.notes[0]
+
+
+@pytest.mark.parametrize(("of_rival", "verdict"), [(1.5, "better"), (2.5, "sharpens"), (None, "not held")])
+def test_an_arm_is_better_only_where_it_beats_the_free_rival_of_its_folder(tmp_path, of_rival, verdict):
+    values = {f"q{i}": float(i % 3) for i in range(20)}
+    one = write(tmp_path / "one", {0: values, 1: values})
+    raised = {key: value + 2 for key, value in values.items()}
+    two = write(tmp_path / "two", {0: raised, 1: raised})
+    if of_rival is not None:
+        results = ExperimentResults.load(two)
+        arms = {"new": results.arms["new"].model_copy(update={"rivals": ("free",)}), "free": Arm(label="free")}
+        results.model_copy(update={"arms": arms}).save(two)
+        for seed in (0, 1):
+            table = ScoreTable.from_values({key: value + of_rival for key, value in values.items()}, seed=seed)
+            RunScores.of({"score": table}, METRICS).save(two / "free" / f"seed-{seed}")
+    (only,) = pair(one, two).comparisons
+    assert only.verdict == verdict

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from spanwise.core.errors import DataError
 from spanwise.evals.statistics.estimates import Estimate
-from spanwise.evals.statistics.results import Arm, Comparison, ExperimentResults, MetricInfo, judge
+from spanwise.evals.statistics.results import Arm, Comparison, ExperimentResults, MetricInfo
 
 
 def small(**changes):
@@ -70,24 +70,6 @@ def test_not_a_number_is_never_stored():
 def test_half_and_reversed_intervals_are_refused(ends):
     with pytest.raises(ValidationError):
         Estimate(mean=0.5, **ends)
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "better", "verdict"),
-    [
-        (0.1, 0.3, "higher", "better"),
-        (0.1, 0.3, "lower", "worse"),
-        (-0.3, -0.1, "lower", "better"),
-        (-0.3, -0.1, "none", "lower"),
-        (0.1, 0.3, "none", "higher"),
-        (-0.1, 0.3, "higher", "no clear difference"),
-        (0.0, 0.3, "higher", "no clear difference"),
-        (None, None, "higher", "not known"),
-    ],
-)
-def test_verdicts_need_an_interval_clear_of_zero(low, high, better, verdict):
-    mean = 0.0 if low is None else (low + high) / 2
-    assert judge(Estimate(mean=mean, low=low, high=high), better) == verdict
 
 
 def test_results_are_frozen():

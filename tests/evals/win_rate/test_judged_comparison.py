@@ -22,7 +22,7 @@ def test_a_clear_difference_is_called_better_with_its_points():
     found = compared(judged(base + 0.25), judged(base, "theirs"))
     assert found.difference == pytest.approx(25)
     assert found.deviation == pytest.approx(0, abs=1e-9)
-    assert (found.verdict, found.prompts) == ("better", 200)
+    assert (found.verdict, found.prompts) == ("not held", 200)
     assert found.p_value < 0.01
     assert found.sign_p_value < 0.01
 

@@ -28,6 +28,8 @@ class Save(Lease):
     base_rev: Index
     """The revision that the page began from; 0 when there was none."""
     document: dict[str, Any] = Field(description="The draft, of which the server reads nothing.")
+    save_id: str | None = None
+    """Made by the page once per save, so that one whose answer was lost can be sent again."""
 
 
 class Saved(Record):

@@ -70,7 +70,7 @@ def settings_table(results: ExperimentResults, plan: TradeOff) -> Table:
                 TableRow(
                     f"{group.title}: {position}",
                     (_front_cell(fronts[arm]), *cells),
-                    results.arms[arm].label,
+                    results.arms[arm].title,
                     group_index,
                 )
             )

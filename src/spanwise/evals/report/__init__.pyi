@@ -21,3 +21,4 @@ from .tables import arm_table as arm_table
 from .tables import metric_column as metric_column
 from .tables import quality_tables as quality_tables
 from .words import verdict_sentences as verdict_sentences
+from .words import verdict_words as verdict_words

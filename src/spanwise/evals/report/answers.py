@@ -116,19 +116,16 @@ def sample_gallery(run: Run, title: str, *, limit: int) -> Gallery | None:
 
 
 def example_gallery(
-    examples: Sequence[Example], labels: Mapping[str, str], *, title: str, limit: int
+    examples: Sequence[Example], labels: Mapping[str, str], places: Mapping[str, int], *, title: str, limit: int
 ) -> Gallery | None:
-    """Held-out prompts with every arm's answer; `labels` gives the arms' names in legend order."""
+    """Held-out prompts with every arm's answer; `labels` and `places` are the arms' names and places in the legend."""
     if not examples:
         return None
-    order = list(labels)
     cards = [
         Card(
             example.prompt,
             tuple(
-                _of_example(example.answers[arm], labels[arm], order.index(arm))
-                for arm in order
-                if arm in example.answers
+                _of_example(example.answers[arm], labels[arm], places[arm]) for arm in labels if arm in example.answers
             ),
             example.passages,
             example.references,
@@ -193,7 +190,7 @@ def _dial(results: ExperimentResults, group: SettingGroup) -> DialGroup:
         title=group.title,
         note=group.note,
         positions=group.positions,
-        labels=tuple(results.arms[arm].label for arm in group.arms),
+        labels=tuple(results.arms[arm].title for arm in group.arms),
         figures=tuple(_figures(results, arm) for arm in group.arms),
         cards=tuple(
             (example.prompt, tuple(_answer(example, arm) for arm in group.arms)) for example in shown[:MAX_PROMPTS]

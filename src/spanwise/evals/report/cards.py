@@ -152,7 +152,7 @@ def _experiment(results: ExperimentResults) -> list[str]:
     infos = results.metrics
     head = ["arm", *(f"{info.label}{f', {info.unit}' if info.unit else ''}" for info in infos.values())]
     rows = [
-        [arm.label, *(mean_and_interval(arm.metrics.get(name), info) for name, info in infos.items())]
+        [arm.title, *(mean_and_interval(arm.metrics.get(name), info) for name, info in infos.items())]
         for arm in results.arms.values()
     ]
     seeds = f"Seeds: {', '.join(map(str, results.seeds))}; means" if results.seeds else "Means"

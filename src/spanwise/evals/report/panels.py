@@ -103,7 +103,7 @@ def arm_panels(results: ExperimentResults, name: str) -> tuple[Panel, ...]:
     """One panel per metric: every arm with its interval."""
     panels: list[Panel] = []
     for index, (metric, info) in enumerate(results.metrics.items()):
-        rows = [Row(arm.label, arm.metrics.get(metric), index=i) for i, arm in enumerate(results.arms.values())]
+        rows = [Row(a.title, a.metrics.get(metric), index=results.places[key]) for key, a in results.arms.items()]
         if any(row.estimate is not None for row in rows):
             words = "; ".join(_row_words(row, info) for row in rows)
             svg = inline_svg(estimates_plot(rows, info), f"{name}-arms{index}", f"{info.label} by arm: {words}")
@@ -117,7 +117,7 @@ def difference_panels(results: ExperimentResults, name: str) -> tuple[Panel, ...
     for index, (metric, info) in enumerate(results.metrics.items()):
         rows = [
             Row(
-                f"{results.arms[comparison.arm].label} \N{MINUS SIGN} {results.arms[comparison.baseline].label}",
+                f"{results.arms[comparison.arm].title} \N{MINUS SIGN} {results.arms[comparison.baseline].title}",
                 comparison.difference,
                 comparison.verdict,
             )

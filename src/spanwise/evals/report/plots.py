@@ -93,7 +93,7 @@ def differences_plot(rows: Sequence[Row], info: MetricInfo) -> Figure:
     colours = {"better": GOOD, "worse": BAD}
     for height, row in _placed(axes, rows):
         if row.estimate is not None and row.estimate.mean is not None:
-            clear = row.verdict in ("better", "worse", "higher", "lower")
+            clear = row.verdict not in ("no clear difference", "not known")
             colour = colours.get(row.verdict or "", INK if clear else MUTED)
             _interval(axes, height, row.estimate, info, colour=colour, filled=clear)
     _include_zero(axes)

@@ -40,7 +40,7 @@ class StudyView:
 
     name: str
     labels: tuple[str, ...]
-    """Names of the arms in legend order."""
+    """Names of the policies in legend order."""
     results: ExperimentResults | None
     headline: PairFindings | None = None
     others: tuple[PairFindings, ...] = ()
@@ -94,15 +94,17 @@ def render_report(folders: Sequence[Path]) -> str:
 
 
 def _experiment_view(study: Study, results: ExperimentResults, name: str) -> StudyView:
-    labels = {arm: arm_results.label for arm, arm_results in results.arms.items()}
+    titles = {name: arm.title for name, arm in results.arms.items()}
+    labels = list(results.policies.values())
     pairs = pair_findings(results)
-    runs = {labels[arm]: arm_results for arm, arm_results in study.runs.items()}
-    galleries = [example_gallery(results.examples, labels, title="Held-out prompts, arm by arm", limit=MAX_CARDS)]
+    runs = {results.policies[arm]: arm_results for arm, arm_results in study.runs.items()}
+    heading = "Held-out prompts, arm by arm"
+    galleries = [example_gallery(results.examples, titles, results.places, title=heading, limit=MAX_CARDS)]
     galleries += _training_galleries(runs)
     plan = study.trade_off
     return StudyView(
         name=name,
-        labels=tuple(labels.values()),
+        labels=tuple(labels),
         results=results,
         headline=pairs[0] if pairs else None,
         others=tuple(pairs[1:]),
@@ -110,7 +112,7 @@ def _experiment_view(study: Study, results: ExperimentResults, name: str) -> Stu
         arms=arm_table(results),
         arm_panels=arm_panels(results, name),
         difference_panels=difference_panels(results, name),
-        curves=tuple(curve_groups(runs, list(labels.values()), name)),
+        curves=tuple(curve_groups(runs, labels, name)),
         quality=tuple(quality_tables(results.reward_models)),
         reliability=reliability_panels(results.reward_models, name),
         dial=plan.dial if plan else "",
@@ -118,7 +120,7 @@ def _experiment_view(study: Study, results: ExperimentResults, name: str) -> Stu
         galleries=tuple(gallery for gallery in galleries if gallery is not None),
         configs=_configs(runs),
         config_differences=config_table(runs),
-        without_curves=tuple(label for label in labels.values() if label not in runs),
+        without_curves=tuple(label for label in labels if label not in runs),
         stops=_stops(runs),
         trained=bool(runs),
     )

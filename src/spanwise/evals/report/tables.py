@@ -109,9 +109,12 @@ def arm_table(results: ExperimentResults) -> Table:
     columns = tuple(metric_column(info) for info in results.metrics.values())
     rows = tuple(
         TableRow(
-            arm.label, tuple(_arm_cell(results, name, metric) for metric in results.metrics), arm.description, index
+            arm.title,
+            tuple(_arm_cell(results, name, metric) for metric in results.metrics),
+            "; ".join(filter(None, ["a free rival" if name in results.free else "", arm.description])),
+            results.places[name],
         )
-        for index, (name, arm) in enumerate(results.arms.items())
+        for name, arm in results.arms.items()
     )
     return Table(columns, rows)
 

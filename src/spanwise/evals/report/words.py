@@ -1,7 +1,8 @@
 """What an experiment found, in sentences: the headline of a report and the last lines of `spanwise quickstart`.
 
 A sentence claims a direction only where the interval of the difference excludes zero, says plainly what did not
-improve, and gives the numbers in the words of the metric. It knows nothing of HTML or of the terminal.
+improve or comes for nothing with another decoding, and gives the numbers in the words of the metric. What a verdict is
+called is decided in `statistics.verdicts`. It knows nothing of HTML or of the terminal.
 """
 
 from collections.abc import Sequence
@@ -14,10 +15,14 @@ from spanwise.evals.statistics import (
     MetricInfo,
     Verdict,
     difference_unit,
+    interval,
     number,
     quantity,
     with_unit,
 )
+
+GREEDY = "greedy"
+NOT_HELD = "not held against greedy decoding"
 
 
 @dataclass(frozen=True)
@@ -26,13 +31,22 @@ class Finding:
 
     verdict: Verdict
     metric: str
-    body: str
-    """The sentence without its verdict, for where a badge says that."""
+    sentence: str
+    """What changed by how much."""
+    lead: str
+    """The verdict in words."""
+    note: str = ""
+    """How the arm does against its best free rival."""
 
     @property
     def text(self) -> str:
         """The sentence with its verdict in front; what is not judged (length, KL) has none."""
-        return self.body if self.verdict in ("higher", "lower") else f"{self.verdict.capitalize()}: {_lower(self.body)}"
+        return self.sentence if self.verdict in ("higher", "lower") else f"{self.lead}: {_lower(self.sentence)}"
+
+    @property
+    def body(self) -> str:
+        """The sentence without its verdict, for where a badge says that."""
+        return f"{self.sentence} {self.note}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -43,6 +57,11 @@ class PairFindings:
     baseline: str
     summary: str
     findings: tuple[Finding, ...]
+
+
+def verdict_words(verdict: str) -> str:
+    """The verdict where no sentence stands beside it."""
+    return f"ahead, {NOT_HELD}" if verdict == "not held" else verdict
 
 
 def verdict_sentences(results: ExperimentResults) -> list[str]:
@@ -73,31 +92,66 @@ def caveats(results: ExperimentResults) -> list[str]:
     if unscored:
         answers = "pair of answers" if unscored == 1 else "pairs of answers"
         sentences.append(f"Up to {unscored} {answers} per comparison could not be scored and are in no number.")
+    if any(comparison.verdict == "not held" for comparison in results.comparisons):
+        sentences.append(
+            "Free rivals were not measured for every arm: what improved may be had for nothing by decoding greedily."
+        )
     return sentences
 
 
 def _pair(results: ExperimentResults, arm: str, baseline: str) -> PairFindings:
     comparisons = [c for c in results.comparisons if (c.arm, c.baseline) == (arm, baseline)]
-    findings = tuple(
-        Finding(comparison.verdict, comparison.metric, _sentence(results, comparison)) for comparison in comparisons
-    )
+    findings = tuple(_finding(results, comparison) for comparison in comparisons)
     return PairFindings(arm, baseline, _summary(results, arm, baseline, comparisons), findings)
+
+
+def _finding(results: ExperimentResults, comparison: Comparison) -> Finding:
+    lead, note = comparison.verdict.capitalize(), ""
+    info, to_rival = results.metrics[comparison.metric], comparison.rival_difference
+    if comparison.verdict == "not held":
+        lead = f"Better than {results.arms[comparison.baseline].title}, {NOT_HELD}"
+        note = f"{NOT_HELD.capitalize()}."
+    elif comparison.verdict == "sharpens" and to_rival is not None:
+        words = _as_good(results, comparison)
+        lead = f"Sharpens; {words}"
+        less = with_unit(number(to_rival.mean, info, signed=True), difference_unit(info))
+        note = f"{_upper(words)} (less it {less}, {_percent(to_rival)} {interval(to_rival, info, signed=True)})."
+    elif comparison.verdict == "better" and to_rival is not None and comparison.rival != comparison.baseline:
+        rival = results.arms[comparison.rival].title
+        lead = f"Better, also than {rival}"
+        note = f"Also better than its best free rival, {rival}, by {_one_sided(to_rival, info)}."
+    return Finding(comparison.verdict, comparison.metric, _sentence(results, comparison), lead, note)
+
+
+def _as_good(results: ExperimentResults, comparison: Comparison) -> str:
+    """What the best free rival does: `decoding greedily does as well`."""
+    rival, to_rival = results.arms[comparison.rival], comparison.rival_difference
+    name = "decoding greedily" if rival.decoding == GREEDY else rival.title
+    return f"{name} does {'better' if to_rival is not None and to_rival.excludes_zero else 'as well'}"
 
 
 def _summary(results: ExperimentResults, arm: str, baseline: str, own: Sequence[Comparison]) -> str:
     """One sentence that counts and names; descriptive metrics (length, KL) are not part of it."""
     judged = [comparison for comparison in own if results.metrics[comparison.metric].better != "none"]
-    names = {
-        verdict: [results.metrics[c.metric].label for c in judged if c.verdict == verdict]
-        for verdict in ("better", "worse", "no clear difference", "not known")
-    }
-    parts = [f"better on {_join(names['better'])}"] if names["better"] else []
-    parts += [f"worse on {_join(names['worse'])}"] if names["worse"] else []
-    parts += [f"no clear difference on {_join(names['no clear difference'])}"] if names["no clear difference"] else []
-    parts += [f"not known on {_join(names['not known'])}"] if names["not known"] else []
+    parts: dict[tuple[str, str], list[str]] = {}
+    for verdict in ("better", "sharpens", "not held", "worse", "no clear difference", "not known"):
+        for comparison in judged:
+            if comparison.verdict == verdict:
+                words = _summary_words(results, comparison)
+                parts.setdefault(words, []).append(results.metrics[comparison.metric].label)
     basis = _basis(results, [comparison.difference for comparison in own])
-    verdicts = "; ".join(parts) or "only described, not judged"
-    return f"{results.arms[arm].label} against {results.arms[baseline].label} ({basis}): {verdicts}."
+    verdicts = "; ".join(f"{head} on {_join(names)}{tail}" for (head, tail), names in parts.items())
+    titles = f"{results.arms[arm].title} against {results.arms[baseline].title}"
+    return f"{titles}, {basis}: {verdicts or 'only described, not judged'}."
+
+
+def _summary_words(results: ExperimentResults, comparison: Comparison) -> tuple[str, str]:
+    """What stands before and behind the metrics of one verdict."""
+    if comparison.verdict == "sharpens":
+        return "sharpens", f", where {_as_good(results, comparison)}"
+    if comparison.verdict == "not held":
+        return f"better than {results.arms[comparison.baseline].title}", f", {NOT_HELD}"
+    return comparison.verdict, ""
 
 
 def _sentence(results: ExperimentResults, comparison: Comparison) -> str:
@@ -157,6 +211,10 @@ def _basis(results: ExperimentResults, differences: Sequence[Estimate]) -> str:
 def _join(names: Sequence[str]) -> str:
     lowered = [_lower(name) for name in names]
     return lowered[0] if len(lowered) == 1 else f"{', '.join(lowered[:-1])} and {lowered[-1]}"
+
+
+def _upper(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _lower(name: str) -> str:

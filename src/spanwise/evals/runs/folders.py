@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from spanwise.core import DataError, read_json, read_lines, read_text
 from spanwise.evals.runs.tradeoff import TRADE_OFF_FILE, TradeOff
-from spanwise.evals.statistics import RESULTS_FILE, Comparison, ExperimentResults
+from spanwise.evals.statistics import IMPROVED, RESULTS_FILE, Comparison, ExperimentResults
 
 WATCHED_FILE = "over_optimisation.json"
 """Where a run folder keeps what was found by a gold score."""
@@ -126,7 +126,7 @@ def without_credit(comparisons: Sequence[Comparison], runs: Mapping[str, Sequenc
     idle = {arm for arm, seeds in runs.items() if seeds and all(run.learned_nothing for run in seeds)}
     return tuple(
         comparison.model_copy(update={"verdict": "no clear difference"})
-        if comparison.arm in idle and comparison.verdict == "better"
+        if comparison.arm in idle and comparison.verdict in IMPROVED
         else comparison
         for comparison in comparisons
     )

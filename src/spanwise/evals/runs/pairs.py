@@ -1,7 +1,8 @@
 """Two experiment folders arm by arm: paired differences where both measured the same prompts with the same seeds.
 
-Arms are paired by name. Values per prompt lie in `<arm>/seed-<n>/scores.json` or in `outcomes/seed-<n>.json`; means
-alone (results.json) cannot be paired, and that is said, never passed over.
+Arms are paired by name, and the later folder's free rivals say whether its arm is better. Values per prompt lie in
+`<arm>/seed-<n>/scores.json` or in `outcomes/seed-<n>.json`; means alone (results.json) cannot be paired, and that is
+said, never passed over.
 """
 
 import re
@@ -49,7 +50,12 @@ def pair_experiments(
         notes += [f"{arm}: {sentence}" for sentence in hindrances]
         titles = f"{names[1]}: {arm}", f"{names[0]}: {arm}"
         tables = dict(zip(titles, paired, strict=True))
-        comparisons += compare_arms(tables, base.metrics, [titles], seed=seed, resamples=resamples)
+        held = {
+            f"{names[1]}: {rival}": _pair(arm_tables(other, rival), two, base, later)[0][0]
+            for rival in later.arms[arm].rivals
+        }
+        free = {titles[0]: [name for name, rival in held.items() if _alike(rival, paired[0])]}
+        comparisons += compare_arms(tables | held, base.metrics, [titles], rivals=free, seed=seed, resamples=resamples)
     left = sorted(set(later.arms) ^ set(base.arms))
     notes += [f"Arms of one folder only, not paired: {', '.join(left)}."] if left else []
     return PairedExperiments(tuple(comparisons), tuple(notes))
@@ -103,6 +109,15 @@ def _pair(
         notes.append(f"{alone:,} prompts are of one folder only and do not count.")
     stacked = tuple({m: _stacked({s: tables[s][m] for s in seeds}, ids) for m in alike} for tables in (first, two))
     return (stacked[0], stacked[1]), notes
+
+
+def _alike(first: Mapping[str, ScoreTable], second: Mapping[str, ScoreTable]) -> bool:
+    """Whether both were measured on the same prompts and seeds, so that they can be compared."""
+    return bool(first) and all(
+        (table.seeds, set(table.ids)) == (second[metric].seeds, set(second[metric].ids))
+        for metric, table in first.items()
+        if metric in second
+    )
 
 
 def _stacked(by_seed: Mapping[int, ScoreTable], ids: Mapping[int, tuple[str, ...]]) -> ScoreTable:

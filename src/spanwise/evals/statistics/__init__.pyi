@@ -26,7 +26,6 @@ from .pairwise import common as common
 from .pairwise import joined as joined
 from .results import RESULTS_FILE as RESULTS_FILE
 from .results import Arm as Arm
-from .results import Better as Better
 from .results import Comparison as Comparison
 from .results import Example as Example
 from .results import ExampleAnswer as ExampleAnswer
@@ -37,5 +36,7 @@ from .results import Part as Part
 from .results import ReliabilityBin as ReliabilityBin
 from .results import RewardModelQuality as RewardModelQuality
 from .results import Stored as Stored
-from .results import Verdict as Verdict
 from .score_table import ScoreTable as ScoreTable
+from .verdicts import IMPROVED as IMPROVED
+from .verdicts import Better as Better
+from .verdicts import Verdict as Verdict

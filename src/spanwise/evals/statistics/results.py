@@ -14,15 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from spanwise.core import DataError, read_json, write_json
 from spanwise.evals.statistics.estimates import Estimate
+from spanwise.evals.statistics.verdicts import Better, Verdict
 from spanwise.feedback import Passage
 
 RESULTS_VERSION = 1
 RESULTS_FILE = "results.json"
-
-Better = Literal["lower", "higher", "none"]
-"""Which way a metric improves; "none" for what is only described, such as length."""
-Verdict = Literal["better", "worse", "higher", "lower", "no clear difference", "not known"]
-"""What a difference says: a direction only if its interval excludes zero, "not known" if there is no interval."""
 
 
 class Part(BaseModel):
@@ -68,14 +64,26 @@ class MetricInfo(Part):
 
 
 class Arm(Part):
-    """One way of training, with what was measured on its held-out answers."""
+    """One way of training and of decoding, with what was measured on its held-out answers."""
 
     label: str
+    """What the policy is called; several decodings of one policy share it."""
+    decoding: str = ""
+    """How it answered: "greedy", "temperature 1", "best of 4", ...; empty where that is not told."""
+    policy: str = ""
+    """The arm whose run folder this policy lies in, where it is another arm's: the same policy decoded otherwise."""
+    rivals: tuple[str, ...] = ()
+    """Its free rivals: arms that cost no training with rewards, the best of which it must beat to be called better."""
     kind: str = ""
     """How it was trained: "sft", "preference", "fine-grained", "ablation", ..."""
     description: str = ""
     metrics: dict[str, Estimate] = Field(default_factory=dict)
     """By metric name; a metric that was not measured is left out and shown as "not run"."""
+
+    @property
+    def title(self) -> str:
+        """The policy and how it answered: `SFT (greedy)`."""
+        return f"{self.label} ({self.decoding})" if self.decoding else self.label
 
 
 class Comparison(Part):
@@ -88,6 +96,19 @@ class Comparison(Part):
     p_value: float | None = Field(default=None, ge=0, le=1)
     """Two-sided, of the permutation test over prompts."""
     verdict: Verdict
+    """As `verdicts.judge` has it. Without `rival` nothing is better: what says so is read as "not held"."""
+    rival: str = ""
+    """The best free rival of the arm on this metric, or the arm itself where it is one; empty where none was
+    measured."""
+    rival_difference: Estimate | None = None
+    """The difference arm - rival, where the arm is none itself."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _better_than_a_rival(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("verdict") == "better" and not values.get("rival"):
+            return {**values, "verdict": "not held"}
+        return values
 
 
 class ReliabilityBin(Part):
@@ -176,29 +197,37 @@ class ExperimentResults(Stored):
 
     @model_validator(mode="after")
     def _names_known(self) -> "ExperimentResults":
-        labels = [arm.label for arm in self.arms.values()]
-        if len(set(labels)) < len(labels):
-            raise ValueError("arms: two arms have the same label; tell them apart")
+        titles = [arm.title for arm in self.arms.values()]
+        if len(set(titles)) < len(titles):
+            raise ValueError("arms: two arms have the same label and decoding; tell them apart")
+        if len(set(self.policies.values())) < len(self.policies):
+            raise ValueError("arms: two policies have the same label; tell them apart")
         for name, arm in self.arms.items():
             _require(arm.metrics, self.metrics, f"arms.{name}.metrics")
+            _require([*arm.rivals, arm.policy or name], self.arms, f"arms.{name}")
         for index, comparison in enumerate(self.comparisons):
-            _require([comparison.arm, comparison.baseline], self.arms, f"comparisons.{index}")
+            names = [comparison.arm, comparison.baseline, comparison.rival or comparison.arm]
+            _require(names, self.arms, f"comparisons.{index}")
             _require([comparison.metric], self.metrics, f"comparisons.{index}.metric")
         for index, example in enumerate(self.examples):
             _require(example.answers, self.arms, f"examples.{index}.answers")
         return self
 
+    @property
+    def free(self) -> frozenset[str]:
+        """Arms that are a free rival of another."""
+        return frozenset(rival for arm in self.arms.values() for rival in arm.rivals)
 
-def judge(difference: Estimate, better: Better) -> Verdict:
-    """The verdict on a difference arm - baseline of a metric that improves in direction `better`."""
-    if difference.mean is None or difference.low is None:
-        return "not known"
-    if not difference.excludes_zero:
-        return "no clear difference"
-    up = difference.mean > 0
-    if better == "none":
-        return "higher" if up else "lower"
-    return "better" if up == (better == "higher") else "worse"
+    @property
+    def policies(self) -> dict[str, str]:
+        """The policies in the order of the arms: the arm that names the run folder, and what the policy is called."""
+        return {arm.policy or name: arm.label for name, arm in self.arms.items()}
+
+    @property
+    def places(self) -> dict[str, int]:
+        """Each arm's place in the legend, which is that of its policy."""
+        order = list(self.policies)
+        return {name: order.index(arm.policy or name) for name, arm in self.arms.items()}
 
 
 def _require(names: Any, known: dict[str, Any], place: str) -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn import functional
 
 VARIANCE_FLOOR = 1e-8
 
@@ -34,15 +35,33 @@ def masked_gae(
     the next True position and both V and delta are 0 after the last one. Returns are A_t + V_t. False positions are 0
     and what lies there has no influence.
     """
-    advantages = torch.zeros_like(values)
-    advantage = next_value = values.new_zeros(values.shape[0])
-    for t in reversed(range(values.shape[1])):
-        counts = response_mask[:, t]
-        delta = token_rewards[:, t] + gamma * next_value - values[:, t]
-        advantage = torch.where(counts, delta + gamma * gae_lambda * advantage, advantage)
-        next_value = torch.where(counts, values[:, t], next_value)
-        advantages[:, t] = torch.where(counts, advantage, 0.0)
-    return Advantages(advantages, (advantages + values).masked_fill(~response_mask, 0.0))
+    rewards, states = compact(token_rewards, response_mask), compact(values, response_mask)
+    after = functional.pad(states[:, 1:], (0, 1)) if states.shape[1] else states
+    credit = _decayed_sums(rewards + gamma * after - states, gamma * gae_lambda)
+    return Advantages(spread_out(credit, response_mask), spread_out(credit + states, response_mask))
+
+
+def _decayed_sums(x: Float[Tensor, "b t"], decay: float | Float[Tensor, " b"]) -> Float[Tensor, "b t"]:
+    """y_t = x_t + decay * y_{t+1}: after k rounds every place holds the terms of its next 2**k places."""
+    factor = torch.as_tensor(decay, dtype=x.dtype, device=x.device).reshape(-1, 1)
+    reach = 1
+    while reach < x.shape[1]:
+        x = x + functional.pad(factor * x[:, reach:], (0, reach))
+        factor, reach = factor * factor, 2 * reach
+    return x
+
+
+def compact(x: Float[Tensor, "b t"], response_mask: Bool[Tensor, "b t"]) -> Float[Tensor, "b t"]:
+    """What stands at the True positions of each row, moved to its front, in order; 0 behind."""
+    width = x.shape[1]
+    places = torch.where(response_mask, response_mask.cumsum(1) - 1, width)
+    return x.new_zeros(len(x), width + 1).scatter_(1, places, x)[:, :width]
+
+
+def spread_out(x: Float[Tensor, "b t"], response_mask: Bool[Tensor, "b t"]) -> Float[Tensor, "b t"]:
+    """Undoes `compact`: back to the True positions; 0 at the others."""
+    places = (response_mask.cumsum(1) - 1).clamp(min=0)
+    return x.gather(1, places).masked_fill(~response_mask, 0.0)
 
 
 def length_adaptive_lambda(response_mask: Bool[Tensor, "b t"], *, alpha: float) -> Float[Tensor, " b"]:

@@ -8,14 +8,12 @@ itself, which makes the expected gradient (N - 1) / N of the unbiased one.
 from jaxtyping import Float
 from torch import Tensor
 
-from spanwise.rl.algorithms.advantages import Advantages, rewards_to_go
+from spanwise.rl.algorithms.advantages import Advantages
 from spanwise.rl.algorithms.clipped import clipped_loss
-from spanwise.rl.algorithms.groups import group_deviation, group_mean
+from spanwise.rl.algorithms.dense import dense_advantages
 from spanwise.rl.algorithms.losses import LossOutputs
 from spanwise.rl.algorithms.types import Experience, TrainingBatch
 from spanwise.rl.config import GroupConfig, PPOConfig
-
-DEVIATION_FLOOR = 1e-6
 
 
 class GRPO:
@@ -27,12 +25,15 @@ class GRPO:
 
     def advantages(self, experience: Experience) -> Advantages:
         """Reward to go minus the group's mean at the same place, over the group's deviation if the config says so."""
-        mask, groups = experience.response_mask, experience.inputs.groups()
-        returns = rewards_to_go(experience.token_rewards, mask, gamma=self.config.gamma)
-        advantages = returns - group_mean(returns, mask, groups, match=self.group.match)
-        if self.group.divide_by_std:
-            advantages = advantages / (group_deviation(returns, mask, groups)[:, None] + DEVIATION_FLOOR)
-        return Advantages(advantages, returns)
+        return dense_advantages(
+            experience.token_rewards,
+            experience.response_mask,
+            experience.inputs.groups(),
+            estimator="grpo",
+            match=self.group.match,
+            gamma=self.config.gamma,
+            divide_by_std=self.group.divide_by_std,
+        )
 
     def policy_loss(self, logprobs: Float[Tensor, "b t"], batch: TrainingBatch, *, tokens: int) -> LossOutputs:
         """The clipped policy loss."""

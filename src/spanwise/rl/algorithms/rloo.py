@@ -7,9 +7,9 @@ With all reward on the last token and gamma 1 this is A_i = R_i - mean of R_j ov
 from jaxtyping import Float
 from torch import Tensor
 
-from spanwise.rl.algorithms.advantages import Advantages, rewards_to_go
+from spanwise.rl.algorithms.advantages import Advantages
 from spanwise.rl.algorithms.clipped import clipped_loss
-from spanwise.rl.algorithms.groups import leave_one_out
+from spanwise.rl.algorithms.dense import dense_advantages
 from spanwise.rl.algorithms.losses import LossOutputs
 from spanwise.rl.algorithms.types import Experience, TrainingBatch
 from spanwise.rl.config import GroupConfig, PPOConfig
@@ -24,10 +24,14 @@ class RLOO:
 
     def advantages(self, experience: Experience) -> Advantages:
         """Reward to go minus that of the other responses at the same place."""
-        mask = experience.response_mask
-        returns = rewards_to_go(experience.token_rewards, mask, gamma=self.config.gamma)
-        baseline = leave_one_out(returns, mask, experience.inputs.groups(), match=self.group.match)
-        return Advantages(returns - baseline, returns)
+        return dense_advantages(
+            experience.token_rewards,
+            experience.response_mask,
+            experience.inputs.groups(),
+            estimator="rloo",
+            match=self.group.match,
+            gamma=self.config.gamma,
+        )
 
     def policy_loss(self, logprobs: Float[Tensor, "b t"], batch: TrainingBatch, *, tokens: int) -> LossOutputs:
         """The clipped policy loss; before the first update its gradient is REINFORCE's."""

@@ -1,4 +1,6 @@
-/** On every page: the look that the person chose in this browser. */
+/** On every page: the look that the person chose in this browser, and the way back in for who was logged out. */
+
+import { LOGGED_OUT } from "../api.js";
 
 export const LOOK = "spanwise.look";
 
@@ -19,3 +21,8 @@ export function wear(chosen = look()) {
 }
 
 wear();
+
+window.addEventListener(LOGGED_OUT, async () => {
+  const { askForLogin } = await import("../ui/login.js");
+  askForLogin();
+});

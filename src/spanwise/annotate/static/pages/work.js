@@ -188,7 +188,7 @@ function actionsOf(store, session, commands, suggest) {
       store.show({ busy: false });
       onceDrawn(() => before?.focus?.({ preventScroll: true }));
       if (error.status === 422 && error.body?.problems) refuse(store, commands, error.body.problems.map((one) => ({ ...one, server: true })));
-      else commands.say(error.status ? error.detail : "The server cannot be reached. Your work is kept on this device; submit again later.");
+      else commands.say(error.status ? error.detail : `${error.detail} Your work is kept on this device; submit again later.`);
     }
   };
   return {
@@ -203,17 +203,8 @@ function actionsOf(store, session, commands, suggest) {
       store.act({ type: "spans.clear" });
       store.show({ dialog: null, current: null });
     },
-    keepMine(theirs) {
-      store.show({ dialog: null, save: { kind: "saving" } });
-      session.saver.body = store.draft(session.saver.body?.body ?? null);
-      session.saver.resume(theirs.rev);
-      session.changed(true);
-    },
-    takeTheirs(theirs) {
-      store.replace(theirs.document);
-      session.saver.take(theirs.rev);
-      store.show({ dialog: null, save: { kind: "saved" } });
-    },
+    keepMine: (theirs) => session.keepMine(theirs),
+    takeTheirs: (theirs) => session.takeTheirs(theirs),
   };
 }
 

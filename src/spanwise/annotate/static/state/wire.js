@@ -5,10 +5,7 @@
 import { Offsets } from "../text/offsets.js";
 import { examined } from "./checks.js";
 import { emptyDocument } from "./document.js";
-
-export function newId() {
-  return crypto.randomUUID();
-}
+import { newId } from "./ids.js";
 
 /** The body of a submission; a response that is to be edited and was found right is sent as it is. */
 export function toBody(doc, item, project) {

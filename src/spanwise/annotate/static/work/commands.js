@@ -2,7 +2,8 @@
 
 import { announce } from "../ui/announce.js";
 import { examined, forbidden } from "../state/checks.js";
-import { newId, newSpan } from "../state/wire.js";
+import { newId } from "../state/ids.js";
+import { newSpan } from "../state/wire.js";
 import { hasSentence, sentencesOf, spokenPlace, walkOrder } from "./evidence.js";
 import { extendByCharacter, extendByWord, moveByCharacter, moveByWord, moveToEdge, select } from "./selection.js";
 

@@ -53,8 +53,8 @@ function Skip({ skip, close }) {
 function Conflict({ store, actions }) {
   const theirs = store.ui.save.theirs?.current;
   if (!theirs) return null;
-  return html`<${Dialog} title="Two versions of this draft" onClose=${() => {}}>
-    <p>Another tab or device saved this item meanwhile. Nothing is lost; choose which version goes on.</p>
+  return html`<${Dialog} title="Two versions of this draft" onClose=${() => actions.keepMine(theirs)}>
+    <p>Another tab or device saved this item meanwhile. Choose which version goes on; the other stays at hand until you submit.</p>
     <dl class="versions">
       <div><dt>Here</dt><dd>${summary({ spans: store.doc.responses.flatMap((one) => one.spans) })}</dd></div>
       <div><dt>There</dt><dd>${summary(theirs.document?.body ?? {})} <span class="muted">saved ${new Date(theirs.updated_at).toLocaleTimeString()}</span></dd></div>
@@ -85,6 +85,7 @@ export function Notices({ store, actions, openTab }) {
   return html`<div class="notices">
     ${ui.lost && html`<p class="notice warn">The lease is over and someone else has this item. Go on: your work is stored as an extra annotation.</p>`}
     ${ui.save.kind === "offline" && html`<p class="notice warn" role="alert">${ui.save.detail || "The connection to the server is lost."} What you do is kept on this device and sent when it is back.</p>`}
+    ${ui.other && html`<p class="notice">Another version of this draft is at hand: ${summary(ui.other.document?.body ?? {})}, saved ${new Date(ui.other.updated_at).toLocaleTimeString()}. <button type="button" class="small-button" onClick=${() => actions.takeTheirs(ui.other)}>Take it</button></p>`}
     ${ui.twice && html`<p class="notice">This item is open in another tab too. Work in one of them.</p>`}
     ${ui.message && html`<p class="notice" role="status">${ui.message}</p>`}
     ${ui.receipt && !ui.receipt.lesson && html`<p class="notice good">Submitted. ${ui.receipt.message} <button type="button" class="small-button" onClick=${() => actions.reopen(ui.receipt.annotation_id)}>Reopen</button></p>`}

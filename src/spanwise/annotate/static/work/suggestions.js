@@ -1,7 +1,8 @@
 /** Suggestions of a model: shown when asked for, or filled in; each span keeps where it came from. */
 
 import { forbidden } from "../state/checks.js";
-import { fromBody, newId } from "../state/wire.js";
+import { newId } from "../state/ids.js";
+import { fromBody } from "../state/wire.js";
 
 export function suggestionCommands(store, commands) {
   const add = () => {

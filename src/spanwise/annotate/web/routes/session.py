@@ -1,9 +1,28 @@
-"""Logging in and out: by the printed one-time address, by name and password."""
+"""Logging in and out: by the printed one-time address, by name and password; also from within a page that is open."""
+
+from typing import Annotated
+
+from pydantic import Field
+from starlette.responses import JSONResponse, Response
 
 from spanwise.annotate.people import end_all_sessions, end_session, log_in, may, redeem_login
 from spanwise.annotate.store import LoginError
 from spanwise.annotate.web.endpoints import Call, Endpoint, Page, Redirect
 from spanwise.annotate.web.security import local_path
+from spanwise.feedback import Record
+
+
+class LoginRequest(Record):
+    """A name with its password."""
+
+    name: Annotated[str, Field(max_length=200)]
+    password: Annotated[str, Field(max_length=1000)]
+
+
+class SessionAnswer(Record):
+    """Who is logged in."""
+
+    user_id: str
 
 
 def home(call: Call) -> Redirect:
@@ -20,14 +39,32 @@ def show_login(call: Call) -> Page:
 def log_in_by_password(call: Call) -> Page | Redirect:
     """Begins a session; the name stands in the form again when it failed."""
     name, target = call.field("name"), local_path(call.field("next", "/"))
-    client = call.request.client
     try:
-        session = log_in(call.database, name, call.field("password"), address=client.host if client else "")
+        session = log_in(call.database, name, call.field("password"), address=_address(call))
     except LoginError as error:
         if error.retry_after:
             raise
         return Page("login.html", {"next": target, "name": name, "error": str(error)}, status=401)
     return Redirect(target, session=session.token)
+
+
+def api_log_in(call: Call) -> Response:
+    """Begins a session from within a page, whose work goes on."""
+    sent: LoginRequest = call.body
+    session = log_in(call.database, sent.name, sent.password, address=_address(call))
+    response = JSONResponse({"user_id": session.user.id})
+    call.site.cookie.write(response, session.token)
+    return response
+
+
+def api_session(call: Call) -> SessionAnswer:
+    """Who is logged in."""
+    return SessionAnswer(user_id=call.who.id)
+
+
+def _address(call: Call) -> str:
+    client = call.request.client
+    return client.host if client else ""
 
 
 def show_once(call: Call) -> Page:
@@ -57,4 +94,6 @@ ENDPOINTS = (
     Endpoint("GET", "/login/once", show_once, "public"),
     Endpoint("POST", "/login/once", log_in_once, "public"),
     Endpoint("POST", "/logout", log_out, "user"),
+    Endpoint("POST", "/api/v1/session", api_log_in, "public", takes=LoginRequest, gives=SessionAnswer),
+    Endpoint("GET", "/api/v1/session", api_session, "user", gives=SessionAnswer),
 )

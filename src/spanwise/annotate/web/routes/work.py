@@ -88,6 +88,8 @@ class DraftRequest(LeaseRequest):
 
     base_rev: Index
     document: dict[str, Any]
+    save_id: ClientId | None = None
+    """Made by the page once per save, so that one whose answer was lost can be sent again."""
 
 
 class SkipRequest(LeaseRequest):
