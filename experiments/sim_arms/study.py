@@ -1,12 +1,11 @@
 """The study on the simulated world over several seeds: arms, ablation, and the page docs/results.md.
 
-`questions=long` starts from the settings for longer questions. Settings are tried on other prompts and seeds than those
+Settings are tried on other prompts and seeds than those
 of the results: `--seeds 100 judged_split=validation test_prompts=300 arms=[sft,preference,fine-grained] KEY=VALUE`.
 """
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from pathlib import Path
 
 from experiments.lib.pages import between
 from experiments.lib.study import Say, Study
@@ -14,7 +13,7 @@ from experiments.sim_arms.page import readme_block, results_page
 from spanwise.core import write_text
 from spanwise.evals.report import verdict_sentences, write_report
 from spanwise.evals.statistics import ExperimentResults
-from spanwise.quickstart import STUDIES, SeedStudy, SimStudyConfig, outcome_file, save_outcome, summarize
+from spanwise.quickstart import STUDY, SeedStudy, SimStudyConfig, outcome_file, save_outcome, summarize
 from spanwise.rl.runtime import NoProgress
 
 
@@ -23,16 +22,8 @@ class SimArms(Study[SimStudyConfig, ExperimentResults]):
 
     @classmethod
     def defaults(cls) -> SimStudyConfig:
-        """Short questions."""
-        return STUDIES["short"]
-
-    @classmethod
-    def configured(cls, values: Sequence[str], output: Path, *, tiny: bool = False) -> SimStudyConfig:
-        """The settings for long questions are others than those for short ones in more than the questions."""
-        if "questions=long" not in values:
-            return super().configured(values, output, tiny=tiny)
-        STUDIES["long"].save(output / "defaults.yaml")
-        return SimStudyConfig.load(output / "defaults.yaml", values)
+        """All arms."""
+        return STUDY
 
     def finished(self, seed: int) -> bool:
         """Whether the outcome of the seed is there."""

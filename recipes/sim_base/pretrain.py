@@ -79,8 +79,8 @@ def _continued(folder: Path) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint")
-    parser.add_argument("--start", type=Path, default=None, help="checkpoint to go on from, with the last lessons only")
-    parser.add_argument("--progress", type=float, default=0.0, help="where the lessons start, from 0 (small) to 1 (full)")
+    parser.add_argument("--start", type=Path, default=None, help="checkpoint to go on from")
+    parser.add_argument("--progress", type=float, default=0.0, help="where lessons start: 0 small, 1 full")
     parser.add_argument("--hidden", type=int, default=128, help="width of the model, a multiple of 32")
     parser.add_argument("--layers", type=int, default=4, help="transformer blocks")
     parser.add_argument("--vocabulary", type=int, default=1280, help="tokens of the byte-level BPE")

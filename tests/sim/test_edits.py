@@ -3,8 +3,8 @@
 from spanwise.core.seeding import numpy_generator
 from spanwise.feedback.scores import Sample
 from spanwise.sim.annotator import EXACT, NoiseConfig
-from spanwise.sim.habits import CLEAN, HABITS, write_answer
 from spanwise.sim.edits import edit_answer
+from spanwise.sim.habits import CLEAN, HABITS, write_answer
 from spanwise.sim.oracle import judge, minimal_edit
 from spanwise.sim.rewards import OracleSource
 from spanwise.sim.world import make_items

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from spanwise.core.seeding import numpy_generator
 from spanwise.feedback.prompts import PromptRecord
 from spanwise.feedback.schema import Evidence
-from spanwise.sim.habits import CLEAN, HABITS, write_answer
 from spanwise.sim.grammar import Fact, parse, write_clause, write_sentence
+from spanwise.sim.habits import CLEAN, HABITS, write_answer
 from spanwise.sim.lexicon import RELATIONS
 from spanwise.sim.oracle import judge, minimal_edit
 from spanwise.sim.world import Entity, SimItem, Truth, make_items
@@ -39,7 +39,7 @@ TRUTH = Truth(ILVA, ("birthplace", "trade", "birthday"), dict.fromkeys(("birthpl
         ("Her place of birth is Varholm. She was born in the town of Varholm.", ["correct", "Redundant"], ("trade",)),
         ("Her place of birth is Varholm and her trade cooper the.", ["correct", "Incoherent"], ("trade",)),
         ("Nothing is said about Ilva Ashner's birthday.", ["correct"], ("birthplace", "trade")),
-        ("Her trade is that of a cooper, and nothing is said about her birthplace.", ["correct", "Wrong-Grounding"], ()),
+        ("Her trade is that of a cooper. Nothing is said about her birthplace.", ["correct", "Wrong-Grounding"], ()),
         ("Nothing is said about her home.", ["Irrelevant"], ("birthplace", "trade")),
         ("", [], ("birthplace", "trade")),
         ("\u200b!?\n", ["Incoherent"], ("birthplace", "trade")),
@@ -78,9 +78,10 @@ def test_minimal_edit_touches_only_what_errs() -> None:
     assert minimal_edit(answer, TRUTH) == "Ilva Ashner was born in the town of Varholm. Her trade is that of a cooper."
     good = "Ilva Ashner was born in the town of Varholm. She earns a living as a cooper."
     assert minimal_edit(good, TRUTH) == good
-    silent = "Nothing is said about her trade, and she was born in the town of Varholm. Her day of birth is given as 4 May."
+    silent = "Nothing is said about her trade. Her day of birth is given as 4 May."
     assert minimal_edit(silent, TRUTH) == (
-        "She earns a living as a cooper, and she was born in the town of Varholm. Nothing is said about her birthday."
+        "She earns a living as a cooper. Nothing is said about her birthday. "
+        "Ilva Ashner was born in the town of Varholm."
     )
 
 
@@ -151,10 +152,9 @@ def test_habits_follow_from_their_cues() -> None:
         assert not any(judgement.errors for _, judgement in judged)
         for truth, judgement in judged:
             assert set(judgement.missing) <= set(truth.asked[1:])
-            assert set(judgement.missing) == {
-                relation for relation in truth.asked[1:] if relation in truth.stated
-                and (relation in habits.skips or (habits.forgets_from and len(truth.asked) >= 5 and relation == truth.asked[-1]))
-            }  # fmt: skip
+            forgotten = truth.asked[-1:] if habits.forgets_from and len(truth.asked) >= 5 else ()
+            left_out = {name for name in truth.asked[1:] if name in habits.skips or name in forgotten}
+            assert set(judgement.missing) == left_out & set(truth.stated)
 
 
 def test_a_habit_is_kept_as_often_as_it_says() -> None:

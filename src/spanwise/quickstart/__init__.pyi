@@ -11,7 +11,7 @@ from .config import FINE_GRAINED_HEADS as FINE_GRAINED_HEADS
 from .config import LABELS as LABELS
 from .config import PREFERENCE as PREFERENCE
 from .config import SFT as SFT
-from .config import STUDIES as STUDIES
+from .config import STUDY as STUDY
 from .config import SimStudyConfig as SimStudyConfig
 from .judge import OracleJudge as OracleJudge
 from .results import outcome_file as outcome_file

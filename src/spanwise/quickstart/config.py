@@ -12,7 +12,7 @@ from spanwise.core import Config
 from spanwise.models import Sampling
 from spanwise.reward_models import FittingConfig
 from spanwise.rl import EvaluationConfig, KLConfig, RolloutConfig, TrainerConfig, UpdateConfig
-from spanwise.sim import NoiseConfig
+from spanwise.sim import NoiseConfig, Pays
 from spanwise.training import OptimizerConfig, SFTConfig
 
 SFT, SFT_MORE, PREFERENCE, FINE_GRAINED = "sft", "sft-more", "preference", "fine-grained"
@@ -22,6 +22,9 @@ ABLATIONS = {
     "without-completeness": "completeness",
 }
 """Arms that leave out one reward of the fine-grained arm."""
+ORACLE_DENSE, ORACLE_TERMINAL = "oracle-dense", "oracle-terminal"
+CEILINGS: dict[str, tuple[Pays, ...]] = {ORACLE_DENSE: ("clauses", "missing"), ORACLE_TERMINAL: ("answer",)}
+"""Arms that learn from the oracle itself, clause by clause or by the same sum at the end: what exact marks bring."""
 LABELS = {
     SFT: "SFT",
     SFT_MORE: "SFT, more demonstrations",
@@ -30,8 +33,38 @@ LABELS = {
     "without-relevance": "without relevance",
     "without-factuality": "without factuality",
     "without-completeness": "without completeness",
+    ORACLE_DENSE: "Ceiling: exact marks",
+    ORACLE_TERMINAL: "Ceiling: exact score at the end",
 }
 FINE_GRAINED_HEADS = ("relevance", "factuality", "completeness")
+
+
+class AnnotationConfig(Config):
+    """How much is annotated: a budget in minutes of an annotator, the same for every feedback arm.
+
+    The paper's times (wu2023.md 1.4): six minutes to mark an answer, and six for the six pairs of four answers.
+    """
+
+    minutes: float = Field(default=3600, gt=0)
+    """Budget of each feedback arm."""
+    minutes_per_marked_answer: float = Field(default=6, gt=0)
+    """Marking one answer: its spans, and what it leaves out."""
+    minutes_per_compared_prompt: float = Field(default=6, gt=0)
+    """Comparing all pairs of a prompt's answers."""
+    marked_per_prompt: int = Field(default=2, ge=2)
+    """Answers of a prompt that are marked; the completeness head learns from two of one prompt."""
+    compared_per_prompt: int = Field(default=4, ge=2)
+    """Answers of a prompt that are compared."""
+
+    def prompts(self, kind: str) -> int:
+        """How many prompts the budget pays for: of preference RLHF, or of the fine-grained arms."""
+        if kind == PREFERENCE:
+            return int(self.minutes / self.minutes_per_compared_prompt)
+        return int(self.minutes / (self.minutes_per_marked_answer * self.marked_per_prompt))
+
+    def answers(self, kind: str) -> int:
+        """How many answers of each prompt are annotated."""
+        return self.compared_per_prompt if kind == PREFERENCE else self.marked_per_prompt
 
 
 class SimStudyConfig(Config):
@@ -44,11 +77,10 @@ class SimStudyConfig(Config):
     """Imperfect demonstrations that the SFT policy learns from."""
     heldout_demonstrations: int = Field(default=64, ge=1)
     """Demonstrations that choose the SFT checkpoint."""
-    feedback_prompts: int = Field(default=600, ge=4)
-    """Prompts whose sampled answers are annotated, for every feedback arm alike; also the number of further
-    demonstrations of the arm sft-more."""
-    samples_per_prompt: int = Field(default=4, ge=2)
-    """Answers per annotated prompt."""
+    annotation: AnnotationConfig = AnnotationConfig()
+    """How much feedback there is."""
+    more_demonstrations: int = Field(default=600, ge=0)
+    """Further demonstrations of the arm sft-more."""
     rl_prompts: int = Field(default=1000, ge=1)
     """Prompts for PPO; nobody annotated them."""
     heldout_prompts: int = Field(default=64, ge=1)
@@ -92,30 +124,11 @@ class SimStudyConfig(Config):
     )
     """PPO; its sampling is replaced by the study's."""
 
-    RENAMED: ClassVar[Mapping[str, str]] = {"responses_per_prompt": "samples_per_prompt"}
-
-
-SHORT_STUDY = SimStudyConfig(arms=(SFT, SFT_MORE, PREFERENCE, FINE_GRAINED, *ABLATIONS))
-"""The study of docs/results.md: every arm, with the settings of quickstart."""
-LONG_STUDY = SHORT_STUDY.model_copy(
-    update={
-        "questions": "long",
-        "feedback_prompts": 400,
-        "sampling": Sampling(temperature=1.0, max_new_tokens=128),
-        "weights": {"relevance": 2.0, "factuality": 5.0, "completeness": 2.5, "preference": 1.0},
-        "averaged": (),
-        "bars": {"relevance": 0.7, "factuality": 0.5},
-        "gates": {"factuality": "relevance"},
-        "trainer": SHORT_STUDY.trainer.model_copy(
-            update={
-                "steps": 24,
-                "rollout": RolloutConfig(prompts_per_step=32, samples_per_prompt=4),
-                "kl": KLConfig(coef=0.1),
-                "update": UpdateConfig(epochs=1, minibatch_size=16, micro_batch_size=32),
-                "value_optimizer": OptimizerConfig(learning_rate=3e-3),
-            }
-        ),
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "feedback_prompts": "annotation.minutes, the budget that buys answers to prompts",
+        "questions": "nothing; all questions ask for three to six facts. Remove the key",
     }
-)
-"""The same on long questions, where answers have several clauses; two to three times the work. See docs/log.md."""
-STUDIES = {"short": SHORT_STUDY, "long": LONG_STUDY}
+
+
+STUDY = SimStudyConfig(arms=(SFT, SFT_MORE, PREFERENCE, FINE_GRAINED, *ABLATIONS, *CEILINGS))
+"""The study of docs/results.md: every arm, with the settings of quickstart."""

@@ -23,8 +23,9 @@ from spanwise.quickstart.answers import (
     make_examples,
     score_answers,
 )
-from spanwise.quickstart.arm_rewards import ArmRewards, heads_of, train_rewards
+from spanwise.quickstart.arm_rewards import ArmRewards, heads_of, oracle_pipeline, train_rewards
 from spanwise.quickstart.config import (
+    CEILINGS,
     FINE_GRAINED,
     LABELS,
     PREFERENCE,
@@ -32,6 +33,7 @@ from spanwise.quickstart.config import (
     SFT_MORE,
     SimStudyConfig,
 )
+from spanwise.rewards import RewardPipeline
 from spanwise.rl import Trainer, TrainerParts
 from spanwise.rl.algorithms import PPO
 from spanwise.rl.runtime import ProgressView
@@ -40,8 +42,8 @@ from spanwise.training import train_sft
 
 TEST_SEED = 0
 """All training seeds are tested on the same prompts, so that intervals over both can be had."""
-STATISTICS_PROMPTS = 64
-"""Annotated prompts whose answers give the mean and deviation of each reward."""
+STATISTICS_ANSWERS = 256
+"""Annotated answers that give the mean and deviation of each reward."""
 EXAMPLES = 6
 """Test prompts whose answers the report shows."""
 
@@ -71,31 +73,35 @@ class SeedStudy:
         self.root = root
         self.say = say
         self.outcome = SeedOutcome()
-        self._test = make_items(
-            config.test_prompts, seed=TEST_SEED, split=config.judged_split, wording="held-out"
-        )
+        self._test = make_items(config.test_prompts, seed=TEST_SEED, split=config.judged_split, wording="held-out")
         self._policies: dict[str, Policy] = {}
-        self._reference_samples: list[Sample] = []
+        self._rewards: dict[str, ArmRewards] = {}
 
     def run(self, watch: Watch) -> SeedOutcome:
         """All arms, baselines first."""
         reference = self._timed("sft", lambda: self._sft(SFT, self.config.demonstrations))
         self._measure(SFT, reference, reference)
         if SFT_MORE in self.config.arms:
-            count = self.config.demonstrations + self.config.feedback_prompts
+            count = self.config.demonstrations + self.config.more_demonstrations
             more = self._timed("sft-more", lambda: self._sft(SFT_MORE, count))
             self._measure(SFT_MORE, more, reference)
-        rewarded = [arm for arm in self.config.arms if arm not in (SFT, SFT_MORE)]
-        feedback = self._timed("feedback", lambda: self._feedback(reference)) if rewarded else []
-        models: dict[str, ArmRewards] = {}
-        for arm in rewarded:
-            kind = PREFERENCE if arm == PREFERENCE else FINE_GRAINED
-            if kind not in models:
-                models[kind] = self._timed(f"reward model, {kind}", lambda k=kind: self._reward_model(k, feedback))
-            policy = self._timed(arm, lambda a=arm, k=kind: self._ppo(a, models[k], reference, watch))
+        for arm in (arm for arm in self.config.arms if arm not in (SFT, SFT_MORE)):
+            pipeline = self._pipeline(arm, reference)
+            policy = self._timed(arm, lambda a=arm, p=pipeline: self._ppo(a, p, reference, watch))
             self._measure(arm, policy, reference)
-        self._timed("examples", lambda: self._examples(models.get(FINE_GRAINED)))
+        self._timed("examples", lambda: self._examples(self._rewards.get(FINE_GRAINED)))
         return self.outcome
+
+    def _pipeline(self, arm: str, reference: Policy) -> RewardPipeline:
+        """What the arm's answers are paid."""
+        if arm in CEILINGS:
+            sizes = {"rl": self.config.rl_prompts, "rl-heldout": self.config.heldout_prompts}
+            return oracle_pipeline(arm, [item for split, size in sizes.items() for item in self._items(size, split)])
+        kind = PREFERENCE if arm == PREFERENCE else FINE_GRAINED
+        if kind not in self._rewards:
+            feedback = self._timed(f"feedback, {kind}", lambda: self._feedback(kind, reference))
+            self._rewards[kind] = self._timed(f"reward model, {kind}", lambda: self._reward_model(kind, feedback))
+        return self._rewards[kind].pipeline(arm)
 
     def _sft(self, arm: str, count: int) -> Policy:
         self.say(f"Fine-tuning on {count} imperfect demonstrations")
@@ -106,39 +112,40 @@ class SeedStudy:
         tuned = train_sft(Policy.load(str(base_checkpoint())), demonstrations, heldout, config=settings, run=run)
         return Policy.load(str(tuned.checkpoint))
 
-    def _feedback(self, policy: Policy) -> list[FeedbackRecord]:
-        config = self.config
-        self.say(f"Annotating {config.samples_per_prompt} answers to each of {config.feedback_prompts} prompts")
-        items = self._items(config.feedback_prompts, "feedback")
-        feedback = collect_feedback(
-            policy, items, samples=config.samples_per_prompt, sampling=config.sampling, noise=config.noise,
+    def _feedback(self, kind: str, policy: Policy) -> list[FeedbackRecord]:
+        """What the budget of minutes buys for the reward model of `kind`."""
+        config, budget = self.config, self.config.annotation
+        prompts, answers = budget.prompts(kind), budget.answers(kind)
+        verb = "Comparing" if kind == PREFERENCE else "Marking"
+        self.say(f"{verb} {answers} answers to each of {prompts} prompts ({budget.minutes:g} minutes)")
+        return collect_feedback(
+            policy, self._items(prompts, "feedback"), samples=answers, sampling=config.sampling, noise=config.noise,
             seed=self.seed,
         )  # fmt: skip
-        self._reference_samples = [
-            Sample(record.prompt, response.text, record.passages)
-            for record in feedback[:STATISTICS_PROMPTS]
-            for response in record.responses
-            if response.text
-        ]
-        return feedback
 
     def _reward_model(self, kind: str, feedback: Sequence[FeedbackRecord]) -> ArmRewards:
         self.say(f"Training the reward model: {', '.join(heads_of(kind))}")
         folder = RunFolder(self.root / "reward_models" / f"{kind}-seed-{self.seed}")
+        samples = [
+            Sample(record.prompt, response.text, record.passages)
+            for record in feedback
+            for response in record.responses
+            if response.text
+        ]
         rewards = train_rewards(
-            kind, feedback, self.config, reference=self._reference_samples, seed=self.seed, folder=folder
+            kind, feedback, self.config, reference=samples[:STATISTICS_ANSWERS], seed=self.seed, folder=folder
         )
         self.outcome.reward_models |= rewards.quality
         return rewards
 
-    def _ppo(self, arm: str, rewards: ArmRewards, reference: Policy, watch: Watch) -> Policy:
+    def _ppo(self, arm: str, pipeline: RewardPipeline, reference: Policy, watch: Watch) -> Policy:
         self.say(f"PPO, {LABELS[arm]}")
         trainer = self.config.trainer.model_copy(
             update={"seed": derive_seed(self.seed, "sim/rl"), "sampling": self.config.sampling}
         )
         parts = TrainerParts(
             policy=Policy(copy.deepcopy(reference.model), reference.tokenizer),
-            pipeline=rewards.pipeline(arm),
+            pipeline=pipeline,
             prompts=[item.record for item in self._items(self.config.rl_prompts, "rl")],
             heldout=[item.record for item in self._items(self.config.heldout_prompts, "rl-heldout")],
             algorithm=PPO(trainer.ppo),

@@ -1,12 +1,12 @@
 from .annotator import EXACT as EXACT
 from .annotator import NoiseConfig as NoiseConfig
 from .annotator import annotate as annotate
+from .edits import edit_answer as edit_answer
 from .habits import CLEAN as CLEAN
 from .habits import HABITS as HABITS
 from .habits import Habits as Habits
 from .habits import write_answer as write_answer
 from .habits import write_demonstration as write_demonstration
-from .edits import edit_answer as edit_answer
 from .lexicon import relations_of as relations_of
 from .model import WINDOW as WINDOW
 from .model import base_checkpoint as base_checkpoint
@@ -17,11 +17,12 @@ from .oracle import RELEVANCE_ERRORS as RELEVANCE_ERRORS
 from .oracle import Label as Label
 from .oracle import judge as judge
 from .rewards import OracleSource as OracleSource
+from .rewards import Pays as Pays
 from .world import KINDS as KINDS
-from .world import Wording as Wording
 from .world import SimItem as SimItem
 from .world import Size as Size
 from .world import Truth as Truth
+from .world import Wording as Wording
 from .world import draw_entity as draw_entity
 from .world import make_item as make_item
 from .world import make_items as make_items

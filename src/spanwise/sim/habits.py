@@ -82,7 +82,7 @@ def write_demonstration(item: SimItem, generator: np.random.Generator, habits: H
 
 
 def write_answer(truth: Truth, generator: np.random.Generator, habits: Habits) -> str:
-    """An answer to the item's question, in a fixed style: asked facts in their order, two in a sentence; never empty."""
+    """An answer to the item's question, in a fixed style: asked facts in order, two in a sentence; never empty."""
     said: list[_Said] = []
     free = [relation for relation in truth.stated if relation not in truth.asked]
     for relation in _addressed(truth, generator, habits):

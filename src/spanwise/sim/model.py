@@ -21,7 +21,7 @@ def base_checkpoint() -> Path:
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
-    """A byte-level BPE over the world's text: any string can be encoded; words are one token each, and so are digits."""
+    """A byte-level BPE over the world's text: any string can be encoded; words and digits are one token each."""
     tokenizer = Tokenizer(models.BPE())
     digits, words = pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([digits, words])

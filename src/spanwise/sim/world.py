@@ -98,9 +98,7 @@ def make_item(generator: np.random.Generator, identifier: str, wording: Wording 
     return make_sized_item(generator, identifier, size, wording)
 
 
-def make_sized_item(
-    generator: np.random.Generator, identifier: str, size: Size, wording: Wording = "usual"
-) -> SimItem:
+def make_sized_item(generator: np.random.Generator, identifier: str, size: Size, wording: Wording = "usual") -> SimItem:
     """As `make_item`, of a given size: lessons for a model that is still to learn to read start small."""
     kind: Kind = KINDS[generator.integers(len(KINDS))]
     entity, other = draw_entity(generator, kind), draw_entity(generator, kind)

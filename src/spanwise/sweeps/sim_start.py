@@ -86,7 +86,7 @@ class SimStart:
 
     def test_items(self) -> list[SimItem]:
         """The items on which the oracle judges, the same for every seed."""
-        return make_items(self.config.test_prompts, seed=TEST_SEED, split=self.config.judged_split)
+        return make_items(self.config.test_prompts, seed=TEST_SEED, split=self.config.judged_split, wording="held-out")
 
     def _train(
         self, run: RunFolder, sources: Sequence[RewardSource], mixture: MixtureConfig, plan: TrainingPlan
@@ -139,7 +139,7 @@ class _Maker(SeedStudy):
     def make(self) -> _Stored:
         """Trains policy and reward model, and takes the scale of the rewards."""
         reference = self._sft(SFT, self.config.demonstrations)
-        rewards = self._reward_model(FINE_GRAINED, self._feedback(reference))
+        rewards = self._reward_model(FINE_GRAINED, self._feedback(FINE_GRAINED, reference))
         return _Stored(
             config=self.config.model_dump(mode="json"),
             reference=f"{SFT}/seed-{self.seed}/checkpoints/best",
