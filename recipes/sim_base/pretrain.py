@@ -1,13 +1,12 @@
 """Trains the base checkpoint of the simulated world: a Llama of about a million parameters that reads and copies.
 
-    python recipes/sim_base/pretrain.py --out runs/sim_base
-    python recipes/sim_base/pretrain.py --out src/spanwise/sim/base --start runs/sim_base --lr 1e-3 --steps 4000
+    python recipes/sim_base/pretrain.py --out runs/retold --lessons retell --steps 6000 --stop 2000 --context 0.3 --bf16
+    python recipes/sim_base/pretrain.py --out src/spanwise/sim/base --start runs/retold --steps 5000 --seed 2 --bf16
 
-Documents are prompts of the world, each followed by an answer without slips or by a retelling of everything that
-the passages say, in other words and another order. The loss is on all tokens, with more weight on what follows
-"answer:". Lessons go from one short passage that is retold to full prompts, since a model this small finds the
-copying of values much sooner in short texts. What it learns is to find the asked fact of the asked entity and to
-copy its value; to err, it learns later, from imperfect demonstrations. Writes the checkpoint, its tokenizer and
+Documents are prompts of the world with what follows "answer:". First the passages are retold, in other words and in
+another order: from that a model this small learns to copy values, which it hardly does from answers. Then come questions with
+their right answers, from small prompts to full ones. The loss is on the answer, and a little on the context. To err,
+the model learns later, from the demonstrations of a writer with habits. Writes the checkpoint, its tokenizer and
 `training.json` with what greedy answers score.
 """
 
@@ -26,17 +25,23 @@ from torch.nn.functional import cross_entropy
 from transformers import AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from spanwise.core import derive_seed, numpy_generator
+from spanwise.feedback import PromptRecord
 from spanwise.sim import (
     CLEAN,
+    KINDS,
     Label,
     Size,
     base_config,
+    draw_entity,
     judge,
     make_item,
     make_items,
     make_sized_item,
+    relations_of,
     train_tokenizer,
     write_answer,
+    write_passage,
+    write_question,
 )
 
 GROWN = 0.4
@@ -67,7 +72,7 @@ def main() -> None:
 
 def _fresh(options: argparse.Namespace) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
     writer = numpy_generator(options.seed, "pretrain/tokenizer")
-    tokenizer = train_tokenizer((" ".join(_lesson(writer, 1.0)) for _ in range(10_000)), options.vocabulary)
+    tokenizer = train_tokenizer((" ".join(_answered(writer, 1.0)) for _ in range(10_000)), options.vocabulary)
     torch.manual_seed(derive_seed(options.seed, "pretrain/weights"))  # transformers draws first weights globally
     return LlamaForCausalLM(base_config(tokenizer, hidden=options.hidden, layers=options.layers)), tokenizer
 
@@ -80,20 +85,55 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint")
     parser.add_argument("--start", type=Path, default=None, help="checkpoint to go on from")
+    parser.add_argument("--lessons", choices=("retell", "questions"), default="questions", help="what is learnt")
     parser.add_argument("--progress", type=float, default=0.0, help="where lessons start: 0 small, 1 full")
     parser.add_argument("--hidden", type=int, default=128, help="width of the model, a multiple of 32")
     parser.add_argument("--layers", type=int, default=4, help="transformer blocks")
     parser.add_argument("--vocabulary", type=int, default=1280, help="tokens of the byte-level BPE")
-    parser.add_argument("--steps", type=int, default=8000)
+    parser.add_argument("--steps", type=int, default=8000, help="steps of the schedule")
+    parser.add_argument("--stop", type=int, default=None, help="end after so many of them")
     parser.add_argument("--tokens", type=int, default=3500, help="tokens per step")
     parser.add_argument("--lr", type=float, default=2e-3, help="peak learning rate")
     parser.add_argument("--bf16", action="store_true", help="compute in bfloat16, where the processor has it")
-    parser.add_argument("--context", type=float, default=0.3, help="weight of the prompt's tokens in the loss")
+    parser.add_argument("--context", type=float, default=0.1, help="weight of the prompt's tokens in the loss")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
 
-def _lesson(generator: np.random.Generator, progress: float) -> tuple[str, str]:
+def _lesson(generator: np.random.Generator, progress: float, kind: str) -> tuple[str, str]:
+    """Prompt and continuation; `progress` runs from 0 to 1."""
+    return _answered(generator, progress) if kind == "questions" else _retold(generator, progress)
+
+
+def _retold(generator: np.random.Generator, progress: float) -> tuple[str, str]:
+    """Short passages, then ever more full prompts, are told again; some of the full ones are answered."""
+    if generator.random() < max(0.1, 0.95 - 2 * progress):
+        return _drill(generator)
+    return _answered(generator, 1.0) if generator.random() < 0.35 + 0.5 * progress else _retell(generator)
+
+
+def _drill(generator: np.random.Generator) -> tuple[str, str]:
+    """One short passage, retold."""
+    kind = KINDS[generator.integers(3)]
+    entity = draw_entity(generator, kind)
+    names = [relation.name for relation in relations_of(kind)]
+    chosen = [names[int(i)] for i in generator.permutation(len(names))[: int(generator.integers(2, 5))]]
+    passage, _ = write_passage(generator, entity, chosen)
+    asked = chosen[: int(generator.integers(1, 3))]
+    prompt = PromptRecord(prompt=write_question(generator, entity, asked), passages=(passage,))
+    return prompt.model_input, " " + write_passage(generator, entity, chosen)[0].text
+
+
+def _retell(generator: np.random.Generator) -> tuple[str, str]:
+    """A full prompt, followed by everything that both passages say."""
+    truth = (item := make_item(generator, "lesson")).truth
+    told = [write_passage(generator, truth.entity, tuple(truth.stated))[0].text,
+            write_passage(generator, truth.other, truth.other_stated)[0].text]  # fmt: skip
+    first = int(generator.integers(2))
+    return item.record.model_input, f" {told[first]} {told[1 - first]}"
+
+
+def _answered(generator: np.random.Generator, progress: float) -> tuple[str, str]:
     """Prompt, in all wordings, and its right answer; `progress` runs from 0 to 1 and sizes from small to full."""
     wording = "held-out" if generator.random() < 1 / 3 else "usual"
     growth = min(1.0, progress / GROWN)
@@ -116,9 +156,9 @@ def _batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yields (ids, weights), both (B, L), of lessons of like length, about `tokens` in each batch."""
     step = 0
-    while step < options.steps:
+    while step < (options.stop or options.steps):
         progress = options.progress + (1 - options.progress) * step / options.steps
-        lessons = [_lesson(generator, progress) for _ in range(512)]
+        lessons = [_lesson(generator, progress, options.lessons) for _ in range(512)]
         prompts = tokenizer([prompt for prompt, _ in lessons]).input_ids
         answers = tokenizer([answer for _, answer in lessons]).input_ids
         rows = [(p, [*a, tokenizer.eos_token_id]) for p, a in zip(prompts, answers, strict=True)]
@@ -165,7 +205,7 @@ def _train(
     ]
     generator = numpy_generator(options.seed, "pretrain/lessons/continued" if options.start else "pretrain/lessons")
     for step, (ids, weights) in enumerate(_batches(tokenizer, generator, options)):
-        if step >= options.steps:
+        if step >= (options.stop or options.steps):
             break
         wanted = weights[:, 1:]
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.bf16):
