@@ -4,10 +4,10 @@
     python recipes/sim_base/pretrain.py --out src/spanwise/sim/base --start runs/retold --steps 5000 --seed 2 --bf16
 
 Documents are prompts of the world with what follows "answer:". First the passages are retold, in other words and in
-another order: from that a model this small learns to copy values, which it hardly does from answers. Then come questions with
-their right answers, from small prompts to full ones. The loss is on the answer, and a little on the context. To err,
-the model learns later, from the demonstrations of a writer with habits. Writes the checkpoint, its tokenizer and
-`training.json` with what greedy answers score.
+another order: from that a model this small learns to copy values, which it hardly does from answers. Then come
+questions with their right answers, from small prompts to full ones. The loss is on the answer, and a little on the
+context. To err, the model learns later, from the demonstrations of a writer with habits. Writes the checkpoint, its
+tokenizer and `training.json` with what greedy answers score.
 """
 
 import argparse
