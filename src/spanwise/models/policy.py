@@ -208,13 +208,22 @@ class Policy:
         )
 
     def generate(
-        self, prompts: PromptBatch, *, sampling: Sampling, samples_per_prompt: int = 1, generator: torch.Generator
+        self,
+        prompts: PromptBatch,
+        *,
+        sampling: Sampling,
+        samples_per_prompt: int = 1,
+        generator: torch.Generator,
+        top_p: float = 1.0,
     ) -> ResponseBatch:
-        """Samples responses; rows are prompt 0 sample 0, prompt 0 sample 1, ..., prompt 1 sample 0, ..."""
+        """Samples responses; rows are prompt 0 sample 0, prompt 0 sample 1, ..., prompt 1 sample 0, ...
+
+        With `top_p` below 1 the log-probabilities are of what was drawn from, which `logprobs` cannot replay.
+        """
 
         def choose(states: Tensor, step: int) -> Draw:
             logits = self._logits(states, sampling.temperature, may_end=step >= sampling.min_new_tokens)
-            return draw(logits, sampling.top_k, generator)
+            return draw(logits, sampling.top_k, generator, top_p)
 
         return self._continue(prompts, samples_per_prompt, choose, sampling.max_new_tokens)
 

@@ -29,12 +29,14 @@ class Draw:
     support: Int[Tensor, "b k"] | None
 
 
-def draw(logits: Float[Tensor, "b v"], top_k: int, generator: torch.Generator) -> Draw:
-    """Draws one token per row from softmax(logits), restricted to the `top_k` largest (0 = all)."""
+def draw(logits: Float[Tensor, "b v"], top_k: int, generator: torch.Generator, top_p: float = 1.0) -> Draw:
+    """Draws one token per row from softmax(logits), restricted to the `top_k` largest (0 = all) and then to `top_p`."""
     support = None
     if 0 < top_k < logits.shape[1]:
         logits, support = logits.topk(top_k, 1)
     logprobs = logits.log_softmax(1)
+    if top_p < 1:
+        logprobs = _nucleus(logprobs, top_p).log_softmax(1)
     # Inverting the distribution function takes one random number per row where multinomial takes one per logit.
     cumulative = logprobs.exp().cumsum(1, dtype=torch.float64)
     level = torch.rand((len(logits), 1), generator=generator, dtype=torch.float64, device=generator.device)
@@ -43,6 +45,14 @@ def draw(logits: Float[Tensor, "b v"], top_k: int, generator: torch.Generator) -
     )
     tokens = choice if support is None else support.gather(1, choice)
     return Draw(tokens[:, 0], logprobs.gather(1, choice)[:, 0], support)
+
+
+def _nucleus(logprobs: Float[Tensor, "b v"], top_p: float) -> Float[Tensor, "b v"]:
+    """-inf for all but the fewest likeliest tokens that together reach the probability `top_p` (Holtzman 2020)."""
+    ordered, ids = logprobs.sort(dim=1, descending=True, stable=True)
+    before = ordered.exp().cumsum(1) - ordered.exp()
+    before[:, 0] = 0  # the likeliest token stays whatever rounding says
+    return logprobs.masked_fill((before >= top_p).scatter(1, ids, before >= top_p), -torch.inf)
 
 
 def pick_likeliest(logits: Float[Tensor, "b v"]) -> Draw:

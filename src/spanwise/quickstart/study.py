@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from spanwise.core import RunFolder, derive_seed
+from spanwise.evals.rivals import AnswerReward
 from spanwise.evals.statistics import Example, RewardModelQuality, ScoreTable
 from spanwise.feedback import FeedbackRecord, Sample
 from spanwise.models import Policy
@@ -24,14 +25,8 @@ from spanwise.quickstart.answers import (
     score_answers,
 )
 from spanwise.quickstart.arm_rewards import ArmRewards, heads_of, train_rewards
-from spanwise.quickstart.config import (
-    FINE_GRAINED,
-    LABELS,
-    PREFERENCE,
-    SFT,
-    SFT_MORE,
-    SimStudyConfig,
-)
+from spanwise.quickstart.config import FINE_GRAINED, LABELS, SFT, SFT_MORE, SimStudyConfig
+from spanwise.quickstart.free import SimRivals, greedily, kind_of
 from spanwise.rl import Trainer, TrainerParts
 from spanwise.rl.algorithms import PPO
 from spanwise.rl.runtime import ProgressView
@@ -76,6 +71,7 @@ class SeedStudy:
         )
         self._policies: dict[str, Policy] = {}
         self._reference_samples: list[Sample] = []
+        self._rivals: SimRivals | None = None
 
     def run(self, watch: Watch) -> SeedOutcome:
         """All arms, baselines first."""
@@ -89,9 +85,10 @@ class SeedStudy:
         feedback = self._timed("feedback", lambda: self._feedback(reference)) if rewarded else []
         models: dict[str, ArmRewards] = {}
         for arm in rewarded:
-            kind = PREFERENCE if arm == PREFERENCE else FINE_GRAINED
+            kind = kind_of(arm)
             if kind not in models:
                 models[kind] = self._timed(f"reward model, {kind}", lambda k=kind: self._reward_model(k, feedback))
+                self._timed(f"free rivals, {kind}", lambda k=kind: self._rivals_by_reward(k, models[k]))
             policy = self._timed(arm, lambda a=arm, k=kind: self._ppo(a, models[k], reference, watch))
             self._measure(arm, policy, reference)
         self._timed("examples", lambda: self._examples(models.get(FINE_GRAINED)))
@@ -152,9 +149,24 @@ class SeedStudy:
         return Policy.load(str(folder.checkpoint("best")))
 
     def _measure(self, arm: str, policy: Policy, reference: Policy) -> None:
-        answers = answer_items(policy, reference, self._test, sampling=self.config.sampling, seed=self.seed)
-        self.outcome.tables[arm] = score_answers(self._test, answers, seed=self.seed)
+        """Both decodings; those of the SFT policy with its free rivals."""
+        sampling, seed = self.config.sampling, self.seed
+        greedy = answer_items(policy, None, self._test, sampling=sampling, seed=seed, greedy=True)
+        drawn = answer_items(
+            policy, reference, self._test, sampling=sampling, seed=seed, samples=self.config.test_samples
+        )
+        self.outcome.tables[greedily(arm)] = score_answers(self._test, greedy, seed=seed)
+        self.outcome.tables[arm] = score_answers(self._test, drawn, seed=seed)
         self._policies[arm] = policy
+        if arm == SFT:
+            self._rivals = SimRivals(self.config, seed, policy, self._test, drawn, self.root, self.say)
+            self.outcome.tables |= self._rivals.without_reward()
+
+    def _rivals_by_reward(self, kind: str, rewards: ArmRewards) -> None:
+        if self._rivals is not None:
+            pipeline = rewards.pipeline(kind)
+            reward = AnswerReward(pipeline.sources, pipeline.mixture.config)
+            self.outcome.tables |= self._rivals.by_reward(kind, reward)
 
     def _examples(self, rewards: ArmRewards | None) -> None:
         """The arms' answers to the first test prompts, with the token rewards of the fine-grained arm."""
