@@ -27,6 +27,8 @@ class Draw:
     tokens: Int[Tensor, " b"]
     logprobs: Float[Tensor, " b"]
     support: Int[Tensor, "b k"] | None
+    values: Float[Tensor, " b"] | None = None
+    """Of the states in which the tokens were drawn, where somebody asks for them."""
 
 
 def draw(logits: Float[Tensor, "b v"], top_k: int, generator: torch.Generator, top_p: float = 1.0) -> Draw:
@@ -101,6 +103,7 @@ class _Written:
         self._logprobs = torch.zeros((rows, max_new_tokens), device=device)
         self._ends = torch.zeros(rows, dtype=torch.long, device=device)
         self._support: Tensor | None = None
+        self._values: Tensor | None = None
         self._steps = 0
 
     def put(self, step: int, rows: Tensor, drawn: Draw, ended: Tensor) -> None:
@@ -111,6 +114,10 @@ class _Written:
             if self._support is None:
                 self._support = self._ids.new_zeros((*self._ids.shape, drawn.support.shape[1]))
             self._support[rows, step] = drawn.support
+        if drawn.values is not None:
+            if self._values is None:
+                self._values = torch.zeros_like(self._logprobs)
+            self._values[rows, step] = drawn.values.float()
         self._steps = step + 1
 
     def batch(self, pad_id: int) -> ResponseBatch:
@@ -124,4 +131,5 @@ class _Written:
             logprobs=self._logprobs[:, : self._steps].masked_fill(~mask, 0.0),
             truncated=truncated,
             support=None if self._support is None else self._support[:, : self._steps].contiguous(),
+            values=None if self._values is None else self._values[:, : self._steps].masked_fill(~mask, 0.0),
         )
