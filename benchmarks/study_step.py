@@ -1,4 +1,4 @@
-"""CPU seconds of a PPO step of the study on the simulated world: its former settings beside the present ones, in one run.
+"""CPU seconds of a PPO step of the study on the simulated world: its former settings beside the present ones.
 
     OMP_NUM_THREADS=1 python benchmarks/study_step.py [--steps 6] [--base FOLDER] [--only NAME] [--json] [--record NAME]
 

@@ -1,6 +1,7 @@
 import pytest
 import torch
 from pydantic import ValidationError
+from transformers import TopKLogitsWarper, TopPLogitsWarper
 
 from spanwise.core.seeding import torch_generator
 from spanwise.models.config import Sampling
@@ -25,6 +26,21 @@ def test_support_holds_the_largest_logits_and_the_drawn_token():
     drawn = draw(LOGITS.expand(200, -1), 3, torch_generator(1, "draw"))
     assert {tuple(sorted(row)) for row in drawn.support.tolist()} == {(0, 1, 5)}
     assert (drawn.support == drawn.tokens[:, None]).any(1).all()
+
+
+@pytest.mark.parametrize("top_p", [1e-6, 0.3, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize("top_k", [0, 4])
+def test_top_p_keeps_what_transformers_keeps(top_p, top_k):
+    rows = torch.cat([LOGITS[None], torch.randn(40, 6, generator=torch.Generator().manual_seed(0))])
+    kept = TopPLogitsWarper(top_p)(None, TopKLogitsWarper(top_k)(None, rows) if top_k else rows)
+    seen = torch.zeros(rows.shape, dtype=torch.bool)
+    for seed in range(200):
+        drawn = draw(rows, top_k, torch_generator(seed, "draw"), top_p)
+        seen[torch.arange(len(rows)), drawn.tokens] = True
+        expected = kept.log_softmax(1).gather(1, drawn.tokens[:, None])[:, 0]
+        torch.testing.assert_close(drawn.logprobs, expected, rtol=1e-4, atol=1e-5)
+    assert not (seen & kept.isneginf()).any()
+    assert (seen | (kept.softmax(1) < 0.05)).all()
 
 
 @pytest.mark.parametrize("top_k", [0, 6, 100])

@@ -37,6 +37,7 @@ LAYERS = (
     ("rl/runtime",),
     ("rl",),
     ("evals", "evals/statistics"),
+    ("evals/rivals",),
     ("evals/runs",),
     ("evals/report",),
     ("evals/metrics", "evals/pages", "evals/win_rate/judges"),

@@ -4,6 +4,8 @@ import pytest
 import torch
 from doubles.rl_world import batch_of, small_trainer
 
+from spanwise.rl.algorithms import ModelInputs
+
 SHARED = {"value_backbone": "policy", "ppo": {"value_coef": 0.3}}
 
 
@@ -54,3 +56,16 @@ def test_a_run_is_resumed_to_the_same_weights(tmp_path, lora):
         "value/weight/head.bias",
     }
     assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+def test_values_are_read_while_sampling(tmp_path):
+    trainer = small_trainer(tmp_path, **SHARED)
+    rollout = trainer.rollout(1)
+    inputs = ModelInputs.of(rollout.prompts, rollout.responses)
+    read = trainer.value_model.values(inputs.prompts, inputs.response_ids, inputs.response_mask)
+    calls = []
+    trainer.parts.policy.backbone.decoder.register_forward_pre_hook(lambda *_: calls.append(1))
+    values = trainer.make_experience(rollout, kl_coef=0.1).values
+    assert not calls, "the policy was read once more"
+    torch.testing.assert_close(values, read.detach(), rtol=1e-4, atol=1e-6)
+    assert values[~rollout.responses.mask].abs().sum() == 0

@@ -1,4 +1,4 @@
-"""`spanwise evaluate`: metrics of a file of answers, and whether they are better than another's.
+"""`spanwise evaluate`: metrics of a file of answers or of a policy, and whether they are better than another's.
 
 `spanwise evaluate CONFIG.yaml` is short for `spanwise evaluate answers CONFIG.yaml`.
 """
@@ -9,12 +9,16 @@ import typer
 
 from spanwise.cli import compare, reward_evaluate, win_rate
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command, group_with_default
-from spanwise.cli.runner import Outcome, command_line, run_config
-from spanwise.core import ConfigError
+from spanwise.cli.render import bar
+from spanwise.cli.runner import Outcome, command_line, on_device, run_config
+from spanwise.core import ConfigError, check_readable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from spanwise.evals.metrics import EvaluateConfig
     from spanwise.evals.statistics import ExperimentResults
+    from spanwise.models import Answer
 
 CONFIG = "spanwise.evals.metrics.config:EvaluateConfig"
 
@@ -40,21 +44,39 @@ def evaluate_command(config: ConfigPath, overrides: Overrides = None, *, as_json
         return _evaluate(settings, words)
 
     inputs = ("prompts", "responses", "baseline")
-    run_config(EvaluateConfig, config, overrides, work, inputs=inputs, as_json=as_json)
+    run_config(EvaluateConfig, config, overrides, work, inputs=inputs, says_device=False, as_json=as_json)
 
 
 def _evaluate(settings: "EvaluateConfig", words: str) -> Outcome:
+    rivals = settings.free_rivals
+    if rivals is not None:
+        check_readable(rivals.validation, rivals.demonstrations)
+        if rivals.run_dir is not None and (rivals.run_dir / "metrics.jsonl").exists():
+            raise ConfigError(f"{rivals.run_dir}: holds a run already; choose another free_rivals.run_dir.")
+    if settings.policy is not None or rivals is not None:
+        settings = on_device(settings)
     from spanwise.evals.metrics import evaluate
     from spanwise.evals.report import arm_table, verdict_sentences
 
     models = _models(settings.perplexity_model, settings.bertscore_model)
-    results = evaluate(settings, _sources(settings.reward_models), models=models, command=words)
+    with bar() as progress:
+
+        def track(answers: "Iterable[Answer]", total: int, title: str) -> "Iterable[Answer]":
+            return progress.track(answers, total, description=title)
+
+        results = evaluate(
+            settings, _sources(settings.reward_models), models=models, command=words, track=track, say=_say
+        )
     sentences = verdict_sentences(results) if results.comparisons else []
     return Outcome(_summary(results), sentences, arm_table(results))
 
 
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
 def _summary(results: "ExperimentResults") -> dict[str, Any]:
-    """What `--json` prints: estimates by metric of the answers and of the baseline, and the differences."""
+    """What `--json` prints: estimates by arm and metric, and the differences; those of files by their old names too."""
     arms = {
         name: {metric: estimate.model_dump(mode="json") for metric, estimate in arm.metrics.items()}
         for name, arm in results.arms.items()
@@ -62,8 +84,15 @@ def _summary(results: "ExperimentResults") -> dict[str, Any]:
     differences = {
         pair.metric: {**pair.difference.model_dump(mode="json"), "p_value": pair.p_value, "verdict": pair.verdict}
         for pair in results.comparisons
+        if (pair.arm, pair.baseline) == ("responses", "baseline")
     }
-    return {"metrics": arms["responses"], "baseline": arms.get("baseline"), "differences": differences or None}
+    return {
+        "metrics": arms.get("responses"),
+        "baseline": arms.get("baseline"),
+        "differences": differences or None,
+        "arms": arms,
+        "comparisons": [comparison.model_dump(mode="json") for comparison in results.comparisons],
+    }
 
 
 def _sources(paths: tuple[str, ...]) -> list[Any]:

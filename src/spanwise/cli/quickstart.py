@@ -25,13 +25,16 @@ def quickstart(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Turn marked answers into a better model: SFT, noisy feedback, reward models, PPO, an honest comparison."""
+    """Turn marked answers into a better model: SFT, noisy feedback, reward models, PPO.
+
+    Ends with a comparison of greedy answers, held against what decoding alone gives.
+    """
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise ConfigError(f"{output}: is a file or holds files; give another folder with --output or remove it.")
     from rich.console import Console
 
-    from spanwise.evals.report import verdict_sentences, write_report
-    from spanwise.quickstart import SeedStudy, SimStudyConfig, save_outcome, summarize
+    from spanwise.evals.report import write_report
+    from spanwise.quickstart import SeedStudy, SimStudyConfig, greedy_sentences, save_outcome, summarize
     from spanwise.rl.runtime import ConsoleProgress
 
     start = time.monotonic()
@@ -50,5 +53,5 @@ def quickstart(
     say(f"Report: {output / 'report.html'}")
     if as_json:
         print_json(results.model_dump(mode="json"))
-    for sentence in verdict_sentences(results):
+    for sentence in greedy_sentences(results):
         typer.echo(sentence, err=as_json)

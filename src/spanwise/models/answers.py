@@ -45,7 +45,11 @@ def answer_all(policy: Policy, records: Sequence[PromptRecord], config: AnswerCo
             answers = policy.greedy(prompts, config.sampling.max_new_tokens, config.sampling.min_new_tokens)
         else:
             answers = policy.generate(
-                prompts, sampling=config.sampling, samples_per_prompt=config.samples_per_prompt, generator=generator
+                prompts,
+                sampling=config.sampling,
+                samples_per_prompt=config.samples_per_prompt,
+                generator=generator,
+                top_p=config.top_p,
             )
         for row, (ids, truncated) in enumerate(zip(answers.token_lists(), answers.truncated.tolist(), strict=True)):
             number, sample = start + row // config.samples_per_prompt, row % config.samples_per_prompt

@@ -6,6 +6,7 @@ that is worth it. Policies put a vocabulary head on the states, value models a s
 vocabularies, sampling or rewards.
 """
 
+import contextlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,12 +20,16 @@ from transformers import DynamicCache, EncoderDecoderCache, PreTrainedConfig, Pr
 from transformers.cache_utils import DynamicLayer
 
 from spanwise.models.batches import PromptBatch
-from spanwise.models.cpu import use_on_cpu, use_products_on_cpu
+from spanwise.models.cpu import NAME, Branches, Trunks, reading, use_on_cpu, use_products_on_cpu
 
+NOTHING_HIDDEN = torch.ones((1, 1, 1, 1), dtype=torch.bool)
+"""A mask that transformers, which takes those of four dimensions as they are, hands on where a layout stands for it."""
 ROOM = 64
 """Tokens for which there is room each time that the room grows."""
 PACKING = ("flash", "flex")
 """Beginnings of the names of attention backends that read many rows one behind the other at no cost."""
+ALIKE = {True: 1e-4, False: 3e-2}
+"""How far states read in branches may be from others, as a share of the largest: in float32, and in half precision."""
 SHARE_BELOW = 0.75
 """Responses to one prompt share its reading when that leaves less than this share of the tokens to be read."""
 
@@ -56,6 +61,7 @@ class Backbone(nn.Module):
         self.compiled = False
         """Whether whole responses are read by compiled code; reading token by token is left as it is."""
         self._code: tuple[int, Callable[..., Any]] | None = None
+        self._branches: bool | None = None
         self.lockstep = False
         """Whether several processes read together and must make the same calls, whatever each of them reads."""
 
@@ -72,7 +78,8 @@ class Backbone(nn.Module):
         if self.is_encoder_decoder:
             states = self._read_after_encoding(shared, response_ids[:, :used])
         elif not self.lockstep and shared.saves(used):
-            states = self._read_after_prompts(shared, response_ids[:, :used])
+            read = self._read_branches if self.branches else self._read_after_prompts
+            states = read(shared, response_ids[:, :used], ends)
         elif self.packs:
             states = self._read_packed(prompts, response_ids[:, :used], ends)
         else:
@@ -131,7 +138,57 @@ class Backbone(nn.Module):
         places = (read.flatten().cumsum(0) - 1).view(read.shape).clamp(min=0)
         return states[places[:, width - 1 : width - 1 + response_ids.shape[1]]]
 
-    def _read_after_prompts(self, shared: "_SharedPrompts", response_ids: Int[Tensor, "b t"]) -> Float[Tensor, "b t h"]:
+    @property
+    def branches(self) -> bool:
+        """Whether prompts and the responses to them are read in one row, each prompt once and without padding.
+
+        Tried out on a few tokens the first time, because some architectures need more than causality and positions.
+        """
+        attends = self.config._attn_implementation == NAME  # pyright: ignore[reportPrivateUsage] - as above
+        if not attends or self.compiled or next(self.parameters()).device.type != "cpu":
+            return False
+        if self._branches is None:
+            self._branches = self._reads_branches_alike()
+        return self._branches
+
+    @torch.no_grad()
+    def _reads_branches_alike(self) -> bool:
+        """Whether states read in branches are those of rows by themselves."""
+        prompts = PromptBatch(torch.tensor([[0, 3, 4, 5], [6, 7, 8, 9]]).repeat_interleave(2, 0), torch.ones(4, 4) > 0)
+        prompts.mask[:2, 0] = False
+        ids, ends = torch.tensor([[3, 4, 5], [6, 7, 8], [9, 3, 6], [4, 7, 5]]), torch.tensor([3, 2, 3, 3])
+        apart = self._read_with_prompts(prompts, ids, ends)
+        try:
+            together = self._read_branches(_SharedPrompts.of(prompts), ids, ends)
+        except (NotImplementedError, RuntimeError, TypeError, ValueError, AttributeError, IndexError):
+            return False
+        read = torch.arange(3) < ends[:, None]
+        error, largest = (apart - together)[read].abs().max(), apart[read].abs().max()
+        return bool(error <= ALIKE[apart.dtype == torch.float32] * largest)
+
+    def _read_branches(
+        self, shared: "_SharedPrompts", response_ids: Int[Tensor, "b t"], ends: Int[Tensor, " b"]
+    ) -> Float[Tensor, "b t h"]:
+        # The last response token is predicted and never read.
+        order, lengths = shared.owner.argsort(stable=True), (ends - 1).clamp(min=0)
+        counts = shared.owner.bincount(minlength=len(shared.prompts)).tolist()
+        read = torch.arange(response_ids.shape[1]) < lengths[order, None]
+        branches = Branches(shared.prompts.lengths.tolist(), [part.tolist() for part in lengths[order].split(counts)])
+        ids = torch.cat([shared.prompts.ids[shared.prompts.mask], response_ids[order][read]])[None]
+        with reading(branches):
+            states = self.decoder(
+                input_ids=ids, position_ids=branches.positions, attention_mask=NOTHING_HIDDEN, use_cache=False
+            ).last_hidden_state[0]
+        last = shared.prompts.lengths.cumsum(0)[shared.owner] - 1
+        first = torch.empty_like(last)
+        first[order] = branches.trunk + branches.lengths.cumsum(0) - branches.lengths
+        places = first[:, None] + torch.arange(-1, response_ids.shape[1] - 1)
+        places[:, 0] = last
+        return states[places.clamp(max=len(states) - 1)]
+
+    def _read_after_prompts(
+        self, shared: "_SharedPrompts", response_ids: Int[Tensor, "b t"], _ends: Int[Tensor, " b"]
+    ) -> Float[Tensor, "b t h"]:
         # Every prompt is read once; its responses go on from its cache, through which gradients flow back into it.
         decoding = self.start(shared.prompts)
         decoding.keep(shared.owner)
@@ -154,14 +211,15 @@ class Backbone(nn.Module):
     ) -> Float[Tensor, "b n h"]:
         """Reads n more tokens per row into the cache of `state`; returns their hidden states."""
         extra: dict[str, Tensor | None] = {}
+        layout = contextlib.nullcontext() if state.trunks is None else reading(state.trunks)
         if self.is_encoder_decoder:
             extra = {"encoder_hidden_states": state.memory, "encoder_attention_mask": state.mask}
         else:
             extra = {"attention_mask": state.mask}
             if self._takes_positions:
                 extra["position_ids"] = positions
-        output = self.decoder(input_ids=ids, past_key_values=state.cache, use_cache=True, **extra)
-        return output.last_hidden_state
+        with layout:
+            return self.decoder(input_ids=ids, past_key_values=state.cache, use_cache=True, **extra).last_hidden_state
 
 
 class Decoding:
@@ -170,6 +228,8 @@ class Decoding:
     def __init__(self, backbone: Backbone, prompts: PromptBatch) -> None:
         self._backbone = backbone
         self.memory: Tensor | None = None
+        self.trunks: Trunks | None = None
+        """What the rows share where their prompts are not read again for each; the cache is then of responses alone."""
         self.mask: Tensor | None = None if bool(prompts.mask.all()) else prompts.mask
         self._positions: Tensor = prompts.lengths
         config = backbone.config
@@ -190,7 +250,9 @@ class Decoding:
 
     def read(self, tokens: Int[Tensor, "b n"]) -> Float[Tensor, "b n h"]:
         """Reads n more tokens per row; returns the state after each, of which `hidden` is the last."""
-        if self.mask is not None and not self._backbone.is_encoder_decoder:
+        if self.trunks is not None:
+            self.mask = NOTHING_HIDDEN
+        elif self.mask is not None and not self._backbone.is_encoder_decoder:
             self.mask = torch.cat([self.mask, self.mask.new_ones(tokens.shape)], 1)
         places = self._positions[:, None] + torch.arange(tokens.shape[1], device=tokens.device)
         states = self._backbone.read_next(tokens, self, places)
@@ -200,11 +262,19 @@ class Decoding:
     def repeat(self, times: int) -> None:
         """Every row `times` times in a row, so that several responses share the reading of their prompt."""
         if times > 1:
-            self.cache.batch_repeat_interleave(times)
+            if self._backbone.branches:
+                layers = [(layer.keys, layer.values) for layer in cast("DynamicCache", self.cache).layers]
+                self.trunks = Trunks(cast("list[tuple[Tensor, Tensor]]", layers), self.mask, times)
+                self.cache, self.mask = growing_cache(self._backbone.config), None
+            else:
+                self.cache.batch_repeat_interleave(times)
             self._change_rows(lambda tensor: tensor.repeat_interleave(times, 0))
 
     def keep(self, rows: Int[Tensor, " n"]) -> None:
         """Drops all other rows."""
+        if self.trunks is not None:
+            self.trunks.keep(rows)
+            self.mask = None
         self.cache.batch_select_indices(rows)
         self._change_rows(lambda tensor: tensor[rows])
 

@@ -4,7 +4,7 @@ Masks are explicit and never derived from the ids, because many tokenizers pad w
 Knows nothing of models. Shapes: b rows, l prompt tokens, t response tokens, k support tokens.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -60,6 +60,8 @@ class ResponseBatch:
     """True = the response ran into the length limit and has no end of its own."""
     support: Int[Tensor, "b t k"] | None = None
     """With top-k sampling: the k ids that could have been sampled at each step."""
+    values: Float[Tensor, "b t"] | None = None
+    """The value of the state in which each token was sampled, where a value head read it; 0 where masked."""
 
     def __len__(self) -> int:
         return self.ids.shape[0]
@@ -68,6 +70,25 @@ class ResponseBatch:
     def lengths(self) -> Int[Tensor, " b"]:
         """Tokens of each response."""
         return self.mask.sum(1)
+
+    def select(self, rows: Int[Tensor, " n"]) -> "ResponseBatch":
+        """The given rows, as wide as before."""
+        return self._each(lambda tensor: tensor[rows])
+
+    def to(self, device: torch.device | str) -> "ResponseBatch":
+        """The same batch on `device`."""
+        return self._each(lambda tensor: tensor.to(device))
+
+    def clone(self) -> "ResponseBatch":
+        """The same batch in memory of its own."""
+        return self._each(torch.clone)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "ResponseBatch":
+        support = None if self.support is None else change(self.support)
+        values = None if self.values is None else change(self.values)
+        return ResponseBatch(
+            change(self.ids), change(self.mask), change(self.logprobs), change(self.truncated), support, values
+        )
 
     def token_lists(self) -> list[list[int]]:
         """The real ids of each response, padding left out."""
@@ -87,6 +108,7 @@ def join_responses(parts: Sequence[ResponseBatch], *, pad_id: int) -> ResponseBa
     """All responses of several batches, as wide as the widest."""
     width = max(part.ids.shape[1] for part in parts)
     supports = [part.support for part in parts if part.support is not None]
+    values = [part.values for part in parts if part.values is not None]
     return ResponseBatch(
         ids=torch.cat([_widened(part.ids, width, value=pad_id) for part in parts]),
         mask=torch.cat([_widened(part.mask, width) for part in parts]),
@@ -95,6 +117,7 @@ def join_responses(parts: Sequence[ResponseBatch], *, pad_id: int) -> ResponseBa
         support=torch.cat([_widened(x.flatten(1), width * x.shape[2]).unflatten(1, (width, -1)) for x in supports])
         if supports
         else None,
+        values=torch.cat([_widened(part, width) for part in values]) if values else None,
     )
 
 

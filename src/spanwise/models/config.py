@@ -38,6 +38,9 @@ class AnswerConfig(Config):
     decoding: Literal["greedy", "sample"] = "greedy"
     """The likeliest token at every step, or tokens drawn as `sampling` says."""
     sampling: Sampling = Sampling()
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    """Only the fewest likeliest tokens that together have this probability can be drawn at each step; 1 means all. Not
+    for training, which could not replay it."""
     samples_per_prompt: int = Field(default=1, ge=1)
     """Answers per prompt; more than one needs decoding=sample."""
     max_prompt_tokens: int = Field(default=1024, ge=1)
@@ -49,6 +52,8 @@ class AnswerConfig(Config):
     def _consistent(self) -> "AnswerConfig":
         if self.samples_per_prompt > 1 and self.decoding == "greedy":
             raise ValueError("samples_per_prompt > 1 with decoding=greedy gives equal answers; set decoding=sample")
+        if self.top_p < 1 and self.decoding == "greedy":
+            raise ValueError("top_p is about drawn tokens; set decoding=sample")
         return self
 
 

@@ -64,8 +64,11 @@ class ValueModel(nn.Module):
 
     def of_states(self, states: Float[Tensor, "b t h"], response_mask: Bool[Tensor, "b t"]) -> Float[Tensor, "b t"]:
         """The values of states that were read already; 0 where masked."""
-        values = self.head(states.to(self.head.weight.dtype))[..., 0]
-        return values.masked_fill(~response_mask, 0.0)
+        return self.of_each(states).masked_fill(~response_mask, 0.0)
+
+    def of_each(self, states: Float[Tensor, "*b h"]) -> Float[Tensor, "*b"]:
+        """The value of each state."""
+        return self.head(states.to(self.head.weight.dtype))[..., 0]
 
     def _begun(self, generator: torch.Generator) -> "ValueModel":
         scale = _INITIAL_SCALE * self.backbone.hidden_size**-0.5

@@ -208,13 +208,25 @@ class Policy:
         )
 
     def generate(
-        self, prompts: PromptBatch, *, sampling: Sampling, samples_per_prompt: int = 1, generator: torch.Generator
+        self,
+        prompts: PromptBatch,
+        *,
+        sampling: Sampling,
+        samples_per_prompt: int = 1,
+        generator: torch.Generator,
+        top_p: float = 1.0,
+        values: Callable[[Float[Tensor, "b h"]], Float[Tensor, " b"]] | None = None,
     ) -> ResponseBatch:
-        """Samples responses; rows are prompt 0 sample 0, prompt 0 sample 1, ..., prompt 1 sample 0, ..."""
+        """Samples responses; rows are prompt 0 sample 0, prompt 0 sample 1, ..., prompt 1 sample 0, ...
+
+        With `top_p` below 1 the log-probabilities are of what was drawn from, which `logprobs` cannot replay. `values`
+        says what the states are worth in which the tokens are drawn.
+        """
 
         def choose(states: Tensor, step: int) -> Draw:
             logits = self._logits(states, sampling.temperature, may_end=step >= sampling.min_new_tokens)
-            return draw(logits, sampling.top_k, generator)
+            drawn = draw(logits, sampling.top_k, generator, top_p)
+            return drawn if values is None else replace(drawn, values=values(states))
 
         return self._continue(prompts, samples_per_prompt, choose, sampling.max_new_tokens)
 
@@ -254,11 +266,7 @@ class Policy:
                 eos_ids=torch.tensor(self._eos_ids, device=prompts.ids.device),
                 pad_id=self.pad_id,
             )
-        # Tensors made in inference mode cannot enter a backward pass; their copies can.
-        support = None if batch.support is None else batch.support.clone()
-        return ResponseBatch(
-            batch.ids.clone(), batch.mask.clone(), batch.logprobs.clone(), batch.truncated.clone(), support
-        )
+        return batch.clone()  # tensors made in inference mode cannot enter a backward pass; their copies can
 
     def _check_room(self, prompts: PromptBatch, max_new_tokens: int) -> None:
         room = self.room_for_prompt(max_new_tokens)

@@ -27,14 +27,18 @@ class Draw:
     tokens: Int[Tensor, " b"]
     logprobs: Float[Tensor, " b"]
     support: Int[Tensor, "b k"] | None
+    values: Float[Tensor, " b"] | None = None
+    """Of the states in which the tokens were drawn, where somebody asks for them."""
 
 
-def draw(logits: Float[Tensor, "b v"], top_k: int, generator: torch.Generator) -> Draw:
-    """Draws one token per row from softmax(logits), restricted to the `top_k` largest (0 = all)."""
+def draw(logits: Float[Tensor, "b v"], top_k: int, generator: torch.Generator, top_p: float = 1.0) -> Draw:
+    """Draws one token per row from softmax(logits), restricted to the `top_k` largest (0 = all) and then to `top_p`."""
     support = None
     if 0 < top_k < logits.shape[1]:
         logits, support = logits.topk(top_k, 1)
     logprobs = logits.log_softmax(1)
+    if top_p < 1:
+        logprobs = _nucleus(logprobs, top_p).log_softmax(1)
     # Inverting the distribution function takes one random number per row where multinomial takes one per logit.
     cumulative = logprobs.exp().cumsum(1, dtype=torch.float64)
     level = torch.rand((len(logits), 1), generator=generator, dtype=torch.float64, device=generator.device)
@@ -43,6 +47,14 @@ def draw(logits: Float[Tensor, "b v"], top_k: int, generator: torch.Generator) -
     )
     tokens = choice if support is None else support.gather(1, choice)
     return Draw(tokens[:, 0], logprobs.gather(1, choice)[:, 0], support)
+
+
+def _nucleus(logprobs: Float[Tensor, "b v"], top_p: float) -> Float[Tensor, "b v"]:
+    """-inf for all but the fewest likeliest tokens that together reach the probability `top_p` (Holtzman 2020)."""
+    ordered, ids = logprobs.sort(dim=1, descending=True, stable=True)
+    before = ordered.exp().cumsum(1) - ordered.exp()
+    before[:, 0] = 0  # the likeliest token stays whatever rounding says
+    return logprobs.masked_fill((before >= top_p).scatter(1, ids, before >= top_p), -torch.inf)
 
 
 def pick_likeliest(logits: Float[Tensor, "b v"]) -> Draw:
@@ -91,6 +103,7 @@ class _Written:
         self._logprobs = torch.zeros((rows, max_new_tokens), device=device)
         self._ends = torch.zeros(rows, dtype=torch.long, device=device)
         self._support: Tensor | None = None
+        self._values: Tensor | None = None
         self._steps = 0
 
     def put(self, step: int, rows: Tensor, drawn: Draw, ended: Tensor) -> None:
@@ -101,6 +114,10 @@ class _Written:
             if self._support is None:
                 self._support = self._ids.new_zeros((*self._ids.shape, drawn.support.shape[1]))
             self._support[rows, step] = drawn.support
+        if drawn.values is not None:
+            if self._values is None:
+                self._values = torch.zeros_like(self._logprobs)
+            self._values[rows, step] = drawn.values.float()
         self._steps = step + 1
 
     def batch(self, pad_id: int) -> ResponseBatch:
@@ -114,4 +131,5 @@ class _Written:
             logprobs=self._logprobs[:, : self._steps].masked_fill(~mask, 0.0),
             truncated=truncated,
             support=None if self._support is None else self._support[:, : self._steps].contiguous(),
+            values=None if self._values is None else self._values[:, : self._steps].masked_fill(~mask, 0.0),
         )

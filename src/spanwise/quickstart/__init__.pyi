@@ -14,6 +14,7 @@ from .config import SFT as SFT
 from .config import STUDY as STUDY
 from .config import SimStudyConfig as SimStudyConfig
 from .judge import OracleJudge as OracleJudge
+from .results import greedy_sentences as greedy_sentences
 from .results import outcome_file as outcome_file
 from .results import save_outcome as save_outcome
 from .results import summarize as summarize

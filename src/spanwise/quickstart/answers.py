@@ -57,11 +57,20 @@ SIM_METRICS: dict[str, MetricInfo] = {
 
 @dataclass(frozen=True)
 class Answers:
-    """One arm's sampled answers to held-out items, one each, with their KL to the reference policy (nats)."""
+    """One arm's answers to held-out items, item by item and to each as many, with their KL to the reference (nats)."""
 
     texts: tuple[str, ...]
     truncated: tuple[bool, ...]
-    kl: tuple[float, ...]
+    kl: tuple[float, ...] = ()
+    """Empty where the answers were drawn otherwise than the reference's would be: the two do not compare."""
+
+    def of(self, items: Sequence[SimItem]) -> list[SimItem]:
+        """The item of each answer."""
+        return [item for item in items for _ in range(len(self.texts) // len(items))]
+
+    def taken(self, places: Sequence[int]) -> "Answers":
+        """The answers at these places, as many of each item; without KL, since they are no longer draws."""
+        return Answers(tuple(self.texts[p] for p in places), tuple(self.truncated[p] for p in places))
 
 
 def make_demonstrations(count: int, *, seed: int, split: str) -> list[DemonstrationRecord]:
@@ -105,17 +114,19 @@ def collect_feedback(
 @torch.no_grad()
 def answer_items(
     policy: Policy,
-    reference: Policy,
+    reference: Policy | None,
     items: Sequence[SimItem],
     *,
     sampling: Sampling,
     seed: int,
+    samples: int = 1,
+    top_p: float = 1.0,
     batch: int = 64,
     greedy: bool = False,
 ) -> Answers:
-    """One answer per item, sampled or with `greedy` the likeliest, with the summed log-ratio to `reference`.
+    """`samples` answers per item, or with `greedy` the likeliest, with the summed log-ratio to `reference`.
 
-    The log-ratio is that under `sampling`; of greedy answers it is that at temperature 1.
+    The log-ratio is that under `sampling`; without `reference`, or greedily, there is none.
     """
     generator = torch_generator(seed, "sim/test")
     texts: list[str] = []
@@ -126,31 +137,42 @@ def answer_items(
         if greedy:
             answers = policy.greedy(prompts, sampling.max_new_tokens)
         else:
-            answers = policy.generate(prompts, sampling=sampling, samples_per_prompt=1, generator=generator)
-        ref = reference.logprobs(prompts, answers.ids, answers.mask, sampling=sampling, support=answers.support)
-        kl += ((answers.logprobs - ref.logprobs) * answers.mask).sum(1).tolist()
-        texts += [policy.decode(ids) for ids in answers.token_lists()]
+            answers = policy.generate(
+                prompts, sampling=sampling, samples_per_prompt=samples, generator=generator, top_p=top_p
+            )
+        if reference is not None and not greedy:
+            asked = prompts.repeat(samples)
+            ref = reference.logprobs(asked, answers.ids, answers.mask, sampling=sampling, support=answers.support)
+            kl += ((answers.logprobs - ref.logprobs) * answers.mask).sum(1).tolist()
+        texts += [_storable(policy.decode(ids)) for ids in answers.token_lists()]
         cut += answers.truncated.tolist()
     return Answers(tuple(texts), tuple(cut), tuple(kl))
 
 
 def score_answers(items: Sequence[SimItem], answers: Answers, *, seed: int) -> dict[str, ScoreTable]:
-    """One table per metric of `SIM_METRICS`; error shares are averaged over clauses, not over answers."""
-    cases = zip(items, answers.texts, answers.truncated, strict=True)
+    """One table per metric of `SIM_METRICS`; error shares are averaged over clauses, not over answers.
+
+    Several answers to an item count as their mean. Answers without a log-ratio have no table of it.
+    """
+    asked = answers.of(items)
+    cases = zip(asked, answers.texts, answers.truncated, strict=True)
     judgements = [judge(text, item.truth, truncated=cut) for item, text, cut in cases]
-    ids = [item.record.id for item in items]
-    ratios: Mapping[str, list[tuple[float, float]]] = {
+    ratios: dict[str, list[tuple[float, float]]] = {
         "relevance_error": [(j.count(*RELEVANCE_ERRORS), len(j.findings)) for j in judgements],
         "fact_error": [(j.count(*FACT_ERRORS), j.count(*FACT_ERRORS, "correct")) for j in judgements],
         "completeness": [(j.answerable - len(j.missing), j.answerable) for j in judgements],
         "quality": [(j.quality, 1) for j in judgements],
         "words": [(len(text.split()), 1) for text in answers.texts],
-        "kl": [(value, 1) for value in answers.kl],
     }
-    return {
-        metric: ScoreTable.from_ratios(dict(zip(ids, values, strict=True)), seed=seed)
-        for metric, values in ratios.items()
-    }
+    if answers.kl:
+        ratios["kl"] = [(value, 1) for value in answers.kl]
+    tables: dict[str, ScoreTable] = {}
+    for metric, values in ratios.items():
+        samples: dict[str, list[tuple[float, float]]] = {item.record.id: [] for item in items}
+        for item, value in zip(asked, values, strict=True):
+            samples[item.record.id].append(value)
+        tables[metric] = ScoreTable.from_samples(samples, seed=seed)
+    return tables
 
 
 def make_examples(

@@ -6,9 +6,10 @@ Knows nothing of how an arm is trained (`study.py`) or of torch.
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from spanwise.core import Config
+from spanwise.evals.rivals import RivalSettings
 from spanwise.models import Sampling
 from spanwise.reward_models import FittingConfig
 from spanwise.rl import EvaluationConfig, KLConfig, RolloutConfig, TrainerConfig, UpdateConfig
@@ -87,6 +88,10 @@ class SimStudyConfig(Config):
     """Prompts that choose the best PPO checkpoint by the arm's own reward."""
     test_prompts: int = Field(default=400, ge=2)
     """Prompts on which the oracle judges every arm."""
+    test_samples: int = Field(default=4, ge=1)
+    """Sampled answers to each of them, beside the greedy one; the best of n are taken from these."""
+    free_rivals: RivalSettings = RivalSettings(liked_share=0)
+    """What the SFT policy gives without training with rewards, which every arm must beat to be called better."""
     judged_split: Literal["test", "validation"] = "test"
     """Which prompts these are; settings are chosen on those of "validation"."""
     noise: NoiseConfig = NoiseConfig()
@@ -129,6 +134,18 @@ class SimStudyConfig(Config):
         "questions": "nothing; all questions ask for three to six facts. Remove the key",
     }
 
+    @model_validator(mode="after")
+    def _whole_groups(self) -> "SimStudyConfig":
+        if self.test_samples % self.free_rivals.best_of:
+            raise ValueError(
+                f"test_samples ({self.test_samples}) is no multiple of free_rivals.best_of ({self.free_rivals.best_of})"
+            )
+        return self
 
-STUDY = SimStudyConfig(arms=(SFT, SFT_MORE, PREFERENCE, FINE_GRAINED, *ABLATIONS, *CEILINGS))
+
+STUDY = SimStudyConfig(
+    arms=(SFT, SFT_MORE, PREFERENCE, FINE_GRAINED, *ABLATIONS, *CEILINGS),
+    test_samples=8,
+    free_rivals=RivalSettings(),
+)
 """The study of docs/results.md: every arm, with the settings of quickstart."""

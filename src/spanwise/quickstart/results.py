@@ -14,7 +14,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from spanwise.core import DataError, read_json, write_json
+from spanwise.evals.report import verdict_sentences
 from spanwise.evals.statistics import (
+    GREEDY,
     Arm,
     Example,
     ExperimentResults,
@@ -25,6 +27,7 @@ from spanwise.evals.statistics import (
 )
 from spanwise.quickstart.answers import SIM_METRICS
 from spanwise.quickstart.config import ABLATIONS, FINE_GRAINED, LABELS, PREFERENCE, SFT, SFT_MORE, SimStudyConfig
+from spanwise.quickstart.free import best_of_arm, greedily, rival_arms, rivals_of
 from spanwise.quickstart.study import SeedOutcome
 
 KINDS = {SFT: "sft", SFT_MORE: "sft", PREFERENCE: "preference", FINE_GRAINED: "fine-grained"}
@@ -80,7 +83,9 @@ def summarize(
 ) -> ExperimentResults:
     """Joins the stored outcomes of `seeds`; raises DataError when one was made with another config."""
     stored = {seed: _load(root, seed, config) for seed in seeds}
-    tables = {arm: _stack(stored, arm) for arm in config.arms}
+    arms = _arms(config)
+    tables = {arm: _stack(stored, arm) for arm in arms}
+    rivals = {arm: described.rivals for arm, described in arms.items()}
     return ExperimentResults(
         title=title,
         created=datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -91,18 +96,24 @@ def summarize(
         config=config.model_dump(mode="json"),
         metrics=SIM_METRICS,
         arms={
-            arm: Arm(label=LABELS[arm], kind=KINDS.get(arm, "ablation"), metrics=arm_estimates(tables[arm], arm=arm))
-            for arm in config.arms
+            arm: described.model_copy(update={"metrics": arm_estimates(tables[arm], arm=arm)})
+            for arm, described in arms.items()
         },
-        comparisons=compare_arms(tables, SIM_METRICS, _pairs(config.arms)),
+        comparisons=compare_arms(tables, SIM_METRICS, _pairs(arms), rivals=rivals),
         reward_models=_quality([outcome.reward_models for outcome in stored.values()]),
         notes=(
-            "Answers are sampled, one per test prompt and arm, and judged by the oracle of the simulated world, which "
-            "no training step sees.",
+            f"Every arm answers each test prompt once greedily and {config.test_samples} times sampled; the oracle of "
+            "the simulated world, which no training step sees, judges all.",
             "Prompts of the test are other than those of SFT, feedback and PPO.",
         ),
         examples=tuple(stored[seeds[0]].examples),
     )
+
+
+def greedy_sentences(results: ExperimentResults) -> list[str]:
+    """What the study says of greedy answers, which is what a user of the policies would read."""
+    greedy = tuple(one for one in results.comparisons if results.arms[one.arm].decoding == GREEDY)
+    return verdict_sentences(results.model_copy(update={"comparisons": greedy}))
 
 
 def _load(root: Path, seed: int, config: SimStudyConfig) -> _StoredOutcome:
@@ -113,10 +124,25 @@ def _load(root: Path, seed: int, config: SimStudyConfig) -> _StoredOutcome:
     return outcome
 
 
+def _arms(config: SimStudyConfig) -> dict[str, Arm]:
+    """Every arm greedily and sampled, one below the other; the free rivals behind the SFT policy."""
+    sampled, samples = f"temperature {config.sampling.temperature:g}", f"{config.test_samples} answers a prompt"
+    arms: dict[str, Arm] = {}
+    for arm in config.arms:
+        one = Arm(label=LABELS[arm], kind=KINDS.get(arm, "ablation"), policy=arm, rivals=rivals_of(arm, config))
+        arms[greedily(arm)] = one.model_copy(update={"decoding": GREEDY})
+        arms[arm] = one.model_copy(update={"decoding": sampled, "description": samples})
+        if arm == SFT:
+            arms |= rival_arms(config)
+    return arms
+
+
 def _stack(stored: Mapping[int, _StoredOutcome], arm: str) -> dict[str, ScoreTable]:
     """Tables over all seeds. Prompts of different seeds differ; their place in the test stands for them."""
     tables: dict[str, ScoreTable] = {}
     for metric in SIM_METRICS:
+        if not all(metric in outcome.tables[arm] for outcome in stored.values()):
+            continue
         by_seed = {
             seed: ScoreTable(
                 tuple(outcome.ids),
@@ -130,10 +156,16 @@ def _stack(stored: Mapping[int, _StoredOutcome], arm: str) -> dict[str, ScoreTab
     return tables
 
 
-def _pairs(arms: Sequence[str]) -> list[tuple[str, str]]:
-    """The comparisons of interest, the headline first."""
-    wanted = [(FINE_GRAINED, PREFERENCE), (FINE_GRAINED, SFT), (PREFERENCE, SFT), (FINE_GRAINED, SFT_MORE)]
-    wanted += [(arm, FINE_GRAINED) for arm in ABLATIONS]
+def _pairs(arms: Mapping[str, Arm]) -> list[tuple[str, str]]:
+    """The comparisons of interest, greedy answers first: what training adds to the SFT policy, then arm by arm."""
+    greedy = [
+        (FINE_GRAINED, greedily(SFT)), (FINE_GRAINED, best_of_arm(FINE_GRAINED)), (PREFERENCE, greedily(SFT)),
+        (PREFERENCE, best_of_arm(PREFERENCE)), (FINE_GRAINED, greedily(PREFERENCE)),
+        (FINE_GRAINED, greedily(SFT_MORE)), *((arm, greedily(FINE_GRAINED)) for arm in ABLATIONS),
+    ]  # fmt: skip
+    sampled = [(FINE_GRAINED, PREFERENCE), (FINE_GRAINED, SFT), (PREFERENCE, SFT), (FINE_GRAINED, SFT_MORE)]
+    sampled += [(arm, FINE_GRAINED) for arm in ABLATIONS]
+    wanted = [*((greedily(arm), baseline) for arm, baseline in greedy), *sampled]
     return [(arm, baseline) for arm, baseline in wanted if arm in arms and baseline in arms]
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from spanwise.core import RunFolder, derive_seed
+from spanwise.evals.rivals import AnswerReward
 from spanwise.evals.statistics import Example, RewardModelQuality, ScoreTable
 from spanwise.feedback import FeedbackRecord, Sample
 from spanwise.models import Policy
@@ -33,6 +34,7 @@ from spanwise.quickstart.config import (
     SFT_MORE,
     SimStudyConfig,
 )
+from spanwise.quickstart.free import SimRivals, greedily, kind_of
 from spanwise.rewards import RewardPipeline
 from spanwise.rl import Trainer, TrainerParts
 from spanwise.rl.algorithms import PPO
@@ -76,6 +78,7 @@ class SeedStudy:
         self._test = make_items(config.test_prompts, seed=TEST_SEED, split=config.judged_split, wording="held-out")
         self._policies: dict[str, Policy] = {}
         self._rewards: dict[str, ArmRewards] = {}
+        self._rivals: SimRivals | None = None
 
     def run(self, watch: Watch) -> SeedOutcome:
         """All arms, baselines first."""
@@ -97,10 +100,11 @@ class SeedStudy:
         if arm in CEILINGS:
             sizes = {"rl": self.config.rl_prompts, "rl-heldout": self.config.heldout_prompts}
             return oracle_pipeline(arm, [item for split, size in sizes.items() for item in self._items(size, split)])
-        kind = PREFERENCE if arm == PREFERENCE else FINE_GRAINED
+        kind = kind_of(arm)
         if kind not in self._rewards:
             feedback = self._timed(f"feedback, {kind}", lambda: self._feedback(kind, reference))
             self._rewards[kind] = self._timed(f"reward model, {kind}", lambda: self._reward_model(kind, feedback))
+            self._timed(f"free rivals, {kind}", lambda: self._rivals_by_reward(kind, self._rewards[kind]))
         return self._rewards[kind].pipeline(arm)
 
     def _sft(self, arm: str, count: int) -> Policy:
@@ -156,9 +160,24 @@ class SeedStudy:
         return Policy.load(str(folder.checkpoint("best")))
 
     def _measure(self, arm: str, policy: Policy, reference: Policy) -> None:
-        answers = answer_items(policy, reference, self._test, sampling=self.config.sampling, seed=self.seed)
-        self.outcome.tables[arm] = score_answers(self._test, answers, seed=self.seed)
+        """Both decodings; those of the SFT policy with its free rivals."""
+        sampling, seed = self.config.sampling, self.seed
+        greedy = answer_items(policy, None, self._test, sampling=sampling, seed=seed, greedy=True)
+        drawn = answer_items(
+            policy, reference, self._test, sampling=sampling, seed=seed, samples=self.config.test_samples
+        )
+        self.outcome.tables[greedily(arm)] = score_answers(self._test, greedy, seed=seed)
+        self.outcome.tables[arm] = score_answers(self._test, drawn, seed=seed)
         self._policies[arm] = policy
+        if arm == SFT:
+            self._rivals = SimRivals(self.config, seed, policy, self._test, drawn, self.root, self.say)
+            self.outcome.tables |= self._rivals.without_reward()
+
+    def _rivals_by_reward(self, kind: str, rewards: ArmRewards) -> None:
+        if self._rivals is not None:
+            pipeline = rewards.pipeline(kind)
+            reward = AnswerReward(pipeline.sources, pipeline.mixture.config)
+            self.outcome.tables |= self._rivals.by_reward(kind, reward)
 
     def _examples(self, rewards: ArmRewards | None) -> None:
         """The arms' answers to the first test prompts, with the token rewards of the fine-grained arm."""

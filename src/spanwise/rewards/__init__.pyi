@@ -11,6 +11,7 @@ from .learned import LearnedRewards as LearnedRewards
 from .learned import LearnedSource as LearnedSource
 from .learned import load_sources as load_sources
 from .marked_words import MarkedWords as MarkedWords
+from .mixture import Mixture as Mixture
 from .mixture import segment_statistics as segment_statistics
 from .mixture import total_deviation as total_deviation
 from .pipeline import RewardPipeline as RewardPipeline

@@ -31,6 +31,11 @@ class MixedScores:
     shares: dict[str, WeightedScores]
     dropped: Unscored | None = None
 
+    @property
+    def total(self) -> float | None:
+        """The reward of the whole response; None where it could not be scored."""
+        return None if self.dropped else sum(sum(share.values) for share in self.shares.values())
+
 
 class Mixture:
     """Applies a MixtureConfig to the scores of named sources.
@@ -113,8 +118,7 @@ def total_deviation(config: MixtureConfig, scores: Mapping[str, Sequence[Segment
     """
     mixture = Mixture(config, list(scores))
     rows = [dict(zip(scores, row, strict=True)) for row in zip(*scores.values(), strict=True)]
-    mixed = [mixed for mixed in map(mixture.mix, rows) if mixed.dropped is None]
-    totals = [sum(sum(share.values) for share in item.shares.values()) for item in mixed]
+    totals = [total for row in rows if (total := mixture.mix(row).total) is not None]
     deviation = statistics.stdev(totals) if len(totals) > 1 else 0.0
     if deviation == 0:
         raise ScoringError(f"The totals of {len(totals)} scored responses have no spread; score more responses.")

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from spanwise.core import torch_generator
 from spanwise.feedback import PromptRecord
-from spanwise.models import Policy, ResponseBatch
+from spanwise.models import Policy
 from spanwise.rewards import TokenScores
 from spanwise.rl.algorithms import ModelInputs, Rollout, token_kl
 from spanwise.rl.config import TrainerConfig
@@ -108,17 +108,11 @@ def best_of(rollout: Rollout, samples_per_prompt: int) -> Rollout:
 
 
 def _rows(rollout: Rollout, rows: list[int]) -> Rollout:
-    responses, scores = rollout.responses, rollout.scores
+    scores = rollout.scores
     picked = torch.tensor(rows)
     return Rollout(
         prompts=rollout.prompts.select(picked),
-        responses=ResponseBatch(
-            responses.ids[picked],
-            responses.mask[picked],
-            responses.logprobs[picked],
-            responses.truncated[picked],
-            None if responses.support is None else responses.support[picked],
-        ),
+        responses=rollout.responses.select(picked),
         samples=[rollout.samples[row] for row in rows],
         tokens=[rollout.tokens[row] for row in rows],
         scores=TokenScores(

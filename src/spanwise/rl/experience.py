@@ -48,7 +48,7 @@ class ExperienceMaker:
         """
         kept = (~rollout.scores.dropped).nonzero()[:, 0]
         inputs = ModelInputs.of(rollout.prompts, rollout.responses).select(kept)
-        sampled_logprobs = rollout.responses.logprobs[kept]
+        sampled_logprobs, sampled_values = rollout.responses.logprobs[kept], rollout.responses.values
         old_logprobs, weights = self._old_logprobs(inputs, sampled_logprobs)
         ref_logprobs = token_logprobs(self._reference, inputs, sampling=self._sampling, budget=self._budget)
         kl = token_kl(old_logprobs, ref_logprobs, inputs.response_mask, estimator=self._estimator)
@@ -57,7 +57,7 @@ class ExperienceMaker:
             inputs=inputs,
             old_logprobs=old_logprobs,
             ref_logprobs=ref_logprobs,
-            values=self._values(inputs),
+            values=self._values(inputs) if sampled_values is None else sampled_values[kept],
             kl=kl,
             token_scores=token_scores,
             token_rewards=token_scores - kl_coef * kl if self._penalized else token_scores,

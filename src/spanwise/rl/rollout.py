@@ -5,6 +5,7 @@ that ended it. Several processes sample a part of the prompts each; `moved` and 
 Knows nothing of references, values or updates.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Literal, TypeVar
 
@@ -33,7 +34,8 @@ class RolloutMaker:
     """Samples responses from a policy and has them scored. `clock` learns where the time goes.
 
     `budget` bounds how many responses are under way at once. `sampler` samples in the policy's stead. `token_spans`
-    says which characters a token is paid for; without it, those that the token wrote.
+    says which characters a token is paid for; without it, those that the token wrote. `values` says what the policy's
+    states are worth while it samples.
     """
 
     def __init__(
@@ -46,9 +48,11 @@ class RolloutMaker:
         clock: Clock | None = None,
         budget: Budget | None = None,
         sampler: Sampler | None = None,
+        values: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.policy = policy
         self._sampler = sampler
+        self._generate = functools.partial(policy.generate, values=values) if sampler is None else sampler.generate
         self.pipeline = pipeline
         self.clock = clock or Clock()
         self._budget = budget
@@ -84,10 +88,11 @@ class RolloutMaker:
         with self.clock("rollout"):
             prompts = self._encode(records)
             start = generator.get_state()
-            generate = self.policy.generate if self._sampler is None else self._sampler.generate
 
             def answer(part: PromptBatch) -> ResponseBatch:
-                return generate(part, sampling=sampling, samples_per_prompt=samples_per_prompt, generator=generator)
+                return self._generate(
+                    part, sampling=sampling, samples_per_prompt=samples_per_prompt, generator=generator
+                )
 
             responses = self._answered(prompts, answer, samples_per_prompt, again=lambda: generator.set_state(start))
         repeated = [record for record in records for _ in range(samples_per_prompt)]
@@ -182,15 +187,7 @@ def prompts_of_step(prompts: Sequence[T], *, step: int, count: int, seed: int) -
 
 def moved(rollout: Rollout, device: torch.device | str) -> Rollout:
     """The same rollout with the policy's tensors on `device`; scores stay where they are."""
-    responses = rollout.responses
-    support = None if responses.support is None else responses.support.to(device)
-    there = ResponseBatch(
-        responses.ids.to(device),
-        responses.mask.to(device),
-        responses.logprobs.to(device),
-        responses.truncated.to(device),
-        support,
-    )
+    there = rollout.responses.to(device)
     return Rollout(rollout.prompts.to(device), there, rollout.samples, rollout.tokens, rollout.scores)
 
 

@@ -104,6 +104,7 @@ class Trainer:
             clock=self._clock,
             budget=self.sampling_budget,
             sampler=parts.sampler,
+            values=self.value_model.of_each if self.value_model is not None and self.value_model.of_policy else None,
         )
         self.make_experience = ExperienceMaker(
             self.reference,

@@ -1,19 +1,21 @@
-"""`spanwise evaluate`: responses of one model, or of two on the same prompts, turned into `ExperimentResults`.
+"""`spanwise evaluate`: answers from files or of policies to the same prompts, turned into `ExperimentResults`.
 
 It knows nothing of the command line; which reward models score the answers is the caller's to say.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
+from spanwise.core import write_jsonl
 from spanwise.evals.metrics.config import EvaluateConfig
+from spanwise.evals.metrics.policies import answered_arms
 from spanwise.evals.metrics.responses import ResponseRecord, load_prompts, load_responses
 from spanwise.evals.metrics.rouge import TEXT_METRICS, AnswerText, reward_info, reward_scores, text_scores
+from spanwise.evals.rivals import AnsweredArm, Track, unwatched
 from spanwise.evals.statistics import (
     Arm,
-    ArmTables,
-    Comparison,
+    Estimate,
     Example,
     ExampleAnswer,
     ExperimentResults,
@@ -23,8 +25,11 @@ from spanwise.evals.statistics import (
     compare_arms,
 )
 from spanwise.feedback import PromptRecord, RewardSource, Sample
+from spanwise.models import Answer
 
 MAX_EXAMPLES = 20
+ANSWERS = "answers"
+"""The folder of what policies answered, beside results.json."""
 
 
 class ModelMetric(Protocol):
@@ -46,45 +51,77 @@ def evaluate(
     *,
     models: Sequence[ModelMetric] = (),
     command: str = "",
+    track: Track = unwatched,
+    say: Callable[[str], None] = lambda _: None,
 ) -> ExperimentResults:
-    """Measures the responses, and with a baseline the paired differences; writes results.json if told to."""
+    """Measures the answers and the paired differences; writes results.json and what policies answered if told to.
+
+    Answers come from files, or from policies, which `track` shows and `say` names while they answer.
+    """
     prompts = load_prompts(config.prompts)
-    files = {"baseline": config.baseline, "responses": config.responses}
-    responses = {arm: load_responses(path, prompts, config.prompts) for arm, path in files.items() if path is not None}
-    tables = {arm: _tables(prompts, value, sources, models) for arm, value in responses.items()}
+    answered = _from_files(config, prompts)
+    trained, rivals = answered_arms(config, sources, track=track, say=say)
+    for one in (*rivals, *trained):
+        answered[one.name] = (one.arm, [_record(answer) for answer in one.answers])
+    tables = {name: _tables(prompts, records, sources, models) for name, (_, records) in answered.items()}
     infos = TEXT_METRICS | {f"reward/{source.name}": reward_info(source) for source in sources}
     infos |= {name: info for model in models for name, info in model.infos.items()}
     metrics = {name: info for name, info in infos.items() if any(name in value for value in tables.values())}
+    free = tuple(one.name for one in rivals)
+    held = {name: () if name in free else free for name in answered if name != "baseline"}
     results = ExperimentResults(
-        title=f"Answers of {config.responses.name}",
+        title=f"Answers of {config.policy or (config.responses and config.responses.name)}",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command,
         config=config.model_dump(mode="json"),
         metrics=metrics,
-        arms={arm: _arm(config, arm, value) for arm, value in tables.items()},
-        comparisons=_comparisons(config, tables, metrics),
-        examples=_examples(prompts, responses),
-    )
+        arms={
+            name: arm.model_copy(
+                update={"metrics": _estimates(config, name, tables[name]), "rivals": held.get(name, ())}
+            )
+            for name, (arm, _) in answered.items()
+        },
+        comparisons=compare_arms(
+            tables, metrics, _pairs(list(answered), trained, rivals), rivals=held, seed=config.seed,
+            resamples=config.resamples, level=config.confidence_level,
+        ),
+        examples=_examples(prompts, {name: records for name, (_, records) in answered.items()}),
+    )  # fmt: skip
     if config.output is not None:
+        for one in (*rivals, *trained):
+            write_jsonl(config.output / ANSWERS / f"{one.name}.jsonl", (a.model_dump() for a in one.answers))
         results.save(config.output)
     return results
 
 
-def _arm(config: EvaluateConfig, name: str, tables: Mapping[str, ScoreTable]) -> Arm:
-    path = config.responses if name == "responses" else config.baseline
-    estimates = arm_estimates(
-        tables, arm=name, seed=config.seed, resamples=config.resamples, level=config.confidence_level
-    )
-    return Arm(label=f"{name} ({path})", metrics=estimates)
+def _from_files(
+    config: EvaluateConfig, prompts: Mapping[str, PromptRecord]
+) -> dict[str, tuple[Arm, Sequence[ResponseRecord]]]:
+    files = {"baseline": config.baseline, "responses": config.responses}
+    return {
+        name: (Arm(label=f"{name} ({path})"), load_responses(path, prompts, config.prompts))
+        for name, path in files.items()
+        if path is not None
+    }
 
 
-def _comparisons(
-    config: EvaluateConfig, tables: ArmTables, metrics: Mapping[str, MetricInfo]
-) -> tuple[Comparison, ...]:
-    pairs = [("responses", "baseline")] if config.baseline is not None else []
-    return compare_arms(
-        tables, metrics, pairs, seed=config.seed, resamples=config.resamples, level=config.confidence_level
-    )
+def _record(answer: Answer) -> ResponseRecord:
+    values = {"id": answer.id, "response": answer.response, "truncated": answer.truncated, "tokens": answer.tokens}
+    return ResponseRecord.model_validate(values)
+
+
+def _estimates(config: EvaluateConfig, name: str, tables: Mapping[str, ScoreTable]) -> dict[str, Estimate]:
+    return arm_estimates(tables, arm=name, seed=config.seed, resamples=config.resamples, level=config.confidence_level)
+
+
+def _pairs(
+    names: Sequence[str], trained: Sequence[AnsweredArm], rivals: Sequence[AnsweredArm]
+) -> list[tuple[str, str]]:
+    """Policy against baseline greedily, then as both sample, then what came from files."""
+    pairs = [(arm.name, rival.name) for arm, rival in zip(trained, rivals, strict=False)]
+    against = (["baseline"] if "baseline" in names else []) + [rival.name for rival in rivals[:1]]
+    first = [arm.name for arm in trained[:1]] + (["responses"] if "responses" in names else [])
+    return list(dict.fromkeys(pairs + [(arm, other) for arm in first for other in against]))
 
 
 def _tables(

@@ -170,8 +170,7 @@ def _counted(score: Score) -> _Ratio:
 
 def _table(ids: Sequence[str], ratios: Sequence[_Ratio]) -> ScoreTable:
     """Joins the samples of each prompt; one is unscored when none of its samples has a score."""
-    joined: dict[str, _Ratio] = {}
+    by_prompt: dict[str, list[tuple[float, float]]] = {key: [] for key in ids}
     for key, ratio in zip(ids, ratios, strict=True):
-        before = joined.get(key)
-        joined[key] = (before[0] + ratio[0], before[1] + ratio[1]) if before and ratio else before or ratio
-    return ScoreTable.from_ratios(joined)
+        by_prompt[key] += [] if ratio is None else [ratio]
+    return ScoreTable.from_samples(by_prompt)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spanwise.evals.statistics import (
+    GREEDY,
     Comparison,
     Estimate,
     ExperimentResults,
@@ -21,7 +22,6 @@ from spanwise.evals.statistics import (
     with_unit,
 )
 
-GREEDY = "greedy"
 NOT_HELD = "not held against greedy decoding"
 
 

@@ -6,7 +6,7 @@ which this file knows nothing of.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -44,6 +44,23 @@ class ScoreTable:
         table = np.array([ratio or (0.0, 0.0) for ratio in ratios.values()], dtype=np.float64).reshape(-1, 2)
         scored = np.array([ratio is not None for ratio in ratios.values()], dtype=np.bool_)
         return cls(tuple(ratios), table[None, :, 0], table[None, :, 1], (seed,), scored[None])
+
+    @classmethod
+    def from_samples(cls, samples: Mapping[str, Sequence[tuple[float, float]]], *, seed: int = 0) -> "ScoreTable":
+        """The (total, count) of each answer to a prompt, by prompt id; a prompt without any is unscored.
+
+        A prompt's total and count are means over its answers: every prompt counts alike, however often it was answered,
+        so that one greedy answer and eight sampled ones can be compared and swapped in a permutation.
+        """
+        return cls.from_ratios(
+            {
+                key: (sum(total for total, _ in own) / len(own), sum(count for _, count in own) / len(own))
+                if own
+                else None
+                for key, own in samples.items()
+            },
+            seed=seed,
+        )
 
     @classmethod
     def stack(cls, by_seed: Mapping[int, "ScoreTable"]) -> "ScoreTable":

@@ -1,4 +1,8 @@
+from .attention import NAME as NAME
 from .attention import use_on_cpu as use_on_cpu
+from .branched_attention import Branches as Branches
+from .branched_attention import Trunks as Trunks
+from .branched_attention import reading as reading
 from .products import linear as linear
 from .products import product as product
 from .products import product_into as product_into

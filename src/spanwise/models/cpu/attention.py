@@ -17,6 +17,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 
 from spanwise.models.cpu.blocked_attention import causal_attention
+from spanwise.models.cpu.branched_attention import read_now
 
 NAME = "spanwise_cpu"
 """What transformers calls this attention."""
@@ -51,7 +52,15 @@ def attend(
     scaling: float | None = None,
     **more: Any,
 ) -> tuple[Float[Tensor, "b t h e"], None]:
-    """Attention as transformers asks for it: in blocks where that is possible and quicker, else by `sdpa`."""
+    """Attention as transformers asks for it: in blocks where that is possible and quicker, else by `sdpa`.
+
+    While branches are read, as their layout says; NotImplementedError where the layer asks for more than causality.
+    """
+    if (layout := read_now()) is not None:
+        if not _plain(module, more):
+            raise NotImplementedError("this layer's attention asks for more than causality")
+        scale = query.shape[3] ** -0.5 if scaling is None else scaling
+        return layout.attend(module.layer_idx, query, key, value, scale), None
     if attention_mask is None and _plain(module, more) and _whole(query, key, value):
         return causal_attention(query, key, value, query.shape[3] ** -0.5 if scaling is None else scaling), None
     return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **more)

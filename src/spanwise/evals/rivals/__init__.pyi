@@ -1,0 +1,17 @@
+from .config import Decoding as Decoding
+from .config import FreeRivalsConfig as FreeRivalsConfig
+from .config import RivalSettings as RivalSettings
+from .decodings import AnswerReward as AnswerReward
+from .decodings import Measure as Measure
+from .decodings import Track as Track
+from .decodings import answers_under as answers_under
+from .decodings import best_of_n as best_of_n
+from .decodings import best_places as best_places
+from .decodings import choose_temperature as choose_temperature
+from .decodings import liked_demonstrations as liked_demonstrations
+from .decodings import unwatched as unwatched
+from .free import AnsweredArm as AnsweredArm
+from .free import arm_name as arm_name
+from .free import both_decodings as both_decodings
+from .free import free_rivals as free_rivals
+from .free import train_on_liked as train_on_liked
