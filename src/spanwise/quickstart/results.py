@@ -26,11 +26,24 @@ from spanwise.evals.statistics import (
     compare_arms,
 )
 from spanwise.quickstart.answers import SIM_METRICS
-from spanwise.quickstart.config import ABLATIONS, FINE_GRAINED, LABELS, PREFERENCE, SFT, SFT_MORE, SimStudyConfig
+from spanwise.quickstart.config import (
+    ABLATIONS,
+    CEILINGS,
+    FINE_GRAINED,
+    LABELS,
+    ORACLE_DENSE,
+    ORACLE_TERMINAL,
+    PREFERENCE,
+    SFT,
+    SFT_MORE,
+    SimStudyConfig,
+)
 from spanwise.quickstart.free import best_of_arm, greedily, rival_arms, rivals_of
 from spanwise.quickstart.study import SeedOutcome
 
-KINDS = {SFT: "sft", SFT_MORE: "sft", PREFERENCE: "preference", FINE_GRAINED: "fine-grained"}
+KINDS = {SFT: "sft", SFT_MORE: "sft", PREFERENCE: "preference", FINE_GRAINED: "fine-grained"} | dict.fromkeys(
+    CEILINGS, "ceiling"
+)
 
 
 class _StoredTable(BaseModel):
@@ -161,7 +174,8 @@ def _pairs(arms: Mapping[str, Arm]) -> list[tuple[str, str]]:
     greedy = [
         (FINE_GRAINED, greedily(SFT)), (FINE_GRAINED, best_of_arm(FINE_GRAINED)), (PREFERENCE, greedily(SFT)),
         (PREFERENCE, best_of_arm(PREFERENCE)), (FINE_GRAINED, greedily(PREFERENCE)),
-        (FINE_GRAINED, greedily(SFT_MORE)), *((arm, greedily(FINE_GRAINED)) for arm in ABLATIONS),
+        (FINE_GRAINED, greedily(SFT_MORE)), (ORACLE_DENSE, greedily(SFT)), (ORACLE_DENSE, greedily(ORACLE_TERMINAL)),
+        *((arm, greedily(FINE_GRAINED)) for arm in ABLATIONS),
     ]  # fmt: skip
     sampled = [(FINE_GRAINED, PREFERENCE), (FINE_GRAINED, SFT), (PREFERENCE, SFT), (FINE_GRAINED, SFT_MORE)]
     sampled += [(arm, FINE_GRAINED) for arm in ABLATIONS]
