@@ -74,10 +74,6 @@ STUDIES = {
         "overoptimisation.study:Overoptimisation", "Long runs at three KL coefficients, judged by the oracle.", 60,
         "overoptimisation.html",
     ),
-    "free_rivals": Entry(
-        "free_rivals.study:FreeRivals", "What greedy decoding and lower temperatures give for nothing.", 5,
-        "docs/free_rivals.md",
-    ),
     "paper_defects": Entry(
         "paper_defects.study:PaperDefects", "What each defect of the code of Wu et al. 2023 does to a policy.", 30,
         "paper_defects.md",

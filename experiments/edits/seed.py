@@ -1,6 +1,6 @@
-"""One seed of the study of edits: SFT, equal pairs, reward models, and one PPO run per arm (Xu et al. 2024).
+"""One seed of the study of edits: equal pairs, reward models, and one PPO run per arm (Xu et al. 2024).
 
-Every part leaves its files under the root and is read from there on a restart: the SFT policy, the answers, each reward
+Every part leaves its files under the root and is read from there on a restart: the answers, each reward
 model and each arm. What several seeds say together is in `results.py`.
 """
 
@@ -20,7 +20,7 @@ from experiments.lib.outcomes import StoredTable
 from spanwise.core import Config, RunFolder, derive_seed, read_json, write_json
 from spanwise.feedback import RewardSource, Sample
 from spanwise.models import Policy, Sampling
-from spanwise.quickstart import answer_items, make_demonstrations, sample_texts, score_answers
+from spanwise.quickstart import answer_items, sample_texts, score_answers
 from spanwise.reward_models import FittingConfig, RewardModelConfig, TokenLossConfig, TokenRewardConfig
 from spanwise.reward_models.data import InputEncoder, PairExample, pair_examples
 from spanwise.reward_models.fitting import TokenData, train_reward_model, train_token_model
@@ -36,8 +36,17 @@ from spanwise.rl import (
     UpdateConfig,
 )
 from spanwise.rl.algorithms import PPO
-from spanwise.sim import EXACT, WINDOW, NoiseConfig, OracleSource, SimItem, base_checkpoint, make_items
-from spanwise.training import OptimizerConfig, SFTConfig, train_sft
+from spanwise.sim import (
+    EXACT,
+    WINDOW,
+    NoiseConfig,
+    OracleSource,
+    SimItem,
+    base_checkpoint,
+    make_items,
+    policy_checkpoint,
+)
+from spanwise.training import OptimizerConfig
 
 TEST_SEED = 0
 """All training seeds are tested on the same prompts, so that intervals over both can be had."""
@@ -50,10 +59,6 @@ class EditStudyConfig(Config):
 
     arms: tuple[str, ...] = tuple(ARMS)
     """Which arms to train; see arms.py."""
-    demonstrations: int = Field(default=800, ge=2)
-    """Imperfect demonstrations that the SFT policy learns from."""
-    heldout_demonstrations: int = Field(default=64, ge=1)
-    """Demonstrations that choose the SFT checkpoint."""
     pair_prompts: int = Field(default=600, ge=8)
     """Prompts whose answers are compared and edited, the same for every reward model."""
     samples_per_prompt: int = Field(default=4, ge=2)
@@ -72,10 +77,8 @@ class EditStudyConfig(Config):
     """Put before the names of the splits; settings are chosen on other ones than those of the results."""
     noise: NoiseConfig = NoiseConfig()
     """How unreliable annotator and editor are."""
-    sampling: Sampling = Sampling(temperature=1.0, max_new_tokens=80)
+    sampling: Sampling = Sampling(temperature=1.0, max_new_tokens=110)
     """How answers are sampled, for pairs, PPO and the test alike."""
-    sft: SFTConfig = SFTConfig(epochs=2, learning_rate=5e-4)
-    """Supervised fine-tuning."""
     sequence_fitting: FittingConfig = FittingConfig(
         method="linear", strengths=(0.001, 0.01, 0.1, 1.0), state_scales=(0.0, 0.1, 0.3)
     )
@@ -133,15 +136,7 @@ class EditSeed:
     @cached_property
     def policy(self) -> Policy:
         """The SFT policy that every arm starts from."""
-        folder = RunFolder(self.folder / "sft")
-        if not (folder.path / "done.json").exists():
-            self.say(f"Fine-tuning on {self.config.demonstrations} imperfect demonstrations")
-            data = make_demonstrations(self.config.demonstrations, seed=self.seed, split="sft")
-            heldout = make_demonstrations(self.config.heldout_demonstrations, seed=self.seed, split="sft-heldout")
-            settings = self.config.sft.model_copy(update={"seed": derive_seed(self.seed, "sim/sft")})
-            found = train_sft(Policy.load(str(base_checkpoint())), data, heldout, config=settings, run=folder)
-            write_json(folder.path / "done.json", {"checkpoint": found.checkpoint.relative_to(folder.path).as_posix()})
-        return Policy.load(str(folder.path / read_json(folder.path / "done.json")["checkpoint"]))
+        return Policy.load(str(policy_checkpoint()))
 
     @cached_property
     def pairs(self) -> PairSet:

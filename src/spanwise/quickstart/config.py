@@ -75,13 +75,12 @@ class SimStudyConfig(Config):
     """Which arms to train: sft, sft-more, preference, fine-grained, without-relevance, without-factuality,
     without-completeness."""
     demonstrations: int = Field(default=800, ge=2)
-    """Imperfect demonstrations that the SFT policy learns from."""
+    """Demonstrations of the writer with habits for those who learn from further ones: the arm sft-more, and the free
+    rival that learns from those that a reward likes best."""
     heldout_demonstrations: int = Field(default=64, ge=1)
-    """Demonstrations that choose the SFT checkpoint."""
+    """Demonstrations that choose their checkpoint."""
     annotation: AnnotationConfig = AnnotationConfig()
     """How much feedback there is."""
-    more_demonstrations: int = Field(default=600, ge=0)
-    """Further demonstrations of the arm sft-more."""
     rl_prompts: int = Field(default=1000, ge=1)
     """Prompts for PPO; nobody annotated them."""
     heldout_prompts: int = Field(default=64, ge=1)
@@ -99,7 +98,7 @@ class SimStudyConfig(Config):
     sampling: Sampling = Sampling(temperature=1.0, max_new_tokens=80)
     """How answers are sampled, for feedback, PPO and the test alike."""
     sft: SFTConfig = SFTConfig(epochs=2, learning_rate=5e-4)
-    """Supervised fine-tuning."""
+    """Supervised fine-tuning on them."""
     fitting: FittingConfig = FittingConfig(
         method="linear", strengths=(0.001, 0.01, 0.1, 1.0), state_scales=(0.0, 0.1, 0.3)
     )

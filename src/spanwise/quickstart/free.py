@@ -15,7 +15,7 @@ from spanwise.feedback import DemonstrationRecord, Sample
 from spanwise.models import Policy, Sampling
 from spanwise.quickstart.answers import Answers, answer_items, make_demonstrations, score_answers
 from spanwise.quickstart.config import CEILINGS, FINE_GRAINED, LABELS, PREFERENCE, SFT, SFT_MORE, SimStudyConfig
-from spanwise.sim import SimItem, base_checkpoint, make_items
+from spanwise.sim import SimItem, make_items, policy_checkpoint
 
 Tables = dict[str, ScoreTable]
 
@@ -130,7 +130,7 @@ class SimRivals:
         settings = config.sft.model_copy(update={"seed": derive_seed(self.seed, "sim/sft")})
         run = RunFolder(self.root / name / f"seed-{self.seed}")
         policy = train_on_liked(
-            Policy.load(str(base_checkpoint())), demonstrations, reward, share=config.free_rivals.liked_share,
+            Policy.load(str(policy_checkpoint())), demonstrations, reward, share=config.free_rivals.liked_share,
             config=settings, run=run,
         )  # fmt: skip
         answers = answer_items(policy, None, self.test, sampling=config.sampling, seed=self.seed, greedy=True)

@@ -1,6 +1,6 @@
-"""One seed of the study on the simulated world: SFT, feedback, reward models, and one PPO run per arm.
+"""One seed of the study on the simulated world: feedback, reward models, and one PPO run per arm.
 
-Every arm starts from the same SFT policy; feedback arms use annotations of the same answers and the same number of
+Every arm starts from the packaged SFT policy; feedback arms have the same minutes of annotation and the same number of
 PPO steps. What several seeds say together is in `results.py`; what the oracle measures, in `answers.py`.
 """
 
@@ -39,7 +39,7 @@ from spanwise.rewards import RewardPipeline
 from spanwise.rl import Trainer, TrainerParts
 from spanwise.rl.algorithms import PPO
 from spanwise.rl.runtime import ProgressView
-from spanwise.sim import SimItem, base_checkpoint, make_items
+from spanwise.sim import SimItem, make_items, policy_checkpoint
 from spanwise.training import train_sft
 
 TEST_SEED = 0
@@ -82,12 +82,10 @@ class SeedStudy:
 
     def run(self, watch: Watch) -> SeedOutcome:
         """All arms, baselines first."""
-        reference = self._timed("sft", lambda: self._sft(SFT, self.config.demonstrations))
+        reference = Policy.load(str(policy_checkpoint()))
         self._measure(SFT, reference, reference)
         if SFT_MORE in self.config.arms:
-            count = self.config.demonstrations + self.config.more_demonstrations
-            more = self._timed("sft-more", lambda: self._sft(SFT_MORE, count))
-            self._measure(SFT_MORE, more, reference)
+            self._measure(SFT_MORE, self._timed(SFT_MORE, self._sft_more), reference)
         for arm in (arm for arm in self.config.arms if arm not in (SFT, SFT_MORE)):
             pipeline = self._pipeline(arm, reference)
             policy = self._timed(arm, lambda a=arm, p=pipeline: self._ppo(a, p, reference, watch))
@@ -107,13 +105,15 @@ class SeedStudy:
             self._timed(f"free rivals, {kind}", lambda: self._rivals_by_reward(kind, self._rewards[kind]))
         return self._rewards[kind].pipeline(arm)
 
-    def _sft(self, arm: str, count: int) -> Policy:
-        self.say(f"Fine-tuning on {count} imperfect demonstrations")
-        run = RunFolder(self._folder(arm))
+    def _sft_more(self) -> Policy:
+        """The SFT policy after further demonstrations of the same writer."""
+        count = self.config.demonstrations
+        self.say(f"Fine-tuning on {count} more demonstrations")
+        run = RunFolder(self._folder(SFT_MORE))
         heldout = make_demonstrations(self.config.heldout_demonstrations, seed=self.seed, split="sft-heldout")
         demonstrations = make_demonstrations(count, seed=self.seed, split="sft")
         settings = self.config.sft.model_copy(update={"seed": derive_seed(self.seed, "sim/sft")})
-        tuned = train_sft(Policy.load(str(base_checkpoint())), demonstrations, heldout, config=settings, run=run)
+        tuned = train_sft(Policy.load(str(policy_checkpoint())), demonstrations, heldout, config=settings, run=run)
         return Policy.load(str(tuned.checkpoint))
 
     def _feedback(self, kind: str, policy: Policy) -> list[FeedbackRecord]:

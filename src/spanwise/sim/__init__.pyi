@@ -11,6 +11,7 @@ from .lexicon import relations_of as relations_of
 from .model import WINDOW as WINDOW
 from .model import base_checkpoint as base_checkpoint
 from .model import base_config as base_config
+from .model import policy_checkpoint as policy_checkpoint
 from .model import train_tokenizer as train_tokenizer
 from .oracle import FACT_ERRORS as FACT_ERRORS
 from .oracle import RELEVANCE_ERRORS as RELEVANCE_ERRORS

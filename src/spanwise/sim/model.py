@@ -1,6 +1,6 @@
-"""The small Llama of the simulated world: its tokenizer, its shape, and the base checkpoint in the package.
+"""The small Llama of the simulated world: its tokenizer, its shape, and the checkpoints in the package.
 
-It is an ordinary transformers checkpoint. `recipes/sim_base/pretrain.py` made it and can make it again; nothing
+They are ordinary transformers checkpoints. The recipes of `recipes/sim_base/` made them and can make them again; nothing
 here trains.
 """
 
@@ -18,6 +18,15 @@ _SPECIAL = ("<pad>", "<s>", "</s>")  # their ids are 0, 1 and 2
 def base_checkpoint() -> Path:
     """The folder of the packaged base checkpoint; a local path for `from_pretrained`."""
     return Path(str(files("spanwise.sim") / "base"))
+
+
+def policy_checkpoint() -> Path:
+    """The folder of the packaged SFT policy: the base, fine-tuned on demonstrations of the writer with habits.
+
+    All arms of all seeds start from it, as the runs of Wu et al. (2023) start from one SFT policy.
+    `recipes/sim_base/fine_tune.py` made it.
+    """
+    return Path(str(files("spanwise.sim") / "policy"))
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:

@@ -1,4 +1,4 @@
-"""What all arms of one seed in the simulated world share: SFT policy, reward model, and the scale of the rewards.
+"""What all arms of one seed in the simulated world share: reward model, and the scale of the rewards.
 
 Made once by the steps of the study (`quickstart/study.py`) and kept in its folders, so that arms can be trained in any
 order and a stopped experiment goes on. Knows nothing of which arms there are.
@@ -14,13 +14,13 @@ from pydantic import BaseModel, ConfigDict
 from spanwise.core import ConfigError, RunFolder, derive_seed, read_json, write_json
 from spanwise.feedback import PromptRecord, RewardSource
 from spanwise.models import Policy
-from spanwise.quickstart import FINE_GRAINED, SFT, TEST_SEED, SeedStudy, SimStudyConfig
+from spanwise.quickstart import FINE_GRAINED, TEST_SEED, SeedStudy, SimStudyConfig
 from spanwise.reward_models.network import load_reward_model
 from spanwise.rewards import LearnedRewards, MixtureConfig, RewardPipeline
 from spanwise.rl import Trainer, TrainerConfig, TrainerParts
 from spanwise.rl.algorithms import make_algorithm
 from spanwise.rl.runtime import ProgressView
-from spanwise.sim import SimItem, make_items
+from spanwise.sim import SimItem, make_items, policy_checkpoint
 from spanwise.sweeps.config import Say
 
 Watch = Callable[[int], AbstractContextManager[ProgressView]]
@@ -121,14 +121,13 @@ def make_start(config: SimStudyConfig, seed: int, root: Path, *, say: Say) -> Si
     if stored.config != config.model_dump(mode="json"):
         raise ConfigError(f"{note}: made with another config than now asked for; choose another folder.")
     rewards = LearnedRewards(*load_reward_model(root / stored.reward_model))
-    return SimStart(config, seed, root, root / stored.reference, rewards, stored.mixture)
+    return SimStart(config, seed, root, policy_checkpoint(), rewards, stored.mixture)
 
 
 class _Stored(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     config: dict[str, object]
-    reference: str
     reward_model: str
     mixture: MixtureConfig
 
@@ -137,12 +136,11 @@ class _Maker(SeedStudy):
     """The steps of the study before its arms."""
 
     def make(self) -> _Stored:
-        """Trains policy and reward model, and takes the scale of the rewards."""
-        reference = self._sft(SFT, self.config.demonstrations)
+        """Trains the reward model, and takes the scale of the rewards."""
+        reference = Policy.load(str(policy_checkpoint()))
         rewards = self._reward_model(FINE_GRAINED, self._feedback(FINE_GRAINED, reference))
         return _Stored(
             config=self.config.model_dump(mode="json"),
-            reference=f"{SFT}/seed-{self.seed}/checkpoints/best",
             reward_model=f"reward_models/{FINE_GRAINED}-seed-{self.seed}/checkpoints/best",
             mixture=rewards.pipeline(FINE_GRAINED).mixture.config,
         )
