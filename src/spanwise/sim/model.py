@@ -1,6 +1,6 @@
 """The small Llama of the simulated world: its tokenizer, its shape, and the checkpoints in the package.
 
-They are ordinary transformers checkpoints. The recipes of `recipes/sim_base/` made them and can make them again; nothing
+Ordinary transformers checkpoints: the recipes of `recipes/sim_base/` made them and can make them again; nothing
 here trains.
 """
 
