@@ -95,6 +95,8 @@ EXCEPTIONS = {
     ("name", "TokenLossConfig"): _WAY,
     ("name", "TokenRewardConfig"): "has a usual name; people name projects and categories themselves",
     ("output", "EvaluateConfig"): "what is measured is printed as well",
+    ("demonstrations", "FreeRivalsConfig"): "only one of the rivals trains",
+    ("mixture", "EvaluateConfig"): "without one all heads count alike",
     ("policy", "EvaluateConfig"): "answers may come from a file instead",
     ("responses", "EvaluateConfig"): "a policy may answer instead",
     ("run_dir", "FreeRivalsConfig"): "only one of the rivals trains",
