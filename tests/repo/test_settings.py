@@ -75,6 +75,7 @@ EXCEPTIONS = {
     ("demonstrations", "SimStudyConfig"): _COUNT,
     ("demonstrations", "EditStudyConfig"): _COUNT,
     ("endpoint", "EditorConfig"): "an editor always asks a language model, a judge may be of another kind",
+    ("free_rivals", "SimStudyConfig"): _STUDY,
     ("group", "CategoryConfig"): _PROJECT,
     ("heldout", "RewardConfig"): _REWARD,
     ("kind", "CategoryConfig"): _WAY,

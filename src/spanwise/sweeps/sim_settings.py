@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from spanwise.evals.rivals import GREEDY
 from spanwise.evals.runs import RunScores, ShownAnswer
-from spanwise.evals.statistics import GREEDY, ExampleAnswer, ExampleSpan
+from spanwise.evals.statistics import ExampleAnswer, ExampleSpan
 from spanwise.models import Policy
 from spanwise.quickstart import FINE_GRAINED_HEADS, SIM_METRICS, Answers, answer_items, score_answers
 from spanwise.rl.runtime import ProgressView

@@ -1,3 +1,4 @@
+from .config import GREEDY as GREEDY
 from .config import Decoding as Decoding
 from .config import FreeRivalsConfig as FreeRivalsConfig
 from .config import RivalSettings as RivalSettings

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from spanwise.core import RunFolder
-from spanwise.evals.rivals.config import Decoding, FreeRivalsConfig
+from spanwise.evals.rivals.config import GREEDY, Decoding, FreeRivalsConfig
 from spanwise.evals.rivals.decodings import (
     AnswerReward,
     Measure,
@@ -19,7 +19,7 @@ from spanwise.evals.rivals.decodings import (
     liked_demonstrations,
     unwatched,
 )
-from spanwise.evals.statistics import GREEDY, Arm
+from spanwise.evals.statistics import Arm
 from spanwise.feedback import DemonstrationRecord, PromptRecord
 from spanwise.models import Answer, AnswerConfig, Policy
 from spanwise.training import SFTConfig, train_sft
