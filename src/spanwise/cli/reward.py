@@ -192,7 +192,7 @@ def _samples(path: Path) -> "list[Sample]":
     from spanwise.reward_models import ResponseRecord
 
     records = load_or_raise(path, ResponseRecord)
-    return [Sample(record.prompt, record.response, record.passages, truncated=record.truncated) for record in records]
+    return [Sample.of(record, record.response, truncated=record.truncated) for record in records]
 
 
 def _plain(scores: Any, sample: "Sample") -> Any:

@@ -56,7 +56,7 @@ class RLSettings:
         answers = list(answer_all(policy, records, how))
         sources = reward_pipeline(settings).sources
         samples = [
-            Sample(record.prompt, answer.response.strip(), record.passages, answer.truncated)
+            Sample.of(record, answer.response.strip(), truncated=answer.truncated)
             for record, answer in zip(records, answers, strict=True)
         ]
         ids = [answer.id for answer in answers]
