@@ -45,6 +45,7 @@ from .scores import Sample as Sample
 from .scores import SegmentScore as SegmentScore
 from .scores import SegmentScores as SegmentScores
 from .scores import Unscored as Unscored
+from .scores import turn_samples as turn_samples
 from .statistics.records import Statistics as Statistics
 from .statistics.records import describe as describe
 from .taxonomy import Category as Category

@@ -53,6 +53,8 @@ class Tool(Record):
         return self
 
 
+FEEDBACK = {"marked", "spans", "missing", "correction"}
+"""What a turn of the assistant may carry in a file of feedback."""
 Turns = tuple[Message, ...]
 Tools = tuple[Tool, ...]
 
@@ -100,6 +102,26 @@ def read_turns(values: Any, *, answer_at: str | None) -> Any:
     if fields.setdefault("prompt", read) != read:
         raise FieldError("prompt", "differs from what its messages say; leave it out, it is filled in.")
     return fields
+
+
+def judged_turns(values: dict[str, Any]) -> list[dict[str, Any]]:
+    """A record of a whole conversation as one record for each of the assistant's turns that carries feedback.
+
+    The turns before it go along, without the feedback on them. A conversation without any is left as it is.
+    """
+    turns = _turns(values.get("messages"))
+    judged = [number for number, turn in enumerate(turns) if FEEDBACK & turn.keys() and turn.get("role") == "assistant"]
+    if not judged or "responses" in values:
+        return [values]
+    plain = [{key: value for key, value in turn.items() if key not in FEEDBACK} for turn in turns]
+    return [
+        {
+            **values,
+            "messages": [*plain[:number], turns[number]],
+            **({"id": f"{values.get('id', '')}-{number}"} if judged != [len(turns) - 1] else {}),
+        }
+        for number in judged
+    ]
 
 
 def _turns(messages: Any) -> list[dict[str, Any]]:

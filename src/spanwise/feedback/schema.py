@@ -114,8 +114,8 @@ class FeedbackRecord(Record):
     prompt: Text
     """What was asked; where there are `messages`, what people read of them."""
     messages: Turns = Field(default=(), exclude_if=is_empty)
-    """The turns before the responses, where the prompt is a conversation. Marks on several of the assistant's turns
-    make a record each, with the turns before it."""
+    """The turns before the responses, where the prompt is a conversation. In a file they may run on to the response;
+    feedback on several of the assistant's turns makes a record for each, with the turns before it."""
     tools: Tools = Field(default=(), exclude_if=is_empty)
     """The tools that the assistant may call, as chat templates take them."""
     passages: tuple[Passage, ...] = ()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from spanwise.feedback.messages import Tools, Turns
+from spanwise.feedback.messages import Tools, Turns, transcript
 from spanwise.feedback.prompts import Asked
 from spanwise.feedback.schema import Passage
 from spanwise.text import Span
@@ -38,8 +38,18 @@ class Sample:
         cls, asked: Asked, response: str, *, truncated: bool = False, metadata: dict[str, Any] | None = None
     ) -> "Sample":
         """A response to what a record asks."""
-        turns = {"messages": asked.messages, "tools": asked.tools}
-        return cls(asked.prompt, response, asked.passages, truncated, metadata or {}, **turns)
+        return cls(asked.prompt, response, asked.passages, truncated, metadata or {}, asked.messages, asked.tools)
+
+
+def turn_samples(asked: Asked, answer: str) -> list[Sample]:
+    """A sample for each of the assistant's turns that says something, in what came before it; `answer` is the last."""
+    earlier = [
+        Sample(transcript(before), turn.content, asked.passages, messages=before, tools=asked.tools)
+        for number, turn in enumerate(asked.messages)
+        if turn.role == "assistant" and turn.content.strip()
+        for before in [asked.messages[:number]]
+    ]
+    return [*earlier, Sample.of(asked, answer)]
 
 
 @dataclass(frozen=True, slots=True)

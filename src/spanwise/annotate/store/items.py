@@ -280,14 +280,15 @@ def _row(row: RowMapping, counts: dict[str, int]) -> ItemRow:
 
 def _item(row: RowMapping, passages: list[Passage], responses: list[ItemResponse]) -> Item:
     shared = {name: row[name] for name in ("id", "ext_id", "prompt", "meta", "round", "priority", "overlap", "purpose")}
-    told = shared["meta"].get(CONVERSATION, {})
+    told: dict[str, Any] = shared["meta"].get(CONVERSATION, {})
+    shared["meta"] = {name: value for name, value in shared["meta"].items() if name != CONVERSATION}
     return Item.model_construct(
         messages=tuple(Message.model_validate(turn) for turn in told.get("messages", ())),
         tools=tuple(Tool.model_validate(tool) for tool in told.get("tools", ())),
         references=tuple(row["refs"]),
         passages=tuple(passages),
         responses=tuple(responses),
-        **{**shared, "meta": {name: value for name, value in shared["meta"].items() if name != CONVERSATION}},
+        **shared,
     )
 
 

@@ -180,7 +180,7 @@ class InputEncoder:
         """As a policy would have it: the prompt's ids, the answer's and the end of the turn."""
         prompts: dict[tuple[object, ...], list[int]] = {}
         end = self._prompts.turn.end
-        closing = (self.tokenizer.eos_token_id if end is None else end,)
+        closing = [one for one in (end, self.tokenizer.eos_token_id) if isinstance(one, int)][:1]
         rows: list[_Tokens] = []
         for item in inputs:
             sample = item.sample
