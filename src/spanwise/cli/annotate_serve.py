@@ -137,7 +137,7 @@ def _uncertainties(run_dir: Path, records: Sequence[FeedbackRecord]) -> Mapping[
     from spanwise.reward_models import PAIR_HEADS
     from spanwise.rewards import load_sources
 
-    samples = [Sample(record.prompt, record.responses[0].text, record.passages) for record in records]
+    samples = [Sample.of(record, record.responses[0].text) for record in records]
     sources = load_sources(run_dir / "checkpoints" / "best")
     by_head = [source.score(samples) for source in sources if source.name not in PAIR_HEADS]
     if not by_head:

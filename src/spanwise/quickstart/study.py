@@ -115,7 +115,7 @@ class SeedStudy:
             seed=self.seed,
         )  # fmt: skip
         self._reference_samples = [
-            Sample(record.prompt, response.text, record.passages)
+            Sample.of(record, response.text)
             for record in feedback[:STATISTICS_PROMPTS]
             for response in record.responses
             if response.text

@@ -21,8 +21,11 @@ from spanwise.annotate.store.body import response_key
 from spanwise.annotate.store.database import Database, new_id
 from spanwise.annotate.store.project import Project
 from spanwise.annotate.store.refusals import UnknownError
-from spanwise.feedback import FeedbackRecord, Passage, Record
+from spanwise.feedback import FeedbackRecord, Message, Passage, Record, Tool, Tools, Turns
 from spanwise.text import Span, get_segmenter, text_hash
+
+CONVERSATION = "conversation"
+"""Under this name the stored values of an item hold the turns of its prompt."""
 
 VERSION = 1
 """Raised whenever one of the lists may come out otherwise."""
@@ -76,6 +79,9 @@ class Item(Record):
     id: str
     ext_id: str
     prompt: str
+    messages: Turns = ()
+    """The turns before the responses, where the prompt is a conversation."""
+    tools: Tools = ()
     references: tuple[str, ...]
     passages: tuple[Passage, ...]
     responses: tuple[ItemResponse, ...]
@@ -322,8 +328,15 @@ def _row(row: RowMapping) -> ItemRow:
 
 def _item(row: RowMapping, passages: list[Passage], responses: list[ItemResponse]) -> Item:
     shared = {name: row[name] for name in ("id", "ext_id", "prompt", "meta", "round", "priority", "overlap", "purpose")}
+    told: dict[str, Any] = shared["meta"].get(CONVERSATION, {})
+    shared["meta"] = {name: value for name, value in shared["meta"].items() if name != CONVERSATION}
     return Item.model_construct(
-        references=tuple(row["refs"]), passages=tuple(passages), responses=tuple(responses), **shared
+        messages=tuple(Message.model_validate(turn) for turn in told.get("messages", ())),
+        tools=tuple(Tool.model_validate(tool) for tool in told.get("tools", ())),
+        references=tuple(row["refs"]),
+        passages=tuple(passages),
+        responses=tuple(responses),
+        **shared,
     )
 
 
@@ -351,7 +364,7 @@ def _item_row(project: Project, new: NewItem, item_id: str, position: int, batch
         "position": position,
         "prompt": new.record.prompt,
         "refs": list(new.record.references),
-        "meta": new.meta,
+        "meta": new.meta | _conversation(new.record),
         "round": project.round,
         "priority": new.priority,
         "overlap": new.overlap,
@@ -360,6 +373,11 @@ def _item_row(project: Project, new: NewItem, item_id: str, position: int, batch
         "selection_prob": new.selection_prob,
         "batch_id": batch_id,
     }
+
+
+def _conversation(record: FeedbackRecord) -> dict[str, Any]:
+    """The turns of a record as a part of the item's stored values; most records have none."""
+    return {CONVERSATION: record.model_dump(mode="json", include={"messages", "tools"})} if record.messages else {}
 
 
 def _responses(item_id: str, new: NewItem) -> list[dict[str, Any]]:
