@@ -139,7 +139,7 @@ def pictures(out: Path) -> None:
         for scheme in ("light", "dark"):
             context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme=scheme)
             context.set_default_timeout(60_000)
-            context.add_cookies([{"name": "spanwise", "value": server.session(), "url": server.url}])
+            context.add_cookies([{"name": server.site.cookie.name, "value": server.session(), "url": server.url}])
             page = context.new_page()
             if scheme == "light":
                 tour(page, server, out, items)
@@ -278,7 +278,7 @@ def speed() -> None:
         )
         context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT})
         context.set_default_timeout(120_000)
-        context.add_cookies([{"name": "spanwise", "value": server.session(), "url": server.url}])
+        context.add_cookies([{"name": server.site.cookie.name, "value": server.session(), "url": server.url}])
         page = context.new_page()
         page.goto(server.url + "/work")
         ready(page)

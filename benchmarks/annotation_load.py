@@ -1,29 +1,23 @@
 """How the annotation database stands up to many people at once, and to being killed.
 
-    python benchmarks/annotation_load.py [--database postgresql://...] [--kills 50] [--only race calm served ...]
+    python benchmarks/annotation_load.py [--database postgresql://...] [--kills 50] [--only race calm served ... stress]
 
 Without a database it uses SQLite in a temporary folder; in a PostgreSQL database, a schema of its own. Prints counts of
-what must not happen, and times of claims, saves and submits: of the backend's functions (calm), and as a page meets
-them through HTTP (served).
+what must not happen, also when the server is killed, stopped, cut off or full (stress), and times of claims, saves and
+submits: of the backend's functions (calm), and as a page meets them through HTTP (served).
 """
 
 import argparse
-import contextlib
 import sys
 import tempfile
-import uuid
-from collections.abc import Generator
 from pathlib import Path
-
-from sqlalchemy import text
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from doubles.annotation_load import Race, calm, kill_and_check, listed, race, served
+from doubles.annotation_load import Race, calm, fresh, kill_and_check, listed, race, served
+from doubles.annotation_stress import stress
 
-from spanwise.annotate.store import Database, sqlite_url
-
-WHAT = ("race", "calm", "served", "lists", "kills")
+WHAT = ("race", "calm", "served", "lists", "kills", "stress")
 
 
 def main() -> None:
@@ -34,7 +28,7 @@ def main() -> None:
     options = parser.parse_args()
     crowd = {"people": 20, "items": 60, "overlap": 4, "pause": 0.5, "saves": 3}
     for what in options.only:
-        with tempfile.TemporaryDirectory() as folder, _fresh(options.database, Path(folder)) as url:
+        with tempfile.TemporaryDirectory() as folder, fresh(options.database, Path(folder)) as url:
             if what == "race":
                 _show("12 processes, 400 items x 3", race(url, people=12, items=400, overlap=3))
             elif what == "calm":
@@ -44,27 +38,15 @@ def main() -> None:
             elif what == "lists":
                 times = ", ".join(f"{name} {wait:.0f} ms" for name, wait in listed(url, items=10_000).items())
                 print(f"10,000 items, medians: {times}")
+            elif what == "stress":
+                done = stress(Path(folder), url=url, people=20, troubles=2 * options.kills)
+                said = ", ".join(f"{count} {name}" for name, count in sorted(done.troubles.items()))
+                print(f"20 annotators, {said}: {done.saves:,} drafts, {done.submissions:,} submissions acknowledged,")
+                print(f"  {done.lost} lost, {len(done.conflicts)} false conflicts, {len(done.late)} without an answer,")
+                print(f"  {len(done.wrong)} wrong answers, slowest {done.slowest:.1f} s, check ok: {done.sound}")
             else:
                 told, lost, report = kill_and_check(url, times=options.kills, writers=4)
                 print(f"{options.kills} kills: {told:,} revisions acknowledged, {lost} lost, check ok: {report.ok}")
-
-
-@contextlib.contextmanager
-def _fresh(url: str, folder: Path) -> Generator[str]:
-    """The URL of an empty database: a file in `folder`, or a schema of its own in a PostgreSQL database."""
-    if not url:
-        yield sqlite_url(folder / "load.db")
-        return
-    schema = f"load_{uuid.uuid4().hex}"
-    admin = Database(url)
-    with admin.write() as connection:
-        connection.execute(text(f"CREATE SCHEMA {schema}"))
-    try:
-        yield f"{url}?options=-csearch_path%3D{schema}"
-    finally:
-        with admin.write() as connection:
-            connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
-        admin.close()
 
 
 def _show(title: str, result: Race) -> None:

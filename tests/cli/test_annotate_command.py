@@ -1,13 +1,16 @@
 """`spanwise annotate`: the commands around the app, on a project in a folder."""
 
+import contextlib
 import json
 
 import pytest
 from doubles.feedback import small_item
 from typer.testing import CliRunner
 
+from spanwise.annotate.people import redeem_login, set_password
+from spanwise.annotate.store import open_project
 from spanwise.cli.annotate import app
-from spanwise.cli.annotate_serve import serve
+from spanwise.cli.annotate_serve import _say_where, serve
 from spanwise.core.errors import ConfigError, DataError, SpanwiseError
 
 
@@ -98,3 +101,23 @@ def test_mistakes_end_in_a_sentence(project, arguments):
     assert isinstance(done.exception, SpanwiseError)
     assert str(done.exception).endswith((".", "none", "thresh."))
     assert not (project / "nothing").exists()
+
+
+def test_adding_people_locks_no_administrator_out(project, capsys):
+    with open_project_of(project) as base:
+        _say_where(base, "127.0.0.1", 8000)
+        assert "/login/once?key=" in capsys.readouterr().out
+    assert _run("users", "add", project, "ann", "--password", input="correct horse\n").exit_code == 0
+    with open_project_of(project) as base:  # somebody has a password now, but no administrator
+        _say_where(base, "127.0.0.1", 8000)
+        key = capsys.readouterr().out.split("/login/once?key=")[1].split()[0]
+        assert redeem_login(base, key).user.role == "admin"
+        set_password(base, "me", "correct horse")
+        _say_where(base, "127.0.0.1", 8000)
+        assert "/login/once?key=" not in capsys.readouterr().out
+    assert "/login/once?key=" in _run("users", "link", project, "ann").stdout
+    assert "manager" in _run("users", "role", project, "ann", "manager").stdout
+
+
+def open_project_of(folder):
+    return contextlib.closing(open_project(folder)[0])

@@ -220,3 +220,16 @@ def test_an_old_key_is_refused_with_its_new_name(tmp_path, text, overrides, sent
 def test_an_old_key_is_refused_in_python_too():
     with pytest.raises(ValidationError, match="precision was renamed to dtype"):
         LongPlan(precision="bfloat16")  # pyright: ignore[reportCallIssue]
+
+
+@pytest.mark.parametrize(
+    ("word", "value"), [("off", "off"), ("no", "no"), ("yes", "yes"), ("on", "on"), ("off2", "off2")]
+)
+def test_words_that_old_yaml_took_for_true_and_false_are_words(tmp_path, word, value):
+    (tmp_path / "c.yaml").write_text(f"data: {word}\ntags: [{word}, 'off']\n")
+    loaded = Training.load(tmp_path / "c.yaml")
+    assert (str(loaded.data), loaded.tags) == (value, (value, "off"))
+    (tmp_path / "c.yaml").write_text("data: x\non: off\n")
+    assert Training.load(tmp_path / "c.yaml").on is False
+    loaded.save(tmp_path / "again.yaml")
+    assert Training.load(tmp_path / "again.yaml") == loaded

@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from spanwise.annotate.people.logins import new_session
@@ -34,6 +34,7 @@ from spanwise.annotate.store.items import NewItem, add_items, list_items
 from spanwise.annotate.store.project import DESCRIPTION, ProjectConfig, preset
 from spanwise.annotate.store.setup import DATA, register
 from spanwise.annotate.store.upkeep import CheckReport, check, upgrade
+from spanwise.annotate.web.app import create_app
 from spanwise.annotate.work.desk import Lease
 from spanwise.annotate.work.drafts import Save, save_draft
 from spanwise.annotate.work.overview import progress
@@ -59,6 +60,24 @@ class Race:
     def percentile(self, act: str, share: float) -> float:
         times = sorted(self.milliseconds[act])
         return times[min(len(times) - 1, int(share * len(times)))]
+
+
+@contextlib.contextmanager
+def fresh(url: str, folder: Path) -> Generator[str]:
+    """The URL of an empty database: a file in `folder`, or a schema of its own in a PostgreSQL database."""
+    if not url:
+        yield sqlite_url(folder / DATA)
+        return
+    schema = f"load_{uuid.uuid4().hex}"
+    admin = Database(url)
+    with admin.write() as connection:
+        connection.execute(text(f"CREATE SCHEMA {schema}"))
+    try:
+        yield f"{url}?options=-csearch_path%3D{schema}"
+    finally:
+        with admin.write() as connection:
+            connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
+        admin.close()
 
 
 def config() -> ProjectConfig:
@@ -160,7 +179,9 @@ def served(folder: Path, *, people: int, items: int, overlap: int, pause: float,
     config().save(folder / DESCRIPTION)
     prepare(url, people=people, items=items, overlap=overlap)
     database = Database(url)
-    cookies = [new_session(database, get_user(database, f"p{number}")).token for number in range(people)]
+    name = create_app(database, register(database, config())).state.site.cookie.name
+    tokens = [new_session(database, get_user(database, f"p{number}")).token for number in range(people)]
+    cookies = [f"{name}={token}" for token in tokens]
     database.close()
     start = threading.Barrier(people)
     with _server(folder, url) as port, ThreadPoolExecutor(people) as pool:
@@ -213,7 +234,7 @@ class Remote:
 
     def __init__(self, port: int, cookie: str) -> None:
         self._http = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        self._headers = {"content-type": "application/json", "cookie": f"spanwise={cookie}"}
+        self._headers = {"content-type": "application/json", "cookie": cookie}
 
     def claim(self) -> dict | None:
         held = self._ask("POST", "/api/v1/claims", {})["claim"]

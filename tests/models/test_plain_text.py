@@ -8,7 +8,7 @@ from transformers import ByT5Tokenizer, PreTrainedTokenizerFast
 
 from spanwise.feedback.prompts import PromptRecord
 from spanwise.feedback.scores import Sample
-from spanwise.models.batches import TextEncoder
+from spanwise.models.encoding.plain import TextEncoder
 from spanwise.models.policy import Policy
 from spanwise.reward_models.data.inputs import InputEncoder
 

@@ -108,9 +108,29 @@ def test_the_report_of_the_sweep_has_the_dial_and_compares_each_setting_with_the
     page = render_report([work / "runs"])
     assert 'type="range"' in page
     assert "Answers along the dial" in page
-    assert "relevance=0.4 against relevance=0" in page
+    assert "relevance=0.4 (greedy) against relevance=0 (greedy)" in page
     found = {one.metric for one in ExperimentResults.load(work / "runs").comparisons}
     assert {"reward/relevance", "reward/completeness", "words"} <= found
+
+
+def test_every_setting_is_measured_under_both_decodings_and_held_against_the_start(swept):
+    work, _ = swept
+    results = ExperimentResults.load(work / "runs")
+    assert {name: (arm.title, arm.rivals) for name, arm in results.arms.items()} == {
+        "start": ("Start policy (greedy)", ()),
+        "start@temperature-1": ("Start policy (temperature 1)", ()),
+        "relevance=0": ("relevance=0 (greedy)", ("start", "start@temperature-1")),
+        "relevance=0@temperature-1": ("relevance=0 (temperature 1)", ("start", "start@temperature-1")),
+        "relevance=0.4": ("relevance=0.4 (greedy)", ("start", "start@temperature-1")),
+        "relevance=0.4@temperature-1": ("relevance=0.4 (temperature 1)", ("start", "start@temperature-1")),
+    }
+    pairs = {(one.arm, one.baseline) for one in results.comparisons}
+    assert ("relevance=0.4@temperature-1", "start@temperature-1") in pairs
+    assert ("relevance=0.4", "start") in pairs
+    assert not any(one.verdict == "not held" for one in results.comparisons)
+    page = (work / "runs" / "sweep.html").read_text()
+    assert "Sweep (greedy)" in page
+    assert "Sweep (temperature 1)" in page
 
 
 def test_a_second_call_trains_nothing_and_says_the_same(swept):

@@ -31,7 +31,7 @@ FILES = {name: name for name in ("quickstart", "text", "feedback", "edits", "ann
 """The commands as `spanwise --help` lists them, each with its file beside this one."""
 EXTRAS = {
     "train": "huggingface_hub jinja2 matplotlib rapidfuzz rouge_score scipy sklearn tokenizers torch transformers",
-    "annotate": "alembic argon2 psycopg regex sqlalchemy starlette uvicorn",
+    "annotate": "alembic argon2 prometheus_client psycopg regex sqlalchemy starlette uvicorn",
     "editors": "anthropic openai",
 }
 """What each extra of the package installs."""

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from spanwise.cli.annotate_serve import openapi, run_round, serve, suggest_all
+from spanwise.cli.annotate_serve import alone, openapi, run_round, serve, suggest_all
 from spanwise.cli.config_help import AsJson
 from spanwise.cli.feedback import READ_HELP, WRITTEN_HELP, AllowLoss, Offsets, print_unread, unit_of
 from spanwise.cli.render import left_out, print_json
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from spanwise.annotate.store import Database, Project
     from spanwise.feedback.statistics import Agreement, Alpha, SpanAgreement
 
+_TOLD = ("item", "annotation", "draft")
 app = typer.Typer(name="annotate", help="Collect feedback: the annotation app and its data.", no_args_is_help=True)
 users = typer.Typer(help="People who may log in.", no_args_is_help=True)
 db = typer.Typer(help="Care of the database.", no_args_is_help=True)
@@ -221,10 +222,11 @@ def add(
     *,
     role: Annotated[str, typer.Option(help="admin, manager, annotator or viewer.")] = "annotator",
     password: Annotated[bool, typer.Option("--password", help="Read a password from standard input.")] = False,
+    preset: Preset = None,
     database: Url = None,
 ) -> None:
     """Add somebody; without --password, print the secret of an address that logs them in once."""
-    with _opened(project, database) as (base, _):
+    with _opened(project, database, preset) as (base, _):
         from spanwise.annotate.people import create_user, one_time_login, set_password
 
         user = create_user(base, name, role=role)
@@ -243,6 +245,30 @@ def password(project: Folder, name: str, *, database: Url = None) -> None:
 
         set_password(base, name, sys.stdin.readline().rstrip("\n"))
         typer.echo(f"The password of {name} is set.")
+
+
+@users.command()
+def link(project: Folder, name: str, *, database: Url = None) -> None:
+    """Print an address that logs somebody in once, within a week: for those who cannot get in."""
+    with _opened(project, database) as (base, _):
+        from spanwise.annotate.people import get_user, one_time_login
+
+        typer.echo(f"Send {name} this once: /login/once?key={one_time_login(base, get_user(base, name))}")
+
+
+@users.command()
+def role(
+    project: Folder,
+    name: str,
+    role: Annotated[str, typer.Argument(help="admin, manager, annotator or viewer.")],
+    *,
+    database: Url = None,
+) -> None:
+    """Give somebody another role; it ends their sessions."""
+    with _opened(project, database) as (base, _):
+        from spanwise.annotate.people import set_role
+
+        typer.echo(f"{name} is {set_role(base, name, role).role} now.")
 
 
 @users.command()
@@ -265,19 +291,38 @@ def backup(project: Folder, target: Annotated[Path, typer.Argument(metavar="TARG
 
 
 @db.command()
-def check(project: Folder, *, database: Url = None, as_json: AsJson = False) -> None:
-    """Look for damage; any leaves the exit code 2."""
-    with _opened(project, database) as (base, _):
-        from spanwise.annotate.store import check as inspect
+def restore(
+    project: Folder, copy: Annotated[Path, typer.Argument(metavar="COPY", help="A file that `db backup` wrote.")]
+) -> None:
+    """Put a copy in the place of the database, and keep what stood there. Stop the server first."""
+    from spanwise.annotate.store import database_of
+    from spanwise.annotate.store import restore as put_back
 
+    with alone(project), contextlib.closing(database_of(project)) as base:
+        done = put_back(base, copy)
+    said = ", ".join(f"{number:,} {name}s" for name, number in done.report.counts.items() if name in _TOLD)
+    typer.echo(f"The database is that of {copy} now: {said}.")
+    if done.kept:
+        typer.echo(f"What stood there is kept as {done.kept}.")
+
+
+@db.command()
+def check(project: Folder, *, database: Url = None, as_json: AsJson = False) -> None:
+    """Look for damage, and for what can be saved where there is some; it leaves the exit code 2."""
+    from spanwise.annotate.store import check as inspect
+    from spanwise.annotate.store import database_of
+
+    with contextlib.closing(database_of(project, url=database)) as base:  # as it is: a damaged one cannot be upgraded
         report = inspect(base)
-        if as_json:
-            print_json(report.model_dump(mode="json"))
-        else:
-            typer.echo("The database is sound." if report.ok else "The database is damaged:")
-            for problem in report.problems:
-                typer.echo(problem)
-        raise typer.Exit(0 if report.ok else 2)
+    if as_json:
+        print_json(report.model_dump(mode="json"))
+    else:
+        typer.echo("The database is sound." if report.ok else "The database is damaged:")
+        for problem in report.problems:
+            typer.echo(problem)
+        for copy in report.copies:
+            typer.echo(f"A sound copy to go back to: spanwise annotate db restore {project} {copy}")
+    raise typer.Exit(0 if report.ok else 2)
 
 
 @db.command()

@@ -38,6 +38,9 @@ def serve(
         bool, typer.Option("--behind-proxy", help="A proxy in front of the server speaks https with browsers.")
     ] = False,
     runs: Annotated[Path | None, typer.Option(help="A folder with run folders to show.")] = None,
+    access_log: Annotated[
+        bool, typer.Option("--access-log", help="Write a line of JSON per request to standard error.")
+    ] = False,
     database: Annotated[
         str | None, typer.Option(envvar="SPANWISE_DATABASE", show_envvar=True, help="A PostgreSQL address.")
     ] = None,
@@ -50,8 +53,10 @@ def serve(
 
     from spanwise.annotate.rounds import RoundJob
     from spanwise.annotate.store import open_project
-    from spanwise.annotate.web import create_app
+    from spanwise.annotate.web import create_app, log_requests
 
+    if access_log:
+        log_requests()
     base, described = open_project(project, preset_name=preset, url=database)
     try:
         _check_exposure(base, host, host_name or [], behind_proxy=behind_proxy)
@@ -132,7 +137,7 @@ def _uncertainties(run_dir: Path, records: Sequence[FeedbackRecord]) -> Mapping[
     from spanwise.reward_models import PAIR_HEADS
     from spanwise.rewards import load_sources
 
-    samples = [Sample(record.prompt, record.responses[0].text, record.passages) for record in records]
+    samples = [Sample.of(record, record.responses[0].text) for record in records]
     sources = load_sources(run_dir / "checkpoints" / "best")
     by_head = [source.score(samples) for source in sources if source.name not in PAIR_HEADS]
     if not by_head:
@@ -168,15 +173,30 @@ def _is_loopback(host: str) -> bool:
 
 
 def _say_where(base: "Database", host: str, port: int) -> None:
+    """Says where the server is, and lets an administrator in when none has a password to log in with."""
     from spanwise.annotate.people import list_users, local_user, one_time_login
 
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    if any(user.has_password for user in list_users(base)):
-        typer.echo(f"Serving on {address} (Ctrl+C ends it).")
+    people = list_users(base)
+    typer.echo(f"Serving on {address} (Ctrl+C ends it).")
+    if any(user.role == "admin" and user.has_password and not user.disabled for user in people):
         return
-    key = one_time_login(base, local_user(base), minutes=60)
+    able = [user for user in people if user.role == "admin" and not user.disabled]
+    user = able[0] if able else local_user(base)
+    key = one_time_login(base, user, minutes=60)
     typer.echo(f"Open {address}/login/once?key={key}")
-    typer.echo("The address works once, within an hour. Ctrl+C ends the server.")
+    typer.echo(f"The address logs in {user.name}, an administrator, once and within an hour.")
+
+
+@contextlib.contextmanager
+def alone(project: Path) -> Generator[None]:
+    """Nobody serves the project during the block; raises ConfigError when somebody does."""
+    from spanwise.core import take_lock
+
+    with (project / ".serving").open("w") as lock:
+        if not take_lock(lock):
+            raise ConfigError(f"A server works on {project}; stop it first, then try again.")
+        yield
 
 
 @contextlib.contextmanager

@@ -88,12 +88,15 @@ def score(
     head: Annotated[str, typer.Option(help="The head to ask; empty asks all.")] = "",
     device: Device = "auto",
     *,
+    every_turn: Annotated[
+        bool, typer.Option("--every-turn", help="Score all turns of the assistant in a conversation, not the last.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Print a reward model's scores of responses: one per token or segment, in colours or as JSON lines."""
     check_readable(responses)
     device = say_device(device)
-    samples = _samples(responses)
+    samples = _samples(responses, every_turn=every_turn)
     from spanwise.rewards import load_sources
 
     sources = load_sources(checkpoint, heads=[head] if head else [], device=device)
@@ -187,12 +190,14 @@ def print_tokens(checkpoint: Path, metrics: dict[str, float], left_out: dict[str
     typer.echo(f"The reward model is {checkpoint}.")
 
 
-def _samples(path: Path) -> "list[Sample]":
-    from spanwise.feedback import Sample, load_or_raise
+def _samples(path: Path, *, every_turn: bool) -> "list[Sample]":
+    from spanwise.feedback import Sample, load_or_raise, turn_samples
     from spanwise.reward_models import ResponseRecord
 
     records = load_or_raise(path, ResponseRecord)
-    return [Sample(record.prompt, record.response, record.passages, truncated=record.truncated) for record in records]
+    if every_turn:
+        return [sample for record in records for sample in turn_samples(record, record.response)]
+    return [Sample.of(record, record.response, truncated=record.truncated) for record in records]
 
 
 def _plain(scores: Any, sample: "Sample") -> Any:

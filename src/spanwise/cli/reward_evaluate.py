@@ -40,7 +40,7 @@ def evaluate_segments(
 
     settings = on_device(settings)
     checkpoint = settings.checkpoint or settings.run_dir / "checkpoints" / "best"
-    model, tokenizer = load_reward_model(checkpoint)
+    model, tokenizer = load_reward_model(checkpoint, prompt=settings.prompt)
     nn.Module.to(model, settings.device)
     if any(head.kind == "token" for head in model.config.head_specs):
         raise ConfigError(f"{checkpoint}: judges tokens; put kind: token into the config.")
@@ -75,7 +75,7 @@ def evaluate_tokens(settings: "TokenRewardConfig", *, as_json: bool) -> None:
 
     settings = on_device(settings)
     checkpoint = settings.checkpoint or settings.run_dir / "checkpoints" / "best"
-    model, tokenizer = load_reward_model(checkpoint)
+    model, tokenizer = load_reward_model(checkpoint, prompt=settings.prompt)
     nn.Module.to(model, settings.device)
     if [head.kind for head in model.config.head_specs] != ["token"]:
         raise ConfigError(f"{checkpoint}: judges segments, not tokens; leave kind out of the config.")

@@ -17,8 +17,10 @@ from .files import sync as sync
 from .files import write_json as write_json
 from .files import write_jsonl as write_jsonl
 from .files import write_text as write_text
+from .locks import Turn as Turn
 from .locks import give_lock_back as give_lock_back
 from .locks import take_lock as take_lock
+from .locks import unpaused as unpaused
 from .lora import LoraConfig as LoraConfig
 from .runs import RunFolder as RunFolder
 from .seeding import derive_seed as derive_seed

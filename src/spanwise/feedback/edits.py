@@ -6,12 +6,14 @@ be useless (identical, empty, a rewrite): `statistics/validation.py` says so, th
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from spanwise.feedback.messages import Tools, Turns, is_empty, opening, read_turns
 from spanwise.feedback.problems import FieldError
-from spanwise.feedback.schema import FeedbackRecord, Index, Json, Passage, Record, Text
+from spanwise.feedback.record import Index, Json, Record, Text
+from spanwise.feedback.schema import FeedbackRecord, Passage
 from spanwise.text import Span, TextEdit, align_texts
 
 
@@ -52,6 +54,11 @@ class EditPair(Record):
     schema_version: Literal[1] = 1
     id: Text = ""
     prompt: Text = ""
+    """What was asked; where there are `messages`, what people read of them."""
+    messages: Turns = Field(default=(), exclude_if=is_empty)
+    """The turns before the response, where the prompt is a conversation."""
+    tools: Tools = Field(default=(), exclude_if=is_empty)
+    """The tools that the assistant may call, as chat templates take them."""
     passages: tuple[Passage, ...] = ()
     original: Text
     edited: Text
@@ -61,11 +68,21 @@ class EditPair(Record):
     provenance: Json = Field(default_factory=dict)
     """Where the pair came from; importers keep here what no field of ours holds."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _turns(cls, values: Any) -> Any:
+        return read_turns(values, answer_at=None)
+
     @model_validator(mode="after")
     def _consistent(self) -> "EditPair":
         if self.spans is not None:
             _check_spans(self.spans, self.original, self.edited)
         return self
+
+    @property
+    def question(self) -> str:
+        """What keeps records together where data is split: the prompt, or of a conversation its opening."""
+        return opening(self.prompt, self.messages)
 
     def aligned(self) -> TextEdit:
         """The default alignment of the two texts, by words."""
@@ -102,6 +119,8 @@ def pairs_of_corrections(records: Iterable[FeedbackRecord]) -> Iterator[EditPair
                 response.correction,
                 id=f"{record.id}-{number}",
                 prompt=record.prompt,
+                messages=record.messages,
+                tools=record.tools,
                 passages=record.passages,
                 editor=Editor(kind="human", name=record.annotator or ""),
                 provenance={"record": record.id, "response": number},

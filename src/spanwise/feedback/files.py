@@ -7,11 +7,14 @@ become records and nothing of what the records mean.
 import codecs
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any, cast
 
 from pydantic import BaseModel
 
 from spanwise.core import BadJSONError, DataError, parse, read_lines, write_jsonl
+from spanwise.feedback.messages import judged_turns
 from spanwise.feedback.problems import Place, Problem, ReadResult, RecordT, collected, validated, with_unique_ids
+from spanwise.feedback.schema import FeedbackRecord
 
 
 def iter_records(path: Path, model: type[RecordT]) -> Iterator[tuple[Place, RecordT | list[Problem]]]:
@@ -50,7 +53,10 @@ def write_records(path: Path, records: Iterable[BaseModel]) -> int:
 
 def _records(path: Path, model: type[RecordT]) -> Iterator[tuple[Place, RecordT | list[Problem]]]:
     for place, line in _lines(path):
-        yield place, line if isinstance(line, list) else _record(line, model, place)
+        if isinstance(line, list):
+            yield place, line
+        else:
+            yield from ((place, record) for record in _line_records(line, model, place))
 
 
 def _lines(path: Path) -> Iterator[tuple[Place, bytes | list[Problem]]]:
@@ -66,7 +72,8 @@ def _lines(path: Path) -> Iterator[tuple[Place, bytes | list[Problem]]]:
         yield place, [Problem(place, "", f"the file breaks off here; fetch it again. ({error})")]
 
 
-def _record(line: bytes, model: type[RecordT], place: Place) -> RecordT | list[Problem]:
+def _line_records(line: bytes, model: type[RecordT], place: Place) -> list[RecordT | list[Problem]]:
+    """The record of a line; a conversation with feedback on several turns is a record for each of them."""
     if place.line == 1 and line.lstrip().startswith(b"["):
         raise DataError(
             f"{place.file}: holds one JSON list, not one record per line; choose another format or convert it."
@@ -75,7 +82,9 @@ def _record(line: bytes, model: type[RecordT], place: Place) -> RecordT | list[P
         value = parse(line.decode("utf-8"))
     except UnicodeDecodeError as error:
         reason = f"not UTF-8 at byte {error.start} of the line; convert the file to UTF-8."
-        return [Problem(place, "", reason)]
+        return [[Problem(place, "", reason)]]
     except BadJSONError as error:
-        return [Problem(place, "", str(error))]
-    return validated(model, value, place)
+        return [[Problem(place, "", str(error))]]
+    split = model is FeedbackRecord and isinstance(value, dict)
+    parts = judged_turns(cast("dict[str, Any]", value)) if split else [value]
+    return [validated(model, part, place) for part in parts]

@@ -6,66 +6,17 @@ and sentences count from 0. Texts hold LF line breaks and neither NUL nor lone s
 nothing of files (`files.py`) or of other tools' formats (`formats/`).
 """
 
-import json
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from spanwise.feedback.messages import Tools, Turns, is_empty, opening, read_turns
 from spanwise.feedback.problems import FieldError
-from spanwise.text import Span, text_hash, unstorable
+from spanwise.feedback.record import FilledText, Index, Json, Record, Text
+from spanwise.text import Span, text_hash
 
 SCHEMA_VERSION = 1
-
-
-def storable(text: str) -> str:
-    """Returns `text`, or raises ValueError for NUL and lone surrogates, which no file or tokenizer keeps."""
-    reason = unstorable(text)
-    if reason is not None:
-        raise ValueError(f"{reason}; remove it from the text")
-    return text
-
-
-def _with_lf_only(text: str) -> str:
-    position = text.find("\r")
-    if position >= 0:
-        raise ValueError(f"carriage return at character {position}; write line breaks as LF before taking offsets")
-    return text
-
-
-def _filled(text: str) -> str:
-    if not text:
-        raise ValueError("is empty; fill it in")
-    return text
-
-
-def _plain_json(value: dict[str, Any]) -> dict[str, Any]:
-    try:
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
-    except UnicodeEncodeError as error:
-        raise ValueError("holds a lone surrogate; remove it") from error
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"holds what JSON cannot hold ({error}); keep plain values only") from error
-    return value
-
-
-Text = Annotated[str, AfterValidator(storable), AfterValidator(_with_lf_only)]
-"""Text that survives every file and tokenizer: no NUL, no lone surrogate, line breaks as LF."""
-
-FilledText = Annotated[Text, AfterValidator(_filled)]
-"""The same, and not empty."""
-
-Json = Annotated[dict[str, Any], AfterValidator(_plain_json)]
-"""Open values that a JSON file gives back as they were."""
-
-Index = Annotated[int, Field(ge=0, strict=True)]
-"""A position counted from 0."""
-
-
-class Record(BaseModel):
-    """Base of all that is stored: frozen, strict about keys, documented by the string under each field."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Passage(Record):
@@ -161,6 +112,12 @@ class FeedbackRecord(Record):
     schema_version: Literal[1] = SCHEMA_VERSION
     id: FilledText
     prompt: Text
+    """What was asked; where there are `messages`, what people read of them."""
+    messages: Turns = Field(default=(), exclude_if=is_empty)
+    """The turns before the responses, where the prompt is a conversation. In a file they may run on to the response;
+    feedback on several of the assistant's turns makes a record for each, with the turns before it."""
+    tools: Tools = Field(default=(), exclude_if=is_empty)
+    """The tools that the assistant may call, as chat templates take them."""
     passages: tuple[Passage, ...] = ()
     responses: tuple[Response, ...] = Field(min_length=1)
     preferences: tuple[Preference, ...] = ()
@@ -169,6 +126,19 @@ class FeedbackRecord(Record):
     annotator: Text | None = None
     provenance: Json = Field(default_factory=dict)
     """Where the record came from; importers keep here what no field of ours holds, so that nothing is lost."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _turns(cls, values: Any) -> Any:
+        fields = read_turns(values, answer_at="responses")
+        if isinstance(fields, dict) and isinstance(answer := cast("dict[str, Any]", fields).get("responses"), dict):
+            fields["responses"] = [_response_of(cast("dict[str, Any]", answer))]
+        return cast("Any", fields)
+
+    @property
+    def question(self) -> str:
+        """What keeps records together where data is split: the prompt, or of a conversation its opening."""
+        return opening(self.prompt, self.messages)
 
     @model_validator(mode="after")
     def _consistent(self) -> "FeedbackRecord":
@@ -185,6 +155,11 @@ class FeedbackRecord(Record):
 def mark(text: str, start: int, end: int, category: str, **more: Any) -> SpanMark:
     """A SpanMark on `text[start:end]` with its quote filled in."""
     return SpanMark(start=start, end=end, quote=Span(start, end).of(text), category=category, **more)
+
+
+def _response_of(answer: dict[str, Any]) -> dict[str, Any]:
+    """A turn of the assistant as the one response of its record, with the feedback that it carries."""
+    return {"text": answer.get("content"), **{k: v for k, v in answer.items() if k not in ("role", "content")}}
 
 
 def _check_mark(mark: SpanMark, text: str, place: str) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from spanwise.feedback.messages import Tools, Turns, transcript
+from spanwise.feedback.prompts import Asked
 from spanwise.feedback.schema import Passage
 from spanwise.text import Span
 
@@ -19,7 +21,8 @@ Density = Literal["token", "sub-sentence", "sentence", "paragraph", "sequence"]
 class Sample:
     """What a reward source sees: the prompt, its passages and one response.
 
-    `truncated` says that the response ran into the length limit and has no end of its own.
+    Where the prompt is a conversation, `messages` are its turns and `prompt` what people read of them. `truncated` says
+    that the response ran into the length limit and has no end of its own.
     """
 
     prompt: str
@@ -27,6 +30,26 @@ class Sample:
     passages: tuple[Passage, ...] = ()
     truncated: bool = False
     metadata: dict[str, Any] = field(default_factory=dict[str, Any])
+    messages: Turns = ()
+    tools: Tools = ()
+
+    @classmethod
+    def of(
+        cls, asked: Asked, response: str, *, truncated: bool = False, metadata: dict[str, Any] | None = None
+    ) -> "Sample":
+        """A response to what a record asks."""
+        return cls(asked.prompt, response, asked.passages, truncated, metadata or {}, asked.messages, asked.tools)
+
+
+def turn_samples(asked: Asked, answer: str) -> list[Sample]:
+    """A sample for each of the assistant's turns that says something, in what came before it; `answer` is the last."""
+    earlier = [
+        Sample(transcript(before), turn.content, asked.passages, messages=before, tools=asked.tools)
+        for number, turn in enumerate(asked.messages)
+        if turn.role == "assistant" and turn.content.strip()
+        for before in [asked.messages[:number]]
+    ]
+    return [*earlier, Sample.of(asked, answer)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from .backbone import SHARE_BELOW as SHARE_BELOW
 from .batches import Logprobs as Logprobs
 from .batches import PromptBatch as PromptBatch
 from .batches import ResponseBatch as ResponseBatch
-from .batches import TextEncoder as TextEncoder
 from .batches import join_prompts as join_prompts
 from .batches import join_responses as join_responses
 from .batches import pad as pad

@@ -5,10 +5,10 @@ All prompts are checked before the first answer is made. Knows nothing of files 
 
 from collections.abc import Iterator, Sequence
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from spanwise.core import DataError, torch_generator
-from spanwise.feedback import Passage, PromptRecord
+from spanwise.feedback import Passage, PromptRecord, Tools, Turns, is_empty
 from spanwise.models.config import AnswerConfig
 from spanwise.models.policy import Policy
 
@@ -30,6 +30,10 @@ class Answer(BaseModel):
     """Tokens of the answer, its end token included."""
     passages: tuple[Passage, ...] = ()
     """The prompt's passages, which reward models and editors read too."""
+    messages: Turns = Field(default=(), exclude_if=is_empty)
+    """The turns before the answer, where the prompt is a conversation."""
+    tools: Tools = Field(default=(), exclude_if=is_empty)
+    """The tools that the assistant may call."""
 
 
 def answer_all(policy: Policy, records: Sequence[PromptRecord], config: AnswerConfig) -> Iterator[Answer]:
@@ -37,6 +41,7 @@ def answer_all(policy: Policy, records: Sequence[PromptRecord], config: AnswerCo
 
     Raises DataError that names the first prompt which does not fit, before any answer.
     """
+    policy.use_prompts(config.prompt)
     rows = [_encoded(policy, record, number, config) for number, record in enumerate(records)]
     generator = torch_generator(config.seed, "answers", policy.device)
     for start in range(0, len(rows), config.batch_size):
@@ -61,6 +66,8 @@ def answer_all(policy: Policy, records: Sequence[PromptRecord], config: AnswerCo
                 truncated=truncated,
                 tokens=len(ids),
                 passages=records[number].passages,
+                messages=records[number].messages,
+                tools=records[number].tools,
             )
 
 

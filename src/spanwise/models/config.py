@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from spanwise.core import Config
+from spanwise.feedback import PromptConfig
 
 
 class Sampling(Config):
@@ -35,6 +36,8 @@ class AnswerConfig(Config):
 
     seed: int = 0
     """The seed from which sampled answers follow."""
+    prompt: PromptConfig = PromptConfig()
+    """How the policy reads prompts, where its checkpoint does not say."""
     decoding: Literal["greedy", "sample"] = "greedy"
     """The likeliest token at every step, or tokens drawn as `sampling` says."""
     sampling: Sampling = Sampling()

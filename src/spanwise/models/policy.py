@@ -16,12 +16,13 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from spanwise.core import CheckpointError, DataError
-from spanwise.feedback import PromptRecord
+from spanwise.feedback import Asked, PromptConfig, PromptRecord
 from spanwise.models.adapters import Role, active
 from spanwise.models.backbone import Backbone
-from spanwise.models.batches import Logprobs, PromptBatch, ResponseBatch, TextEncoder, pad
+from spanwise.models.batches import Logprobs, PromptBatch, ResponseBatch, pad
 from spanwise.models.checkpoints import load_policy, whole_folder, without_bars
 from spanwise.models.config import Sampling
+from spanwise.models.encoding import PromptEncoder, TextEncoder, form_of, keep_form
 from spanwise.models.logprobs import BARRED, VocabularyHead, token_logprobs
 from spanwise.models.sampling import Draw, continue_until_end, draw, pick_likeliest
 from spanwise.models.sharding import whole
@@ -36,6 +37,7 @@ class Policy:
     """A language model with its tokenizer; `model` and `tokenizer` stay plain Hugging Face objects.
 
     With a `role` the model's weights are shared with others, and this policy is the model with its role's adapter on.
+    `place` is what refusals call it. How it reads prompts is kept in the model's config.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Policy:
         self.model = model.eval()
         self.tokenizer = tokenizer
         self.role = role
+        self.place = place
         self._encoder = TextEncoder(tokenizer)
         self.backbone = Backbone(model)
         self.is_encoder_decoder = self.backbone.is_encoder_decoder
@@ -56,6 +59,8 @@ class Policy:
         self.pad_id = cast("int", self.eos_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id)
         self._head = _vocabulary_head(self.backbone, model, max(tokenizer.get_vocab().values()) + 1, place)
         self._lead = "" if self.is_encoder_decoder else _leading_space(tokenizer)
+        self._text_end = self.eos_id
+        self.use_prompts(PromptConfig())
 
     @classmethod
     def load(
@@ -70,6 +75,22 @@ class Policy:
         model, tokenizer = load_policy(path_or_name, device=device, dtype=dtype, attention=attention)
         return cls(model, tokenizer, place=str(path_or_name))
 
+    @property
+    def form(self) -> PromptConfig:
+        """The form in which it reads prompts."""
+        return self._prompts.form
+
+    def use_prompts(self, asked: PromptConfig) -> None:
+        """Reads prompts as `asked` says from now on; ConfigError where it was trained on another form."""
+        has_chat = bool(getattr(self.tokenizer, "chat_template", None))
+        form = asked.agreed(form_of(self.model), has_chat=has_chat, place=self.place)
+        self._prompts = PromptEncoder(self.tokenizer, form)
+        turn_end = self._prompts.turn.end if form.takes_turns else None
+        self.eos_id = self._text_end if turn_end is None else turn_end
+        self._eos_ids = sorted({*self._eos_ids, self.eos_id})
+        if asked != PromptConfig():  # copies of the model must read as this one does
+            keep_form(self.model, form)
+
     def weights(self) -> dict[str, Tensor]:
         """What a plain model that does the same would hold; all processes must ask for it where weights are split."""
         return whole(cast("nn.Module", self.model).state_dict() if self.role is None else self.role.merged())
@@ -77,6 +98,7 @@ class Policy:
     def save(self, path: Path, weights: Mapping[str, Tensor] | None = None) -> None:
         """Writes a plain Hugging Face folder at `path`, whole or not at all; `weights` is what `weights` gave."""
         with whole_folder(path) as folder, without_bars():
+            keep_form(self.model, self.form)
             self.model.save_pretrained(folder, state_dict=dict(self.weights() if weights is None else weights))
             self.tokenizer.save_pretrained(folder)
 
@@ -106,7 +128,7 @@ class Policy:
         """How many tokens a prompt may have if that many are to follow; None where there is no limit."""
         return self.window if self.window is None or self.is_encoder_decoder else self.window - max_new_tokens
 
-    def encode_prompts(self, prompts: Sequence[str | PromptRecord], max_length: int | None = None) -> PromptBatch:
+    def encode_prompts(self, prompts: Sequence[str | Asked], max_length: int | None = None) -> PromptBatch:
         """Tokenizes model inputs into one batch.
 
         Raises DataError that names the prompt which is empty or longer than `max_length` tokens.
@@ -122,18 +144,28 @@ class Policy:
                 )
         return self.stack_prompts(rows)
 
-    def encode_prompt(self, prompt: str | PromptRecord) -> list[int]:
-        """The ids of one model input, with the tokenizer's own special tokens (a BOS where it has one).
+    def encode_prompt(self, prompt: str | Asked) -> list[int]:
+        """The ids of what a record asks, in the policy's form; of a text, as it stands.
 
-        Special tokens that are named in the text count in a verbatim record alone, which a chat template may have
-        written; elsewhere they are plain characters.
+        Plain text has the tokenizer's own special tokens (a BOS where it has one). Special tokens count where a chat
+        template or a verbatim record, which one may have written, holds them; elsewhere they are plain characters.
         """
-        text = prompt if isinstance(prompt, str) else prompt.model_input
-        verbatim = isinstance(prompt, PromptRecord) and prompt.verbatim
-        ids = cast("list[int]", self.tokenizer(text).input_ids) if verbatim else self._encoder.ids(text)
-        # Some tokenizers end every text; a causal prompt that has ended cannot be continued.
-        closed = not self.is_encoder_decoder and len(ids) > 1 and ids[-1] == self.eos_id
-        return ids[:-1] if closed and not (verbatim and text.endswith(str(self.tokenizer.eos_token))) else ids
+        if isinstance(prompt, PromptRecord) and prompt.verbatim:
+            return self._verbatim(prompt.prompt)
+        if isinstance(prompt, str):
+            return self._continuable(self._encoder.ids(prompt))
+        passages = prompt.read_passages if isinstance(prompt, PromptRecord) else prompt.passages
+        ids = self._prompts.ids(prompt, passages)
+        return ids if self.form.takes_turns else self._continuable(ids)
+
+    def _verbatim(self, text: str) -> list[int]:
+        ids = cast("list[int]", self.tokenizer(text).input_ids)
+        return ids if text.endswith(str(self.tokenizer.eos_token)) else self._continuable(ids)
+
+    def _continuable(self, ids: list[int]) -> list[int]:
+        """Without the end that some tokenizers write after every text: a causal prompt must not have ended."""
+        closed = not self.is_encoder_decoder and len(ids) > 1 and ids[-1] == self._text_end
+        return ids[:-1] if closed else ids
 
     def stack_prompts(self, rows: Sequence[Sequence[int]]) -> PromptBatch:
         """Pads encoded prompts on the side where this family needs it."""
@@ -145,8 +177,11 @@ class Policy:
 
         After a causal prompt, the text is tokenized apart from the prompt, beginning with the space that parts them
         wherever this tokenizer writes spaces into its tokens; so the border between prompt and response does not
-        depend on either text. An encoder-decoder response starts afresh and has no such space.
+        depend on either text. An encoder-decoder response starts afresh and has no such space. Where a template writes
+        the prompts, the ids are those that it gives the assistant's turn.
         """
+        if self.form.takes_turns:
+            return [*self._prompts.answer(text)[0], self.eos_id]
         return [*self._encoder.ids(self._lead + text, add_special_tokens=False), self.eos_id]
 
     def decode(self, ids: Sequence[int]) -> str:

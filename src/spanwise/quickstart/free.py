@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spanwise.core import RunFolder, derive_seed
-from spanwise.evals.rivals import AnswerReward, arm_name, best_places, train_on_liked
-from spanwise.evals.statistics import GREEDY, Arm, ScoreTable
+from spanwise.evals.rivals import GREEDY, AnswerReward, arm_name, best_places, train_on_liked
+from spanwise.evals.statistics import Arm, ScoreTable
 from spanwise.feedback import DemonstrationRecord, Sample
 from spanwise.models import Policy, Sampling
 from spanwise.quickstart.answers import Answers, answer_items, make_demonstrations, score_answers

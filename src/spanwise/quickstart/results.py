@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict
 
 from spanwise.core import DataError, read_json, write_json
 from spanwise.evals.report import verdict_sentences
+from spanwise.evals.rivals import GREEDY
 from spanwise.evals.statistics import (
-    GREEDY,
     Arm,
     Example,
     ExperimentResults,

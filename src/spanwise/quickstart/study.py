@@ -131,7 +131,7 @@ class SeedStudy:
         self.say(f"Training the reward model: {', '.join(heads_of(kind))}")
         folder = RunFolder(self.root / "reward_models" / f"{kind}-seed-{self.seed}")
         samples = [
-            Sample(record.prompt, response.text, record.passages)
+            Sample.of(record, response.text)
             for record in feedback
             for response in record.responses
             if response.text

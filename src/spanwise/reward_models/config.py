@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, model_validator
 
 from spanwise.core import Config, LoraConfig
-from spanwise.feedback import Density, Passage, Text
+from spanwise.feedback import Density, Passage, PromptConfig, Text, Tools, Turns, read_turns
 from spanwise.text import GapAnchor
 from spanwise.training import LoopConfig
 
@@ -120,6 +120,8 @@ class RewardConfig(Config):
     """Folder or Hub name of the pretrained model to start from, an encoder (BERT) or a decoder (Llama)."""
     checkpoint: Path | None = None
     """For evaluate: the reward model to judge; empty = checkpoints/best of the run folder."""
+    prompt: PromptConfig = PromptConfig()
+    """How prompts are read; kept in the checkpoint, so that scoring reads them in the same way."""
     use_passages: bool = True
     """Whether the backbone reads the passages; the paper's relevance model does not."""
     likelihoods: bool = False
@@ -310,6 +312,17 @@ class ResponseRecord(BaseModel):
 
     prompt: Text
     response: Text
+    messages: Turns = ()
+    """The turns before the response, where the prompt is a conversation; without a response, their last turn is it."""
+    tools: Tools = ()
+    """The tools that the assistant may call."""
     passages: tuple[Passage, ...] = ()
     truncated: bool = False
     """Whether the response ran into the length limit and has no end of its own."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _turns(cls, values: Any) -> Any:
+        fields = read_turns(values, answer_at="response")
+        answer: Any = fields.get("response") if isinstance(fields, dict) else None
+        return {**fields, "response": answer.get("content", "")} if isinstance(answer, dict) else fields

@@ -50,7 +50,7 @@ def read_ids(
     """What reward sources see of sampled ids, and which characters of it each id wrote."""
     alignments = [aligner.align(row).stripped() for row in ids]
     samples = [
-        Sample(record.prompt, alignment.text, record.passages, cut, record.metadata)
+        Sample.of(record, alignment.text, truncated=cut, metadata=record.metadata)
         for record, alignment, cut in zip(records, alignments, truncated, strict=True)
     ]
     return samples, alignments

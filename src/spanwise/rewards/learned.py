@@ -13,7 +13,7 @@ from scipy.special import expit
 from transformers import PreTrainedTokenizerBase
 
 from spanwise.core import ConfigError, resolve_device
-from spanwise.feedback import Density, Passage, Sample, SegmentScore, SegmentScores, Unscored
+from spanwise.feedback import Density, PromptConfig, Sample, SegmentScore, SegmentScores, Unscored
 from spanwise.models import Adapters
 from spanwise.reward_models import HeadSpec
 from spanwise.reward_models.data import EncodedResponse, collate
@@ -28,7 +28,7 @@ from spanwise.reward_models.network import (
 )
 
 RewardsT = TypeVar("RewardsT", bound="LearnedRewards")
-_Key = tuple[str, str, tuple[Passage, ...], bool]
+_Key = tuple[object, ...]
 
 
 class LearnedRewards:
@@ -75,6 +75,11 @@ class LearnedRewards:
             torch.nn.Module.to(model, resolve_device(device))
         return cls(model, tokenizer, hard=hard, batch_size=batch_size)
 
+    @property
+    def form(self) -> PromptConfig:
+        """The form in which it reads prompts."""
+        return self._encoder.form
+
     def save_pretrained(self, path: str | Path) -> None:
         """Writes a folder that `from_pretrained` reads, model and tokenizer, beside-then-rename."""
         save_reward_model(Path(path), self.model, self.tokenizer)
@@ -94,7 +99,7 @@ class LearnedRewards:
 
     def score_all(self, samples: Sequence[Sample]) -> list[dict[str, SegmentScores]]:
         """The scores of every head for each sample; those of the last call are remembered."""
-        keys = [(sample.prompt, sample.response, sample.passages, sample.truncated) for sample in samples]
+        keys = [_key(sample) for sample in samples]
         unknown = {key: sample for key, sample in zip(keys, samples, strict=True) if key not in self._remembered}
         fresh = dict(zip(unknown, self._compute(list(unknown.values())), strict=True))
         self._remembered = {key: fresh[key] if key in fresh else self._remembered[key] for key in keys}
@@ -135,6 +140,11 @@ class LearnedRewards:
         return value if not self.hard else (1.0 if value >= 0 else -1.0)
 
 
+def _key(sample: Sample) -> _Key:
+    """What scores depend on."""
+    return sample.prompt, sample.response, sample.passages, sample.truncated, sample.messages, sample.tools
+
+
 class LearnedSource:
     """One head of a reward model as a `RewardSource`."""
 
@@ -166,6 +176,11 @@ class LearnedSource:
     def model(self) -> SpanRewardModel:
         """The reward model whose head this is."""
         return self._rewards.model
+
+    @property
+    def form(self) -> PromptConfig:
+        """The form in which the reward model reads prompts."""
+        return self._rewards.form
 
     def score(self, samples: Sequence[Sample]) -> list[SegmentScores]:
         """This head's scores; the other heads' come from the same forward pass."""

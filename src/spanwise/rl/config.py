@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from spanwise.core import Config, LoraConfig
+from spanwise.feedback import PromptConfig
 from spanwise.models import PrecisionName, Sampling
 from spanwise.rewards import MixtureConfig, Placement
 from spanwise.rewards.scorers import ScorerUse
@@ -191,6 +192,8 @@ class TrainerConfig(Config):
 
     seed: int = 0
     """The seed from which every random draw of the run follows."""
+    prompt: PromptConfig = PromptConfig()
+    """How the policy reads prompts; kept in the checkpoint. Reward models read them as they were trained to."""
     steps: int = Field(default=100, ge=1)
     """Rollouts, each followed by its updates."""
     algorithm: AlgorithmName = "ppo"

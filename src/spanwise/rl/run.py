@@ -33,6 +33,7 @@ def train_policy(settings: RLConfig, progress: ProgressView) -> TrainingResult:
     policy = Policy.load(
         settings.policy, device=start_device, dtype=precision(settings.dtype, device), attention=settings.attention
     )
+    policy.use_prompts(settings.prompt)
     parts = TrainerParts(
         prompts=prompts,
         heldout=heldout,
@@ -74,6 +75,8 @@ def reward_pipeline(
         loaded = load_sources(
             use.checkpoint, heads=use.heads, hard=use.hard, batch_size=use.batch_size, device=settings.device, onto=onto
         )
+        if policy is not None:
+            policy.form.check_beside(loaded[0].form, place=f"reward_models.{name}")
         if say is not None and isinstance(loaded[0].model, AdaptedRewardModel):
             say(_whose_weights(name, loaded[0].model, settings))
         sources += loaded

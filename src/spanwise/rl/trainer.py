@@ -71,6 +71,7 @@ class Trainer:
         processes: Processes | None = None,
     ) -> None:
         self.processes = processes or Processes()
+        parts.policy.use_prompts(config.prompt)
         check_parts(config, parts)
         check_processes(config, self.processes)
         self.config = config

@@ -16,7 +16,9 @@ from spanwise.quickstart import SimStudyConfig
 
 Say = Callable[[str], None]
 """Told what is going on, a line at a time."""
-RESERVED = ("start", "sft", "reward_models")
+START = "start"
+"""The arm, and the folder, of the policy that every run begins with."""
+RESERVED = (START, "sft", "reward_models")
 """Folders of a sweep that are no setting."""
 
 

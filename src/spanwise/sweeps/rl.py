@@ -5,16 +5,19 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from spanwise.evals.metrics import TEXT_METRICS, AnswerText, reward_info, reward_scores, text_scores
+from spanwise.evals.rivals import Decoding, answers_under, samples_of
 from spanwise.evals.runs import RunScores, ShownAnswer
 from spanwise.evals.statistics import ExampleAnswer
-from spanwise.feedback import PromptRecord, Sample, load_or_raise
-from spanwise.models import Answer, AnswerConfig, Policy, answer_all
+from spanwise.feedback import PromptRecord, load_or_raise
+from spanwise.models import Answer, AnswerConfig, Policy
 from spanwise.rl import RLConfig, reward_pipeline, train_policy
 from spanwise.rl.runtime import ProgressView
 from spanwise.sweeps.config import SweepConfig, check_sources
 
 ANSWER_SEED = 0
 """All settings and seeds answer with the same random numbers."""
+SAMPLES = 4
+"""Sampled answers to each prompt, beside the greedy one."""
 
 
 class RLSettings:
@@ -27,6 +30,7 @@ class RLSettings:
         self.watch = watch
         self.base = RLConfig.load(config.base, config.overrides)
         check_sources(config.points(), tuple(self.base.mixture.sources), str(config.base))
+        self._start: RunScores | None = None
 
     def run(self, weights: Mapping[str, float], seed: int, folder: Path) -> RunScores:
         """Trains with these weights and measures the held-out answers of the checkpoint."""
@@ -44,40 +48,55 @@ class RLSettings:
         mixture = self.base.mixture.model_copy(update={"sources": sources})
         return self.base.model_copy(update={"mixture": mixture, "seed": seed, "run_dir": folder, "resume": "auto"})
 
-    def _measure(self, settings: RLConfig, checkpoint: Path) -> RunScores:
-        records = load_or_raise(settings.heldout, PromptRecord)
+    def start(self, seed: int) -> RunScores:
+        """The same measures of the policy that every run begins with, which no seed changes."""
+        if self._start is None:
+            self._start = self._measure(self.settings({}, seed, self.config.run_dir), self.base.policy)
+        return self._start
+
+    def _measure(self, settings: RLConfig, checkpoint: Path | str) -> RunScores:
+        """By the decoding of the evaluation, and beside it by the other one."""
         policy = Policy.load(checkpoint, device=settings.device)
+        greedy, sampled = Decoding(), Decoding(temperature=settings.sampling.temperature)
+        first, other = (greedy, sampled) if settings.evaluation.decoding == "greedy" else (sampled, greedy)
+        scores = self._scores(settings, policy, other)
+        return self._scores(settings, policy, first).model_copy(
+            update={"decoding": first.title, "also": {other.title: scores.model_copy(update={"answers": ()})}}
+        )
+
+    def _scores(self, settings: RLConfig, policy: Policy, decoding: Decoding) -> RunScores:
+        records = load_or_raise(settings.heldout, PromptRecord)
         how = AnswerConfig(
             seed=ANSWER_SEED,
-            decoding=settings.evaluation.decoding,
+            decoding="sample",
             sampling=settings.sampling,
+            samples_per_prompt=SAMPLES,
             max_prompt_tokens=settings.rollout.max_prompt_tokens,
         )
-        answers = list(answer_all(policy, records, how))
+        answers = answers_under(policy, records, decoding, how)
         sources = reward_pipeline(settings).sources
-        samples = [
-            Sample(record.prompt, answer.response.strip(), record.passages, answer.truncated)
-            for record, answer in zip(records, answers, strict=True)
-        ]
         ids = [answer.id for answer in answers]
-        tables = reward_scores(sources, ids, samples) | text_scores(_texts(records, answers))
+        tables = reward_scores(sources, ids, samples_of(records, answers)) | text_scores(_texts(records, answers))
         infos = {f"reward/{source.name}": reward_info(source) for source in sources} | TEXT_METRICS
         return RunScores.of(tables, infos, answers=_shown(records, answers, self.config.example_prompts))
 
 
 def _texts(records: Sequence[PromptRecord], answers: Sequence[Answer]) -> list[AnswerText]:
+    references = {record.id or str(number): record.references for number, record in enumerate(records)}
     return [
-        AnswerText(answer.id, answer.response, record.references, answer.truncated, answer.tokens)
-        for record, answer in zip(records, answers, strict=True)
+        AnswerText(answer.id, answer.response, references[answer.id], answer.truncated, answer.tokens)
+        for answer in answers
     ]
 
 
 def _shown(records: Sequence[PromptRecord], answers: Sequence[Answer], count: int) -> list[ShownAnswer]:
+    """The first answer to each of the first prompts."""
+    first = [answer for answer in answers if answer.sample == 0]
     return [
         ShownAnswer(
             prompt=record.prompt,
             passages=record.passages,
             answer=ExampleAnswer(response=answer.response, truncated=answer.truncated),
         )
-        for record, answer in list(zip(records, answers, strict=True))[:count]
+        for record, answer in list(zip(records, first, strict=True))[:count]
     ]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from spanwise.evals.rivals import GREEDY
 from spanwise.evals.runs import RunScores, ShownAnswer
 from spanwise.evals.statistics import ExampleAnswer, ExampleSpan
 from spanwise.models import Policy
@@ -39,6 +40,12 @@ class SimSettings:
         policy = Policy.load(folder / "checkpoints" / self.config.measured_policy)
         return oracle_scores(policy, Policy.load(start.reference), start, shown=self.config.example_prompts)
 
+    def start(self, seed: int) -> RunScores:
+        """What the oracle says of the SFT policy."""
+        start = self._start_of(seed)
+        policy = Policy.load(start.reference)
+        return oracle_scores(policy, policy, start, shown=0)
+
     def _start_of(self, seed: int) -> SimStart:
         """Seeds come one after the other, so that one start is held at a time."""
         if self._start is None or self._start.seed != seed:
@@ -49,17 +56,34 @@ class SimSettings:
 def oracle_scores(
     policy: Policy, reference: Policy, start: SimStart, *, shown: int, asked: Sequence[SimItem] = ()
 ) -> RunScores:
-    """The oracle's metrics of the policy's answers to the test items; `asked` are these in other words."""
-    items = start.test_items()
-    answers = answer_items(policy, reference, asked or items, sampling=start.config.sampling, seed=start.seed)
-    tables = score_answers(items, answers, seed=start.seed)
-    return RunScores.of(tables, SIM_METRICS, answers=_shown(items, answers, shown))
+    """The oracle's metrics of the policy's sampled and greedy answers to the test items; `asked` are these in other
+    words.
+    """
+    items, config = start.test_items(), start.config
+    sampled, greedy = (
+        answer_items(
+            policy, reference, asked or items, sampling=config.sampling, seed=start.seed,
+            samples=config.test_samples, greedy=likeliest,
+        )
+        for likeliest in (False, True)
+    )  # fmt: skip
+    return RunScores.of(
+        score_answers(items, sampled, seed=start.seed),
+        SIM_METRICS,
+        answers=_shown(items, sampled, shown),
+        decoding=f"temperature {config.sampling.temperature:g}",
+        also={GREEDY: RunScores.of(score_answers(items, greedy, seed=start.seed), SIM_METRICS)},
+    )
 
 
 def _shown(items: Sequence[SimItem], answers: Answers, count: int) -> list[ShownAnswer]:
-    """The first answers with what the oracle marks in them; two items with one question are told apart by place."""
+    """The first answer to each of the first items, with what the oracle marks in it.
+
+    Of items that share a question it is the first.
+    """
     answers_by_prompt: dict[str, ShownAnswer] = {}
-    for item, text, cut in list(zip(items, answers.texts, answers.truncated, strict=True))[:count]:
+    each = len(answers.texts) // len(items)
+    for item, text, cut in list(zip(items, answers.texts[::each], answers.truncated[::each], strict=True))[:count]:
         judgement = judge(text, item.truth, truncated=cut)
         marks = [ExampleSpan(start=f.span.start, end=f.span.end, category=f.label) for f in judgement.errors]
         answer = ExampleAnswer(response=text, spans=tuple(marks), missing=judgement.missing, truncated=cut)

@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
 from spanwise.core import Config
+from spanwise.feedback import PromptConfig
 from spanwise.models import PrecisionName
 from spanwise.text import GapAnchor
 
@@ -56,6 +57,8 @@ class SFTConfig(LoopConfig):
 
     seed: int = 0
     """The seed from which the order of the demonstrations follows."""
+    prompt: PromptConfig = PromptConfig()
+    """How the policy reads prompts; kept in the checkpoint."""
     epochs: int = Field(default=3, ge=1)
     """Passes over the demonstrations."""
     batch_size: int = Field(default=16, ge=1)
@@ -133,6 +136,8 @@ class DPOConfig(LoopConfig):
 
     seed: int = 0
     """The seed from which the order of the pairs follows."""
+    prompt: PromptConfig = PromptConfig()
+    """How the policy reads prompts; kept in the checkpoint."""
     loss: DPOLossConfig = DPOLossConfig()
     """What a pair teaches."""
     merge_gap: int = Field(default=2, ge=0)

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from spanwise.core import DataError, RunFolder, SpanwiseError, torch_generator
-from spanwise.feedback import EditPair, build_prompt
+from spanwise.feedback import EditPair
 from spanwise.models import Policy, Sampling, pad
 from spanwise.text import TokenEdit, align_token_pairs
 from spanwise.training.config import DPOConfig, DPOLossConfig
@@ -46,7 +46,7 @@ def pair_examples(
     sides: list[tuple[list[int], list[int]]] = []
     for pair in pairs:
         reason = _unfit(pair)
-        prompt = policy.encode_prompt(build_prompt(pair.prompt, pair.passages))
+        prompt = policy.encode_prompt(pair)
         original, edited = (policy.encode_response(text.strip()) for text in (pair.original, pair.edited))
         reason = reason or _too_long(policy, prompt, max(len(original), len(edited)), config)
         if reason is None and original == edited:
@@ -165,6 +165,7 @@ def train_dpo(
 
     Best is the lowest held-out loss at the end of an epoch. Raises DataError when no pair can be trained on.
     """
+    policy.use_prompts(config.prompt)
     examples, left_out = pair_examples(policy, pairs, config)
     judged, unjudged = pair_examples(policy, heldout, config)
     for kind, usable, counts in (("training", examples, left_out), ("held-out", judged, unjudged)):

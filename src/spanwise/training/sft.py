@@ -65,6 +65,7 @@ def train_sft(
     """
     if not demonstrations or not heldout:
         raise DataError(f"No {'held-out ' if demonstrations else ''}demonstrations; give at least one.")
+    policy.use_prompts(config.prompt)
     examples = _examples(policy, demonstrations, config, "Demonstration")
     heldout_examples = _examples(policy, heldout, config, "Held-out demonstration")
     run.save_config(config)

@@ -63,7 +63,9 @@ def visit(chromium) -> Iterator:
             stack.callback(context.close)
             context.set_default_timeout(120_000)
             if name is not None:
-                context.add_cookies([{"name": "spanwise", "value": server.session(name, role), "url": server.url}])
+                context.add_cookies(
+                    [{"name": server.site.cookie.name, "value": server.session(name, role), "url": server.url}]
+                )
             page = context.new_page()
             watch(page, server.url, wrong, allow)
             page.goto(server.url + path)

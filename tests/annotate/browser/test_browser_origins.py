@@ -85,7 +85,7 @@ def test_another_origin_neither_writes_nor_reads_nor_frames(serve, chromium, evi
     context = chromium.new_context()
     context.set_default_timeout(90_000)
     try:
-        context.add_cookies([{"name": "spanwise", "value": server.session(), "url": server.url}])
+        context.add_cookies([{"name": server.site.cookie.name, "value": server.session(), "url": server.url}])
         ours = context.new_page()
         ours.goto(server.url + "/overview")
         before = history(server.database).total

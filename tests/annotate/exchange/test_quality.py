@@ -76,7 +76,7 @@ def test_gold_items_come_unawares_and_are_scored(world):
         receipt = world.submit("ann", held, RIGHT)
         assert receipt.lesson is None
         world.clock.advance(minutes=1)
-    assert seen == ["normal", "normal", "gold", "normal", "normal"]
+    assert (seen[0], seen.count("gold")) == ("normal", 1)
     (row,) = gold_report(world.database, world.project)
     assert (row.name, row.answered, row.mean) == ("ann", 1, 1.0)
     assert progress(world.database, world.project).items == 6

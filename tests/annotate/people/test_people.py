@@ -3,13 +3,15 @@
 from itertools import pairwise
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
+from starlette.testclient import TestClient
 
 from spanwise.annotate.people.logins import (
     end_all_sessions,
     end_session,
     find_session,
     log_in,
+    new_session,
     one_time_login,
     redeem_login,
     set_password,
@@ -27,6 +29,7 @@ from spanwise.annotate.people.users import (
 )
 from spanwise.annotate.store import tables
 from spanwise.annotate.store.refusals import AccessError, LoginError, UnknownError
+from spanwise.annotate.web.app import create_app
 from spanwise.core.errors import DataError
 
 WORD = "correct horse battery"
@@ -180,3 +183,35 @@ def test_an_administrator_always_remains(world):
         disable(world.database, "me")
     create_user(world.database, "two", role="admin")
     assert set_role(world.database, "me", "viewer").role == "viewer"
+
+
+@pytest.mark.parametrize("days", [0, -1, 10**6, 10**12])
+def test_a_token_lives_as_long_as_somebody_means_it_to(world, days):
+    with pytest.raises(DataError, match="1 to 3,650 days"):
+        create_token(world.database, world.user(), name="ci", scopes=("read",), days=days)
+
+
+@pytest.mark.parametrize("days", ["0", "-3", "1e3", "many", "9" * 30, "٣"])  # the last is a digit to Python
+def test_a_form_with_an_odd_lifetime_makes_no_token(world, days):
+    app = create_app(world.database, world.project)
+    http = TestClient(app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False)
+    http.cookies.set(app.state.site.cookie.name, new_session(world.database, world.user()).token)
+    answer = http.post("/tokens", data={"name": "ci", "scopes": ["read"], "days": days})
+    assert answer.status_code == 400
+    assert list_tokens(world.database, world.user()) == []
+
+
+def test_reading_writes_nothing_and_what_was_seen_goes_along_with_the_next_write(world):
+    session = new_session(world.database, world.user())
+    token = create_token(world.database, world.user(), name="ci", scopes=("read",))
+    world.clock.advance(minutes=5)
+    said: list[str] = []
+    event.listen(world.database.engine, "before_cursor_execute", lambda c, cursor, text, *_: said.append(text))
+    for _ in range(3):
+        assert find_session(world.database, session.token)
+        assert find_token(world.database, token.secret)
+    assert not [text for text in said if text.startswith(("INSERT", "UPDATE", "DELETE"))]
+    world.items(1)
+    with world.database.read() as connection:
+        assert connection.execute(select(tables.session.c.seen_at)).scalar_one() == world.database.now()
+        assert connection.execute(select(tables.api_token.c.used_at)).scalar_one() == world.database.now()

@@ -112,7 +112,7 @@ def test_the_button_is_there_for_managers_alone(opened, monkeypatch):
 
     def visitor(user):
         http = TestClient(app, base_url="http://127.0.0.1:8000", follow_redirects=False)
-        http.cookies.set("spanwise", new_session(database, user).token)
+        http.cookies.set(http.app.state.site.cookie.name, new_session(database, user).token)
         return http
 
     viewer, manager = (visitor(create_user(database, role, role=role)) for role in ("viewer", "manager"))
@@ -142,7 +142,7 @@ class OneAnswer:
 def test_stages_are_told_in_turn_and_later_imports_belong_to_the_new_round(opened):
     folder, database, project = opened
     http = TestClient(create_app(database, project), base_url="http://127.0.0.1:8000")
-    http.cookies.set("spanwise", new_session(database, local_user(database)).token)
+    http.cookies.set(http.app.state.site.cookie.name, new_session(database, local_user(database)).token)
 
     def upload(name: str) -> None:
         response = {"text": "So it is.", "marked": True, "correction": "So it is."}

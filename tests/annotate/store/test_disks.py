@@ -96,7 +96,7 @@ def test_a_full_disk_is_told_to_the_page_in_a_sentence(world, caplog):
     held = world.claim()
     app = create_app(world.database, world.project)
     http = TestClient(app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False)
-    http.cookies.set("spanwise", new_session(world.database, world.user("ann")).token)
+    http.cookies.set(http.app.state.site.cookie.name, new_session(world.database, world.user("ann")).token)
     _limit(world.database, "max_page_count=1")
     lease = {"round": held.round, "lease_token": held.lease_token}
     answer = http.put(f"/api/v1/items/{held.item_id}/draft", json=lease | {"base_rev": 0, "document": LONG})

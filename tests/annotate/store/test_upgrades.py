@@ -19,7 +19,7 @@ NEXT = '''
 """A step that makes a table, moves words, and is killed where CUT says so."""
 import os, signal
 from alembic import op
-revision, down_revision = "0002", "0001"
+revision, down_revision = "0009", "0002"
 def cut(where):
     if os.environ.get("CUT") == where:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -72,7 +72,7 @@ def steps(tmp_path: Path) -> Path:
     """A folder with the step that a later release would bring."""
     folder = tmp_path / "steps"
     folder.mkdir()
-    (folder / "0002_later.py").write_text(NEXT)
+    (folder / "0009_later.py").write_text(NEXT)
     return folder
 
 
@@ -93,13 +93,13 @@ def test_an_upgrade_that_is_killed_leaves_the_database_as_it_was(tmp_path, steps
         base = Database(sqlite_url(path))
         assert check(base).ok
         base.close()
-    assert all(_all(copy) == before for copy in tmp_path.glob("a.db.before-0002-*.bak"))
+    assert all(_all(copy) == before for copy in tmp_path.glob("a.db.before-0009-*.bak"))
     done = _upgrade(path, steps)
     assert done.returncode == 0, done.stderr
     after = _all(path)
     assert [word for _, word in after["later"]] == [row[1] for row in before["project"]]
-    assert after["alembic_version"] == [("0002",)]
-    assert len(list(tmp_path.glob("a.db.before-0002-*.bak"))) <= upkeep.KEPT_BACKUPS
+    assert after["alembic_version"] == [("0009",)]
+    assert len(list(tmp_path.glob("a.db.before-0009-*.bak"))) <= upkeep.KEPT_BACKUPS
     assert not list(tmp_path.glob(".a.db.before-*.part"))
 
 
@@ -108,11 +108,11 @@ def test_a_copy_that_was_cut_off_is_swept_away_and_made_again(tmp_path, steps):
     base = Database(sqlite_url(path))
     upgrade(base)
     base.close()
-    (tmp_path / ".a.db.before-0002-x.bak.part").write_bytes(b"half a copy")
+    (tmp_path / ".a.db.before-0009-x.bak.part").write_bytes(b"half a copy")
     assert _upgrade(path, steps).returncode == 0
     assert not list(tmp_path.glob(".a.db.before-*.part"))
-    (copy,) = tmp_path.glob("a.db.before-0002-*.bak")
-    assert _all(copy)["alembic_version"] == [("0001",)]
+    (copy,) = tmp_path.glob("a.db.before-0009-*.bak")
+    assert _all(copy)["alembic_version"] == [("0002",)]
 
 
 def test_many_that_upgrade_at_once_do_it_once(tmp_path):

@@ -23,13 +23,15 @@ from spanwise.core.errors import ConfigError, DataError
 
 
 def _shape(path):
-    """Tables, columns, indexes and constraints, however they were made."""
+    """Tables, columns, indexes and constraints, however they were made; a table that was renamed is quoted."""
     with sqlite3.connect(path) as connection:
         rows = connection.execute(
             "SELECT type, name, sql FROM sqlite_master WHERE type IN ('table', 'index')"
         ).fetchall()
     connection.close()
-    return {(kind, name): "".join((sql or "").split()) for kind, name, sql in rows if name != "alembic_version"}
+    return {
+        (k, name): "".join((sql or "").replace('"', "").split()) for k, name, sql in rows if name != "alembic_version"
+    }
 
 
 def test_migrations_lead_to_the_shape_that_the_code_means(place, tmp_path):
@@ -205,3 +207,8 @@ def test_texts_that_have_nothing_in_common_are_replaced_at_once():
     ops = diff(old, new)
     assert rebuild(old, ops) == new
     assert [op.sign for op in ops] == ["-", "+"]
+
+
+def test_suggestions_may_be_off_in_so_many_words(tmp_path):
+    (tmp_path / "project.yaml").write_text("name: p\ntasks: [edit]\nsuggestions: off\n")
+    assert ProjectConfig.load(tmp_path / "project.yaml").suggestions == "off"

@@ -124,7 +124,7 @@ def test_an_error_of_ours_is_logged_without_what_was_stored(tmp_path, caplog, mo
 
     monkeypatch.setattr("spanwise.annotate.web.routes.work.claim", fail)
     http = TestClient(app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False)
-    http.cookies.set("spanwise", new_session(database, local_user(database)).token)
+    http.cookies.set(http.app.state.site.cookie.name, new_session(database, local_user(database)).token)
     answer = http.post("/api/v1/claims", json={})
     database.close()
     assert answer.status_code == 500
@@ -136,7 +136,7 @@ def test_an_error_of_ours_is_logged_without_what_was_stored(tmp_path, caplog, mo
 def test_no_input_becomes_a_part_of_a_statement(tmp_path):
     database, project = _project(tmp_path)
     http = TestClient(create_app(database, project), base_url="http://127.0.0.1:8000", raise_server_exceptions=False)
-    http.cookies.set("spanwise", new_session(database, local_user(database)).token)
+    http.cookies.set(http.app.state.site.cookie.name, new_session(database, local_user(database)).token)
     said = []
     event.listen(database.engine, "before_cursor_execute", lambda c, cursor, statement, *_: said.append(statement))
     for bad in ("needle'--", 'needle" OR "1"="1', "needle%_\\", "needle; DROP TABLE item"):

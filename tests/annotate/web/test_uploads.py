@@ -33,7 +33,7 @@ def site(tmp_path):
 def _client(site) -> TestClient:
     app = create_app(site.database, site.project)
     http = TestClient(app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False)
-    http.cookies.set("spanwise", new_session(site.database, local_user(site.database)).token)
+    http.cookies.set(http.app.state.site.cookie.name, new_session(site.database, local_user(site.database)).token)
     return http
 
 
@@ -45,7 +45,7 @@ def _upload(site, content: bytes, name: str, form: str = "spanwise"):
 def _stream(site, path: str, kind: str, head: bytes, size: int = GIGABYTE) -> tuple[int, int]:
     """Sends `size` bytes in pieces, with no word on how many they will be; returns the status and the bytes taken."""
     token = new_session(site.database, local_user(site.database)).token
-    headers = [("host", "127.0.0.1:8000"), ("content-type", kind), ("cookie", f"spanwise={token}")]
+    headers = [("host", "127.0.0.1:8000"), ("content-type", kind), ("cookie", f"{site.cookie.name}={token}")]
     scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http",
         "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "", "client": ("127.0.0.1", 1),

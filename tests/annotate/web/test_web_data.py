@@ -18,7 +18,7 @@ from spanwise.annotate.web.app import create_app
 def http(tmp_path: Path):
     database, project = open_project(tmp_path, preset_name="qa-feedback")
     client = TestClient(create_app(database, project), base_url="http://127.0.0.1:8000", raise_server_exceptions=False)
-    client.cookies.set("spanwise", new_session(database, local_user(database)).token)
+    client.cookies.set(client.app.state.site.cookie.name, new_session(database, local_user(database)).token)
     yield client
     database.close()
 

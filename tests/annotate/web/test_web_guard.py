@@ -60,7 +60,7 @@ def client(site, role: str | None = None, **more) -> TestClient:
     http = TestClient(app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False, follow_redirects=False)
     if role is not None:
         user = create_user(site.database, f"{role}-{next(NUMBERS)}", role=role)
-        http.cookies.set("spanwise", new_session(site.database, user).token)
+        http.cookies.set(http.app.state.site.cookie.name, new_session(site.database, user).token)
     return http
 
 
@@ -153,19 +153,19 @@ def test_login_rotates_the_session_and_logout_kills_it(site) -> None:
     user = create_user(site.database, "ann")
     set_password(site.database, "ann", PASSWORD)
     http = client(site)
-    http.cookies.set("spanwise", "planted")
+    http.cookies.set(http.app.state.site.cookie.name, "planted")
     answer = http.post("/login", data={"name": "ann", "password": PASSWORD, "next": "//evil.test"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
     cookie = answer.headers["set-cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=lax" in cookie
     assert "planted" not in cookie
-    token = http.cookies.get("spanwise", domain="127.0.0.1") or cookie.split("=")[1].split(";")[0]
+    token = http.cookies.get(site.cookie.name, domain="127.0.0.1") or cookie.split("=")[1].split(";")[0]
     fresh = client(site)
-    fresh.cookies.set("spanwise", token)
+    fresh.cookies.set(fresh.app.state.site.cookie.name, token)
     assert fresh.get("/work").status_code == 200
     assert fresh.post("/logout").status_code == 303
-    fresh.cookies.set("spanwise", token)
+    fresh.cookies.set(fresh.app.state.site.cookie.name, token)
     assert fresh.get("/work").status_code == 303
     assert user.role == "annotator"
 
@@ -173,7 +173,7 @@ def test_login_rotates_the_session_and_logout_kills_it(site) -> None:
 def test_cookie_is_bound_to_the_host_under_https(site) -> None:
     secret = one_time_login(site.database, local_user(site.database))
     answer = client(site, https=True).post("/login/once", data={"key": secret})
-    assert answer.headers["set-cookie"].startswith("__Host-spanwise=")
+    assert answer.headers["set-cookie"].startswith("__Host-spanwise-")
     assert "Secure" in answer.headers["set-cookie"]
 
 

@@ -84,7 +84,8 @@ def test_a_policy_stands_beside_every_free_rival_under_both_decodings(settings):
     pool, best = (results.arms[name].metrics["reward/length"].mean for name in list(decodings)[1:3])
     assert best >= pool
     assert any("liked best" in line for line in said)
-    stored = [json.loads(line) for line in (settings["output"] / "answers" / "policy@temperature-1.jsonl").open()]
+    lines = (settings["output"] / "answers" / "policy@temperature-1.jsonl").read_text().splitlines()
+    stored = [json.loads(line) for line in lines]
     assert [row["id"] for row in stored] == [f"q{i}" for i in range(6) for _ in range(4)]
 
 
@@ -104,7 +105,7 @@ def test_a_file_of_responses_is_held_against_the_free_rivals_too(settings, tmp_p
         ({"policy": None}, "either responses"),
         ({"reward_models": ()}, "chosen by reward"),
         ({"answering": {"samples_per_prompt": 3}}, "no multiple"),
-        ({"answering": {"decoding": "greedy"}}, "greedily in any case"),
+        ({"answering": {"decoding": "greedy", "samples_per_prompt": 1}}, "greedily in any case"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_before_any_work(settings, changes, words):

@@ -3,6 +3,7 @@
 What is exported is one state of the database, whatever happens meanwhile. The file appears whole or not at all.
 """
 
+import contextlib
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +15,12 @@ from spanwise.annotate.exchange.records import record_of
 from spanwise.annotate.people import User, require
 from spanwise.annotate.store import (
     Annotation,
+    BusyError,
     Database,
     Item,
     Project,
     Selection,
+    StorageError,
     audit,
     iter_annotations,
     load_items,
@@ -92,8 +95,10 @@ def _records(
 
 
 def _log(database: Database, project: Project, row: dict[str, Any]) -> None:
-    with database.write() as connection:
-        values = row | {"id": new_id(), "project_id": project.id, "at": database.now()}
-        connection.execute(insert(tables.export_log).values(**values))
-        told = {"format": row["format"], "rows": row["rows"]}
-        audit.record(connection, database, "export.done", project.id, user_id=row["user_id"], **told)
+    """Notes the export; where the database takes nothing at the moment, later: nobody is kept from the annotations."""
+    values = row | {"id": new_id(), "project_id": project.id, "at": database.now()}
+    told = {"format": row["format"], "rows": row["rows"]}
+    noted = audit.entry(database, "export.done", project.id, user_id=row["user_id"], **told)
+    database.postpone(insert(tables.export_log).values(**values), noted)
+    with contextlib.suppress(StorageError, BusyError):
+        database.write_late()

@@ -1,8 +1,9 @@
 """Imports: a file becomes items of a project, and annotations where it holds feedback already.
 
 Bad records are refused one by one, with line and reason, and keep no other out. Everything belongs to a batch, which
-can be rolled back as long as nobody has worked on its items. Work goes in small transactions, so that annotators need
-not wait for a long import; one that fails half-way takes itself back.
+can be rolled back as long as nobody has worked on its items. A file is read and cut into segments first, while others
+go on working, and stored at the end in one transaction: an import that fails or is killed has stored nothing but texts
+that nothing speaks of, and which the next one finds.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from pydantic import Field
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from spanwise.annotate.exchange.records import body_of, has_feedback, marked_keys
+from spanwise.annotate.exchange.staging import Load, Rows, Said, Stage, Staged, tuples
 from spanwise.annotate.people import User, require
 from spanwise.annotate.store import (
     MAX_TEXT,
@@ -23,15 +25,19 @@ from spanwise.annotate.store import (
     NewItem,
     Project,
     UnknownError,
-    add_items,
+    add_absent,
     audit,
+    body_rows,
     digest,
+    item_rows,
     new_id,
+    next_position,
     response_key,
-    store_body,
     tables,
+    text_rows,
+    touch_queue,
 )
-from spanwise.annotate.work import keep_gold
+from spanwise.annotate.work import gold_row
 from spanwise.core import DataError
 from spanwise.feedback import FeedbackRecord, Place, Problem, Record
 from spanwise.feedback.formats import Outcome, Unit, get_format, iter_feedback, names_of_formats
@@ -39,7 +45,7 @@ from spanwise.feedback.formats import Outcome, Unit, get_format, iter_feedback, 
 IMPORTS = names_of_formats("read")
 LARGEST_RECORD = 5_000_000
 SHOWN_PROBLEMS = 1000
-_AT_ONCE = 50
+_AT_ONCE = 250
 
 
 class ImportSettings(Record):
@@ -106,19 +112,15 @@ def import_file(
         require(user, "import")
     get_format(form, "read")  # refuses an unknown one before the batch begins
     wanted = settings or ImportSettings()
-    row = {"format": form, "offset_unit": wanted.offset_unit, "user_id": user.id if user else None}
-    batch_id = _begin(database, project, path, row)
-    intake = _Intake(database, project, batch_id, wanted)
-    try:
+    batch = _described(database, project, path) | {"format": form, "offset_unit": wanted.offset_unit}
+    batch |= {"user_id": user.id if user else None}
+    with Stage() as stage:
+        intake = _Intake(database, project, batch, wanted)
         outcomes = iter_feedback(path, form, wanted.offset_unit, intake.unread)
         while piece := list(islice(outcomes, _AT_ONCE)):
-            intake.take(piece)
-    except BaseException:
-        roll_back(database, project, batch_id)
-        raise
-    report = intake.report()
-    _finish(database, batch_id, report, user)
-    return report
+            stage.add(intake.prepared(piece))
+        with database.write("spanwise-import") as connection:
+            return intake.store(connection, stage)
 
 
 def roll_back(database: Database, project: Project, batch_id: str, *, by: User | None = None) -> int:
@@ -157,32 +159,47 @@ def list_batches(database: Database, project: Project) -> list[BatchRow]:
 
 
 class _Intake:
-    """Takes records in, piece by piece, and counts."""
+    """Prepares records piece by piece, then stores all of them, and counts."""
 
-    def __init__(self, database: Database, project: Project, batch_id: str, settings: ImportSettings) -> None:
-        self.database, self.project, self.batch_id, self.settings = database, project, batch_id, settings
+    def __init__(self, database: Database, project: Project, batch: dict[str, Any], settings: ImportSettings) -> None:
+        self.database, self.project, self.batch, self.settings = database, project, batch, settings
         self.counts = dict.fromkeys(("items", "annotations", "duplicates", "rejected"), 0)
         self.problems: list[Problem] = []
         self.unread: Counter[str] = Counter()
+        with database.read() as connection:
+            self.position = next_position(connection, project)
 
-    def take(self, outcomes: list[Outcome[FeedbackRecord]]) -> None:
-        """Stores the good records of a piece in one transaction."""
+    def prepared(self, outcomes: list[Outcome[FeedbackRecord]]) -> list[Staged]:
+        """The good records of a piece, ready to be stored; their texts are stored already."""
         checked = [(place, self._checked(place, outcome)) for place, outcome in outcomes]
         for _, outcome in checked:
             if isinstance(outcome, list):
                 self._refuse(outcome)
-        good = [(place, outcome) for place, outcome in checked if not isinstance(outcome, list)]
-        with self.database.write("spanwise-import") as connection:
-            for place, (record, body) in good:
-                self._store(connection, place, record, body)
+        good = [(place, *outcome) for place, outcome in checked if not isinstance(outcome, list)]
+        self._add_texts({response.text for _, record, _ in good for response in record.responses})
+        return [self._staged(place, record, body) for place, record, body in good]
 
-    def report(self) -> ImportReport:
-        """What was done."""
+    def store(self, connection: Connection, stage: Stage) -> ImportReport:
+        """Stores all that was prepared, in the transaction of `connection`."""
+        connection.execute(insert(tables.import_batch).values(**self.batch, counts={}, report=[]))
+        for piece in stage.pieces():
+            self._store(connection, piece)
+        touch_queue(connection, self.project)
+        self.problems.sort(key=lambda problem: (problem.place.line, problem.place.item or 0))
+        report = self._report()
+        rows = [row.model_dump(mode="json") for row in report.problems]
+        own = update(tables.import_batch).where(tables.import_batch.c.id == self.batch["id"])
+        connection.execute(own.values(counts=self.counts, report=rows))
+        user_id = self.batch["user_id"]
+        audit.record(connection, self.database, "import.done", self.batch["id"], user_id=user_id, **self.counts)
+        return report
+
+    def _report(self) -> ImportReport:
         rows = tuple(
             ProblemRow(file=Path(p.file).name, line=p.line, item=p.place.item, field=p.field, reason=p.reason)
             for p in self.problems[:SHOWN_PROBLEMS]
         )
-        return ImportReport(batch_id=self.batch_id, problems=rows, unread=dict(self.unread), **self.counts)
+        return ImportReport(batch_id=self.batch["id"], problems=rows, unread=dict(self.unread), **self.counts)
 
     def _refuse(self, problems: list[Problem]) -> None:
         self.counts["rejected"] += 1
@@ -204,22 +221,30 @@ class _Intake:
             return [Problem(place, "", "has no feedback, so its right answer is not known; mark it first.")]
         return outcome, body
 
-    def _store(self, connection: Connection, place: Place, record: FeedbackRecord, body: Body | None) -> None:
+    def _add_texts(self, contents: set[str]) -> None:
+        with self.database.read() as connection:
+            prepared = text_rows(connection, contents)  # cutting into segments takes longest, and holds nobody up
+        if any(rows for _, rows in prepared):
+            with self.database.write("spanwise-import") as connection:
+                for table, rows in prepared:
+                    add_absent(connection, table, rows)
+
+    def _staged(self, place: Place, record: FeedbackRecord, body: Body | None) -> Staged:
         details = record.provenance.get("annotation")
         ext_id = str(details.get("item") or record.id) if isinstance(details, dict) else record.id
-        known = _known(connection, self.project, ext_id)
-        if known is not None and known[1] != _fingerprint(record):
-            self._refuse([Problem(place, "id", f"{ext_id!r:.60} is the id of another item already; change it.")])
-            return
-        item_id = known[0] if known else self._new_item(connection, record, ext_id, body)
-        if body is None or self.settings.purpose != "normal":
-            self.counts["duplicates"] += known is not None
-        elif _already_said(connection, item_id, record):
-            self.counts["duplicates"] += 1
-        else:
-            self._new_annotation(connection, item_id, record, body)
+        item_id, rows = self._item(record, ext_id, body)
+        return Staged(
+            file=place.file,
+            line=place.line,
+            position_in_list=place.item,
+            ext_id=ext_id,
+            fingerprint=(record.prompt, *(response.text_hash for response in record.responses)),
+            item_id=item_id,
+            item=rows,
+            said=None if body is None or self.settings.purpose != "normal" else self._said(record, body),
+        )
 
-    def _new_item(self, connection: Connection, record: FeedbackRecord, ext_id: str, body: Body | None) -> str:
+    def _item(self, record: FeedbackRecord, ext_id: str, body: Body | None) -> tuple[str, Rows]:
         wanted = self.settings
         priority, reason, probability = wanted.priorities.get(record.id, (wanted.priority, None, None))
         new = NewItem(
@@ -232,18 +257,17 @@ class _Intake:
             selection_reason=reason,
             selection_prob=probability,
         )
-        (item_id,) = add_items(connection, self.project, [new], batch_id=self.batch_id)
-        self.counts["items"] += 1
+        (item_id,), rows = item_rows(self.project, [new], first=self.position, batch_id=self.batch["id"])
+        self.position += 1
         if body is not None and wanted.purpose != "normal":
-            keep_gold(connection, item_id, body, at=self.database.now(), user_id=None)
-        return item_id
+            rows.append((tables.gold, [gold_row(item_id, body, at=self.batch["at"], user_id=None)]))
+        return item_id, [tuples(table, some) for table, some in rows]
 
-    def _new_annotation(self, connection: Connection, item_id: str, record: FeedbackRecord, body: Body) -> None:
+    def _said(self, record: FeedbackRecord, body: Body) -> Said:
         annotation_id = new_id()
         row = {
             "id": annotation_id,
             "project_id": self.project.id,
-            "item_id": item_id,
             "round": self.project.round,
             "annotator": record.annotator,
             "kind": "imported",
@@ -251,40 +275,56 @@ class _Intake:
             "version": 1,
             "label_set_id": self.project.label_set_id,
             "comment": "",
-            "submitted_at": self.database.now(),
+            "submitted_at": self.batch["at"],
             "active_ms": 0,
             "client_submission_id": f"import-{annotation_id}",
             "sha256": digest(body.model_dump_json()),
             "suggested": False,
             "provenance": {"id": record.id, "provenance": record.provenance},
-            "batch_id": self.batch_id,
+            "batch_id": self.batch["id"],
         }
-        connection.execute(insert(tables.annotation).values(**row))
         texts = {response_key(k): response.text for k, response in enumerate(record.responses)}
-        store_body(connection, annotation_id, body, marked=marked_keys(record), texts=texts)
-        self.counts["annotations"] += 1
+        parts = body_rows(annotation_id, body, marked=marked_keys(record), texts=texts)
+        return Said(record.id, row, [tuples(table, rows) for table, rows in parts])
+
+    def _store(self, connection: Connection, piece: list[Staged]) -> None:
+        known = _known(connection, self.project, [staged.ext_id for staged in piece])
+        said = _already_said(connection, [item_id for item_id, _ in known.values()])
+        load = Load()
+        for staged in piece:
+            item_id, fingerprint = known.get(staged.ext_id, (None, None))
+            if item_id is not None and fingerprint != staged.fingerprint:
+                reason = f"{staged.ext_id!r:.60} is the id of another item already; change it."
+                self._refuse([Problem(staged.place, "id", reason)])
+                continue
+            if item_id is None:
+                known[staged.ext_id] = (staged.item_id, staged.fingerprint)
+                load.add(staged.item)
+                self.counts["items"] += 1
+            self._store_said(load, staged, item_id, said)
+        load.insert(connection)
+
+    def _store_said(self, load: Load, staged: Staged, known_id: str | None, said: set[tuple[str, str]]) -> None:
+        item_id = known_id or staged.item_id
+        if staged.said is None:
+            self.counts["duplicates"] += known_id is not None
+        elif (item_id, staged.said.record_id) in said:
+            self.counts["duplicates"] += 1
+        else:
+            said.add((item_id, staged.said.record_id))
+            load.add([tuples(tables.annotation, [staged.said.annotation | {"item_id": item_id}]), *staged.said.parts])
+            self.counts["annotations"] += 1
 
 
-def _begin(database: Database, project: Project, path: Path, row: dict[str, Any]) -> str:
+def _described(database: Database, project: Project, path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as stream:
             sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check the path.") from error
-    batch_id = new_id()
-    values = {"id": batch_id, "project_id": project.id, "filename": path.name, "sha256": sha256, "at": database.now()}
-    with database.write() as connection:
-        connection.execute(insert(tables.import_batch).values(**values, **row, counts={}, report=[]))
-    return batch_id
-
-
-def _finish(database: Database, batch_id: str, report: ImportReport, user: User | None) -> None:
-    counts = report.model_dump(include={"items", "annotations", "duplicates", "rejected"})
-    rows = [row.model_dump(mode="json") for row in report.problems]
-    batch = tables.import_batch
-    with database.write() as connection:
-        connection.execute(update(batch).where(batch.c.id == batch_id).values(counts=counts, report=rows))
-        audit.record(connection, database, "import.done", batch_id, user_id=user.id if user else None, **counts)
+    return {
+        "id": new_id(), "project_id": project.id, "filename": path.name, "sha256": sha256, "at": database.now(),
+    }  # fmt: skip
 
 
 def _check_untouched(connection: Connection, ids: list[str], batch_id: str) -> None:
@@ -302,23 +342,26 @@ def _check_untouched(connection: Connection, ids: list[str], batch_id: str) -> N
         raise DataError(f"People have worked on items of this import ({len(ids)} items); it cannot be taken back.")
 
 
-def _known(connection: Connection, project: Project, ext_id: str) -> tuple[str, tuple[Any, ...]] | None:
-    """The id of the item called `ext_id` and what must be equal for a record to mean the same item."""
+def _known(connection: Connection, project: Project, ext_ids: list[str]) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Of the items with these ids of their own: the id, and what must be equal for a record to mean the same item."""
     item, response = tables.item, tables.response
-    query = select(item.c.id, item.c.prompt).where(item.c.project_id == project.id, item.c.ext_id == ext_id)
-    row = connection.execute(query).first()
-    if row is None:
-        return None
-    hashes = select(response.c.text_sha256).where(response.c.item_id == row.id).order_by(response.c.k)
-    return row.id, (row.prompt, *connection.execute(hashes).scalars())
+    query = select(item.c.id, item.c.ext_id, item.c.prompt)
+    rows = connection.execute(query.where(item.c.project_id == project.id, item.c.ext_id.in_(ext_ids))).all()
+    if not rows:
+        return {}
+    hashes: dict[str, list[str]] = {}
+    of_items = response.c.item_id.in_([row.id for row in rows])
+    ordered = select(response.c.item_id, response.c.text_sha256).where(of_items).order_by(response.c.k)
+    for item_id, sha256 in connection.execute(ordered):
+        hashes.setdefault(item_id, []).append(sha256)
+    return {row.ext_id: (row.id, (row.prompt, *hashes.get(row.id, []))) for row in rows}
 
 
-def _fingerprint(record: FeedbackRecord) -> tuple[Any, ...]:
-    return (record.prompt, *(response.text_hash for response in record.responses))
-
-
-def _already_said(connection: Connection, item_id: str, record: FeedbackRecord) -> bool:
+def _already_said(connection: Connection, item_ids: list[str]) -> set[tuple[str, str]]:
+    """Item and id of the records that were imported as annotations of these items."""
+    if not item_ids:
+        return set()
     annotation = tables.annotation
-    same = annotation.c.item_id == item_id, annotation.c.kind == "imported"
-    rows = connection.execute(select(annotation.c.provenance).where(*same)).scalars()
-    return any(row["id"] == record.id for row in rows)
+    same = annotation.c.item_id.in_(item_ids), annotation.c.kind == "imported"
+    rows = connection.execute(select(annotation.c.item_id, annotation.c.provenance).where(*same))
+    return {(item_id, provenance["id"]) for item_id, provenance in rows}

@@ -69,6 +69,8 @@ def record_of(item: Item, said: Annotation, project: Project, *, anonymise: bool
     return FeedbackRecord(
         id=said.provenance["id"] if imported and said.provenance else _record_id(item, said, name),
         prompt=item.prompt,
+        messages=item.messages,
+        tools=item.tools,
         passages=item.passages,
         responses=tuple(_response(response, said) for response in item.responses),
         preferences=tuple(_preferences(said.body, project)),
@@ -84,6 +86,8 @@ def record_of_item(item: Item) -> FeedbackRecord:
     return FeedbackRecord(
         id=item.ext_id,
         prompt=item.prompt,
+        messages=item.messages,
+        tools=item.tools,
         passages=item.passages,
         responses=responses,
         references=item.references,

@@ -2,20 +2,24 @@
 
 Secrets are stored as hashes only: passwords by argon2id, random ones by SHA-256. Guessing is slowed down per name and
 per address, unknown names take as long as known ones, and no more than two passwords are hashed at a time, while only
-a few wait for that: a flood of logins holds up nobody else. This file knows nothing of cookies.
+a few wait for that: a flood of logins holds up nobody else. A database that takes nothing locks nobody out
+(`pending.py`), nor does a clock that was wrong for a while. This file knows nothing of cookies.
 """
 
+import contextlib
 import hashlib
 import secrets
 import threading
 from datetime import datetime, timedelta
+from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
-from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, or_, select, update
 
+from spanwise.annotate.people.pending import pending
 from spanwise.annotate.people.users import User, get_user, name_key, user_of
-from spanwise.annotate.store import Database, LoginError, audit, stamp, tables
+from spanwise.annotate.store import BusyError, Database, LoginError, StorageError, audit, stamp, tables
 from spanwise.core import DataError
 from spanwise.feedback import Record
 
@@ -23,12 +27,15 @@ SHORTEST, LONGEST = 8, 1000
 IDLE_HOURS, LONGEST_DAYS = 12, 14
 FREE_TRIES, FREE_TRIES_PER_ADDRESS = 5, 20
 FIRST_WAIT, LONGEST_WAIT = 30, 900
+_REFUSED = (StorageError, BusyError)  # by the database, at the moment
+_SEEN_SECONDS = 60  # to know this well when somebody was there is enough
 
 _hasher = PasswordHasher()
 _at_once = threading.Semaphore(2)
 _waiting = threading.Semaphore(16)
 _DUMMY = _hasher.hash(secrets.token_urlsafe(16))
 _WRONG = "The name or the password is wrong."
+_SPENT = "This address was used already or is too old; ask for another one."
 
 
 class Session(Record):
@@ -65,31 +72,41 @@ def log_in(database: Database, name: str, password: str, *, address: str) -> Ses
             row = _proven(database, key, source, password[: LONGEST + 1])
     finally:
         _waiting.release()
-    with database.write() as connection:
-        connection.execute(delete(tables.login_attempt).where(tables.login_attempt.c.name_key == key))
-        if _hasher.check_needs_rehash(row["password_hash"]):
-            hashed = _hash(password)
-            connection.execute(update(tables.user).where(tables.user.c.id == row["id"]).values(password_hash=hashed))
-        return _new_session(connection, database, user_of(row), "password")
+    user = user_of(row)
+    try:
+        with database.write() as connection:
+            connection.execute(delete(tables.login_attempt).where(tables.login_attempt.c.name_key == key))
+            if _hasher.check_needs_rehash(row["password_hash"]):
+                new = update(tables.user).where(tables.user.c.id == row["id"])
+                connection.execute(new.values(password_hash=_hash(password)))
+            return _new_session(connection, database, user, "password")
+    except _REFUSED:
+        return _kept_session(database, user)
 
 
 def find_session(database: Database, token: str) -> User | None:
-    """Who a session token belongs to, or None when it is unknown, ended, too old, or its user disabled."""
-    session = tables.session
-    query = (
-        select(tables.user, session.c.seen_at)
-        .join(session, session.c.user_id == tables.user.c.id)
-        .where(session.c.id_hash == _digest(token), session.c.expires_at > database.now())
-        .where(session.c.seen_at > database.later(-IDLE_HOURS * 3600), tables.user.c.disabled_at.is_(None))
-    )
+    """Who a session token belongs to, or None when it is unknown, ended, too old, or its user disabled.
+
+    Writes nothing: nobody who reads waits for those who write.
+    """
+    session, hashed, late = tables.session, _digest(token), pending(database)
+    kept = late.sessions.get(hashed)
+    query = select(tables.user).where(tables.user.c.disabled_at.is_(None))
+    if kept is None:
+        chosen = session.c.id_hash == hashed, session.c.expires_at > database.now()
+        query = query.add_columns(session.c.seen_at).join(session, session.c.user_id == tables.user.c.id).where(*chosen)
+    else:
+        query = query.where(tables.user.c.id == kept["user_id"])
     with database.read() as connection:
         row = connection.execute(query).mappings().first()
-    if row is None:
+    if row is None or hashed in late.ended or (kept is not None and kept["expires_at"] <= database.now()):
         return None
-    if row["seen_at"] < database.later(-60):  # one write a minute is enough to know that somebody is there
-        with database.write() as connection:
-            seen = update(session).where(session.c.id_hash == _digest(token)).values(seen_at=database.now())
-            connection.execute(seen)
+    seen_at = late.last_seen(session, hashed, kept["seen_at"] if kept else row["seen_at"]) or ""
+    if seen_at <= database.later(-IDLE_HOURS * 3600):
+        return None
+    if not database.later(-_SEEN_SECONDS) <= seen_at <= database.later(_SEEN_SECONDS):
+        seen = update(session).where(session.c.id_hash == hashed).values(seen_at=database.now())
+        late.saw(session, hashed, database.now(), seen)
     return user_of(row)
 
 
@@ -101,8 +118,10 @@ def new_session(database: Database, user: User) -> Session:
 
 def end_session(database: Database, token: str) -> None:
     """Ends one session; nothing happens where it is unknown."""
-    with database.write() as connection:
-        connection.execute(delete(tables.session).where(tables.session.c.id_hash == _digest(token)))
+    hashed = _digest(token)
+    pending(database).end(hashed)
+    with contextlib.suppress(*_REFUSED):
+        database.write_late()
 
 
 def end_all_sessions(database: Database, user: User) -> None:
@@ -124,27 +143,51 @@ def one_time_login(database: Database, user: User, *, minutes: float = 60 * 24 *
 
 def redeem_login(database: Database, secret: str) -> Session:
     """A session for the secret of a one-time address; raises LoginError when it is spent, too old or unknown."""
-    key = tables.login_key
-    with database.write("spanwise-login-key") as connection:
-        valid = key.c.key_hash == _digest(secret), key.c.used_at.is_(None), key.c.expires_at > database.now()
-        spent = connection.execute(update(key).where(*valid).values(used_at=database.now())).rowcount
-        query = (
-            select(tables.user).join(key, key.c.user_id == tables.user.c.id).where(key.c.key_hash == _digest(secret))
-        )
-        row = connection.execute(query).mappings().first()
-        if not spent or row is None or row["disabled_at"] is not None:
-            raise LoginError("This address was used already or is too old; ask for another one.")
-        return _new_session(connection, database, user_of(row), "one-time address")
+    key, hashed = tables.login_key, _digest(secret)
+    valid = key.c.key_hash == hashed, key.c.used_at.is_(None), key.c.expires_at > database.now()
+    owner = select(tables.user).join(key, key.c.user_id == tables.user.c.id)
+    owner = owner.where(*valid, tables.user.c.disabled_at.is_(None))
+    try:
+        with database.write("spanwise-login-key") as connection:
+            row = connection.execute(owner).mappings().first()
+            if row is None or hashed in pending(database).spent:
+                raise LoginError(_SPENT)
+            connection.execute(update(key).where(*valid).values(used_at=database.now()))
+            return _new_session(connection, database, user_of(row), "one-time address")
+    except _REFUSED:
+        return _redeemed_in_memory(database, owner, hashed)
+
+
+def _redeemed_in_memory(database: Database, owner: Select[Any], hashed: str) -> Session:
+    late = pending(database)
+    with database.read() as connection, late.lock:
+        row = connection.execute(owner).mappings().first()
+        if row is None or hashed in late.spent:
+            raise LoginError(_SPENT)
+        late.spend(hashed, database.now())
+    return _kept_session(database, user_of(row))
+
+
+def _kept_session(database: Database, user: User) -> Session:
+    """A session that only this process knows until the database takes it."""
+    token = secrets.token_urlsafe(32)
+    row = _session_row(database, user, token)
+    pending(database).begin(row)
+    return Session(token=token, user=user, expires_at=row["expires_at"])
+
+
+def _session_row(database: Database, user: User, token: str) -> dict[str, str]:
+    now, end = database.now(), database.later(LONGEST_DAYS * 86400)
+    return {"id_hash": _digest(token), "user_id": user.id, "created_at": now, "seen_at": now, "expires_at": end}
 
 
 def _new_session(connection: Connection, database: Database, user: User, how: str) -> Session:
-    token, now = secrets.token_urlsafe(32), database.now()
-    row = {"id_hash": _digest(token), "user_id": user.id, "created_at": now, "seen_at": now}
-    expires_at = database.later(LONGEST_DAYS * 86400)
-    connection.execute(delete(tables.session).where(tables.session.c.expires_at < now))
-    connection.execute(insert(tables.session).values(**row, expires_at=expires_at))
+    token = secrets.token_urlsafe(32)
+    row = _session_row(database, user, token)
+    connection.execute(delete(tables.session).where(tables.session.c.expires_at < database.now()))
+    connection.execute(insert(tables.session).values(**row))
     audit.record(connection, database, "session.begun", user.id, user_id=user.id, how=how)
-    return Session(token=token, user=user, expires_at=expires_at)
+    return Session(token=token, user=user, expires_at=row["expires_at"])
 
 
 def _proven(database: Database, key: str, source: str, password: str) -> RowMapping:
@@ -176,22 +219,31 @@ def _hash(password: str) -> str:
 
 def _count_failure(database: Database, key: str, source: str) -> None:
     attempt = tables.login_attempt
-    with database.write() as connection:
-        connection.execute(delete(attempt).where(attempt.c.at < database.later(-86400)))
-        connection.execute(insert(attempt).values(name_key=key, address_hash=source, at=database.now()))
+    row = {"name_key": key, "address_hash": source, "at": database.now()}
+    old = attempt.c.at < database.later(-86400), attempt.c.at > database.later(60)  # the clock was ahead
+    try:
+        with database.write() as connection:
+            connection.execute(delete(attempt).where(or_(*old)))
+            connection.execute(insert(attempt).values(**row))
+    except _REFUSED:
+        pending(database).failed(row)
 
 
 def _wait(connection: Connection, database: Database, key: str, source: str) -> int:
-    """Seconds until the next try is allowed; 0 or less when it is allowed now."""
+    """Seconds until the next try is allowed; 0 or less when it is allowed now. Tries that lie ahead are none."""
     attempt, now = tables.login_attempt, database.clock()
     waits = [0]
     for column, value, free in (
         (attempt.c.name_key, key, FREE_TRIES),
         (attempt.c.address_hash, source, FREE_TRIES_PER_ADDRESS),
     ):
-        recent = column == value, attempt.c.at > stamp(now - timedelta(days=1))
+        recent = column == value, attempt.c.at > stamp(now - timedelta(days=1)), attempt.c.at <= stamp(now)
         count, last = connection.execute(select(func.count(), func.max(attempt.c.at)).where(*recent)).one()
-        if count >= free:
+        kept = [
+            row["at"] for row in pending(database).attempts if row[column.name] == value and row["at"] <= stamp(now)
+        ]
+        count, last = count + len(kept), max(filter(None, (last, *kept)), default=None)
+        if count >= free and last:
             pause = min(FIRST_WAIT * 2 ** min(count - free, 10), LONGEST_WAIT)
             waits.append(int((datetime.fromisoformat(last) - now).total_seconds() + pause) + 1)
     return max(waits)

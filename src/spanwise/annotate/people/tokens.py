@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 from sqlalchemy import insert, select, update
 
+from spanwise.annotate.people.pending import pending
 from spanwise.annotate.people.users import User, may, user_of
 from spanwise.annotate.store import AccessError, Database, UnknownError, audit, new_id, tables
 from spanwise.core import DataError
@@ -15,6 +16,7 @@ from spanwise.text import check_text
 Scope = Literal["read", "annotate", "import", "export", "admin"]
 
 PREFIX = "spw_"
+MOST_DAYS = 3650
 
 
 class Token(Record):
@@ -38,12 +40,14 @@ class NewToken(Token):
 def create_token(
     database: Database, user: User, *, name: str, scopes: tuple[Scope, ...], days: int | None = None
 ) -> NewToken:
-    """A new token of `user`; raises DataError for an unknown scope."""
+    """A new token of `user`; raises DataError for an unknown scope, or days that are not from 1 to `MOST_DAYS`."""
     unknown = [scope for scope in scopes if scope not in get_args(Scope)]
     if unknown or not scopes:
         raise DataError(f"A token needs scopes out of {', '.join(get_args(Scope))}.")
     if not 0 < len(check_text(name, place="name")) <= 100:
         raise DataError("A token needs a name of 1 to 100 characters.")
+    if days is not None and not 1 <= days <= MOST_DAYS:
+        raise DataError(f"A token lives 1 to {MOST_DAYS:,} days; leave the field empty for one without an end.")
     secret = PREFIX + secrets.token_urlsafe(32)
     made = NewToken(
         secret=secret,
@@ -74,9 +78,10 @@ def find_token(database: Database, secret: str) -> tuple[User, tuple[Scope, ...]
         row = connection.execute(query).mappings().first()
     if row is None or (row["expires_at"] is not None and row["expires_at"] < database.now()):
         return None
-    if row["used_at"] is None or row["used_at"] < database.later(-60):
-        with database.write() as connection:
-            connection.execute(update(token).where(token.c.id == row["token_id"]).values(used_at=database.now()))
+    late, key = pending(database), row["token_id"]
+    used_at = late.last_seen(token, key, row["used_at"])
+    if used_at is None or not database.later(-60) <= used_at <= database.later(60):
+        late.saw(token, key, database.now(), update(token).where(token.c.id == key).values(used_at=database.now()))
     return user_of(row), tuple(row["scopes"])
 
 
@@ -85,7 +90,14 @@ def list_tokens(database: Database, user: User) -> list[Token]:
     query = select(tables.api_token).where(tables.api_token.c.user_id == user.id).order_by(tables.api_token.c.id.desc())
     with database.read() as connection:
         rows = connection.execute(query).mappings().all()
-    return [Token(**{name: row[name] for name in Token.model_fields}) for row in rows]
+    used = pending(database).last_seen
+    return [
+        Token(
+            **{name: row[name] for name in Token.model_fields}
+            | {"used_at": used(tables.api_token, row["id"], row["used_at"])}
+        )
+        for row in rows
+    ]
 
 
 def revoke_token(database: Database, token_id: str, *, by: User) -> None:

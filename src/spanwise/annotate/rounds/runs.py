@@ -112,7 +112,7 @@ class RunIndex:
     def config(self, run_id: str) -> str:
         """The text of the run's configuration, empty where it has none."""
         path = self._folder(run_id) / CONFIG
-        if not path.is_file():
+        if not self._is_inside(path):
             return ""
         return path.read_bytes()[:_MOST_CONFIG].decode(errors="replace")
 
@@ -148,7 +148,13 @@ class RunIndex:
                 self._looked = time.monotonic()
             return self._folders
 
+    def _is_inside(self, path: Path) -> bool:
+        """A file of ours: not one that a link somewhere on the way leads out of the root to."""
+        return self.root is not None and path.is_file() and path.resolve().is_relative_to(self.root)
+
     def _lines(self, path: Path) -> list[dict[str, Any]]:
+        if not self._is_inside(path):
+            return []
         with self._lock:
             lines = self._files.setdefault(path, _Lines(path))
         return lines.read()
@@ -156,7 +162,8 @@ class RunIndex:
     def _run_row(self, run_id: str, folder: Path) -> RunRow:
         metrics = self._lines(folder / METRICS)
         changed = max(
-            (path.stat().st_mtime for path in (folder / METRICS, folder / SAMPLES) if path.exists()), default=0.0
+            (path.stat().st_mtime for path in (folder / METRICS, folder / SAMPLES) if self._is_inside(path)),
+            default=0.0,
         )
         return RunRow(
             id=run_id,

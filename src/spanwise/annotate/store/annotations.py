@@ -7,7 +7,7 @@ slots (`work/submission.py` joins both).
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
-from sqlalchemy import Connection, RowMapping, Select, insert, select
+from sqlalchemy import Connection, RowMapping, Select, Table, insert, select
 
 from spanwise.annotate.store import tables
 from spanwise.annotate.store.body import (
@@ -125,12 +125,17 @@ def store_body(
     connection: Connection, annotation_id: str, body: Body, *, marked: Sequence[str], texts: dict[str, str]
 ) -> None:
     """Writes the parts of a body; `marked` are the responses looked at for marks, `texts` the responses by key."""
+    for table, rows in body_rows(annotation_id, body, marked=marked, texts=texts):
+        connection.execute(insert(table), rows)
+
+
+def body_rows(
+    annotation_id: str, body: Body, *, marked: Sequence[str], texts: dict[str, str]
+) -> Iterator[tuple[Table, list[dict[str, Any]]]]:
+    """The rows that a body is, by table; tables without any are left out."""
     for table, rows in _parts(body, marked, texts):
         if rows:
-            connection.execute(
-                insert(table),
-                [{"annotation_id": annotation_id, "ord": number, **row} for number, row in enumerate(rows)],
-            )
+            yield table, [{"annotation_id": annotation_id, "ord": number, **row} for number, row in enumerate(rows)]
 
 
 def _parts(body: Body, marked: Sequence[str], texts: dict[str, str]) -> Iterator[tuple[Any, list[dict[str, Any]]]]:

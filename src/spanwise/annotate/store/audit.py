@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, Insert, func, insert, select
 
 from spanwise.annotate.store.database import Database
 from spanwise.annotate.store.tables import event, user
@@ -32,8 +32,13 @@ def record(
     connection: Connection, database: Database, kind: str, subject: str, *, user_id: str | None = None, **data: Any
 ) -> None:
     """Adds an event to the transaction of `connection`: it is kept if, and only if, what it tells happens."""
+    connection.execute(entry(database, kind, subject, user_id=user_id, **data))
+
+
+def entry(database: Database, kind: str, subject: str, *, user_id: str | None = None, **data: Any) -> Insert:
+    """The statement that adds an event."""
     row = {"at": database.now(), "user_id": user_id, "kind": kind, "subject": subject, "data": data}
-    connection.execute(insert(event).values(**row))
+    return insert(event).values(**row)
 
 
 def history(

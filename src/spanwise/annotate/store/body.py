@@ -126,3 +126,5 @@ class Draft(Record):
     rev: int
     document: dict[str, Any]
     updated_at: str
+    save_id: str | None = None
+    """The page's name for the save that wrote this revision, where it gave one."""

@@ -2,11 +2,13 @@
 
 A write on SQLite begins with BEGIN IMMEDIATE, so that it never has to be upgraded and never fails half-way with
 "database is locked"; `synchronous=FULL` means that what was acknowledged survives a power cut. A disk that is full, or
-on a network, where SQLite's locks do not hold, is refused in a sentence. On PostgreSQL a write takes an advisory lock
-on what its caller names, for example a user. This file knows no tables.
+on a network, where SQLite's locks do not hold, is refused in a sentence, and so is a write whose turn does not come:
+reads need no turn. On PostgreSQL a write takes an advisory lock on what its caller names, for example a user. This file
+knows no tables.
 """
 
 import contextlib
+import logging
 import re
 import secrets
 import sqlite3
@@ -16,39 +18,81 @@ import warnings
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, Executable, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from spanwise.annotate.store.refusals import StorageError
-from spanwise.core import ConfigError, give_lock_back, take_lock
+from spanwise.annotate.store.refusals import BusyError, DamageError, StorageError
+from spanwise.core import ConfigError, SpanwiseError, Turn, unpaused
 
 MOUNTS = Path("/proc/self/mountinfo")
 NETWORK = frozenset(
     {"nfs", "nfs3", "nfs4", "cifs", "smb3", "smbfs", "ncpfs", "9p", "afs", "ceph", "glusterfs", "lustre", "beegfs"}
     | {"gpfs", "davfs", "fuse.sshfs", "fuse.glusterfs", "fuse.s3fs", "fuse.rclone", "fuse.davfs2", "fuse.ceph"}
 )
-_FULL_ON_POSTGRESQL = "53100"
 _OCTAL = re.compile(r"\\([0-7]{3})")
-BUSY_SECONDS = 15.0
+PATIENCE = 15.0
+"""Seconds that a write waits for its turn; a server waits less, since a page asks again."""
+_SHORT = 0.5
+_STUCK = 0.1  # seconds that one waits where others waited in vain just now
+_PATIENCE_ON_SERVER = 3.0  # seconds that PostgreSQL lets a statement wait for a lock
+_BUSY_SECONDS = 1.0  # for SQLite's own lock: only programs that are not ours hold it without the turn
 OLDEST_SQLITE = (3, 31)
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+log = logging.getLogger(__name__)
 Clock = Callable[[], datetime]
-_ENGINE: dict[str, Any] = {"pool_size": 20, "max_overflow": 20, "hide_parameters": True}
+_ENGINE: dict[str, Any] = {"pool_size": 20, "max_overflow": 30, "pool_timeout": 3, "hide_parameters": True}
 """Statements stand in logs without their values: people's texts and hashes of secrets are no business of a log."""
 
 
-def disk_problem(error: OperationalError) -> StorageError | None:
-    """What people are told of an error that the disk caused; None for any other."""
+_FULL = "The server's disk is full, and nothing of this was stored; make room, then try again."
+_REFUSED = "The server may not write to its database, and nothing was stored; allow it, then try again."
+_FAILED = "The server's disk failed, and nothing of this was stored; look at the disk, then try again."
+_BUSY = "The database is busy with something else, and nothing of this was stored; try again in a moment."
+_AWAY = "The database does not answer, and nothing of this was stored; see that it runs, then try again."
+_DAMAGED = "The database is damaged; see `spanwise annotate db check`, then bring back a copy with `db restore`."
+_BY_CODE: dict[int | str, type[SpanwiseError]] = {
+    sqlite3.SQLITE_FULL: StorageError, sqlite3.SQLITE_READONLY: StorageError, sqlite3.SQLITE_IOERR: StorageError,
+    sqlite3.SQLITE_CANTOPEN: StorageError, sqlite3.SQLITE_BUSY: BusyError, sqlite3.SQLITE_LOCKED: BusyError,
+    sqlite3.SQLITE_CORRUPT: DamageError, sqlite3.SQLITE_NOTADB: DamageError,
+}  # fmt: skip
+
+
+def database_problem(error: Exception) -> SpanwiseError | None:
+    """What people are told of an error that the disk, other writers or the server caused; None for any other."""
+    if isinstance(error, PoolTimeoutError):
+        return BusyError(_BUSY)
+    if not isinstance(error, DBAPIError):
+        return None
+    state = getattr(error.orig, "sqlstate", None)
+    return _on_postgresql(error, state) if state or "psycopg" in type(error.orig).__module__ else _on_sqlite(error)
+
+
+def _on_sqlite(error: DBAPIError) -> SpanwiseError | None:
     code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF  # the rest of the number only details it
-    if code == sqlite3.SQLITE_FULL or getattr(error.orig, "sqlstate", None) == _FULL_ON_POSTGRESQL:
-        return StorageError("The server's disk is full, and nothing of this was stored; make room, then try again.")
-    if code == sqlite3.SQLITE_READONLY:
-        return StorageError(
-            "The server may not write to its database, and nothing was stored; allow it, then try again."
-        )
+    kind = _BY_CODE.get(code)
+    if kind is DamageError:
+        return DamageError(_DAMAGED)
+    if kind is BusyError:
+        return BusyError(_BUSY)
+    said = {sqlite3.SQLITE_FULL: _FULL, sqlite3.SQLITE_READONLY: _REFUSED}.get(code, _FAILED)
+    return StorageError(said) if kind else None
+
+
+def _on_postgresql(error: DBAPIError, state: str | None) -> SpanwiseError | None:
+    """By the classes of PostgreSQL's error codes (its manual, appendix A)."""
+    if state == "53100":
+        return StorageError(_FULL)
+    if state == "25006":
+        return StorageError(_REFUSED)
+    if state and (state.startswith(("40", "53")) or state in ("55P03", "57014", "25P03")):
+        return BusyError(_BUSY)
+    lost = state is None and isinstance(error, OperationalError)
+    if error.connection_invalidated or lost or (state or "").startswith(("08", "57P", "58")):
+        return BusyError(_AWAY)
     return None
 
 
@@ -92,9 +136,13 @@ class Database:
     def __init__(self, url: str, *, clock: Clock = utc_now) -> None:
         self.url = _usable(url)
         self.clock = clock
+        self.patience = PATIENCE
         self.dialect: Literal["sqlite", "postgresql"] = "sqlite" if self.url.startswith("sqlite") else "postgresql"
         self.engine = _sqlite_engine(self.url) if self.dialect == "sqlite" else _postgresql_engine(self.url)
-        self._turn = _Turn(self.path) if self.dialect == "sqlite" else contextlib.nullcontext()
+        self._turn = Turn(self.path.with_name(f"{self.path.name}-turn") if self.path else None)
+        self._stuck = False
+        self._late_lock = threading.Lock()
+        self._later: list[tuple[tuple[Executable, ...], Callable[[], object]]] = []
 
     @property
     def path(self) -> Path | None:
@@ -104,33 +152,82 @@ class Database:
 
     @contextlib.contextmanager
     def read(self) -> Generator[Connection]:
-        """A connection that sees one state of the database throughout."""
+        """A connection that sees one state of the database throughout. It waits for no writer.
+
+        Raises DamageError, StorageError or BusyError when the database cannot be read.
+        """
         options = (
             {} if self.dialect == "sqlite" else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         )
-        with self.engine.connect().execution_options(**options) as connection, connection.begin():
+        with _told(), self.engine.connect().execution_options(**options) as connection, connection.begin():
             yield connection
 
     @contextlib.contextmanager
-    def write(self, lock: str = "") -> Generator[Connection]:
+    def write(self, lock: str = "", *, patience: float | None = None) -> Generator[Connection]:
         """A connection whose changes all happen or, when the block raises, none. Writers of one `lock` take turns.
 
-        Raises StorageError when the disk is full or may not be written.
+        Raises StorageError when the disk is full or may not be written, BusyError when it is not the caller's turn
+        within `patience` seconds, the database's own where none are given.
         """
-        try:
-            with (
-                self.engine.connect().execution_options(spanwise_write=True) as connection,
-                self._turn,
-                connection.begin(),
-            ):
-                if lock and self.dialect == "postgresql":
-                    connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": lock})
+        with (
+            _told(),
+            self._turns(self.patience if patience is None else patience),
+            self._writing() as connection,
+            connection.begin(),
+        ):
+            if lock and self.dialect == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": lock})
+            late = self._take_late()
+            try:
+                for statements, _ in late:
+                    _run_late(connection, statements)
                 yield connection
-        except OperationalError as error:
-            refused = disk_problem(error)
-            if refused is None:
+            except BaseException:
+                with self._late_lock:
+                    self._later[:0] = late
                 raise
-            raise refused from error
+        for _, then in late:
+            then()
+
+    def postpone(self, *statements: Executable, then: Callable[[], object] = lambda: None) -> None:
+        """Runs statements with the next write of this process that succeeds, then calls `then`.
+
+        For what is good to know and not worth waiting for. What the database then refuses is left out.
+        """
+        with self._late_lock:
+            self._later.append((statements, then))
+
+    def write_late(self) -> None:
+        """Runs now what was postponed, where nobody else writes for long; raises as `write` does."""
+        if self._later:
+            with self.write(patience=min(self.patience, _SHORT)):
+                pass
+
+    def _take_late(self) -> list[tuple[tuple[Executable, ...], Callable[[], object]]]:
+        with self._late_lock:
+            late, self._later = self._later, []
+        return late
+
+    @contextlib.contextmanager
+    def _turns(self, patience: float) -> Generator[None]:
+        """On SQLite one writer at a time, of all threads and processes; a stopped one lets nobody wait for long."""
+        if self.dialect == "postgresql":
+            yield
+            return
+        with unpaused():
+            if not self._turn.take(min(patience, _STUCK) if self._stuck else patience):
+                self._stuck = True
+                raise BusyError(_BUSY)
+            self._stuck = False
+            try:
+                yield
+            finally:
+                self._turn.give_back()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Generator[Connection]:
+        with self.engine.connect().execution_options(spanwise_write=True) as connection:
+            yield connection
 
     def now(self) -> str:
         """The clock's time as a stamp."""
@@ -142,9 +239,11 @@ class Database:
 
     def close(self) -> None:
         """Gives all connections back; on SQLite this folds the write-ahead log into the file."""
+        self.patience = min(self.patience, 1.0)
+        with contextlib.suppress(SpanwiseError, DBAPIError):
+            self.write_late()
         self.engine.dispose()
-        if isinstance(self._turn, _Turn):
-            self._turn.close()
+        self._turn.close()
 
 
 def sqlite_url(path: Path) -> str:
@@ -152,38 +251,24 @@ def sqlite_url(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-class _Turn:
-    """Writers of a SQLite file queue here, threads and processes alike.
-
-    SQLite itself lets waiting writers ask again and again, and an unlucky one may ask in vain until its time is up;
-    a file lock wakes them in turn, and ends with its process. Where there are none (Windows) SQLite's way remains.
-    """
-
-    def __init__(self, path: Path | None) -> None:
-        self._thread = threading.Lock()
-        self._path = path.with_name(f"{path.name}-turn") if path is not None else None
-        self._file: IO[bytes] | None = None
-
-    def __enter__(self) -> None:
-        self._thread.acquire()
-        try:
-            if self._path is not None:
-                self._file = self._file or self._path.open("ab")
-                take_lock(self._file, wait=True)
-        except BaseException:
-            self._thread.release()
+@contextlib.contextmanager
+def _told() -> Generator[None]:
+    try:
+        yield
+    except (DBAPIError, PoolTimeoutError) as error:
+        problem = database_problem(error)
+        if problem is None:
             raise
+        raise problem from error
 
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            give_lock_back(self._file)
-        self._thread.release()
 
-    def close(self) -> None:
-        """Closes the lock file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+def _run_late(connection: Connection, statements: tuple[Executable, ...]) -> None:
+    try:
+        with connection.begin_nested():
+            for statement in statements:
+                connection.execute(statement)
+    except IntegrityError as error:  # what it speaks of is gone
+        log.info("left out what was postponed: %s", error.orig)
 
 
 def _usable(url: str) -> str:
@@ -199,13 +284,22 @@ def _usable(url: str) -> str:
 
 
 def _postgresql_engine(url: str) -> Engine:
-    return create_engine(url, **_ENGINE, pool_pre_ping=True, isolation_level="READ COMMITTED")
+    settings = f"-c lock_timeout={int(_PATIENCE_ON_SERVER * 1000)} -c idle_in_transaction_session_timeout=60000"
+    query = make_url(url).query
+    options = " ".join((settings, *([str(query["options"])] if "options" in query else [])))
+    return create_engine(
+        make_url(url).difference_update_query(["options"]),
+        **_ENGINE,
+        pool_pre_ping=True,
+        isolation_level="READ COMMITTED",
+        connect_args={"options": options, "connect_timeout": 3},
+    )
 
 
 def _sqlite_engine(url: str) -> Engine:
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         raise ConfigError(f"SQLite {sqlite3.sqlite_version} is too old; Spanwise needs 3.31 or later.")
-    engine = create_engine(url, **_ENGINE, connect_args={"timeout": BUSY_SECONDS})
+    engine = create_engine(url, **_ENGINE, connect_args={"timeout": _BUSY_SECONDS})
     remote = network_file_system(Path(make_url(url).database or ""))
     if remote:
         warnings.warn(
@@ -238,7 +332,8 @@ def _settle(connection: sqlite3.Connection) -> None:
         "synchronous=FULL",
         "foreign_keys=ON",
         "trusted_schema=OFF",
-        f"busy_timeout={int(BUSY_SECONDS * 1000)}",
+        "temp_store=MEMORY",  # sorting needs no room on a disk that has none
+        f"busy_timeout={int(_BUSY_SECONDS * 1000)}",
     ):
         connection.execute(f"PRAGMA {pragma}")
 

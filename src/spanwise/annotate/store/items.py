@@ -11,18 +11,26 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import regex
-from sqlalchemy import Connection, RowMapping, Select, func, insert, or_, select
+from sqlalchemy import Connection, RowMapping, Select, Table, func, insert, or_, select, update
+from sqlalchemy import text as sql
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from spanwise.annotate.store import tables
 from spanwise.annotate.store.body import response_key
 from spanwise.annotate.store.database import Database, new_id
 from spanwise.annotate.store.project import Project
 from spanwise.annotate.store.refusals import UnknownError
-from spanwise.feedback import FeedbackRecord, Passage, Record
+from spanwise.feedback import FeedbackRecord, Message, Passage, Record, Tool, Tools, Turns
 from spanwise.text import Span, get_segmenter, text_hash
+
+CONVERSATION = "conversation"
+"""Under this name the stored values of an item hold the turns of its prompt."""
 
 VERSION = 1
 """Raised whenever one of the lists may come out otherwise."""
+MOST_LISTED, MOST_FOUND = 200, 10_000
+"""Rows of a page, and finds of a search."""
 Bounds = tuple[tuple[int, int], ...]
 _RUN = re.compile(r"\S+")  # what counts as white space is as in str.split
 _WITHOUT_SPACES = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
@@ -44,9 +52,9 @@ class Segments(Record):
 
 
 def segments_of(text: str) -> Segments:
-    """All boundaries of `text`."""
+    """All boundaries of `text`. They are right by how they are made: checking them would take as long again."""
     joined = _joined(text)
-    return Segments(
+    return Segments.model_construct(
         words=_words(text, frozenset(joined)),
         sub_sentences=_pairs(get_segmenter("sub-sentence")(text)),
         sentences=_pairs(get_segmenter("sentence")(text)),
@@ -71,6 +79,9 @@ class Item(Record):
     id: str
     ext_id: str
     prompt: str
+    messages: Turns = ()
+    """The turns before the responses, where the prompt is a conversation."""
+    tools: Tools = ()
     references: tuple[str, ...]
     passages: tuple[Passage, ...]
     responses: tuple[ItemResponse, ...]
@@ -125,27 +136,63 @@ class NewItem:
 
 def add_items(connection: Connection, project: Project, new: Sequence[NewItem], *, batch_id: str | None) -> list[str]:
     """Stores items with their texts and open slots; returns their ids, in order."""
-    last = select(func.coalesce(func.max(tables.item.c.position), 0)).where(tables.item.c.project_id == project.id)
-    first = connection.execute(last).scalar_one() + 1
-    ids = [new_id() for _ in new]
-    _add_texts(connection, {response.text for new_item in new for response in new_item.record.responses})
-    rows = [
-        _item_row(project, new_item, i, first + n, batch_id)
-        for n, (i, new_item) in enumerate(zip(ids, new, strict=True))
-    ]
-    _insert(connection, tables.item, rows)
-    _insert(
-        connection,
-        tables.response,
-        [row for i, new_item in zip(ids, new, strict=True) for row in _responses(i, new_item)],
-    )
-    _insert(
-        connection,
-        tables.passage,
-        [row for i, new_item in zip(ids, new, strict=True) for row in _passages(i, new_item)],
-    )
-    _insert(connection, tables.slot, [slot for row in rows for slot in open_slots(row, range(row["overlap"]))])
+    add_texts(connection, {response.text for new_item in new for response in new_item.record.responses})
+    ids, rows = item_rows(project, new, first=next_position(connection, project), batch_id=batch_id)
+    for table, some in rows:
+        _insert(connection, table, some)
+    touch_queue(connection, project)
     return ids
+
+
+def queue_version(connection: Connection, project: Project) -> int:
+    """A number that rises whenever slots become open or change their place in the queue."""
+    query = select(tables.queue.c.version).where(tables.queue.c.project_id == project.id)
+    return connection.execute(query).scalar_one_or_none() or 0
+
+
+def touch_queue(connection: Connection, project: Project) -> None:
+    """Says to everybody that slots became open, or changed their place."""
+    queue = tables.queue
+    raised = update(queue).where(queue.c.project_id == project.id).values(version=queue.c.version + 1)
+    if not connection.execute(raised).rowcount:
+        add_absent(connection, queue, [{"project_id": project.id, "version": 1}])
+
+
+def next_position(connection: Connection, project: Project) -> int:
+    """The place in the order of import that the next item gets."""
+    last = select(func.coalesce(func.max(tables.item.c.position), 0)).where(tables.item.c.project_id == project.id)
+    return connection.execute(last).scalar_one() + 1
+
+
+def item_rows(
+    project: Project, new: Sequence[NewItem], *, first: int, batch_id: str | None
+) -> tuple[list[str], list[tuple[Table, list[dict[str, Any]]]]]:
+    """The ids of new items, and the rows that they are, by table in the order in which they can be inserted."""
+    ids = [new_id() for _ in new]
+    pairs = list(zip(ids, new, strict=True))
+    rows = [_item_row(project, new_item, i, first + n, batch_id) for n, (i, new_item) in enumerate(pairs)]
+    return ids, [
+        (tables.item, rows),
+        (tables.response, [row for i, new_item in pairs for row in _responses(i, new_item)]),
+        (tables.passage, [row for i, new_item in pairs for row in _passages(i, new_item)]),
+        (tables.slot, [slot for row in rows for slot in open_slots(row, range(row["overlap"]))]),
+    ]
+
+
+def add_texts(connection: Connection, contents: set[str]) -> None:
+    """Stores texts with their boundaries, each once. They are found by their hash, and harm nobody before they are."""
+    for table, rows in text_rows(connection, contents):
+        _insert(connection, table, rows)
+
+
+def text_rows(connection: Connection, contents: set[str]) -> list[tuple[Table, list[dict[str, Any]]]]:
+    """The rows of those texts that are not stored yet."""
+    by_hash = {text_hash(content): content for content in contents}
+    known = select(tables.text.c.sha256).where(tables.text.c.sha256.in_(list(by_hash)))
+    absent = sorted(by_hash.keys() - set(connection.execute(known).scalars()))
+    texts = [{"sha256": key, "content": by_hash[key], "n_cp": len(by_hash[key])} for key in absent]
+    bounds = [{"sha256": key, "version": VERSION, "bounds": dict(segments_of(by_hash[key]))} for key in absent]
+    return [(tables.text, texts), (tables.segmentation, bounds)]
 
 
 def get_item(database: Database, project: Project, item_id: str) -> Item:
@@ -193,20 +240,25 @@ def list_items(
     offset: int = 0,
     limit: int = 50,
 ) -> ItemPage:
-    """A page of the project's items in order of import, with how their slots stand."""
-    item = tables.item
-    chosen = select(item).where(item.c.project_id == project.id)
-    if query:
-        like = "%" + query.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-        chosen = chosen.where(or_(item.c.ext_id.ilike(like, escape="\\"), item.c.prompt.ilike(like, escape="\\")))
-    if state is not None:
-        chosen = _in_state(chosen, state)
+    """A page of the project's items in order of import, with how their slots stand.
+
+    The search is for a part of an item's id or prompt, letters of either case alike; it ends at 10,000 finds.
+    """
+    tally = tables.tally
     with database.read() as connection:
-        total = connection.execute(select(func.count()).select_from(chosen.subquery())).scalar_one()
-        page = chosen.order_by(item.c.position).offset(offset).limit(min(limit, 200))
-        rows = connection.execute(page).mappings().all()
-        counts = _slot_counts(connection, [row["id"] for row in rows])
-    return ItemPage(total=total, rows=tuple(_row(row, counts.get(row["id"], {})) for row in rows))
+        if query:
+            ids = connection.execute(_search(database, project, query, state)).scalars().all()
+            total, ids = len(ids), ids[offset : offset + min(limit, MOST_LISTED)]
+        else:
+            chosen = select(tally.c.item_id).where(tally.c.project_id == project.id)
+            chosen = chosen if state is None else chosen.where(sql(_IN_STATE[state]))
+            total = connection.execute(chosen.with_only_columns(func.count())).scalar_one()
+            page = chosen.order_by(tally.c.position).offset(offset).limit(min(limit, MOST_LISTED))
+            ids = connection.execute(page).scalars().all()
+        counted = tally.c.open, tally.c.leased, tally.c.submitted, tally.c.skipped
+        joined = select(tables.item, *counted).join(tally, tally.c.item_id == tables.item.c.id)
+        rows = {row["id"]: row for row in connection.execute(joined.where(tables.item.c.id.in_(ids))).mappings()}
+    return ItemPage(total=total, rows=tuple(_row(rows[item_id]) for item_id in ids))
 
 
 def open_slots(item: Any, numbers: range) -> list[dict[str, Any]]:
@@ -225,6 +277,8 @@ def _pairs(spans: tuple[Span, ...]) -> Bounds:
 
 
 def _words(text: str, joined: frozenset[int]) -> Bounds:
+    if not _WITHOUT_SPACES.search(text):
+        return tuple(run.span() for run in _RUN.finditer(text))
     bounds: list[tuple[int, int]] = []
     for run in _RUN.finditer(text):
         start, end = run.span()
@@ -243,39 +297,46 @@ def _joined(text: str) -> tuple[int, ...]:
     return tuple(offset for start, end in clusters for offset in range(start + 1, end))
 
 
-def _in_state(chosen: Select[Any], state: ItemState) -> Select[Any]:
-    slot, item = tables.slot, tables.item
-    of_item = select(slot.c.k).where(slot.c.item_id == item.c.id)
-    if state == "done":
-        return chosen.where(of_item.exists(), ~of_item.where(slot.c.state.in_(("open", "leased"))).exists())
-    return chosen.where(of_item.where(slot.c.state == state).exists())
+_IN_STATE: dict[ItemState, str] = {
+    "open": "tally.open > 0",
+    "leased": "tally.leased > 0",
+    "skipped": "tally.skipped > 0",
+    "done": "tally.open = 0 AND tally.leased = 0 AND tally.submitted + tally.skipped > 0",
+}
+"""As the indexes of `tally` say it, so that they are used."""
 
 
-def _slot_counts(connection: Connection, ids: Sequence[str]) -> dict[str, dict[str, int]]:
-    slot = tables.slot
-    grouped = select(slot.c.item_id, slot.c.state, func.count()).where(slot.c.item_id.in_(ids))
-    counts: dict[str, dict[str, int]] = {}
-    for item_id, state, count in connection.execute(grouped.group_by(slot.c.item_id, slot.c.state)):
-        counts.setdefault(item_id, {})[state] = count
-    return counts
+def _search(database: Database, project: Project, query: str, state: ItemState | None) -> Select[Any]:
+    """Ids in order of import. The items are read one after the other, once: faster than any order that an index has."""
+    item, tally = tables.item, tables.tally
+    wanted = _like(item.c.ext_id, query, database), _like(item.c.prompt, query, database)
+    ids = select(item.c.id).where(item.c.project_id == project.id, or_(*wanted))
+    if state is not None:
+        ids = ids.join(tally, tally.c.item_id == item.c.id).where(sql(_IN_STATE[state]))
+    return ids.order_by(item.c.position).limit(MOST_FOUND)
 
 
-def _row(row: RowMapping, counts: dict[str, int]) -> ItemRow:
-    shared = {name: row[name] for name in ("id", "ext_id", "round", "priority", "overlap", "purpose", "batch_id")}
-    return ItemRow(
-        prompt=row["prompt"][:200],
-        open=counts.get("open", 0),
-        leased=counts.get("leased", 0),
-        submitted=counts.get("submitted", 0),
-        skipped=counts.get("skipped", 0),
-        **shared,
-    )
+def _like(column: Any, query: str, database: Database) -> Any:
+    """A search within a column; SQLite's own LIKE takes no notice of case, PostgreSQL's ILIKE neither."""
+    like = "%" + query.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+    return column.like(like, escape="\\") if database.dialect == "sqlite" else column.ilike(like, escape="\\")
+
+
+def _row(row: RowMapping) -> ItemRow:
+    return ItemRow(prompt=row["prompt"][:200], **{name: row[name] for name in ItemRow.model_fields if name != "prompt"})
 
 
 def _item(row: RowMapping, passages: list[Passage], responses: list[ItemResponse]) -> Item:
     shared = {name: row[name] for name in ("id", "ext_id", "prompt", "meta", "round", "priority", "overlap", "purpose")}
+    told: dict[str, Any] = shared["meta"].get(CONVERSATION, {})
+    shared["meta"] = {name: value for name, value in shared["meta"].items() if name != CONVERSATION}
     return Item.model_construct(
-        references=tuple(row["refs"]), passages=tuple(passages), responses=tuple(responses), **shared
+        messages=tuple(Message.model_validate(turn) for turn in told.get("messages", ())),
+        tools=tuple(Tool.model_validate(tool) for tool in told.get("tools", ())),
+        references=tuple(row["refs"]),
+        passages=tuple(passages),
+        responses=tuple(responses),
+        **shared,
     )
 
 
@@ -303,7 +364,7 @@ def _item_row(project: Project, new: NewItem, item_id: str, position: int, batch
         "position": position,
         "prompt": new.record.prompt,
         "refs": list(new.record.references),
-        "meta": new.meta,
+        "meta": new.meta | _conversation(new.record),
         "round": project.round,
         "priority": new.priority,
         "overlap": new.overlap,
@@ -312,6 +373,11 @@ def _item_row(project: Project, new: NewItem, item_id: str, position: int, batch
         "selection_prob": new.selection_prob,
         "batch_id": batch_id,
     }
+
+
+def _conversation(record: FeedbackRecord) -> dict[str, Any]:
+    """The turns of a record as a part of the item's stored values; most records have none."""
+    return {CONVERSATION: record.model_dump(mode="json", include={"messages", "tools"})} if record.messages else {}
 
 
 def _responses(item_id: str, new: NewItem) -> list[dict[str, Any]]:
@@ -328,17 +394,11 @@ def _passages(item_id: str, new: NewItem) -> list[dict[str, Any]]:
     ]
 
 
-def _add_texts(connection: Connection, contents: set[str]) -> None:
-    by_hash = {text_hash(content): content for content in contents}
-    known = select(tables.text.c.sha256).where(tables.text.c.sha256.in_(list(by_hash)))
-    absent = by_hash.keys() - set(connection.execute(known).scalars())
-    texts = [{"sha256": key, "content": by_hash[key], "n_cp": len(by_hash[key])} for key in sorted(absent)]
-    bounds = [
-        {"sha256": key, "version": VERSION, "bounds": segments_of(by_hash[key]).model_dump(mode="json")}
-        for key in sorted(absent)
-    ]
-    _insert(connection, tables.text, texts)
-    _insert(connection, tables.segmentation, bounds)
+def add_absent(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    """Inserts rows; those that somebody else inserted meanwhile stay as they are."""
+    if rows:
+        make = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
+        connection.execute(make(table).on_conflict_do_nothing(), rows)
 
 
 def _insert(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> None:

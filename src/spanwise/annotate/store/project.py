@@ -76,6 +76,8 @@ class ProjectConfig(Config):
     """Whether spans of one response may overlap: never, only those of different categories, or always."""
     lease_minutes: Annotated[float, Field(gt=0)] = 30
     """How long an item stays with an annotator who does nothing."""
+    leases_per_person: Annotated[int, Field(ge=1)] = 10
+    """How many items one person may hold at once, opened by their addresses; the queue lends them one by one."""
     suggestions: Literal["off", "on_demand", "prefilled"] = "off"
     """Whether marks of a reward model are hidden, shown on request, or filled in."""
     suggestion_holdout: Share = 0.2
@@ -91,7 +93,7 @@ class ProjectConfig(Config):
     snap: Literal["word", "sub-sentence", "sentence"] = "word"
     """What a dragged span grows to."""
     gold_every: Annotated[int, Field(ge=0)] = 0
-    """After how many items an annotator gets a gold item unawares; 0 for never."""
+    """After how many items, on average, an annotator gets a gold item unawares; 0 for never."""
     training_pass: Share = 0.0
     """Mean score that an annotator must reach on the training items before real items are given."""
     hide_models: bool = True

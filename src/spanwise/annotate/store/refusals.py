@@ -47,6 +47,14 @@ class StorageError(SpanwiseError, OSError):
     """The disk refused to store something; nothing of it was stored."""
 
 
+class BusyError(SpanwiseError, TimeoutError):
+    """The database is held by somebody else or does not answer; nothing was stored, and it may be tried again."""
+
+
+class DamageError(SpanwiseError, OSError):
+    """The database's file is damaged."""
+
+
 class LoginError(SpanwiseError, PermissionError):
     """The name or password is wrong, or there were too many tries: then `retry_after` says how many seconds to wait."""
 

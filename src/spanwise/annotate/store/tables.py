@@ -66,6 +66,11 @@ def _json(name: str, *, nullable: bool = False) -> Column[Any]:
     return Column(name, Json, nullable=nullable)
 
 
+def _partial(name: str, where: Any, *columns: Any) -> tuple[Index]:
+    """An index of the rows that fulfil a condition, in both databases."""
+    return (Index(name, *columns, sqlite_where=where, postgresql_where=where),)
+
+
 # People ---------------------------------------------------------------------------------------------------------
 
 user = Table(
@@ -137,6 +142,7 @@ item = Table(
     _text("selection_reason", nullable=True), Column("selection_prob", Float, nullable=True),
     _ref("batch_id", "import_batch.id", nullable=True),
     UniqueConstraint("project_id", "ext_id"), Index(None, "project_id", "position"), Index(None, "batch_id"),
+    *_partial("ix_item_special", sql("purpose <> 'normal'"), "project_id", "purpose", "position"),
 )  # fmt: skip
 response = Table(
     "response", metadata, _id(), _ref("item_id", "item.id"), Column("k", Integer, nullable=False),
@@ -164,11 +170,23 @@ slot = Table(
     Index("ix_slot_queue", "project_id", "state", "kind", sql("priority DESC"), "position", "k"),
     Index(None, "user_id", "state"),
 )  # fmt: skip
+queue = Table(  # its version rises whenever slots become open or change their place: who had passed them looks again
+    "queue", metadata, _ref("project_id", "project.id", primary_key=True), Column("version", Integer, nullable=False),
+)  # fmt: skip
+tally = Table(  # how the slots of an item stand; triggers keep it, so that no list counts slots
+    "tally", metadata, _ref("item_id", "item.id", primary_key=True), _ref("project_id", "project.id"),
+    *(Column(name, Integer, nullable=False) for name in ("position", "open", "leased", "submitted", "skipped")),
+    Index(None, "project_id", "position"),
+    *_partial("ix_tally_open", sql("open > 0"), "project_id", "position"),
+    *_partial("ix_tally_leased", sql("leased > 0"), "project_id", "position"),
+    *_partial("ix_tally_skipped", sql("skipped > 0"), "project_id", "position"),
+    *_partial("ix_tally_done", sql("open = 0 AND leased = 0 AND submitted + skipped > 0"), "project_id", "position"),
+)  # fmt: skip
 draft = Table(
     "draft", metadata,
     _ref("item_id", "item.id", primary_key=True), Column("round", Integer, primary_key=True),
     _ref("user_id", "user_account.id", primary_key=True), Column("rev", Integer, nullable=False),
-    _json("document"), _text("updated_at"),
+    _json("document"), _text("updated_at"), _text("save_id", nullable=True),
 )  # fmt: skip
 
 # What people said -----------------------------------------------------------------------------------------------

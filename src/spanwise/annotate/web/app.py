@@ -34,6 +34,8 @@ _SIGNS = {
 }  # fmt: skip
 _HIDDEN = re.compile("[\x01-\x08\x0b-\x1f\x7f-\x9f\xad\u200b\u2028-\u202e\u2066-\u2069\ufeff]")
 STATIC = Path(__file__).parents[1] / "static"
+PATIENCE = 3.0
+"""Seconds that a request waits for the database before the page is told to ask again."""
 log = logging.getLogger(__name__)
 
 
@@ -58,11 +60,12 @@ def create_app(
     their type.
     """
     build = _build()
+    database.patience = min(database.patience, PATIENCE)
     site = Site(
         database=database,
         project=project,
         templates=_templates(build),
-        cookie=SessionCookie(https),
+        cookie=SessionCookie(https, project.id),
         build=build,
         parts={type(part): part for part in (RunIndex(runs), *parts)},
         find_user=_find_user,

@@ -1,20 +1,24 @@
 """How requests reach plain functions: one table of endpoints with who may call them, what they take and give.
 
-A handler is a synchronous function of a `Call`; it runs in a thread, so that a slow one holds up nobody. It answers
+A handler is a synchronous function of a `Call`; it runs in a thread, so that a slow one holds up nobody, and handlers
+that write wait for each other in threads of their own, so that they hold up no reader. A handler answers
 with a record, which becomes JSON, or with a `Page`, `Redirect` or Starlette response. Errors become problem+json or a
 page of one sentence; a traceback goes to the log alone. Knows nothing of what the endpoints do.
 """
 
+import errno
 import functools
 import json
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
+import anyio.to_thread
+from anyio import CapacityLimiter
 from jinja2 import Environment
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -24,6 +28,8 @@ from starlette.routing import Route
 from spanwise.annotate.people import Action, Scope, User, may, require
 from spanwise.annotate.store import (
     AccessError,
+    BusyError,
+    DamageError,
     Database,
     DraftConflictError,
     LeaseError,
@@ -34,9 +40,18 @@ from spanwise.annotate.store import (
     UnknownError,
 )
 from spanwise.annotate.web.security import SessionCookie, TooLargeError, local_path, problem
+from spanwise.annotate.web.watch import Watch
 from spanwise.core import SpanwiseError, strict_json
 
 log = logging.getLogger(__name__)
+LARGEST_JSON = 8 * 1024 * 1024
+"""A draft of the most characters that are kept, written in UTF-8; larger bodies are files, which come as forms."""
+READERS, WRITERS = 24, 40
+"""How many requests of each kind are at work at once; the others wait."""
+_AT_ONCE = 65_536
+RETRY_AFTER = 2
+_OURS = "Something went wrong on our side; nothing was changed."
+_WHO = "spanwise.user"
 
 Part = TypeVar("Part")
 
@@ -77,6 +92,9 @@ class Site:
     parts: dict[type, Any]
     """What only some handlers need, by its type: run folders, the next round's steps."""
     find_user: Callable[["Site", Request], tuple[User, tuple[Scope, ...] | None] | None]
+    readers: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(READERS))
+    watch: Watch = field(default_factory=Watch)
+    writers: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(WRITERS))
 
     def part(self, kind: type[Part]) -> Part:
         """The part of that type."""
@@ -151,35 +169,86 @@ class Endpoint:
         """The Starlette route that calls the handler for `site`."""
 
         async def answer(request: Request) -> Response:
-            try:
-                call = await _call(self, site, request)
-                return await run_in_threadpool(_answered, self, site, call)
-            except TooLargeError:
-                return refusal(self, site, request, 413, "The request is too large; send less at once.")
-            except HTTPException as error:  # Starlette could not take the form in
-                return refusal(self, site, request, error.status_code, f"The form cannot be read: {error.detail}")
-            except (SpanwiseError, ValidationError) as error:
-                return _refused(self, site, request, error)
-            except Exception:
-                log.exception("%s %s failed", request.method, self.path)
-                return refusal(self, site, request, 500, "Something went wrong on our side; nothing was changed.")
-            finally:
-                await request.close()  # uploaded files
+            began = time.perf_counter()
+            response = await _answer(_Asked(self, site, request))
+            seconds, user_id = time.perf_counter() - began, request.scope.get(_WHO)
+            site.watch.note(self.method, self.path, response.status_code, seconds, user_id)
+            return response
 
         return Route(self.path, answer, methods=[self.method], name=f"{self.method} {self.path}")
 
 
-async def _call(endpoint: Endpoint, site: Site, request: Request) -> Call:
-    signed_in = await run_in_threadpool(site.find_user, site, request)
-    user, scopes = signed_in or (None, None)
-    if endpoint.need != "public":
-        _authorise(endpoint, request, user, scopes)
-    body, form = None, None
-    if endpoint.takes is not None:
-        body = endpoint.takes.model_validate(await _json(request))
-    elif endpoint.method != "GET" and not endpoint.is_api:
+async def _answer(asked: "_Asked") -> Response:
+    """The handler's answer, or what became of an error."""
+    endpoint, site, request = asked.endpoint, asked.site, asked.request
+    try:
+        return await _handled(asked)
+    except TooLargeError:
+        return refusal(endpoint, site, request, 413, "The request is too large; send less at once.")
+    except HTTPException as error:  # Starlette could not take the form in
+        return refusal(endpoint, site, request, error.status_code, f"The form cannot be read: {error.detail}")
+    except (SpanwiseError, ValidationError) as error:
+        return _refused(endpoint, site, request, error)
+    except OSError as error:
+        return _failed(endpoint, site, request, error)
+    except Exception:
+        log.exception("%s %s failed", request.method, endpoint.path)
+        return refusal(endpoint, site, request, 500, _OURS)
+    finally:
+        await request.close()  # uploaded files
+
+
+def _failed(endpoint: Endpoint, site: Site, request: Request, error: OSError) -> Response:
+    """What the system refused beside the database: mostly room for an uploaded file."""
+    log.exception("%s %s failed", request.method, endpoint.path)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        said = "The server's disk is full, and nothing of this was stored; make room, then try again."
+        return refusal(endpoint, site, request, 507, said)
+    return refusal(endpoint, site, request, 500, _OURS)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A request, and whose it is to answer."""
+
+    endpoint: Endpoint
+    site: Site
+    request: Request
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Who asks, where anybody is logged in."""
+
+    user: User | None
+
+
+async def _handled(asked: _Asked) -> Response:
+    """Takes the body in and does all the rest in one thread; forms and large bodies only of those who may send them."""
+    endpoint, request = asked.endpoint, asked.request
+    limiter = asked.site.readers if endpoint.method == "GET" else asked.site.writers
+    size = int(request.headers.get("content-length", "0"))
+    known: _Known | None = None
+    if endpoint.takes is None and endpoint.method != "GET" and not endpoint.is_api:
+        known = await anyio.to_thread.run_sync(_known, asked, limiter=limiter)
         form = await request.form(max_files=1, max_fields=100, max_part_size=2**20)
-    return Call(site, request, user, body, form)
+        return await anyio.to_thread.run_sync(_answered, asked, known, form, b"", limiter=limiter)
+    if endpoint.takes is not None and size > LARGEST_JSON:
+        raise TooLargeError
+    if size > _AT_ONCE:
+        known = await anyio.to_thread.run_sync(_known, asked, limiter=limiter)
+    raw = await request.body() if endpoint.takes is not None else b""
+    if len(raw) > LARGEST_JSON:
+        raise TooLargeError
+    return await anyio.to_thread.run_sync(_answered, asked, known, None, raw, limiter=limiter)
+
+
+def _known(asked: _Asked) -> _Known:
+    user, scopes = asked.site.find_user(asked.site, asked.request) or (None, None)
+    asked.request.scope[_WHO] = user.id if user else None
+    if asked.endpoint.need != "public":
+        _authorise(asked.endpoint, asked.request, user, scopes)
+    return _Known(user)
 
 
 def _authorise(endpoint: Endpoint, request: Request, user: User | None, scopes: tuple[Scope, ...] | None) -> None:
@@ -203,12 +272,12 @@ class RequestError(SpanwiseError):
         self.status = status
 
 
-async def _json(request: Request) -> Any:
+def _json(request: Request, raw: bytes) -> Any:
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind != "application/json":
         raise RequestError(415, "Send JSON, with the content type application/json.")
     try:
-        text = (await request.body()).decode()
+        text = raw.decode()
         value = strict_json.parse(text)
         if "\\u" in text:  # only escapes can hold half a character
             json.dumps(value, ensure_ascii=False).encode()
@@ -219,7 +288,11 @@ async def _json(request: Request) -> Any:
         raise RequestError(400, f"The body is {error}") from error
 
 
-def _answered(endpoint: Endpoint, site: Site, call: Call) -> Response:
+def _answered(asked: _Asked, known: _Known | None, form: FormData | None, raw: bytes) -> Response:
+    known = known or _known(asked)
+    endpoint, site, request = asked.endpoint, asked.site, asked.request
+    body = endpoint.takes.model_validate(_json(request, raw)) if endpoint.takes is not None else None
+    call = Call(site, request, known.user, body, form)
     return _response(endpoint, site, call, endpoint.handle(call))
 
 
@@ -287,6 +360,8 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (DraftConflictError, 409),
     (SubmissionError, 422),
     (StorageError, 507),
+    (BusyError, 503),
+    (DamageError, 500),
 )
 
 
@@ -303,8 +378,9 @@ def _refused(endpoint: Endpoint, site: Site, request: Request, error: Exception)
         status, more = (429, {"retry_after": error.retry_after}) if error.retry_after else (401, {})
     elif isinstance(error, ValidationError):
         return refusal(endpoint, site, request, 400, _first(error))
-    elif isinstance(error, StorageError):
+    elif isinstance(error, (StorageError, DamageError, BusyError)):
         log.error("%s %s: %s", request.method, endpoint.path, error)
+        more = {"retry_after": RETRY_AFTER} if isinstance(error, BusyError) else {}
     elif isinstance(error, LeaseError):
         more = {"reason": error.reason}
     elif isinstance(error, DraftConflictError):

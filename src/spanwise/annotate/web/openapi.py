@@ -18,7 +18,7 @@ _PROBLEM = {
     "type": "object",
     "required": ["status", "detail"],
     "properties": {"status": {"type": "integer"}, "detail": {"type": "string"}},
-    "description": "An error. 409 adds `current` or `reason`, 422 adds `problems`, 429 adds `retry_after`.",
+    "description": "An error. 409 adds `current` or `reason`, 422 adds `problems`, 429 and 503 add `retry_after`.",
 }
 
 
@@ -40,7 +40,7 @@ def api_description() -> dict[str, Any]:
             "schemas": dict(sorted(components.items())),
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer"},
-                "session": {"type": "apiKey", "in": "cookie", "name": "spanwise"},
+                "session": {"type": "apiKey", "in": "cookie", "name": "spanwise-{project}"},
             },
         },
     }

@@ -144,13 +144,18 @@ def local_path(target: str, default: str = "/") -> str:
 
 @dataclass(frozen=True, slots=True)
 class SessionCookie:
-    """The cookie that holds a session's token; under https it is bound to this host."""
+    """The cookie that holds a session's token; under https it is bound to this host.
+
+    Browsers send a host's cookies to all of its ports: each project has a name of its own, so that two on one host do
+    not log each other out.
+    """
 
     https: bool
+    project_id: str
 
     @property
     def name(self) -> str:
-        return "__Host-spanwise" if self.https else "spanwise"
+        return f"{'__Host-' if self.https else ''}spanwise-{self.project_id[-10:].lower()}"
 
     def read(self, request: Request) -> str | None:
         """The token that came with the request."""

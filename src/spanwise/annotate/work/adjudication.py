@@ -33,9 +33,9 @@ from spanwise.annotate.store import (
     store_body,
     tables,
 )
-from spanwise.annotate.work.desk import Desk, at_desk
+from spanwise.annotate.work.desk import ClientId, Desk, at_desk
 from spanwise.annotate.work.gold import score_against
-from spanwise.annotate.work.submission import ClientId, Receipt
+from spanwise.annotate.work.submission import Receipt
 from spanwise.annotate.work.validation import annotated_keys, parse_body, problems_of
 from spanwise.core import derive_seed
 from spanwise.feedback import Record

@@ -8,11 +8,11 @@ import json
 from typing import Any, Literal
 
 from pydantic import Field
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from spanwise.annotate.people import User, require
 from spanwise.annotate.store import Database, Draft, DraftConflictError, Project, UnknownError, tables
-from spanwise.annotate.work.desk import Desk, Lease, at_desk
+from spanwise.annotate.work.desk import ClientId, Desk, Lease, at_desk
 from spanwise.core import DataError
 from spanwise.feedback import Index, Record
 
@@ -28,8 +28,8 @@ class Save(Lease):
     base_rev: Index
     """The revision that the page began from; 0 when there was none."""
     document: dict[str, Any] = Field(description="The draft, of which the server reads nothing.")
-    save_id: str | None = None
-    """Made by the page once per save, so that one whose answer was lost can be sent again."""
+    save_id: ClientId | None = None
+    """Made by the page once per save: a save whose answer was lost is known by it when it comes again."""
 
 
 class Saved(Record):
@@ -45,8 +45,8 @@ class Saved(Record):
 def save_draft(database: Database, project: Project, user: User, save: Save) -> Saved:
     """Saves a draft and thereby renews the lease.
 
-    Raises DraftConflictError with the present draft when another tab saved since `base_rev`. The same save sent
-    twice is acknowledged twice.
+    Raises DraftConflictError with the present draft when another tab saved since `base_rev`, UnknownError when the user
+    never had the item. The same save sent twice is acknowledged twice.
     """
     require(user, "annotate")
     _check_size(save.document)
@@ -66,13 +66,16 @@ def find_draft(connection: Connection, user_id: str, item_id: str, round_number:
     """The same on an open connection."""
     query = select(tables.draft).where(*_key(user_id, item_id, round_number))
     row = connection.execute(query).mappings().first()
-    return Draft(rev=row["rev"], document=row["document"], updated_at=row["updated_at"]) if row else None
+    return Draft(**{name: row[name] for name in Draft.model_fields}) if row else None
 
 
-def put_draft(desk: Desk, item_id: str, round_number: int, document: dict[str, Any]) -> Draft:
+def put_draft(
+    desk: Desk, item_id: str, round_number: int, document: dict[str, Any], *, save_id: str | None = None
+) -> Draft:
     """Writes the next revision, whatever stood there."""
-    current = find_draft(desk.connection, desk.user.id, item_id, round_number)
-    draft = Draft(rev=current.rev + 1 if current else 1, document=document, updated_at=desk.database.now())
+    current = _head(desk, item_id, round_number)
+    rev = current.rev + 1 if current else 1
+    draft = Draft(rev=rev, document=document, updated_at=desk.database.now(), save_id=save_id)
     if current:
         key = _key(desk.user.id, item_id, round_number)
         desk.connection.execute(update(tables.draft).where(*key).values(**dict(draft)))
@@ -97,25 +100,37 @@ def renew_lease(desk: Desk, lease: Lease) -> tuple[LeaseState, str | None]:
 
 
 def _write(desk: Desk, save: Save) -> tuple[int, str]:
-    current = find_draft(desk.connection, desk.user.id, save.item_id, save.round)
-    rev = current.rev if current else 0
-    if current and rev == save.base_rev + 1 and current.document == save.document:
-        return rev, current.updated_at  # the acknowledgement was lost on its way, and the page asks again
+    head = _head(desk, save.item_id, save.round)
+    rev = head.rev if head else 0
+    if head and _is_repeated(desk, save, head):
+        return rev, head.updated_at  # the acknowledgement was lost on its way, and the page asks again
     if rev != save.base_rev:
+        current = find_draft(desk.connection, desk.user.id, save.item_id, save.round)
         if current:
             raise DraftConflictError(current)
         raise DataError(f"There is no revision {save.base_rev} of this draft; save from revision 0.")
-    if current is None:
-        _check_item(desk, save)
-    draft = put_draft(desk, save.item_id, save.round, save.document)
+    if head is None and not desk.had(save.item_id, save.round):
+        raise UnknownError(
+            f"The item {save.item_id!r:.60} in round {save.round} was never yours; ask for the next one."
+        )
+    draft = put_draft(desk, save.item_id, save.round, save.document, save_id=save.save_id)
     return draft.rev, draft.updated_at
 
 
-def _check_item(desk: Desk, save: Save) -> None:
-    slot = tables.slot
-    of_item = slot.c.item_id == save.item_id, slot.c.round == save.round, slot.c.project_id == desk.project.id
-    if desk.connection.execute(select(slot.c.k).where(*of_item).limit(1)).first() is None:
-        raise UnknownError(f"There is no item {save.item_id!r:.60} in round {save.round}.")
+def _head(desk: Desk, item_id: str, round_number: int) -> Row[Any, Any] | None:
+    """Revision, time and save of the user's draft, without its document."""
+    draft = tables.draft
+    query = select(draft.c.rev, draft.c.updated_at, draft.c.save_id)
+    return desk.connection.execute(query.where(*_key(desk.user.id, item_id, round_number))).first()
+
+
+def _is_repeated(desk: Desk, save: Save, head: Row[Any, Any]) -> bool:
+    if save.save_id is not None and save.save_id == head.save_id:
+        return True
+    if head.rev != save.base_rev + 1:
+        return False
+    current = find_draft(desk.connection, desk.user.id, save.item_id, save.round)
+    return current is not None and current.document == save.document
 
 
 def _check_size(document: dict[str, Any]) -> None:

@@ -4,15 +4,18 @@ Gold items look like any other and come now and then; training items come first 
 Scores forgive borders: spans count as found from half an overlap on.
 """
 
+import random
 from statistics import fmean
 from typing import Any, Literal
 
 from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, select, update
+from sqlalchemy import text as sql
 
 from spanwise.annotate.people import User, require
 from spanwise.annotate.store import Body, Database, Item, Project, SubmissionError, get_item, is_superseded, tables
 from spanwise.annotate.work.desk import Desk, at_desk
 from spanwise.annotate.work.validation import problems_of
+from spanwise.core import derive_seed
 from spanwise.feedback import Evidence, Record
 from spanwise.feedback.statistics import Marked, f1, match_spans
 from spanwise.text import Span
@@ -59,8 +62,12 @@ def set_gold(
 def keep_gold(connection: Connection, item_id: str, body: Body, *, at: str, user_id: str | None) -> None:
     """Stores the right answer of an item in place of the one before."""
     connection.execute(delete(tables.gold).where(tables.gold.c.item_id == item_id))
-    row = {"item_id": item_id, "body": body.model_dump(mode="json"), "at": at, "user_id": user_id}
-    connection.execute(insert(tables.gold).values(**row))
+    connection.execute(insert(tables.gold).values(**gold_row(item_id, body, at=at, user_id=user_id)))
+
+
+def gold_row(item_id: str, body: Body, *, at: str, user_id: str | None) -> dict[str, Any]:
+    """The row that the right answer of an item is."""
+    return {"item_id": item_id, "body": body.model_dump(mode="json"), "at": at, "user_id": user_id}
 
 
 def find_gold(connection: Connection, item_id: str) -> Body | None:
@@ -96,7 +103,7 @@ def next_special(connection: Connection, project: Project, user_id: str) -> RowM
     train = connection.execute(_untouched(project, user_id, "train").limit(1)).mappings().first()
     if train is not None or not project.config.gold_every:
         return train
-    if _since_gold(connection, project, user_id) < project.config.gold_every:
+    if _since_gold(connection, project, user_id) < _pause(connection, project, user_id):
         return None
     return connection.execute(_untouched(project, user_id, "gold").limit(1)).mappings().first()
 
@@ -140,21 +147,28 @@ def _untouched(project: Project, user_id: str, purpose: str) -> Select[Any]:
     item, slot, annotation = tables.item, tables.slot, tables.annotation
     taken = select(slot.c.k).where(slot.c.item_id == item.c.id, slot.c.user_id == user_id).exists()
     done = select(annotation.c.id).where(annotation.c.item_id == item.c.id, annotation.c.user_id == user_id).exists()
-    chosen = item.c.project_id == project.id, item.c.purpose == purpose
+    special = sql("item.purpose <> 'normal'")  # as the index says it, so that SQLite uses it
+    chosen = item.c.project_id == project.id, item.c.purpose == purpose, special
     return select(item).where(*chosen, ~taken, ~done).order_by(item.c.priority.desc(), item.c.position)
 
 
+def _pause(connection: Connection, project: Project, user_id: str) -> int:
+    """Ordinary items until the next gold one: `gold_every` in the mean, and never to be foreseen."""
+    score = tables.gold_score
+    count = select(func.count()).select_from(score).where(score.c.user_id == user_id)
+    done = connection.execute(count).scalar_one()
+    chance = random.Random(derive_seed(0, f"gold/{project.id}/{user_id}/{done}"))
+    return chance.randint(1, 2 * project.config.gold_every - 1)
+
+
 def _since_gold(connection: Connection, project: Project, user_id: str) -> int:
-    """How many ordinary items the user has submitted since the last gold one."""
-    annotation, item = tables.annotation, tables.item
-    counted = (
-        select(func.count(), func.max(annotation.c.submitted_at))
-        .join(item, item.c.id == annotation.c.item_id)
-        .where(annotation.c.project_id == project.id, annotation.c.user_id == user_id, ~is_superseded())
-    )
-    last = connection.execute(counted.where(item.c.purpose == "gold")).one()[1]
-    normal = counted.where(item.c.purpose == "normal")
-    return connection.execute(normal.where(annotation.c.submitted_at > last) if last else normal).one()[0]
+    """How many ordinary items the user has submitted since the last item that was scored."""
+    annotation, item, score = tables.annotation, tables.item, tables.gold_score
+    last = connection.execute(select(func.max(score.c.at)).where(score.c.user_id == user_id)).scalar_one_or_none()
+    normal = annotation.c.project_id == project.id, annotation.c.user_id == user_id, item.c.purpose == "normal"
+    counted = select(func.count()).select_from(annotation).join(item, item.c.id == annotation.c.item_id)
+    counted = counted.where(*normal, annotation.c.submitted_at > (last or ""), ~is_superseded())
+    return connection.execute(counted).scalar_one()
 
 
 def _spans(body: Body, expected: Body) -> tuple[float | None, list[str]]:

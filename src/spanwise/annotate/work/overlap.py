@@ -3,7 +3,7 @@
 from sqlalchemy import RowMapping, delete, insert, select, update
 
 from spanwise.annotate.people import User, require
-from spanwise.annotate.store import Database, Project, UnknownError, open_slots, tables
+from spanwise.annotate.store import Database, Project, UnknownError, open_slots, tables, touch_queue
 from spanwise.annotate.work.desk import Desk, at_desk
 from spanwise.annotate.work.queue import slot_key
 from spanwise.core import DataError
@@ -29,6 +29,7 @@ def set_overlap(database: Database, project: Project, item_id: str, overlap: int
         added = open_slots(row, range(first, first + overlap - len(slots)))
         if added:
             desk.connection.execute(insert(slot), added)
+            touch_queue(desk.connection, project)
         desk.connection.execute(update(item).where(item.c.id == item_id).values(overlap=overlap))
         desk.log("item.overlap", item_id, before=row["overlap"], after=overlap)
 
@@ -42,6 +43,7 @@ def reopen_skipped(database: Database, project: Project, item_id: str, *, by: Us
         _item(desk, item_id)
         skipped = slot.c.item_id == item_id, slot.c.state == "skipped"
         count = desk.connection.execute(update(slot).where(*skipped).values(**free)).rowcount
+        touch_queue(desk.connection, project)
         desk.log("item.offered_again", item_id, slots=count)
     return count
 

@@ -75,6 +75,13 @@ def progress(database: Database, project: Project) -> Progress:
     return Progress(items=items, people=people, leases=leases, **states)
 
 
+def slot_states(database: Database, project: Project) -> dict[str, int]:
+    """The slots of ordinary items, by state."""
+    with database.read() as connection:
+        states = _states(connection, project)
+    return {name.removeprefix("slots_"): count for name, count in states.items()}
+
+
 def own_progress(database: Database, project: Project, user: User) -> OwnProgress:
     """The user's own counts."""
     with database.read() as connection:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import select, update
 
 from spanwise.annotate.people import User, require
-from spanwise.annotate.store import Database, Project, tables
+from spanwise.annotate.store import Database, Project, tables, touch_queue
 from spanwise.annotate.work.desk import at_desk
 from spanwise.core import ConfigError, numpy_generator
 from spanwise.feedback import SegmentScores, Unscored
@@ -84,5 +84,6 @@ def prioritise(
             changed = update(item).where(item.c.id == choice.id, item.c.project_id == project.id)
             desk.connection.execute(changed.values(priority=choice.priority, **why))
             desk.connection.execute(update(slot).where(slot.c.item_id == choice.id).values(priority=choice.priority))
+        touch_queue(desk.connection, project)
         desk.log("queue.ordered", project.id, selected=len(chosen), scored=len(scores), random_share=random_share)
     return chosen

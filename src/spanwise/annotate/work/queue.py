@@ -4,16 +4,31 @@ Each annotation that an item needs is a slot, a row made before anybody asks. A 
 expired slot inside one write transaction, and the table's constraints forbid a second slot of an item to one
 person: too many annotations of an item are impossible, not merely unlikely. Expiry takes nothing away: a slot
 that nobody else took is still its owner's.
+
+A claim looks at few slots however many there are: it goes on from where the user's last one ended (`_Cursors`), until
+slots before that place become free again.
 """
 
 import random
 import secrets
+import weakref
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, insert, or_, select, update
 
 from spanwise.annotate.people import User, require
-from spanwise.annotate.store import Database, Draft, LeaseError, Project, tables
+from spanwise.annotate.store import (
+    BusyError,
+    Database,
+    Draft,
+    LeaseError,
+    Project,
+    StorageError,
+    queue_version,
+    tables,
+    touch_queue,
+)
 from spanwise.annotate.work.desk import Desk, Lease, SlotKey, at_desk
 from spanwise.annotate.work.drafts import find_draft, renew_lease
 from spanwise.annotate.work.gold import next_special, training_failed
@@ -21,6 +36,8 @@ from spanwise.annotate.work.suggestions import Suggestion, is_held_out, load_sug
 from spanwise.core import derive_seed
 from spanwise.feedback import Record
 
+Rank = tuple[float, int, int]
+_SLACK = 60.0  # seconds by which clocks may differ
 _OWN = tables.slot.alias("own")  # an alias takes longer to make than a query takes to run
 
 
@@ -44,34 +61,50 @@ class Claim(Record):
 
 
 class NothingNow(Record):
-    """There is no slot for this user at the moment; the counts say whether there will be."""
+    """There is no slot for this user at the moment; the rest says whether there will be, and why not."""
 
     leased_elsewhere: int
     next_free_at: str | None
     finished: bool
     """Whether nobody has anything left to do."""
     training_failed: bool
+    too_many: int | None = None
+    """How many items the user holds, where that is the most that one may."""
 
 
 def claim(database: Database, project: Project, user: User, *, item_id: str | None = None) -> Claim | NothingNow:
     """The user's lease again, else the best slot that is free among items the user has not touched.
 
-    With `item_id`, a slot of that item alone.
+    With `item_id`, a slot of that item alone. Where the database takes nothing at the moment, what the user holds
+    already is there to be read all the same.
     """
     require(user, "annotate")
-    with at_desk(database, project, user) as desk:
-        held = _own_lease(desk, item_id)
-        if held is not None:
-            desk.connection.execute(
-                update(tables.slot).where(*slot_key(held)).values(lease_expires_at=desk.lease_end())
-            )
-            return claim_of(desk, _reloaded(desk.connection, held), resumed=True)
-        failed = training_failed(desk.connection, project, user.id)
-        row = None if failed else _free_slot(desk, item_id)
-        if row is None:
-            return _nothing(desk, failed=failed)
-        _lend(desk, row)
-        return claim_of(desk, _reloaded(desk.connection, row), resumed=False)
+    try:
+        with at_desk(database, project, user) as desk:
+            return _claimed(desk, item_id)
+    except (StorageError, BusyError):
+        with database.read() as connection:
+            desk = Desk(connection, database, project, user)
+            held = _own_lease(desk, item_id)
+            if held is None:
+                raise
+            return claim_of(desk, held, resumed=True)
+
+
+def _claimed(desk: Desk, item_id: str | None) -> Claim | NothingNow:
+    held = _own_lease(desk, item_id, lock=True)
+    if held is not None:
+        desk.connection.execute(update(tables.slot).where(*slot_key(held)).values(lease_expires_at=desk.lease_end()))
+        return claim_of(desk, _reloaded(desk.connection, held), resumed=True)
+    holds = _holds(desk)
+    if holds >= desk.project.config.leases_per_person:
+        return NothingNow(leased_elsewhere=0, next_free_at=None, finished=False, training_failed=False, too_many=holds)
+    failed = training_failed(desk.connection, desk.project, desk.user.id)
+    row = None if failed else _free_slot(desk, item_id)
+    if row is None:
+        return _nothing(desk, failed=failed)
+    _lend(desk, row)
+    return claim_of(desk, _reloaded(desk.connection, row), resumed=False)
 
 
 def renew(database: Database, project: Project, user: User, lease: Lease) -> str:
@@ -92,6 +125,7 @@ def release(database: Database, project: Project, user: User, lease: Lease) -> N
         values = {"lease_token": None, "lease_expires_at": None}
         if row["state"] == "leased":  # otherwise it was reopened, and stays as it was submitted
             values |= {"state": "open", "user_id": None, "started_at": None}
+            touch_queue(desk.connection, desk.project)
         desk.connection.execute(update(tables.slot).where(*slot_key(row)).values(**values))
         desk.log("lease.released", lease.item_id, round=lease.round)
 
@@ -148,12 +182,21 @@ def slot_key(row: Any) -> tuple[ColumnElement[bool], ...]:
     return slot.c.item_id == row["item_id"], slot.c.round == row["round"], slot.c.k == row["k"]
 
 
-def _own_lease(desk: Desk, item_id: str | None) -> RowMapping | None:
+def _holds(desk: Desk) -> int:
+    """How many items are lent to the user now."""
+    slot = tables.slot
+    mine = slot.c.user_id == desk.user.id, slot.c.state == "leased", slot.c.project_id == desk.project.id
+    count = select(func.count()).select_from(slot).where(*mine, slot.c.lease_expires_at >= desk.database.now())
+    return desk.connection.execute(count).scalar_one()
+
+
+def _own_lease(desk: Desk, item_id: str | None, *, lock: bool = False) -> RowMapping | None:
     slot = tables.slot
     mine = slot.c.user_id == desk.user.id, slot.c.state == "leased", slot.c.project_id == desk.project.id
     query = select(slot).where(*mine)
     query = query if item_id is None else query.where(slot.c.item_id == item_id)
-    query = query.order_by(slot.c.started_at.desc()).limit(1).with_for_update()
+    query = query.order_by(slot.c.started_at.desc()).limit(1)
+    query = query.with_for_update() if lock else query
     return desk.connection.execute(query).mappings().first()
 
 
@@ -162,17 +205,71 @@ def _free_slot(desk: Desk, item_id: str | None) -> RowMapping | None:
     if special is not None:
         return _special_slot(desk.connection, special)
     slot = tables.slot
-    expired = and_(slot.c.state == "leased", slot.c.lease_expires_at < desk.database.now())
-    for free in (slot.c.state == "open", expired):
-        query = _claimable(desk, free)
-        query = query if item_id is None else query.where(slot.c.item_id == item_id)
-        row = desk.connection.execute(query.limit(1).with_for_update(skip_locked=True)).mappings().first()
-        if row is not None:
-            return row
-    return None
+    expired = _claimable(desk, and_(slot.c.state == "leased", is_over(desk)), item_id)
+    rows = [row for row in (_open_slot(desk, item_id), _first(desk, expired)) if row is not None]
+    return min(rows, key=lambda row: (*_rank(row)[:2], row["state"] != "open"), default=None)
 
 
-def _claimable(desk: Desk, state: ColumnElement[bool]) -> Select[Any]:
+def is_over(desk: Desk) -> ColumnElement[bool]:
+    """The lease has ended, or ends later than any that is given now: then the clock was ahead when it was given."""
+    end = tables.slot.c.lease_expires_at
+    return or_(end < desk.database.now(), end > desk.database.later(desk.lease_seconds() + _SLACK))
+
+
+def _open_slot(desk: Desk, item_id: str | None) -> RowMapping | None:
+    query = _claimable(desk, tables.slot.c.state == "open", item_id)
+    if item_id is not None:
+        return _first(desk, query)
+    cursors = _cursors(desk.database)
+    version = queue_version(desk.connection, desk.project)
+    begin = cursors.get(desk.project.id, desk.user.id, version)
+    row = None if begin is None else _first(desk, query.where(_from(begin)))
+    row = row or _first(desk, query)  # before one says that there is none, one looks at all
+    if row is not None:
+        cursors.put(desk.project.id, desk.user.id, version, _rank(row))
+    return row
+
+
+def _first(desk: Desk, query: Select[Any]) -> RowMapping | None:
+    return desk.connection.execute(query.limit(1).with_for_update(skip_locked=True)).mappings().first()
+
+
+def _rank(row: RowMapping) -> Rank:
+    """The least is lent first."""
+    return -row["priority"], row["position"], row["k"]
+
+
+def _from(rank: Rank) -> ColumnElement[bool]:
+    """Slots that are not before this place in the queue."""
+    slot, (priority, position, k) = tables.slot, rank
+    behind = or_(slot.c.position > position, and_(slot.c.position == position, slot.c.k >= k))
+    return and_(slot.c.priority <= -priority, or_(slot.c.priority < -priority, behind))
+
+
+@dataclass
+class _Cursors:
+    """How far each user has come in the queue, and in which version of it; only a memory of this process."""
+
+    places: dict[tuple[str, str], tuple[int, Rank]] = field(default_factory=dict[tuple[str, str], tuple[int, Rank]])
+
+    def get(self, project_id: str, user_id: str, version: int) -> Rank | None:
+        """Where to look on; None where slots have become free since, or nothing is known."""
+        known, rank = self.places.get((project_id, user_id), (None, None))
+        return rank if known == version else None
+
+    def put(self, project_id: str, user_id: str, version: int, rank: Rank) -> None:
+        """Remembers that nothing before this place is free for the user."""
+        self.places[project_id, user_id] = (version, rank)
+
+
+_by_database: "weakref.WeakKeyDictionary[Database, _Cursors]" = weakref.WeakKeyDictionary()
+
+
+def _cursors(database: Database) -> _Cursors:
+    return _by_database.setdefault(database, _Cursors())
+
+
+def _claimable(desk: Desk, state: ColumnElement[bool], item_id: str | None) -> Select[Any]:
     """Slots in `state` of items that the user has neither a slot nor an annotation of, the best first."""
     slot, own_slot, annotation = tables.slot, _OWN, tables.annotation
     same = own_slot.c.item_id == slot.c.item_id, own_slot.c.round == slot.c.round, own_slot.c.user_id == desk.user.id
@@ -181,12 +278,13 @@ def _claimable(desk: Desk, state: ColumnElement[bool]) -> Select[Any]:
         annotation.c.round == slot.c.round,
         annotation.c.user_id == desk.user.id,
     )
-    return (
+    query = (
         select(slot)
         .where(slot.c.project_id == desk.project.id, state, slot.c.kind == "normal")
         .where(~select(own_slot.c.k).where(*same).exists(), ~select(annotation.c.id).where(*done).exists())
         .order_by(slot.c.priority.desc(), slot.c.position, slot.c.k)
     )
+    return query if item_id is None else query.where(slot.c.item_id == item_id)
 
 
 def _special_slot(connection: Connection, item: RowMapping) -> RowMapping:
@@ -202,7 +300,7 @@ def _special_slot(connection: Connection, item: RowMapping) -> RowMapping:
 
 def _lend(desk: Desk, row: RowMapping) -> None:
     config = desk.project.config
-    suggested = config.suggestions != "off" and row["kind"] == "normal"
+    suggested = config.suggestions != "off" and row["kind"] != "train"  # gold items are like all others
     values = {
         "state": "leased",
         "user_id": desk.user.id,
@@ -234,7 +332,8 @@ def _reloaded(connection: Connection, row: RowMapping) -> RowMapping:
 
 def _nothing(desk: Desk, *, failed: bool) -> NothingNow:
     slot = tables.slot
-    others = _claimable(desk, and_(slot.c.state == "leased", slot.c.user_id != desk.user.id)).order_by(None).subquery()
+    leased = and_(slot.c.state == "leased", slot.c.user_id != desk.user.id)
+    others = _claimable(desk, leased, None).order_by(None).subquery()
     counted = select(func.count(), func.min(others.c.lease_expires_at)).select_from(others)
     count, next_free_at = desk.connection.execute(counted).one()
     waiting = slot.c.project_id == desk.project.id, slot.c.kind == "normal", slot.c.state.in_(("open", "leased"))

@@ -7,7 +7,7 @@ somebody else is kept as `extra`. A change of a submitted annotation is a new ve
 import json
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 from sqlalchemy import Connection, Row, RowMapping, func, insert, select, update
 
 from spanwise.annotate.people import User, require
@@ -29,15 +29,13 @@ from spanwise.annotate.store import (
     store_body,
     tables,
 )
-from spanwise.annotate.work.desk import Desk, Lease, at_desk
+from spanwise.annotate.work.desk import ClientId, Desk, Lease, at_desk
 from spanwise.annotate.work.drafts import find_draft, put_draft
 from spanwise.annotate.work.gold import Lesson, keep_score
 from spanwise.annotate.work.queue import Claim, claim_of, held_slot, lend_again, open_slot, slot_key
 from spanwise.annotate.work.validation import annotated_keys, parse_body, problems_of
 from spanwise.feedback import Record
 from spanwise.text import check_text
-
-ClientId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{8,64}$")]
 
 _KEPT = "Somebody else had taken the item meanwhile; your work is kept as an extra annotation."
 
@@ -221,20 +219,15 @@ def _place(desk: Desk, submission: Submission) -> tuple[RowMapping, bool, Row[An
         return slot, False, previous
     if slot is not None or previous is not None:
         raise LeaseError("You have submitted this item already; reopen it to change it.", "unknown")
-    other = _had_it(desk, submission.item_id, submission.round)
-    if other is None:
+    other = _any_slot(desk, submission.item_id, submission.round)
+    if other is None or not desk.had(submission.item_id, submission.round):
         raise LeaseError("This item was never yours; ask for the next one.", "unknown")
     free = open_slot(desk, submission.item_id, submission.round)
     return (free, False, None) if free is not None else (other, True, None)
 
 
-def _had_it(desk: Desk, item_id: str, round_number: int) -> RowMapping | None:
-    """A slot of the item, if the trail says that the user once had a lease of it."""
-    event, slot = tables.event, tables.slot
-    claimed = event.c.subject == item_id, event.c.user_id == desk.user.id, event.c.kind == "lease.claimed"
-    leases = desk.connection.execute(select(event.c.data).where(*claimed)).scalars()
-    if not any(data["round"] == round_number for data in leases):
-        return None
+def _any_slot(desk: Desk, item_id: str, round_number: int) -> RowMapping | None:
+    slot = tables.slot
     of_item = slot.c.item_id == item_id, slot.c.round == round_number
     return desk.connection.execute(select(slot).where(*of_item).order_by(slot.c.k).limit(1)).mappings().first()
 

@@ -102,7 +102,7 @@ def category_of(source: RewardSource, project: Project) -> CategoryConfig:
 def score_items(source: RewardSource, items: Sequence[Item], project: Project) -> dict[str, dict[str, SegmentScores]]:
     """What `source` says of the annotated responses of each item, by item and response."""
     asked = [(item, key) for item in items for key in annotated_keys(item, project.config)]
-    samples = [Sample(item.prompt, _text(item, key), item.passages) for item, key in asked]
+    samples = [Sample.of(item, _text(item, key)) for item, key in asked]
     by_item: dict[str, dict[str, SegmentScores]] = {item.id: {} for item in items}
     for (item, key), scores in zip(asked, source.score(samples), strict=True):
         by_item[item.id][key] = scores

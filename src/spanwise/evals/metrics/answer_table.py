@@ -33,14 +33,14 @@ ANSWERS = "answers"
 
 
 class ModelMetric(Protocol):
-    """What a model measures on answers: metrics by name, and their tables for answers and what the policy read."""
+    """What a model measures on answers: metrics by name, and their tables for answers and their prompts."""
 
     @property
     def infos(self) -> Mapping[str, MetricInfo]:
         """What the metrics are called."""
         ...
 
-    def tables(self, answers: Sequence[AnswerText], inputs: Sequence[str]) -> dict[str, ScoreTable]:
+    def tables(self, answers: Sequence[AnswerText], prompts: Sequence[PromptRecord]) -> dict[str, ScoreTable]:
         """One table per metric."""
         ...
 
@@ -137,16 +137,11 @@ def _tables(
         AnswerText(one.prompt_id, one.response, prompts[one.prompt_id].references, one.truncated, one.tokens)
         for one in ordered
     ]
-    samples = [
-        Sample(
-            prompts[one.prompt_id].prompt, one.response, prompts[one.prompt_id].passages, truncated=bool(one.truncated)
-        )
-        for one in ordered
-    ]
+    samples = [Sample.of(prompts[one.prompt_id], one.response, truncated=bool(one.truncated)) for one in ordered]
     ids = [one.prompt_id for one in ordered]
     tables = text_scores(answers) | reward_scores(sources, ids, samples)
     for model in models:
-        tables |= model.tables(answers, [prompts[one.prompt_id].model_input for one in ordered])
+        tables |= model.tables(answers, [prompts[one.prompt_id] for one in ordered])
     return tables
 
 

@@ -14,7 +14,7 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTo
 from spanwise.core import CheckpointError
 from spanwise.evals.metrics.rouge import AnswerText, Score, score_table
 from spanwise.evals.statistics import MetricInfo, ScoreTable
-from spanwise.feedback import Unscored
+from spanwise.feedback import PromptRecord, Unscored
 from spanwise.models import without_bars
 from spanwise.reward_models.network import window_of
 
@@ -47,7 +47,7 @@ class BertScoreMetric:
             ) from error
         return cls(cast("PreTrainedModel", model), cast("PreTrainedTokenizerBase", tokenizer))
 
-    def tables(self, answers: Sequence[AnswerText], inputs: Sequence[str]) -> dict[str, ScoreTable]:  # noqa: ARG002 - what was asked does not count
+    def tables(self, answers: Sequence[AnswerText], prompts: Sequence[PromptRecord]) -> dict[str, ScoreTable]:  # noqa: ARG002 - what was asked does not count
         """The best F over an answer's references."""
         scores = [self.score(answer.response, answer.references) for answer in answers]
         return {"bertscore": score_table([answer.id for answer in answers], scores)}

@@ -12,7 +12,7 @@ import torch
 
 from spanwise.evals.metrics.rouge import AnswerText, Score
 from spanwise.evals.statistics import MetricInfo, ScoreTable
-from spanwise.feedback import Unscored
+from spanwise.feedback import PromptRecord, Unscored
 from spanwise.models import Policy, Sampling, pad
 
 Likelihood = tuple[float, int] | Unscored
@@ -32,14 +32,14 @@ class PerplexityMetric:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
 
-    def tables(self, answers: Sequence[AnswerText], inputs: Sequence[str]) -> dict[str, ScoreTable]:
+    def tables(self, answers: Sequence[AnswerText], prompts: Sequence[PromptRecord]) -> dict[str, ScoreTable]:
         """Tables of perplexity and of nats per token."""
-        values = likelihoods(self._policy, inputs, [answer.response for answer in answers])
+        values = likelihoods(self._policy, prompts, [answer.response for answer in answers])
         return perplexity_scores([answer.id for answer in answers], values)
 
 
 def likelihoods(
-    policy: Policy, prompts: Sequence[str], responses: Sequence[str], *, batch_size: int = 16
+    policy: Policy, prompts: Sequence[str | PromptRecord], responses: Sequence[str], *, batch_size: int = 16
 ) -> list[Likelihood]:
     """The negative log-likelihood of each response behind its prompt; Unscored where it is empty or too long."""
     rows = [(policy.encode_prompt(prompt), policy.encode_response(text)[:-1] if text.strip() else [])

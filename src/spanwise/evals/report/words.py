@@ -8,8 +8,8 @@ called is decided in `statistics.verdicts`. It knows nothing of HTML or of the t
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from spanwise.evals.rivals import GREEDY
 from spanwise.evals.statistics import (
-    GREEDY,
     Comparison,
     Estimate,
     ExperimentResults,

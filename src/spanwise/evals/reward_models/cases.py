@@ -30,7 +30,7 @@ def collect_cases(
     means: dict[str, list[float | None]] = {name: [] for name in names}
     for labels in labelled:
         record = labels.record
-        samples = [Sample(record.prompt, response.text, record.passages) for response in record.responses]
+        samples = [Sample.of(record, response.text) for response in record.responses]
         response_scores = rewards.score_all(samples)
         for name in names:
             head_scores = [_values(scores[name]) for scores in response_scores]

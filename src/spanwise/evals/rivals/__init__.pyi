@@ -1,3 +1,4 @@
+from .config import GREEDY as GREEDY
 from .config import Decoding as Decoding
 from .config import FreeRivalsConfig as FreeRivalsConfig
 from .config import RivalSettings as RivalSettings
@@ -9,6 +10,7 @@ from .decodings import best_of_n as best_of_n
 from .decodings import best_places as best_places
 from .decodings import choose_temperature as choose_temperature
 from .decodings import liked_demonstrations as liked_demonstrations
+from .decodings import samples_of as samples_of
 from .decodings import unwatched as unwatched
 from .free import AnsweredArm as AnsweredArm
 from .free import arm_name as arm_name

@@ -5,9 +5,11 @@ from pathlib import Path
 from pydantic import Field, model_validator
 
 from spanwise.core import Config
-from spanwise.evals.statistics import GREEDY
 from spanwise.models import AnswerConfig
 from spanwise.training import SFTConfig
+
+GREEDY = "greedy"
+"""How the decoding is called that takes the likeliest token at every step."""
 
 
 class Decoding(Config):

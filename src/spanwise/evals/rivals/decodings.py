@@ -57,10 +57,7 @@ class AnswerReward:
 def samples_of(records: Sequence[PromptRecord], answers: Sequence[Answer]) -> list[Sample]:
     """What reward sources see of `answers`, which are of the prompts of `records`."""
     by_id = {record.id or str(number): record for number, record in enumerate(records)}
-    return [
-        Sample(by_id[answer.id].prompt, answer.response, by_id[answer.id].passages, truncated=answer.truncated)
-        for answer in answers
-    ]
+    return [Sample.of(by_id[answer.id], answer.response, truncated=answer.truncated) for answer in answers]
 
 
 def answers_under(
@@ -134,7 +131,7 @@ def liked_demonstrations(
 
     Those that could not be scored are left out. Raises DataError where none could.
     """
-    samples = [Sample(record.prompt, record.completion, record.passages) for record in demonstrations]
+    samples = [Sample.of(record, record.completion) for record in demonstrations]
     scored = [(value, -place) for place, value in enumerate(reward(samples)) if value is not None]
     if not scored:
         raise DataError("No demonstration could be scored by the reward models; mend them.")

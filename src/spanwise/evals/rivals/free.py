@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from spanwise.core import RunFolder
-from spanwise.evals.rivals.config import Decoding, FreeRivalsConfig
+from spanwise.evals.rivals.config import GREEDY, Decoding, FreeRivalsConfig
 from spanwise.evals.rivals.decodings import (
     AnswerReward,
     Measure,
@@ -55,7 +55,8 @@ def both_decodings(
     """The policy's answers greedily and as `config` samples, which stand side by side in every table."""
     arms: list[AnsweredArm] = []
     for decoding in (Decoding(), sampled(config)):
-        arm = Arm(label=label, decoding=decoding.title, description=_drawn(decoding, config))
+        words, policy_arm = _drawn(decoding, config), arm_name(name, GREEDY)
+        arm = Arm(label=label, decoding=decoding.title, policy=policy_arm, description=words)
         answers = answers_under(policy, records, decoding, config, track=track)
         arms.append(AnsweredArm(arm_name(name, decoding.title), arm, answers))
     return arms
@@ -89,7 +90,7 @@ def free_rivals(
     rivals = both_decodings(policy, records, answering, name=name, label=label, track=track)
 
     def add(decoding: Decoding, answers: list[Answer], words: str) -> None:
-        arm = Arm(label=label, decoding=decoding.title, description=words)
+        arm = Arm(label=label, decoding=decoding.title, policy=arm_name(name, GREEDY), description=words)
         rivals.append(AnsweredArm(arm_name(name, decoding.title), arm, answers))
 
     drawn = sampled(answering)

@@ -269,7 +269,7 @@ def _total(row: SampleRow) -> float | Unscored:
 
 def _sample(row: SampleRow, prompts: Mapping[str, PromptRecord]) -> Sample:
     record = prompts[row.prompt]
-    return Sample(record.prompt, row.response, record.passages, metadata=record.metadata)
+    return Sample.of(record, row.response, metadata=record.metadata)
 
 
 def _scale(source: RewardSource, samples: Sequence[Sample]) -> tuple[float, float]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from spanwise.core import read_json
+from spanwise.evals.rivals import arm_name
 from spanwise.evals.runs.scores import SCORES_FILE, RunScores
 from spanwise.evals.statistics import Comparison, ExperimentResults, ScoreTable, compare_arms
 
@@ -64,9 +65,12 @@ def pair_experiments(
 def arm_tables(folder: Path, arm: str) -> Tables:
     """The values per prompt of an arm by seed; empty where the folder keeps none."""
     by_seed: Tables = {}
-    for path in sorted((folder / arm).glob(f"seed-*/{SCORES_FILE}")):
+    policy = arm.partition("@")[0]
+    for path in sorted((folder / policy).glob(f"seed-*/{SCORES_FILE}")):
         if (number := _seed(path.parent.name)) is not None:
-            by_seed[number] = RunScores.load(path.parent).tables(number)
+            scores = RunScores.load(path.parent)
+            named = {arm_name(policy, decoding): other for decoding, other in scores.also.items()} | {policy: scores}
+            by_seed |= {number: named[arm].tables(number)} if arm in named else {}
     for path in () if by_seed else sorted((folder / "outcomes").glob("seed-*.json")):
         value: Any = read_json(path)
         if (number := _seed(path.stem)) is not None and arm in value["tables"]:

@@ -5,9 +5,11 @@ its run folders. Knows nothing of who measured.
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import ClassVar
 
 import numpy as np
+from pydantic import Field
 
 from spanwise.evals.statistics import Example, ExampleAnswer, MetricInfo, Part, ScoreTable, Stored
 from spanwise.feedback import Passage
@@ -41,6 +43,10 @@ class RunScores(Stored):
     answers: tuple[ShownAnswer, ...] = ()
     seconds: float = 0.0
     """Wall-clock seconds of training and measuring."""
+    decoding: str = ""
+    """How these answers were decoded; empty where that is not told."""
+    also: "dict[str, RunScores]" = Field(default_factory=dict)
+    """The same policy's answers to the same prompts under other decodings, by what these are called."""
 
     @classmethod
     def of(
@@ -50,6 +56,8 @@ class RunScores(Stored):
         *,
         answers: Sequence[ShownAnswer] = (),
         seconds: float = 0.0,
+        decoding: str = "",
+        also: "Mapping[str, RunScores]" = MappingProxyType({}),
     ) -> "RunScores":
         """The scores of one seed; raises DataError when the tables are of different prompts."""
         first = next(iter(tables.values()))
@@ -67,6 +75,8 @@ class RunScores(Stored):
             },
             answers=tuple(answers),
             seconds=seconds,
+            decoding=decoding,
+            also=dict(also),
         )
 
     def tables(self, seed: int) -> dict[str, ScoreTable]:

@@ -24,7 +24,6 @@ from .pairwise import Judgements as Judgements
 from .pairwise import Share as Share
 from .pairwise import common as common
 from .pairwise import joined as joined
-from .results import GREEDY as GREEDY
 from .results import RESULTS_FILE as RESULTS_FILE
 from .results import Arm as Arm
 from .results import Comparison as Comparison

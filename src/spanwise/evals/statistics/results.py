@@ -19,8 +19,6 @@ from spanwise.feedback import Passage
 
 RESULTS_VERSION = 1
 RESULTS_FILE = "results.json"
-GREEDY = "greedy"
-"""How the decoding is called that takes the likeliest token at every step."""
 
 
 class Part(BaseModel):

@@ -13,7 +13,8 @@ from typing import Generic, Literal, TypeVar
 
 from spanwise.feedback.edits import EditPair
 from spanwise.feedback.problems import Place, Problem
-from spanwise.feedback.schema import FeedbackRecord, Record
+from spanwise.feedback.record import Record
+from spanwise.feedback.schema import FeedbackRecord
 
 Kind = Literal["marks", "edits", "preferences"]
 """What the records of a format may say."""

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from spanwise.core import DataError
-from spanwise.feedback.schema import Record
+from spanwise.feedback.record import Record
 from spanwise.text import text_hash
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from spanwise.feedback.edits import EditPair
 from spanwise.feedback.formats.contract import Exported
 from spanwise.feedback.prompts import DemonstrationRecord, build_prompt
-from spanwise.feedback.schema import FilledText, Record, Text
+from spanwise.feedback.record import FilledText, Record, Text
 
 
 class PreferenceRecord(Record):

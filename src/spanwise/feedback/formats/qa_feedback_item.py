@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from spanwise.feedback.problems import FieldError
-from spanwise.feedback.schema import storable
+from spanwise.feedback.record import storable
 from spanwise.feedback.taxonomy import get_taxonomy
 from spanwise.text import normalize_newlines
 

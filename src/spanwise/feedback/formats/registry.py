@@ -38,7 +38,8 @@ from spanwise.feedback.formats.contract import (
     Written,
 )
 from spanwise.feedback.problems import ReadResult, collected, with_unique_ids
-from spanwise.feedback.schema import FeedbackRecord, Record
+from spanwise.feedback.record import Record
+from spanwise.feedback.schema import FeedbackRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

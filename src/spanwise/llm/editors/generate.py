@@ -104,6 +104,8 @@ class _Run:
         return EditPair(
             id=task.id,
             prompt=task.prompt,
+            messages=task.messages,
+            tools=task.tools,
             passages=task.passages,
             original=task.response,
             edited=edited.text,

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict
 
 from spanwise.core import ConfigError, read_text
-from spanwise.feedback import FilledText, Passage, Record, Text
+from spanwise.feedback import FilledText, Passage, Record, Text, Tools, Turns
 from spanwise.llm.chat import ChatRequest
 from spanwise.llm.editors.config import EditorConfig
 from spanwise.text import text_hash
@@ -52,6 +52,9 @@ class EditTask(Record):
 
     id: Text = ""
     prompt: Text
+    messages: Turns = ()
+    """The turns before the response, where the prompt is a conversation."""
+    tools: Tools = ()
     passages: tuple[Passage, ...] = ()
     response: FilledText
 

@@ -2,6 +2,7 @@ from .examples import Example as Example
 from .examples import TrainingBatch as TrainingBatch
 from .examples import make_batch as make_batch
 from .examples import make_examples as make_examples
+from .inputs import WU2023 as WU2023
 from .inputs import EncodedResponse as EncodedResponse
 from .inputs import InputEncoder as InputEncoder
 from .labels import SHORT_SPANS as SHORT_SPANS

@@ -105,7 +105,7 @@ def _used(labels: RecordLabels) -> set[int]:
 
 def _sample(labels: RecordLabels, position: int) -> Sample:
     record = labels.record
-    return Sample(prompt=record.prompt, response=record.responses[position].text, passages=record.passages)
+    return Sample.of(record, record.responses[position].text)
 
 
 def _targets(example: Example, position: int, head: HeadSpec) -> list[float | None]:

@@ -1,8 +1,10 @@
-"""What a reward model reads, in training and in serving alike: token ids, and which tokens each segment has.
+"""What a reward model reads, in training and in serving: token ids, and which tokens each segment has.
 
 `InputEncoder` is the only place that joins prompt, passages and response and tokenises them for a reward model, so
-that both uses read the same text (wu2023 W1). These are the reward model's own tokens; rewards are placed on the
-policy's tokens elsewhere, by characters. Knows nothing of labels or of torch modules.
+that both uses read the same (wu2023 W1): plain text as a whole, or what a chat template writes and behind it the
+answer, as policies do. Turns before the answer, tool turns among them, are prompt and have no segments. These are the
+reward model's own tokens; rewards are placed on the policy's tokens elsewhere, by characters. Knows nothing of labels
+or of torch modules.
 """
 
 import re
@@ -15,11 +17,12 @@ from jaxtyping import Float
 from transformers import PreTrainedTokenizerBase
 
 from spanwise.core import CheckpointError
-from spanwise.feedback import Density, Passage, Sample, Unscored, build_prompt
-from spanwise.models import TextEncoder
+from spanwise.feedback import Density, Passage, PromptConfig, Sample, Unscored, text_prompt
+from spanwise.models.encoding import PromptEncoder, TextEncoder
 from spanwise.reward_models.features import features_by_density
 from spanwise.text import Span, get_segmenter, last_token
 
+WU2023 = PromptConfig(form="wu2023")
 _WORD = re.compile(r"\w{4,}|\d+")
 """Longer words and numbers: short words are in every sentence."""
 
@@ -100,13 +103,16 @@ class InputEncoder:
         use_passages: bool,
         densities: Sequence[Density],
         features: bool = False,
+        form: PromptConfig = WU2023,
     ) -> None:
         if not tokenizer.is_fast:
             raise CheckpointError(
                 "The reward model's tokenizer has no character offsets; use a model with a fast tokenizer."
             )
         self.tokenizer = tokenizer
+        self.form = form
         self._text = TextEncoder(tokenizer)
+        self._prompts = PromptEncoder(tokenizer, form)
         self.max_length = max_length
         self.use_passages = use_passages
         self.densities = tuple(dict.fromkeys(densities))
@@ -117,7 +123,7 @@ class InputEncoder:
 
         Unscored where prompt and response alone are longer than the window.
         """
-        inputs = [_Input(sample, sample.passages if self.use_passages else ()) for sample in samples]
+        inputs = [self._input(sample, sample.passages if self.use_passages else ()) for sample in samples]
         encoded: list[EncodedResponse | Unscored] = []
         for item, tokens in zip(inputs, self._tokenize(inputs), strict=True):
             fits = len(tokens.ids) <= self.max_length
@@ -131,7 +137,7 @@ class InputEncoder:
             passages = without_least_related(
                 passages, topic, excess=length - self.max_length, count=lambda text: self._length(text) + 1
             )
-            shorter = _Input(item.sample, passages)
+            shorter = self._input(item.sample, passages)
             tokens = self._tokenize([shorter])[0]
             length = len(tokens.ids)
             if length <= self.max_length:
@@ -156,12 +162,36 @@ class InputEncoder:
         features = _features(item.sample, segments) if self.features else {}
         return EncodedResponse(tokens.ids, segments, pieces, sentences_cut, features)
 
+    def _input(self, sample: Sample, passages: Sequence[Passage]) -> "_Input":
+        """A template's prompt is no part of the text: it is tokenized by itself, and the answer behind it."""
+        written = self.form.takes_turns
+        return _Input(sample, passages, "" if written else text_prompt(self.form, sample, passages) + " ")
+
     def _tokenize(self, inputs: Sequence["_Input"]) -> list["_Tokens"]:
         if not inputs:
             return []
+        if self.form.takes_turns:
+            return self._behind_prompts(inputs)
         texts = [item.text for item in inputs]
         rows = zip(inputs, self._text.located(texts), strict=True)
         return [_Tokens(self._closed(ids), offsets, item.start) for item, (ids, offsets) in rows]
+
+    def _behind_prompts(self, inputs: Sequence["_Input"]) -> list["_Tokens"]:
+        """As a policy would have it: the prompt's ids, the answer's and the end of the turn."""
+        prompts: dict[tuple[object, ...], list[int]] = {}
+        end = self._prompts.turn.end
+        closing = [one for one in (end, self.tokenizer.eos_token_id) if isinstance(one, int)][:1]
+        rows: list[_Tokens] = []
+        for item in inputs:
+            sample = item.sample
+            key = (sample.prompt, sample.messages, sample.tools, item.passages)
+            if key not in prompts:
+                prompts[key] = self._prompts.ids(sample, item.passages)
+            prompt = prompts[key]
+            ids, offsets = self._prompts.answer(item.text)
+            unread = [(0, 0)] * len(prompt)
+            rows.append(_Tokens((*prompt, *ids, *closing), [*unread, *offsets], item.start))
+        return rows
 
     def _closed(self, ids: list[int]) -> tuple[int, ...]:
         """The ids with a closing token: where the tokenizer adds none, its end-of-text token."""
@@ -179,8 +209,7 @@ class _Input:
     Policies write the blank before an answer themselves, annotated files have none: exactly one is kept.
     """
 
-    def __init__(self, sample: Sample, passages: Sequence[Passage]) -> None:
-        prefix = build_prompt(sample.prompt, passages) + " "
+    def __init__(self, sample: Sample, passages: Sequence[Passage], prefix: str) -> None:
         self.sample = sample
         self.passages = tuple(passages)
         self.text = prefix + sample.response.strip()
@@ -240,7 +269,7 @@ def _features(sample: Sample, segments: Mapping[Density, Sequence[Span]]) -> dic
     shifted: dict[Density, Sequence[Span]] = {
         density: [moved(span) for span in spans] for density, spans in segments.items()
     }
-    return features_by_density(Sample(sample.prompt, text, sample.passages), shifted)
+    return features_by_density(Sample.of(sample, text), shifted)
 
 
 def _end(span: Span) -> int:

@@ -97,9 +97,7 @@ def pair_examples(
     pairs: Sequence[EditPair], encoder: InputEncoder, config: TokenRewardConfig
 ) -> tuple[list[PairExample], dict[str, int]]:
     """Aligned pairs that fit the window whole, and how many were left out for which reason."""
-    encoded = encoder.encode(
-        [Sample(pair.prompt, text, pair.passages) for pair in pairs for text in (pair.original, pair.edited)]
-    )
+    encoded = encoder.encode([Sample.of(pair, text) for pair in pairs for text in (pair.original, pair.edited)])
     counts: Counter[str] = Counter()
     sides: list[tuple[EncodedResponse, EncodedResponse]] = []
     for pair, original, edited in zip(pairs, encoded[::2], encoded[1::2], strict=True):

@@ -54,7 +54,7 @@ def labels_of_tags(pairs: Sequence[EditPair]) -> tuple[list[TokenLabels], dict[s
             counts["tags/tags that are not OK or BAD, 2n + 1 for n words"] += 1
         else:
             bad = tuple(word for word, tag in zip(words, tags[1::2], strict=True) if tag == "BAD")
-            labelled.append(TokenLabels(Sample(pair.prompt, pair.original, pair.passages), bad))
+            labelled.append(TokenLabels(Sample.of(pair, pair.original), bad))
     return labelled, dict(counts)
 
 
@@ -63,7 +63,7 @@ def labels_of_edits(pairs: Sequence[EditPair]) -> list[TokenLabels]:
     edits = [align_texts(pair.original, pair.edited) for pair in pairs]
     return [
         TokenLabels(
-            Sample(pair.prompt, pair.original, pair.passages),
+            Sample.of(pair, pair.original),
             tuple(part.original for part in edit.changes if len(part.original)),
         )
         for pair, edit in zip(pairs, edits, strict=True)
@@ -80,7 +80,7 @@ def _of_spans(
                 continue
             wrong = tuple(mark.span for mark in response.spans if not categories or mark.category in categories)
             counts["spans/marks of other categories"] += len(response.spans) - len(wrong)
-            yield TokenLabels(Sample(record.prompt, response.text, record.passages), wrong)
+            yield TokenLabels(Sample.of(record, response.text), wrong)
 
 
 def _words(text: str) -> list[Span]:

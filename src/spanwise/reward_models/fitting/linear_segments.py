@@ -136,7 +136,8 @@ def read_inputs(
 ) -> dict[str, HeadInputs]:
     """Runs the backbone over `examples` once; the rows of every head by its name."""
     heads = model.config.head_specs
-    prompts = {prompt: number for number, prompt in enumerate(dict.fromkeys(e.labels.record.prompt for e in examples))}
+    questions = dict.fromkeys(example.labels.record.question for example in examples)
+    prompts = {question: number for number, question in enumerate(questions)}
     parts: dict[str, list[HeadInputs]] = {head.name: [] for head in heads}
     model.eval()
     for group in by_length(examples, batch_size=batch_size):
@@ -160,7 +161,7 @@ def _rows(
     head: HeadSpec,
 ) -> HeadInputs:
     records = [(group[example].labels.record, position) for example, position in batch.owners]
-    question = np.array([prompts[record.prompt] for record, _ in records], dtype=np.int64)
+    question = np.array([prompts[record.question] for record, _ in records], dtype=np.int64)
     wanted: Bool[np.ndarray, " n"] = (batch.inputs.pieces[:, 1] == number).numpy()
     pairs = batch.pairs.get(head.name)
     if pairs is None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from spanwise.core import parse, read_json, read_lines, write_json
+from spanwise.feedback import Message, opening, read_turns
 from spanwise.text import text_hash
 
 SEEN_FILE = "seen_prompts.json"
@@ -41,4 +42,11 @@ def seen_questions(checkpoint: Path, files: Sequence[Path]) -> tuple[str, ...]:
 
 def _fingerprints(path: Path) -> set[str]:
     rows = (cast("dict[str, Any]", parse(line.decode("utf-8-sig"))) for _, line in read_lines(path))
-    return {text_hash(" ".join(str(row.get("prompt") or row.get("original")).split()))[:_LENGTH] for row in rows}
+    return {text_hash(" ".join(_question(row).split()))[:_LENGTH] for row in rows}
+
+
+def _question(row: dict[str, Any]) -> str:
+    """As `FeedbackRecord.question` and `EditPair.question` say it of a record that was read; an edit's may be empty."""
+    fields = read_turns(row, answer_at="responses")
+    turns = [Message.model_validate(turn) for turn in fields.get("messages", ())]
+    return opening(str(fields.get("prompt") or fields.get("original")), turns)

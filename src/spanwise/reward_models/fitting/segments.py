@@ -208,8 +208,8 @@ def split_by_question(
     records: Sequence[FeedbackRecord], *, share: float, seed: int
 ) -> tuple[list[FeedbackRecord], list[FeedbackRecord]]:
     """(training, held-out) records; all records of one prompt fall on the same side."""
-    chosen = held_out(sorted({record.prompt for record in records}), share=share, seed=seed, unit="question")
-    return [r for r in records if r.prompt not in chosen], [r for r in records if r.prompt in chosen]
+    chosen = held_out(sorted({record.question for record in records}), share=share, seed=seed, unit="question")
+    return [r for r in records if r.question not in chosen], [r for r in records if r.question in chosen]
 
 
 def head_specs(config: RewardModelConfig) -> tuple[HeadSpec, ...]:

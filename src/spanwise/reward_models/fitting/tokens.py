@@ -237,11 +237,9 @@ def _reference(
 ) -> list[EncodedResponse]:
     if not records:
         return [example.responses[0] for example in judge]
-    samples = [
-        Sample(record.prompt, response.text, record.passages) for record in records for response in record.responses
-    ]
+    samples = [Sample.of(record, response.text) for record in records for response in record.responses]
     return [item for item in encoder.encode(samples) if isinstance(item, EncodedResponse)]
 
 
 def _question(item: EditPair | FeedbackRecord) -> str:
-    return item.prompt or (item.original if isinstance(item, EditPair) else item.responses[0].text)
+    return item.question or (item.original if isinstance(item, EditPair) else item.responses[0].text)

@@ -14,6 +14,7 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from spanwise.core import DataError, RunFolder, numpy_generator, torch_generator
+from spanwise.models.encoding import form_of, keep_form
 from spanwise.reward_models.config import RewardConfig
 from spanwise.reward_models.data import InputEncoder
 from spanwise.reward_models.fitting.evaluate import HeadQuality
@@ -146,6 +147,8 @@ def _fresh_model(
     if config.layers is not None:
         body = first_layers(cast("PreTrainedModel", body.base_model), config.layers)
     model = objective.build(body, window=min(window, config.max_length or window))
+    has_chat = bool(getattr(tokenizer, "chat_template", None))
+    keep_form(model, config.prompt.agreed(form_of(body), has_chat=has_chat, place=base or "backbone"))
     if config.lora is not None:
         model = AdaptedRewardModel.on(model, base, config.lora, torch_generator(config.seed, "reward/adapter"))
     return cast("SpanRewardModel", nn.Module.to(model, config.device)), tokenizer

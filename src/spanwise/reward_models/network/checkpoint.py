@@ -21,7 +21,10 @@ from transformers import (
 )
 
 from spanwise.core import CheckpointError
+from spanwise.feedback import PromptConfig
 from spanwise.models import Adapters, without_bars
+from spanwise.models.encoding import form_of
+from spanwise.reward_models.data import WU2023
 from spanwise.reward_models.features import RESPONSE_FEATURES
 from spanwise.reward_models.network.adapted import AdaptedRewardConfig, AdaptedRewardModel
 from spanwise.reward_models.network.model import SpanRewardConfig, SpanRewardModel
@@ -41,11 +44,12 @@ def save_reward_model(path: Path, model: SpanRewardModel, tokenizer: PreTrainedT
 
 
 def load_reward_model(
-    path: str | Path, *, onto: Adapters | None = None
+    path: str | Path, *, onto: Adapters | None = None, prompt: PromptConfig | None = None
 ) -> tuple[SpanRewardModel, PreTrainedTokenizerBase]:
     """The reward model at a folder or Hub name, ready to score; CheckpointError where there is none.
 
-    One that is an adapter is put `onto` weights in memory where these are its base model's.
+    One that is an adapter is put `onto` weights in memory where these are its base model's. ConfigError where it was
+    trained on another form of prompts than `prompt` asks for.
     """
     try:
         config = AutoConfig.from_pretrained(path)
@@ -69,6 +73,9 @@ def load_reward_model(
         tokenizer = AutoTokenizer.from_pretrained(path)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(f"{path}: the reward model is damaged ({_first_line(error)}); train it again.") from error
+    if prompt is not None:
+        has_chat = bool(getattr(tokenizer, "chat_template", None))
+        prompt.agreed(form_of(model) or WU2023, has_chat=has_chat, place=str(path))
     return model.eval(), cast("PreTrainedTokenizerBase", tokenizer)
 
 

@@ -28,7 +28,8 @@ from transformers import (
 from spanwise.core import ConfigError
 from spanwise.models import Role, VocabularyHead, active
 from spanwise.models.cpu import use_products_on_cpu
-from spanwise.reward_models.data import InputEncoder, PieceBatch, branch_mask, branch_positions
+from spanwise.models.encoding import form_of
+from spanwise.reward_models.data import WU2023, InputEncoder, PieceBatch, branch_mask, branch_positions
 from spanwise.reward_models.features import (
     LIKELIHOODS,
     RESPONSE_FEATURES,
@@ -274,7 +275,7 @@ def build_reward_model(
 
 
 def encoder_of(model: SpanRewardModel, tokenizer: PreTrainedTokenizerBase) -> InputEncoder:
-    """The input encoder that belongs to a model: the same in training and in serving."""
+    """The input encoder that belongs to a model: the same in training and in serving, prompts included."""
     clauses = model.config.likelihoods and model.config.reads_tokens
     return InputEncoder(
         tokenizer,
@@ -282,6 +283,7 @@ def encoder_of(model: SpanRewardModel, tokenizer: PreTrainedTokenizerBase) -> In
         use_passages=model.config.use_passages,
         densities=[*(head.density for head in model.config.head_specs), *(["sub-sentence"] if clauses else [])],
         features=bool(model.config.features),
+        form=form_of(model) or WU2023,  # of checkpoints that do not say: there was no other form then
     )
 
 

@@ -14,7 +14,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 
 from spanwise.core import CheckpointError, ConfigError, resolve_device
 from spanwise.feedback import Unscored
-from spanwise.models import TextEncoder
+from spanwise.models.encoding import TextEncoder
 from spanwise.reward_models.network import window_of
 from spanwise.rewards.scorers.scorer import Probability, check_pin, checked
 

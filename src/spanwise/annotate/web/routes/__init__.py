@@ -1,6 +1,6 @@
 """All endpoints, one file per area: a new endpoint is a function there and a row in its `ENDPOINTS`."""
 
-from spanwise.annotate.web.routes import adjudication, data, manage, people, rounds, runs, session, work
+from spanwise.annotate.web.routes import adjudication, data, health, manage, people, rounds, runs, session, work
 
 __all__ = ["ENDPOINTS"]
 
@@ -13,5 +13,6 @@ ENDPOINTS = (
     *people.ENDPOINTS,
     *rounds.ENDPOINTS,
     *runs.ENDPOINTS,
+    *health.ENDPOINTS,
 )
 """Everything that the server answers to, but for its static files."""

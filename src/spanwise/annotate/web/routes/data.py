@@ -1,7 +1,9 @@
 """Records in and out: uploads with their reports, batches that can be taken back, downloads."""
 
+import contextlib
 import gzip
 import re
+import shutil
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -29,6 +31,8 @@ from spanwise.feedback.formats import Unit
 UNITS = get_args(Unit)
 LARGEST_UNPACKED = 4 * LARGEST_BODY
 _CHUNK = 1 << 16
+_ROOM = 256 * 2**20
+_MEMORY = Path("/dev/shm")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]|^[.]+")
 
 
@@ -83,12 +87,20 @@ def download(call: Call) -> Response:
     if form not in EXPORTS:
         raise RequestError(400, f"No export is called {form!r:.40}; choose one of {', '.join(EXPORTS)}.")
     selection = Selection(extra=call.query("extra") == "yes", anonymise=call.query("anonymise") == "yes")
-    folder = tempfile.TemporaryDirectory()
+    folder = tempfile.TemporaryDirectory(dir=roomy())
     path = Path(folder.name) / "export"
     report = export_file(call.database, call.project, path, form, selection, user=call.who)
     name = f"{call.project.config.name}-{form}{'.jsonl' if _is_lines(path) else '.json'}"
     headers = {"content-disposition": f'attachment; filename="{name}"', "x-sha256": report.sha256}
     return StreamingResponse(_streamed(path, folder), media_type="application/octet-stream", headers=headers)
+
+
+def roomy() -> str | None:
+    """Where there is room for a file: the usual folder, else memory, so that a full disk keeps nobody from the data."""
+    with contextlib.suppress(OSError):  # on a disk without any room Python finds no usual folder
+        if shutil.disk_usage(tempfile.gettempdir()).free > _ROOM:
+            return None
+    return str(_MEMORY) if _MEMORY.is_dir() else None
 
 
 def _is_lines(path: Path) -> bool:

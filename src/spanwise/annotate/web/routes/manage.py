@@ -8,6 +8,7 @@ from spanwise.annotate.exchange import measure_agreement
 from spanwise.annotate.rounds import RoundJob
 from spanwise.annotate.store import (
     EventPage,
+    Item,
     ItemPage,
     ItemState,
     annotations_of,
@@ -118,6 +119,11 @@ def api_items(call: Call) -> ItemPage:
     return _items(call)
 
 
+def api_item(call: Call) -> Item:
+    """One item to look at, without a lease."""
+    return get_item(call.database, call.project, call.path("item_id"))
+
+
 def api_expire(call: Call) -> None:
     """Ends a lease at once."""
     expire(call.database, call.project, _slot(call, call.body), by=call.who)
@@ -143,6 +149,7 @@ ENDPOINTS = (
     Endpoint("GET", "/api/v1/progress", api_progress, "view", gives=Progress, scope="read"),
     Endpoint("GET", "/api/v1/agreement", api_agreement, "view", gives=dict[str, Any], scope="read"),
     Endpoint("GET", "/api/v1/items", api_items, "view", gives=ItemPage, scope="read"),
+    Endpoint("GET", "/api/v1/items/{item_id}", api_item, "view", gives=Item, scope="read"),
     Endpoint(
         "POST", "/api/v1/items/{item_id}/expire", api_expire, "manage", takes=ExpireRequest, scope="admin", status=204
     ),

@@ -15,7 +15,7 @@ from spanwise.annotate.people import (
     revoke_token,
     set_role,
 )
-from spanwise.annotate.web.endpoints import Call, Endpoint, Page, Redirect
+from spanwise.annotate.web.endpoints import Call, Endpoint, Page, Redirect, RequestError
 
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
@@ -66,11 +66,18 @@ def add_token(call: Call) -> Page:
     """Makes a token and shows its secret this once."""
     chosen = call.form.getlist("scopes") if call.form is not None else []
     scopes = cast("tuple[Scope, ...]", tuple(scope for scope in SCOPES if scope in chosen))
-    days = call.field("days")
-    made = create_token(
-        call.database, call.who, name=call.field("name"), scopes=scopes, days=int(days) if days.isdigit() else None
-    )
+    made = create_token(call.database, call.who, name=call.field("name"), scopes=scopes, days=_days(call))
     return show_tokens(call, secret=made.secret)
+
+
+def _days(call: Call) -> int | None:
+    """How long the token shall live; None where the field is empty. What is no number is refused, not forgotten."""
+    days = call.field("days").strip()
+    if not days:
+        return None
+    if not (days.isascii() and days.isdigit() and len(days) < 10):
+        raise RequestError(400, f"{days!r:.40} is no number of days; write a number such as 30.")
+    return int(days)
 
 
 def drop_token(call: Call) -> Redirect:

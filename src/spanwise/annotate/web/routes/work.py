@@ -48,11 +48,10 @@ class WorkItem(Record):
 
 
 class WorkClaim(Record):
-    """A lease as the page gets it; whether an item is gold is not among it."""
+    """A lease as the page gets it; nothing in it tells gold items from others."""
 
     item_id: str
     round: int
-    k: int
     lease_token: str
     lease_expires_at: str
     response_order: tuple[str, ...]
@@ -89,7 +88,6 @@ class DraftRequest(LeaseRequest):
     base_rev: Index
     document: dict[str, Any]
     save_id: ClientId | None = None
-    """Made by the page once per save, so that one whose answer was lost can be sent again."""
 
 
 class SkipRequest(LeaseRequest):

@@ -28,7 +28,7 @@ class RewardJudge:
     def _sample(self, instruction: str, text: str) -> Sample:
         """With the prompt and the passages apart, as the reward model learned to read them."""
         record = self._asked.get(instruction)
-        return Sample(instruction, text) if record is None else Sample(record.prompt, text, record.passages)
+        return Sample(instruction, text) if record is None else Sample.of(record, text)
 
 
 def total(scores: SegmentScores) -> Total:
