@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from spanwise.core.seeding import numpy_generator
 from spanwise.feedback.prompts import PromptRecord
 from spanwise.feedback.schema import Evidence
-from spanwise.sim.grammar import Fact, parse, write_clause, write_sentence
+from spanwise.sim.grammar import Fact, parse, write_clause
 from spanwise.sim.habits import CLEAN, HABITS, write_answer
 from spanwise.sim.lexicon import RELATIONS
 from spanwise.sim.oracle import judge, minimal_edit
@@ -38,9 +38,9 @@ TRUTH = Truth(ILVA, ("birthplace", "trade", "birthday"), dict.fromkeys(("birthpl
         ("Ilva Ashner has a birthday on the day 4 May.", ["Unverifiable"], ("birthplace", "trade")),
         ("Her place of birth is Varholm. She was born in the town of Varholm.", ["correct", "Redundant"], ("trade",)),
         ("Her place of birth is Varholm and her trade cooper the.", ["correct", "Incoherent"], ("trade",)),
-        ("Nothing is said about Ilva Ashner's birthday.", ["correct"], ("birthplace", "trade")),
-        ("Her trade is that of a cooper. Nothing is said about her birthplace.", ["correct", "Wrong-Grounding"], ()),
-        ("Nothing is said about her home.", ["Irrelevant"], ("birthplace", "trade")),
+        ("Ilva Ashner has a birthday on the day unknown.", ["correct"], ("birthplace", "trade")),
+        ("Her trade is that of a cooper. Her place of birth is unknown.", ["correct", "Wrong-Grounding"], ()),
+        ("Her present home is in unknown.", ["Irrelevant"], ("birthplace", "trade")),
         ("", [], ("birthplace", "trade")),
         ("\u200b!?\n", ["Incoherent"], ("birthplace", "trade")),
     ],
@@ -78,9 +78,9 @@ def test_minimal_edit_touches_only_what_errs() -> None:
     assert minimal_edit(answer, TRUTH) == "Ilva Ashner was born in the town of Varholm. Her trade is that of a cooper."
     good = "Ilva Ashner was born in the town of Varholm. She earns a living as a cooper."
     assert minimal_edit(good, TRUTH) == good
-    silent = "Nothing is said about her trade. Her day of birth is given as 4 May."
+    silent = "Her trade is that of a unknown. Her day of birth is given as 4 May."
     assert minimal_edit(silent, TRUTH) == (
-        "She earns a living as a cooper. Nothing is said about her birthday. "
+        "Her trade is that of a cooper. Her day of birth is given as unknown. "
         "Ilva Ashner was born in the town of Varholm."
     )
 
@@ -106,15 +106,6 @@ def test_parser_reads_back_every_template_with_name_and_pronoun() -> None:
                 assert clause.value_span is not None
                 assert clause.value_span.of(text) == "Some Value 12"
                 assert clause.subject == ("Talholm" if named else None)
-
-
-def test_parser_reads_back_that_the_passages_are_silent() -> None:
-    for relation in RELATIONS:
-        for named in (True, False):
-            text = write_sentence([write_clause(Fact("Talholm", relation.name, None), relation, 0, named=named)])
-            (clause,) = parse(text)
-            assert (clause.relation, clause.value_span) == (relation, None)
-            assert clause.subject == ("Talholm" if named else None)
 
 
 def _items(count: int = 200) -> list[SimItem]:

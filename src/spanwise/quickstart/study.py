@@ -131,10 +131,7 @@ class SeedStudy:
         self.say(f"Training the reward model: {', '.join(heads_of(kind))}")
         folder = RunFolder(self.root / "reward_models" / f"{kind}-seed-{self.seed}")
         samples = [
-            Sample.of(record, response.text)
-            for record in feedback
-            for response in record.responses
-            if response.text
+            Sample.of(record, response.text) for record in feedback for response in record.responses if response.text
         ]
         rewards = train_rewards(
             kind, feedback, self.config, reference=samples[:STATISTICS_ANSWERS], seed=self.seed, folder=folder

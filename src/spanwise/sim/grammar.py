@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from spanwise.sim.lexicon import FEMALE_NAMES, MALE_NAMES, RELATIONS, Relation
 from spanwise.text import Span
 
+UNKNOWN = "unknown"
+"""The value of a fact that the passages do not state."""
 _PRONOUN = r"[Ss]he|[Hh]e|[Ii]t"
 _POSSESSIVE = r"[Hh]er|[Hh]is|[Ii]ts"
-_SILENT = "nothing is said about {p} {noun}"
 _NAME = r"[A-Z]\w*(?: [A-Z]\w*)?"
 _SENTENCE = re.compile(r"[^.]+(?:\.|$)")
 _JOINT = re.compile(r"[,;] and |[,;] | and ")
@@ -23,11 +24,11 @@ _JOINT = re.compile(r"[,;] and |[,;] | and ")
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """`relation` of the named subject has `value`; None says that the passages are silent about it."""
+    """`relation` of the named subject has `value`; UNKNOWN says that the passages do not state it."""
 
     subject: str
     relation: str
-    value: str | None
+    value: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,7 @@ class Clause:
     """One stretch of an answer that says one thing.
 
     `subject` is the name that the clause or its pronoun stands for, or None when nothing was named before.
-    `relation` is None for text that says nothing the world knows. A clause with a relation and without a value says
-    that the passages are silent about it.
+    `relation` is None for text that says nothing the world knows.
     """
 
     span: Span
@@ -57,8 +57,6 @@ def pronouns(name: str) -> tuple[str, str]:
 def write_clause(fact: Fact, relation: Relation, paraphrase: int, *, named: bool) -> str:
     """The fact in the words of one paraphrase, with the name or with a pronoun."""
     subject, possessive = (fact.subject, f"{fact.subject}'s") if named else pronouns(fact.subject)
-    if fact.value is None:
-        return _SILENT.format(p=possessive, noun=relation.noun)
     return relation.clauses[paraphrase].format(s=subject, p=possessive, v=fact.value)
 
 
@@ -98,21 +96,18 @@ def _read(text: str, span: Span, sentence: int, subject: str | None) -> Clause:
     for relation, pattern in _patterns():
         match = pattern.fullmatch(words)
         if match:
-            groups = match.groupdict()
-            value = Span(*match.span("v")).shift(span.start) if "v" in groups else None
-            return Clause(span, sentence, groups.get("s") or groups.get("p") or subject, relation, value)
+            value = Span(*match.span("v")).shift(span.start)
+            named = match.groupdict().get("s") or match.groupdict().get("p")
+            return Clause(span, sentence, named or subject, relation, value)
     return Clause(span, sentence, subject)
 
 
 @functools.cache
 def _patterns() -> list[tuple[Relation, re.Pattern[str]]]:
-    templates = [(relation, clause) for relation in RELATIONS for clause in relation.clauses]
-    templates += [(relation, _SILENT.replace("{noun}", relation.noun)) for relation in RELATIONS]
-    return [(relation, _pattern(template)) for relation, template in templates]
+    return [(relation, _pattern(template)) for relation in RELATIONS for template in relation.clauses]
 
 
 def _pattern(template: str) -> re.Pattern[str]:
-    template = f"(?i:{re.escape(template[0])}){re.escape(template[1:])}" if template[0] != "{" else re.escape(template)
-    pattern = template.replace(r"\{v\}", r"(?P<v>.+)")
+    pattern = re.escape(template).replace(r"\{v\}", r"(?P<v>.+)")
     pattern = pattern.replace(r"\{s\}", rf"(?:(?:{_PRONOUN})|(?P<s>{_NAME}))")
     return re.compile(pattern.replace(r"\{p\}", rf"(?:(?:{_POSSESSIVE})|(?P<p>{_NAME})'s)"))

@@ -8,7 +8,7 @@ noisy annotator of `annotator.py` makes of it.
 from dataclasses import dataclass
 from typing import Literal
 
-from spanwise.sim.grammar import Clause, parse, write_clause, write_sentence
+from spanwise.sim.grammar import UNKNOWN, Clause, parse, write_clause, write_sentence
 from spanwise.sim.lexicon import BY_NAME
 from spanwise.sim.world import Truth
 from spanwise.text import Span
@@ -25,7 +25,7 @@ MISSING_COSTS = 0.5
 class Finding:
     """One clause with its label; `span` is the part to mark, as short as possible: the value where only it is wrong.
 
-    A right clause answers a part of the question, with the stated value or by saying that the passages are silent.
+    A right clause answers a part of the question, with the stated value or, where there is none, with UNKNOWN.
     """
 
     clause: Clause
@@ -104,9 +104,9 @@ def mend(response: str, judgement: Judgement, truth: Truth) -> str:
 
 
 def _find(clause: Clause, response: str, truth: Truth, stated_values: dict[str, str]) -> Finding:
-    if clause.relation is None:
+    if clause.relation is None or clause.value_span is None:
         return Finding(clause, "Incoherent", clause.span)
-    name, value = clause.relation.name, clause.value_span.of(response) if clause.value_span else ""
+    name, value = clause.relation.name, clause.value_span.of(response)
     subject = clause.subject or truth.entity.name
     if subject != truth.entity.name or name not in truth.asked:
         return Finding(clause, "Irrelevant", clause.span)
@@ -114,9 +114,10 @@ def _find(clause: Clause, response: str, truth: Truth, stated_values: dict[str, 
         return Finding(clause, "Redundant", clause.span)
     stated_values[name] = value
     if name not in truth.stated:
-        return Finding(clause, "Unverifiable" if value else "correct", clause.span)
+        label: Label = "correct" if value == UNKNOWN else "Unverifiable"
+        return Finding(clause, label, clause.span)
     if value != truth.entity.facts[name]:
-        return Finding(clause, "Wrong-Grounding", clause.value_span or clause.span)
+        return Finding(clause, "Wrong-Grounding", clause.value_span)
     return Finding(clause, "correct", clause.span)
 
 
@@ -136,13 +137,10 @@ def _sentence_of(response: str, findings: list[Finding]) -> str:
 def _mend_clause(response: str, finding: Finding, truth: Truth) -> str:
     clause = finding.clause
     text = clause.span.of(response)
-    if clause.relation is None or finding.label == "correct":
+    if clause.relation is None or clause.value_span is None or finding.label == "correct":
         return text
-    relation = clause.relation.name
-    if clause.value_span is None or finding.label == "Unverifiable":
-        return write_clause(truth.known(relation), clause.relation, 0, named=truth.entity.name in text)
     value = clause.value_span.shift(-clause.span.start)
-    return text[: value.start] + truth.entity.facts[relation] + text[value.end :]
+    return text[: value.start] + truth.known(clause.relation.name).value + text[value.end :]
 
 
 def _state(truth: Truth, relation: str) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from spanwise.core import numpy_generator
 from spanwise.feedback import Evidence, Passage, PromptRecord
 from spanwise.sim import lexicon
-from spanwise.sim.grammar import Fact, write_clause, write_sentence
+from spanwise.sim.grammar import UNKNOWN, Fact, write_clause, write_sentence
 from spanwise.sim.lexicon import BY_NAME, Kind, Relation, ValueType, relations_of
 
 KINDS: tuple[Kind, ...] = ("person", "town", "firm")
@@ -59,8 +59,8 @@ class Truth:
         return tuple(relation for relation in self.asked if relation in self.stated)
 
     def known(self, relation: str) -> Fact:
-        """What the passages say of the entity's relation: its value, or nothing."""
-        return Fact(self.entity.name, relation, self.entity.facts[relation] if relation in self.stated else None)
+        """What the passages say of the entity's relation: its value, or that it is unknown."""
+        return Fact(self.entity.name, relation, self.entity.facts[relation] if relation in self.stated else UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
