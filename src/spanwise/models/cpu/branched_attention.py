@@ -224,7 +224,7 @@ class Trunks:
         self._rows: Tensor | None = None
 
     def keep(self, rows: Int[Tensor, " n"]) -> None:
-        """Drops all other responses, and prompts that have none left."""
+        """Drops all other responses, and prompts that have none left; `rows` go up."""
         prompts, self._owner, counts = self._owner[rows].unique_consecutive(return_inverse=True, return_counts=True)
         if len(prompts) < len(self._layers[0][0]):
             self._layers = [(keys[prompts], values[prompts]) for keys, values in self._layers]
