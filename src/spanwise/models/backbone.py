@@ -266,8 +266,10 @@ class Decoding:
         """Every row `times` times in a row, so that several responses share the reading of their prompt."""
         if times > 1:
             if self._backbone.branches:
-                layers = [(layer.keys, layer.values) for layer in cast("DynamicCache", self.cache).layers]
-                self.trunks = Trunks(cast("list[tuple[Tensor, Tensor]]", layers), self.mask, times)
+                layers = cast("list[DynamicLayer]", cast("DynamicCache", self.cache).layers)
+                self.trunks = Trunks(
+                    [(cast("Tensor", x.keys), cast("Tensor", x.values)) for x in layers], self.mask, times
+                )
                 self.cache, self.mask = growing_cache(self._backbone.config), None
             else:
                 self.cache.batch_repeat_interleave(times)

@@ -232,10 +232,9 @@ class Trunks:
         self._width = int(counts.max())
         ranks = torch.arange(len(rows)) - (counts.cumsum(0) - counts)[self._owner]
         # Prompts have room for as many responses as the one with most; what is nobody's is read for nothing.
-        self._slots = self._owner * self._width + ranks
-        self._rows = torch.zeros(len(prompts) * self._width, dtype=torch.long).index_copy_(
-            0, self._slots, torch.arange(len(rows))
-        )
+        slots = self._owner * self._width + ranks
+        vacant = torch.zeros(len(prompts) * self._width, dtype=torch.long)
+        self._slots, self._rows = slots, vacant.index_copy_(0, slots, torch.arange(len(rows)))
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float, /) -> Tensor:
         """The newest token of each response sees its prompt and all that was written so far, itself included."""
