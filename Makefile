@@ -90,6 +90,8 @@ bench: $(VENV)/.ready
 	  $(BIN)/python benchmarks/ppo_phases.py --dtype $$dtype --record ppo_phases_$$dtype || exit 1; done
 	$(BIN)/python benchmarks/ppo_step.py --dtype bf16 --lengths full --micro-batch-tokens 1024 --steps 2 --record ppo_step_bf16_full_tokens_1024
 	$(BIN)/python benchmarks/ppo_phases.py --dtype bf16 --compile --record ppo_phases_bf16_compiled
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/study_step.py --record study_step
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/study_step.py --episodes 3072 --record study_curve
 	$(BIN)/python benchmarks/ppo_growth.py --record ppo_growth
 	$(BIN)/python benchmarks/ppo_memory.py --record ppo_memory
 	$(BIN)/python benchmarks/reward_path.py --record reward_path

@@ -34,6 +34,15 @@ PHASES = """## Where the time goes
 Tokens per second and share of the best matrix product measured on the machine, counted on useful FLOPs: what is
 computed again in the backward pass does not count. `reference` holds the reference's log-probabilities and the values.
 """
+STUDY = """## A step of the study on the simulated world
+
+A Llama of a million parameters on rewards of the oracle, CPU milliseconds an answer on one thread. `former`: 16 prompts
+x 4 answers, two epochs, a value model of its own. `present`: 12 prompts x 8 answers, one epoch of three minibatches,
+the value head on the policy's states. Both with this version of the code, one step of each in turn.
+"""
+CURVE = """The mean reward of the answers to new prompts in each eighth of the episodes, both sides from one policy
+at the same learning rate and KL coefficient:
+"""
 MEMORY = """## Memory of the roles
 
 Weights, gradients and optimiser moments of all roles between steps, in GB and in weights of one model; the peak of a
@@ -110,6 +119,30 @@ def phase_section() -> list[str]:
     return lines
 
 
+def study_section() -> list[str]:
+    lines, step, curve = [STUDY], load("study_step"), load("study_curve")
+    if step is None:
+        lines += missing("study_step")
+    else:
+        phases = list(step["sides"]["present"]["ms_per_answer"])
+        rows = [
+            [name, str(side["answers"]), f"{side['tokens_per_answer']:.0f}"]
+            + [f"{side['ms_per_answer'][phase]:.1f}" for phase in phases]
+            for name, side in step["sides"].items()
+        ]
+        lines += source(step) + table(["settings", "answers a step", "tokens an answer", *phases], rows)
+        lines += [f"Answers per CPU second: {step['ratio']:.2f} times as many.", ""]
+    lines += [CURVE]
+    if curve is None:
+        return lines + missing("study_curve")
+    rows = [
+        [name, f"{side['episodes']:,}", f"{side['cpu_s']:.0f}", *(f"{reward:.2f}" for reward in side["reward"])]
+        for name, side in curve["curves"].items()
+    ]
+    numbers = [str(number + 1) for number in range(len(rows[0]) - 3)]
+    return lines + source(curve) + table(["settings", "episodes", "CPU seconds", *numbers], rows)
+
+
 def growth_section() -> list[str]:
     lines = ["## Growth", "", "One size doubled at a time; memory beyond what the process held before its models.", ""]
     found = load("ppo_growth")
@@ -146,7 +179,7 @@ def reward_section() -> list[str]:
 
 
 def main() -> None:
-    sections = [step_section, phase_section, growth_section, memory_section, reward_section]
+    sections = [step_section, phase_section, study_section, growth_section, memory_section, reward_section]
     lines = [OPENING, *(line for section in sections for line in section())]
     PAGE.write_text("\n".join(lines) + "\n" + TRIED.read_text())
 

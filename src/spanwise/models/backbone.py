@@ -20,10 +20,17 @@ from transformers import DynamicCache, EncoderDecoderCache, PreTrainedConfig, Pr
 from transformers.cache_utils import DynamicLayer
 
 from spanwise.models.batches import PromptBatch
-from spanwise.models.cpu import NAME, Branches, Trunks, reading, use_on_cpu, use_products_on_cpu
+from spanwise.models.cpu import (
+    NOTHING_HIDDEN,
+    Branches,
+    Trunks,
+    attends_in_branches,
+    read_branches,
+    reading,
+    use_on_cpu,
+    use_products_on_cpu,
+)
 
-NOTHING_HIDDEN = torch.ones((1, 1, 1, 1), dtype=torch.bool)
-"""A mask that transformers, which takes those of four dimensions as they are, hands on where a layout stands for it."""
 ROOM = 64
 """Tokens for which there is room each time that the room grows."""
 PACKING = ("flash", "flex")
@@ -144,8 +151,7 @@ class Backbone(nn.Module):
 
         Tried out on a few tokens the first time, because some architectures need more than causality and positions.
         """
-        attends = self.config._attn_implementation == NAME  # pyright: ignore[reportPrivateUsage] - as above
-        if not attends or self.compiled or next(self.parameters()).device.type != "cpu":
+        if self.compiled or not attends_in_branches(cast("PreTrainedModel", self.decoder)):
             return False
         if self._branches is None:
             self._branches = self._reads_branches_alike()
@@ -174,11 +180,8 @@ class Backbone(nn.Module):
         counts = shared.owner.bincount(minlength=len(shared.prompts)).tolist()
         read = torch.arange(response_ids.shape[1]) < lengths[order, None]
         branches = Branches(shared.prompts.lengths.tolist(), [part.tolist() for part in lengths[order].split(counts)])
-        ids = torch.cat([shared.prompts.ids[shared.prompts.mask], response_ids[order][read]])[None]
-        with reading(branches):
-            states = self.decoder(
-                input_ids=ids, position_ids=branches.positions, attention_mask=NOTHING_HIDDEN, use_cache=False
-            ).last_hidden_state[0]
+        ids = torch.cat([shared.prompts.ids[shared.prompts.mask], response_ids[order][read]])
+        states = read_branches(self.decoder, ids, branches)
         last = shared.prompts.lengths.cumsum(0)[shared.owner] - 1
         first = torch.empty_like(last)
         first[order] = branches.trunk + branches.lengths.cumsum(0) - branches.lengths
@@ -263,8 +266,10 @@ class Decoding:
         """Every row `times` times in a row, so that several responses share the reading of their prompt."""
         if times > 1:
             if self._backbone.branches:
-                layers = [(layer.keys, layer.values) for layer in cast("DynamicCache", self.cache).layers]
-                self.trunks = Trunks(cast("list[tuple[Tensor, Tensor]]", layers), self.mask, times)
+                layers = cast("list[DynamicLayer]", cast("DynamicCache", self.cache).layers)
+                self.trunks = Trunks(
+                    [(cast("Tensor", x.keys), cast("Tensor", x.values)) for x in layers], self.mask, times
+                )
                 self.cache, self.mask = growing_cache(self._backbone.config), None
             else:
                 self.cache.batch_repeat_interleave(times)

@@ -121,8 +121,7 @@ class LearnedRewards:
         return results
 
     def _forward(self, encoded: Sequence[EncodedResponse]) -> Iterator[dict[str, SegmentScores]]:
-        limit = self.model.config.window if self.model.packs else 0
-        batch = collate(encoded, self.heads, pad_id=self._pad_id, pack_to=limit)
+        batch = collate(encoded, self.heads, pad_id=self._pad_id, pack_to=self.model.pack_to)
         with torch.inference_mode():
             logits = iter(self.model.score(batch.to(self.model.device)).float().cpu().tolist())
         for item in encoded:

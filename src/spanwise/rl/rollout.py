@@ -52,7 +52,7 @@ class RolloutMaker:
     ) -> None:
         self.policy = policy
         self._sampler = sampler
-        self._generate = functools.partial(policy.generate, values=values) if sampler is None else sampler.generate
+        self._values = values
         self.pipeline = pipeline
         self.clock = clock or Clock()
         self._budget = budget
@@ -88,15 +88,20 @@ class RolloutMaker:
         with self.clock("rollout"):
             prompts = self._encode(records)
             start = generator.get_state()
+            generate = self._generator()
 
             def answer(part: PromptBatch) -> ResponseBatch:
-                return self._generate(
-                    part, sampling=sampling, samples_per_prompt=samples_per_prompt, generator=generator
-                )
+                return generate(part, sampling=sampling, samples_per_prompt=samples_per_prompt, generator=generator)
 
             responses = self._answered(prompts, answer, samples_per_prompt, again=lambda: generator.set_state(start))
         repeated = [record for record in records for _ in range(samples_per_prompt)]
         return self._scored(repeated, prompts.repeat(samples_per_prompt), responses, step)
+
+    def _generator(self) -> Callable[..., ResponseBatch]:
+        if self._sampler is not None:
+            return self._sampler.generate
+        generate = self.policy.generate
+        return generate if self._values is None else functools.partial(generate, values=self._values)
 
     def greedy(
         self, records: Sequence[PromptRecord], *, max_new_tokens: int, min_new_tokens: int = 0, step: int = 0

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from spanwise.evals.metrics import TEXT_METRICS, AnswerText, reward_info, reward_scores, text_scores
-from spanwise.evals.rivals import Decoding, answers_under, samples_of
+from spanwise.evals.rivals import DecodingConfig, answers_under, samples_of
 from spanwise.evals.runs import RunScores, ShownAnswer
 from spanwise.evals.statistics import ExampleAnswer
 from spanwise.feedback import PromptRecord, load_or_raise
@@ -57,14 +57,14 @@ class RLSettings:
     def _measure(self, settings: RLConfig, checkpoint: Path | str) -> RunScores:
         """By the decoding of the evaluation, and beside it by the other one."""
         policy = Policy.load(checkpoint, device=settings.device)
-        greedy, sampled = Decoding(), Decoding(temperature=settings.sampling.temperature)
+        greedy, sampled = DecodingConfig(), DecodingConfig(temperature=settings.sampling.temperature)
         first, other = (greedy, sampled) if settings.evaluation.decoding == "greedy" else (sampled, greedy)
         scores = self._scores(settings, policy, other)
         return self._scores(settings, policy, first).model_copy(
             update={"decoding": first.title, "also": {other.title: scores.model_copy(update={"answers": ()})}}
         )
 
-    def _scores(self, settings: RLConfig, policy: Policy, decoding: Decoding) -> RunScores:
+    def _scores(self, settings: RLConfig, policy: Policy, decoding: DecodingConfig) -> RunScores:
         records = load_or_raise(settings.heldout, PromptRecord)
         how = AnswerConfig(
             seed=ANSWER_SEED,

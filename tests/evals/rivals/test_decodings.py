@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from spanwise.core.errors import ConfigError, DataError
 from spanwise.core.seeding import torch_generator
-from spanwise.evals.rivals.config import Decoding, FreeRivalsConfig
+from spanwise.evals.rivals.config import DecodingConfig, FreeRivalsConfig
 from spanwise.evals.rivals.decodings import (
     AnswerReward,
     answers_under,
@@ -60,13 +60,13 @@ def answers(*texts, key="p"):
     ],
 )
 def test_a_decoding_says_what_it_is(values, title):
-    assert Decoding(**values).title == title
+    assert DecodingConfig(**values).title == title
 
 
 @pytest.mark.parametrize("values", [{"top_p": 0.5}, {"best_of": 2}, {"temperature": -1.0}])
 def test_a_greedy_decoding_draws_nothing(values):
     with pytest.raises(ValidationError):
-        Decoding(**values)
+        DecodingConfig(**values)
 
 
 def test_of_every_n_answers_the_best_is_taken():
@@ -113,10 +113,10 @@ def test_demonstrations_are_kept_by_reward_in_their_own_order(share, kept):
 
 def test_answers_follow_the_decoding(tiny_llama):
     policy = Policy(*tiny_llama)
-    greedy = answers_under(policy, RECORDS, Decoding(), DRAWN)
+    greedy = answers_under(policy, RECORDS, DecodingConfig(), DRAWN)
     ids = policy.greedy(policy.encode_prompts([one.model_input for one in RECORDS]), 5).token_lists()
     assert [one.response for one in greedy] == [policy.decode(row) for row in ids]
-    drawn = answers_under(policy, RECORDS, Decoding(temperature=0.5), DRAWN)
+    drawn = answers_under(policy, RECORDS, DecodingConfig(temperature=0.5), DRAWN)
     sampling = DRAWN.sampling.model_copy(update={"temperature": 0.5})
     rows = policy.generate(
         policy.encode_prompts([one.model_input for one in RECORDS]), sampling=sampling, samples_per_prompt=4,
@@ -124,19 +124,19 @@ def test_answers_follow_the_decoding(tiny_llama):
     )  # fmt: skip
     assert [one.response for one in drawn] == [policy.decode(row) for row in rows.token_lists()]
     assert [(one.id, one.sample) for one in drawn] == [(key, n) for key in ("a", "1") for n in range(4)]
-    narrow = answers_under(policy, RECORDS, Decoding(temperature=1.0, top_p=1e-6), DRAWN)
+    narrow = answers_under(policy, RECORDS, DecodingConfig(temperature=1.0, top_p=1e-6), DRAWN)
     assert [one.response for one in narrow] == [one.response for one in greedy for _ in range(4)]
 
 
 def test_best_of_is_taken_from_what_was_drawn(tiny_llama):
     policy, reward = Policy(*tiny_llama), AnswerReward([Letters("e")])
-    drawn = answers_under(policy, RECORDS, Decoding(temperature=1.0), DRAWN)
-    best = answers_under(policy, RECORDS, Decoding(temperature=1.0, best_of=2), DRAWN, reward=reward)
+    drawn = answers_under(policy, RECORDS, DecodingConfig(temperature=1.0), DRAWN)
+    best = answers_under(policy, RECORDS, DecodingConfig(temperature=1.0, best_of=2), DRAWN, reward=reward)
     rewards = [-1.0 if value is None else value for value in reward.of(RECORDS, drawn)]
     for place, one in enumerate(best):
         assert (reward.of(RECORDS, [one])[0] or 0.0) == max(0.0, *rewards[2 * place : 2 * place + 2])
     with pytest.raises(ConfigError, match="reward"):
-        answers_under(policy, RECORDS, Decoding(temperature=1.0, best_of=2), DRAWN)
+        answers_under(policy, RECORDS, DecodingConfig(temperature=1.0, best_of=2), DRAWN)
 
 
 def test_the_temperature_is_the_one_that_measures_best_on_validation(tiny_llama):

@@ -1,5 +1,7 @@
 """Packed rows say the same as separate ones: masks and positions by brute force, logits by comparison."""
 
+import sys
+
 import pytest
 import torch
 from doubles.models import tiny_gpt2, tiny_llama
@@ -47,19 +49,29 @@ def encoded(tokenizer, window):
     return encoder.encode([*samples, Sample("something else altogether ?", "")])
 
 
+@pytest.mark.parametrize("in_branches", [True, False])
 @pytest.mark.parametrize(("double", "pooling"), [(tiny_llama, "last"), (tiny_gpt2, "last"), (tiny_llama, "mean")])
-def test_responses_that_share_a_row_score_as_they_do_alone(double, pooling):
+def test_responses_that_share_a_row_score_as_they_do_alone(double, pooling, in_branches):
     body, tokenizer = double()
     model = build_reward_model(
         body, HEADS, pooling=pooling, window=1000, generator=torch.Generator().manual_seed(0)
     ).eval()
     assert model.packs
+    assert model.pack_to == sys.maxsize
+    model._in_branches = in_branches
     responses = encoded(tokenizer, 1000)
     packed = collate(responses, HEADS, pad_id=0, pack_to=250)
     alone = collate(responses, HEADS, pad_id=0)
     assert packed.ids.shape[0] < alone.ids.shape[0] == len(responses)
     assert packed.ids.numel() < 0.75 * alone.ids.numel()
     torch.testing.assert_close(model.score(packed), model.score(alone), rtol=1e-4, atol=1e-5)
+
+
+def test_rows_are_as_long_as_the_window_while_attention_may_drop_out():
+    body, _ = tiny_gpt2()
+    model = build_reward_model(body, HEADS, window=256, generator=torch.Generator()).train()
+    assert model.packs
+    assert model.pack_to == 256
 
 
 def test_no_row_grows_beyond_the_limit_unless_a_response_does_alone():

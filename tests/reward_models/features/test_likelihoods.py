@@ -115,6 +115,7 @@ def test_a_model_with_likelihoods_comes_back_from_disk_as_it_was(tmp_path, tied,
     run = train_reward_model(config(features=features), records(30), backbone=(body, tokenizer), folder=folder)
     loaded, _ = load_reward_model(folder.checkpoint("best"))
     assert (loaded.vocabulary is None) == tied
+    assert loaded.pack_to == run.model.pack_to
     samples = [Sample(r.prompt, x.text, r.passages) for r in records(4, "served") for x in r.responses]
     assert LearnedRewards(loaded, tokenizer).score_all(samples) == LearnedRewards(run.model, tokenizer).score_all(
         samples

@@ -33,7 +33,7 @@ def answered_arms(
     if config.policy is not None:
         say(f"Answers of {config.policy}")
         policy = Policy.load(config.policy, device=config.device)
-        trained = both_decodings(policy, records, config.answering, name=POLICY, label=config.policy, track=track)
+        trained = both_decodings(policy, records, config.answering, name=POLICY, label="Policy", track=track)
     rivals = config.free_rivals
     return trained, [] if rivals is None else _rivals(config, rivals, records, sources, track=track, say=say)
 
@@ -67,7 +67,8 @@ def _rivals(
     say(f"Free rivals of {rivals.policy}")
     arms = free_rivals(
         Policy.load(rivals.policy, device=config.device), records, rivals, config.answering, validation=validation,
-        measure=mean_rouge if reward is None else reward.mean, reward=reward, name=BASELINE, track=track, say=say,
+        measure=mean_rouge if reward is None else reward.mean, reward=reward, name=BASELINE, label="Baseline policy",
+        track=track, say=say,
     )  # fmt: skip
     if reward is None or not demonstrations or rivals.run_dir is None:
         return arms

@@ -1,5 +1,5 @@
 from .config import GREEDY as GREEDY
-from .config import Decoding as Decoding
+from .config import DecodingConfig as DecodingConfig
 from .config import FreeRivalsConfig as FreeRivalsConfig
 from .config import RivalSettings as RivalSettings
 from .decodings import AnswerReward as AnswerReward

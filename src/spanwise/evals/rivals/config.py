@@ -12,7 +12,7 @@ GREEDY = "greedy"
 """How the decoding is called that takes the likeliest token at every step."""
 
 
-class Decoding(Config):
+class DecodingConfig(Config):
     """How a policy answers."""
 
     temperature: float = Field(default=0.0, ge=0)
@@ -23,7 +23,7 @@ class Decoding(Config):
     """So many answers are drawn and the one that the reward likes best is given; 1 gives what is drawn."""
 
     @model_validator(mode="after")
-    def _drawn(self) -> "Decoding":
+    def _drawn(self) -> "DecodingConfig":
         if self.temperature == 0 and (self.top_p < 1 or self.best_of > 1):
             raise ValueError("top_p and best_of are about drawn answers; set a temperature above 0")
         return self

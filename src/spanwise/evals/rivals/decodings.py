@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from spanwise.core import ConfigError, DataError
-from spanwise.evals.rivals.config import Decoding
+from spanwise.evals.rivals.config import DecodingConfig
 from spanwise.feedback import DemonstrationRecord, PromptRecord, RewardSource, Sample
 from spanwise.models import Answer, AnswerConfig, Policy, answer_all
 from spanwise.rewards import Mixture, MixtureConfig, SourceWeight
@@ -63,7 +63,7 @@ def samples_of(records: Sequence[PromptRecord], answers: Sequence[Answer]) -> li
 def answers_under(
     policy: Policy,
     records: Sequence[PromptRecord],
-    decoding: Decoding,
+    decoding: DecodingConfig,
     config: AnswerConfig,
     *,
     reward: AnswerReward | None = None,
@@ -117,7 +117,7 @@ def choose_temperature(
     """The temperature whose answers to `validation` measure best, the first of equals, and what each measured."""
     measured = {
         temperature: measure(
-            validation, answers_under(policy, validation, Decoding(temperature=temperature), config, track=track)
+            validation, answers_under(policy, validation, DecodingConfig(temperature=temperature), config, track=track)
         )
         for temperature in temperatures
     }

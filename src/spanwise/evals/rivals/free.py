@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from spanwise.core import RunFolder
-from spanwise.evals.rivals.config import GREEDY, Decoding, FreeRivalsConfig
+from spanwise.evals.rivals.config import GREEDY, DecodingConfig, FreeRivalsConfig
 from spanwise.evals.rivals.decodings import (
     AnswerReward,
     Measure,
@@ -54,7 +54,7 @@ def both_decodings(
 ) -> list[AnsweredArm]:
     """The policy's answers greedily and as `config` samples, which stand side by side in every table."""
     arms: list[AnsweredArm] = []
-    for decoding in (Decoding(), sampled(config)):
+    for decoding in (DecodingConfig(), sampled(config)):
         words, policy_arm = _drawn(decoding, config), arm_name(name, GREEDY)
         arm = Arm(label=label, decoding=decoding.title, policy=policy_arm, description=words)
         answers = answers_under(policy, records, decoding, config, track=track)
@@ -62,9 +62,9 @@ def both_decodings(
     return arms
 
 
-def sampled(config: AnswerConfig) -> Decoding:
+def sampled(config: AnswerConfig) -> DecodingConfig:
     """How `config` draws."""
-    return Decoding(temperature=config.sampling.temperature, top_p=config.top_p)
+    return DecodingConfig(temperature=config.sampling.temperature, top_p=config.top_p)
 
 
 def free_rivals(
@@ -89,7 +89,7 @@ def free_rivals(
     label = label or config.policy
     rivals = both_decodings(policy, records, answering, name=name, label=label, track=track)
 
-    def add(decoding: Decoding, answers: list[Answer], words: str) -> None:
+    def add(decoding: DecodingConfig, answers: list[Answer], words: str) -> None:
         arm = Arm(label=label, decoding=decoding.title, policy=arm_name(name, GREEDY), description=words)
         rivals.append(AnsweredArm(arm_name(name, decoding.title), arm, answers))
 
@@ -99,15 +99,15 @@ def free_rivals(
         best = best_of_n(pool, reward.of(records, pool), config.best_of)
         words = f"{config.best_of} answers drawn for each that is given"
         add(drawn.model_copy(update={"best_of": config.best_of}), best, words)
-    decodings: dict[Decoding, str] = {}
+    decodings: dict[DecodingConfig, str] = {}
     if config.temperatures:
         chosen, measured = choose_temperature(
             policy, validation, config.temperatures, answering, measure=measure, track=track
         )
         say(f"Temperature {chosen:g} measures best on validation: " + _listed(measured))
-        decodings[Decoding(temperature=chosen)] = "chosen on validation prompts"
+        decodings[DecodingConfig(temperature=chosen)] = "chosen on validation prompts"
     if config.top_p < 1:
-        decodings[Decoding(temperature=drawn.temperature, top_p=config.top_p)] = _drawn(drawn, answering)
+        decodings[DecodingConfig(temperature=drawn.temperature, top_p=config.top_p)] = _drawn(drawn, answering)
     for decoding, words in decodings.items():
         if decoding != drawn:
             add(decoding, answers_under(policy, records, decoding, answering, track=track), words)
@@ -131,7 +131,7 @@ def train_on_liked(
     return Policy.load(result.checkpoint, device=str(start.device))
 
 
-def _drawn(decoding: Decoding, config: AnswerConfig) -> str:
+def _drawn(decoding: DecodingConfig, config: AnswerConfig) -> str:
     count = 1 if decoding.temperature == 0 else config.samples_per_prompt
     return "" if count == 1 else f"{count} answers a prompt"
 

@@ -1,7 +1,9 @@
-from .attention import NAME as NAME
+from .attention import attends_in_branches as attends_in_branches
 from .attention import use_on_cpu as use_on_cpu
+from .branched_attention import NOTHING_HIDDEN as NOTHING_HIDDEN
 from .branched_attention import Branches as Branches
 from .branched_attention import Trunks as Trunks
+from .branched_attention import read_branches as read_branches
 from .branched_attention import reading as reading
 from .products import linear as linear
 from .products import product as product

@@ -41,6 +41,12 @@ def use_on_cpu(model: PreTrainedModel) -> None:
         model.set_attn_implementation(NAME)
 
 
+def attends_in_branches(model: PreTrainedModel) -> bool:
+    """Whether the layers of a model may be told by a layout what they read; `attend` refuses what they do not take."""
+    named = getattr(model.config, "_attn_implementation", None)
+    return named == NAME and next(model.parameters()).device.type == "cpu"
+
+
 @no_type_check
 def attend(
     module: nn.Module,

@@ -16,10 +16,13 @@ from typing import Any, Protocol, no_type_check, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 _forward: Any = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu  # pyright: ignore[reportPrivateUsage] - no public function gives the logarithms, too
 _backward: Any = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward  # pyright: ignore[reportPrivateUsage] - takes those of a whole softmax and the gradient of a part
+
+NOTHING_HIDDEN = torch.ones((1, 1, 1, 1), dtype=torch.bool)
+"""A mask that transformers, which takes those of four dimensions as they are, hands on where a layout stands for it."""
 
 
 @runtime_checkable
@@ -47,6 +50,15 @@ def reading(layout: Layout) -> Generator[None]:
 def read_now() -> Layout | None:
     """The layout of the block that we are in."""
     return _READ.get()
+
+
+def read_branches(decoder: nn.Module, ids: Int[Tensor, " n"], branches: "Branches") -> Float[Tensor, "n h"]:
+    """The states of a row that stands as `branches` says; raises where the decoder needs more than that."""
+    with reading(branches):
+        output = decoder(
+            input_ids=ids[None], position_ids=branches.positions, attention_mask=NOTHING_HIDDEN, use_cache=False
+        )
+    return output.last_hidden_state[0]
 
 
 @dataclass(frozen=True)
@@ -209,36 +221,33 @@ class Trunks:
         self._owner = torch.arange(len(layers[0][0])).repeat_interleave(samples)
         self._width = samples
         self._slots: Tensor | None = None
+        self._rows: Tensor | None = None
 
     def keep(self, rows: Int[Tensor, " n"]) -> None:
-        """Drops all other responses, and prompts that have none left."""
+        """Drops all other responses, and prompts that have none left; `rows` go up."""
         prompts, self._owner, counts = self._owner[rows].unique_consecutive(return_inverse=True, return_counts=True)
         if len(prompts) < len(self._layers[0][0]):
             self._layers = [(keys[prompts], values[prompts]) for keys, values in self._layers]
             self._hides = None if self._hides is None else self._hides[prompts]
         self._width = int(counts.max())
         ranks = torch.arange(len(rows)) - (counts.cumsum(0) - counts)[self._owner]
-        self._slots = self._owner * self._width + ranks
+        # Prompts have room for as many responses as the one with most; what is nobody's is read for nothing.
+        slots = self._owner * self._width + ranks
+        vacant = torch.zeros(len(prompts) * self._width, dtype=torch.long)
+        self._slots, self._rows = slots, vacant.index_copy_(0, slots, torch.arange(len(rows)))
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float, /) -> Tensor:
         """The newest token of each response sees its prompt and all that was written so far, itself included."""
         if query.shape[2] != 1:
             raise NotImplementedError("responses are written one token at a time")
         keys, values = self._layers[layer]
-        asked = self._gathered(query[:, :, 0]).unflatten(0, (len(keys), self._width)).transpose(1, 2)
+        asked = query[:, :, 0] if self._rows is None else query[:, :, 0].index_select(0, self._rows)
+        asked = asked.unflatten(0, (len(keys), self._width)).transpose(1, 2)
         hides = None if self._hides is None else self._hides.expand(-1, 1, self._width, -1)
         states, totals = _forward(asked, keys, values, 0.0, False, attn_mask=hides, scale=scale)
-        states, totals = (self._scattered(x.transpose(1, 2).flatten(0, 1)) for x in (states, totals[..., None]))
+        states, totals = states.transpose(1, 2).flatten(0, 1), totals.transpose(1, 2).flatten(0, 1)[..., None]
+        if self._slots is not None:
+            states, totals = states.index_select(0, self._slots), totals.index_select(0, self._slots)
         own, own_totals = _forward(query, key, value, 0.0, False, scale=scale)
-        share = (own_totals - totals[..., 0][..., None]).sigmoid_().to(own.dtype)
+        share = (own_totals - totals).sigmoid_().to(own.dtype)
         return states.lerp(own[:, :, 0], share)[:, None]
-
-    def _gathered(self, x: Float[Tensor, "b h d"]) -> Float[Tensor, "s h d"]:
-        """Of each prompt as many rows as of any other."""
-        if self._slots is None:
-            return x
-        return x.new_zeros(int(self._owner[-1] + 1) * self._width, *x.shape[1:]).index_copy_(0, self._slots, x)
-
-    def _scattered(self, x: Tensor) -> Tensor:
-        """The inverse of `_gathered`."""
-        return x if self._slots is None else x[self._slots]

@@ -104,7 +104,7 @@ def _collect(
     outputs: dict[str, HeadOutputs],
     pad_id: int,
 ) -> None:
-    batch = make_batch(group, heads, pad_id=pad_id, pack_to=model.config.window if model.packs else 0)
+    batch = make_batch(group, heads, pad_id=pad_id, pack_to=model.pack_to)
     logits = model.score(batch.inputs.to(model.device)).float().cpu()
     for number, head in enumerate(heads):
         mine, head_outputs = batch.inputs.pieces[:, 1] == number, outputs[head.name]
@@ -214,12 +214,11 @@ def collect_rewards(
 ) -> list[TokenOutput]:
     """Runs the model over `examples` without dropout; shortest first."""
     (head,) = model.config.head_specs
-    limit = model.config.window if model.packs else 0
     training, outputs = model.training, list[TokenOutput]()
     model.eval()
     with torch.inference_mode():
         for group in by_length(examples, batch_size=batch_size):
-            batch = token_batch(group, head, pad_id=pad_id, pack_to=limit)
+            batch = token_batch(group, head, pad_id=pad_id, pack_to=model.pack_to)
             flat = model.score(batch.inputs.to(model.device)).double().cpu().numpy()
             start = 0
             for example in group:

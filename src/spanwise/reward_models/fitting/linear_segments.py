@@ -141,7 +141,7 @@ def read_inputs(
     parts: dict[str, list[HeadInputs]] = {head.name: [] for head in heads}
     model.eval()
     for group in by_length(examples, batch_size=batch_size):
-        batch = make_batch(group, heads, pad_id=pad_id, pack_to=model.config.window if model.packs else 0)
+        batch = make_batch(group, heads, pad_id=pad_id, pack_to=model.pack_to)
         with torch.inference_mode():
             states, extra = model.read(batch.inputs.to(model.device))
         features = extra if extra is not None else states[:, :0]

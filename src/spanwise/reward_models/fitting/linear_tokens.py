@@ -78,11 +78,10 @@ def read_tokens(
 ) -> list[TokenInputs]:
     """Runs the backbone over `examples` once, shortest first."""
     (head,) = model.config.head_specs
-    limit = model.config.window if model.packs else 0
     token_inputs: list[TokenInputs] = []
     model.eval()
     for group in by_length(examples, batch_size=batch_size):
-        batch = token_batch(group, head, pad_id=pad_id, pack_to=limit)
+        batch = token_batch(group, head, pad_id=pad_id, pack_to=model.pack_to)
         with torch.inference_mode():
             states, extra = model.read(batch.inputs.to(model.device))
         flat = torch.cat([states[:, :0] if extra is None else extra, states], 1).float().cpu().numpy()

@@ -199,9 +199,7 @@ class SegmentFit(GradientFit[Example]):
 
     def _batch(self, group: Sequence[Example]) -> TrainingBatch:
         config = self.model.config
-        return make_batch(
-            group, config.head_specs, pad_id=self.pad_id, pack_to=config.window if self.model.packs else 0
-        )
+        return make_batch(group, config.head_specs, pad_id=self.pad_id, pack_to=self.model.pack_to)
 
 
 def split_by_question(

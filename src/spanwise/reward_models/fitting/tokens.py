@@ -168,8 +168,7 @@ class TokenFit(GradientFit[TokenExample]):
     def batch_loss(self, batch: Sequence[TokenExample]) -> Terms:
         """The loss of examples not yet put into a batch, and what to log of it."""
         (head,) = self.model.config.head_specs
-        limit = self.model.config.window if self.model.packs else 0
-        return self.losses(token_batch(batch, head, pad_id=self.pad_id, pack_to=limit))
+        return self.losses(token_batch(batch, head, pad_id=self.pad_id, pack_to=self.model.pack_to))
 
     def measure(self) -> tuple[float, dict[str, float]]:
         """Selection score and held-out metrics."""

@@ -7,6 +7,7 @@ Calibration and normalisation travel in the checkpoint. Knows nothing of texts (
 Shapes: b rows, l tokens, n pieces, d hidden units, f features.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cached_property
@@ -27,7 +28,7 @@ from transformers import (
 
 from spanwise.core import ConfigError
 from spanwise.models import Role, VocabularyHead, active
-from spanwise.models.cpu import use_products_on_cpu
+from spanwise.models.cpu import Branches, attends_in_branches, read_branches, use_on_cpu, use_products_on_cpu
 from spanwise.models.encoding import form_of
 from spanwise.reward_models.data import WU2023, InputEncoder, PieceBatch, branch_mask, branch_positions
 from spanwise.reward_models.features import (
@@ -131,6 +132,8 @@ class SpanRewardModel(PreTrainedModel):
         inner = config.backbone_config()
         self.backbone = backbone if backbone is not None else cast("PreTrainedModel", AutoModel.from_config(inner))
         use_products_on_cpu(cast("nn.Module", self.backbone))
+        self._in_branches = False
+        """Whether rows of several responses are read without the mask of who sees whom, found out by `packs`."""
         self.role: Role | None = None
         """The adapter that is on while the backbone is read; None where all weights are the reward model's own."""
         self.heads = nn.Linear(inner.get_text_config().hidden_size, len(config.heads))
@@ -184,6 +187,18 @@ class SpanRewardModel(PreTrainedModel):
         """
         if not is_causal(self.backbone.config):
             return False
+        use_on_cpu(self.backbone)  # not when it is made, which may be before it is anywhere
+        self._in_branches = attends_in_branches(self.backbone) and self._packs_alike(in_branches=True)
+        return self._in_branches or self._packs_alike(in_branches=False)
+
+    @property
+    def pack_to(self) -> int:
+        """How many tokens a row of several responses may have; 0 where the backbone must read them in separate rows."""
+        if not self.packs:
+            return 0
+        return sys.maxsize if self._reads_in_branches() else self.config.window
+
+    def _packs_alike(self, *, in_branches: bool) -> bool:
         ids = torch.tensor([[3, 4, 5, 6, 7, 8, 9]], device=self.device)
         branches = torch.tensor([[0, 0, 0, 1, 1, 2, 2]], device=self.device)
         alone = ids[:, [0, 1, 2, 5, 6]]
@@ -191,7 +206,8 @@ class SpanRewardModel(PreTrainedModel):
         self.eval()
         try:
             with torch.inference_mode():
-                packed = self._hidden(ids, torch.ones_like(ids, dtype=torch.bool), branches)[:, 5:]
+                read = self._hidden_in_branches if in_branches else self._hidden
+                packed = read(ids, torch.ones_like(ids, dtype=torch.bool), branches)[:, 5:]
                 single = self._hidden(alone, torch.ones_like(alone, dtype=torch.bool), None)[:, 3:]
         except (RuntimeError, TypeError, ValueError):
             return False
@@ -226,10 +242,27 @@ class SpanRewardModel(PreTrainedModel):
     def _hidden(self, ids: Tensor, mask: Tensor, branches: Tensor | None) -> Float[Tensor, "b l d"]:
         inputs = {"attention_mask": mask.long()}
         if branches is not None:
+            if self._reads_in_branches():
+                return self._hidden_in_branches(ids, mask, branches)
             seen = branch_mask(mask, branches)[:, None]
             inputs = {"attention_mask": seen, "position_ids": branch_positions(branches)}
         with active(self.role):
             return self.backbone(input_ids=ids, **inputs, **self._options).last_hidden_state
+
+    def _reads_in_branches(self) -> bool:
+        """Not while it is trained, when attention may drop out."""
+        return self._in_branches and not self.training and self.device.type == "cpu"
+
+    def _hidden_in_branches(self, ids: Tensor, mask: Tensor, branches: Tensor) -> Float[Tensor, "b l d"]:
+        counts = [((branches == k) & mask).sum(1) for k in range(int(branches.max()) + 1)]
+        lengths = torch.stack(counts, 1).tolist()
+        common, own = mask & (branches == 0), mask & (branches > 0)
+        layout = Branches([row[0] for row in lengths], [row[1:] for row in lengths])
+        with active(self.role):
+            states = read_branches(self.backbone, torch.cat([ids[common], ids[own]]), layout)
+        hidden = states.new_zeros(*ids.shape, states.shape[-1])
+        hidden[common], hidden[own] = states[: layout.trunk], states[layout.trunk :]
+        return hidden
 
 
 def build_reward_model(
