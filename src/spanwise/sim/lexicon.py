@@ -16,14 +16,8 @@ MONTHS = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
-FEMALE_NAMES = (
-    "Ilva", "Sorel", "Maruna", "Tessaly", "Oriane", "Bredika", "Calvina", "Dorrit", "Elswith", "Fenna", "Gisla",
-    "Hedra", "Isolde", "Jorunn", "Katla", "Lisbet", "Mirelle", "Nerys", "Odette", "Petra",
-)  # fmt: skip
-MALE_NAMES = (
-    "Aldous", "Bertil", "Corvin", "Dagmar", "Edric", "Florian", "Garrick", "Hakon", "Ivor", "Jasper", "Kester",
-    "Leopold", "Magnus", "Norbert", "Osric", "Perrin", "Quentin", "Roderick", "Silas", "Tobias",
-)  # fmt: skip
+FEMALE_NAMES = ("Ilva", "Sorel", "Maruna", "Oriane", "Calvina", "Fenna", "Katla", "Petra")
+MALE_NAMES = ("Aldous", "Corvin", "Edric", "Garrick", "Ivor", "Magnus", "Osric", "Tobias")
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -34,22 +28,16 @@ def _compounds(heads: str, tails: str) -> tuple[str, ...]:
     return tuple(head + tail for head, tail in product(heads.split(), tails.split()))
 
 
-SURNAMES = _compounds("Ash Brack Cald Dren Fal Grim Harl Lind", "ber croft mond ner stone wright")
-TOWNS = _compounds("Var Kel Dun Mor Tal Ulf Pel Ost Rav", "holm stead wick mere ford gate")
-RIVERS = _compounds("Ael Bor Cym Drav Esk Thul", "ine ow een al")
+SURNAMES = _compounds("Ash Brack Fal Grim", "croft mond ner stone")
+TOWNS = _compounds("Var Kel Dun Tal Pel Rav", "holm wick ford")
+RIVERS = _compounds("Ael Bor Drav Thul", "ine ow een")
 FIRMS = tuple(f"{first} {second}" for first, second in product(
     ("Northern", "Silver", "Harbour", "Meridian", "Falcon", "Granite"),
     ("Works", "Mills", "Brothers", "Traders", "Yards", "Foundry"),
 ))  # fmt: skip
-TRADES = _words("""
-    baker barber bookbinder brewer carpenter clockmaker cooper fisher gardener glassblower hatter joiner locksmith
-    mason midwife miller potter printer roofer saddler sailor surgeon tailor tanner teacher weaver
-""")
-INSTRUMENTS = _words("banjo bassoon bugle cello clarinet fiddle flute guitar harp lute piano trumpet viola zither")
-GOODS = _words("""
-    barrels bells blankets buttons candles cheese clocks gloves kettles lamps lanterns paper pottery ropes saddles
-    sails soap spoons tiles wagons
-""")
+TRADES = _words("baker barber cooper fisher joiner mason miller potter roofer sailor tailor weaver")
+INSTRUMENTS = _words("banjo bugle cello fiddle flute guitar harp lute piano viola")
+GOODS = _words("bells candles cheese clocks gloves kettles lamps paper ropes soap tiles wagons")
 
 
 @dataclass(frozen=True, slots=True)
