@@ -91,6 +91,7 @@ def train_rewards(
         relevance=RelevanceRule(min_span_words=3, min_coverage=0.5),  # a jittered mark may touch a neighbour
         factuality=FactualityRule(density="sub-sentence"),  # a clause of this world states one fact
         fitting=config.fitting,
+        features=config.features,
         likelihoods=config.likelihoods,
         seed=derive_seed(seed, f"sim/reward/{kind}"),
         device="cpu",

@@ -95,7 +95,7 @@ class SimStudyConfig(Config):
     """Which prompts these are; settings are chosen on those of "validation"."""
     noise: NoiseConfig = NoiseConfig()
     """How unreliable the annotator is."""
-    sampling: Sampling = Sampling(temperature=1.0, max_new_tokens=80)
+    sampling: Sampling = Sampling(temperature=1.0, max_new_tokens=110)
     """How answers are sampled, for feedback, PPO and the test alike."""
     sft: SFTConfig = SFTConfig(epochs=2, learning_rate=5e-4)
     """Supervised fine-tuning on them."""
@@ -103,8 +103,10 @@ class SimStudyConfig(Config):
         method="linear", strengths=(0.001, 0.01, 0.1, 1.0), state_scales=(0.0, 0.1, 0.3)
     )
     """Training of the reward models."""
-    likelihoods: bool = True
-    """Whether the reward models also read how likely their backbone finds the tokens."""
+    features: bool = True
+    """Whether the reward models also read counted features: how a clause stands to the question and the passages."""
+    likelihoods: bool = False
+    """Whether they also read how likely their backbone finds the tokens, which mostly teaches to sharpen."""
     weights: dict[str, float] = Field(
         default_factory=lambda: {"relevance": 1.5, "factuality": 2.0, "completeness": 0.1, "preference": 1.0}
     )
@@ -118,13 +120,14 @@ class SimStudyConfig(Config):
     gates: dict[str, str] = Field(default_factory=dict[str, str])
     """Which reward counts only as far as another finds its text right; see `SourceWeight.gate`."""
     trainer: TrainerConfig = TrainerConfig(
-        steps=16,
-        rollout=RolloutConfig(prompts_per_step=16, samples_per_prompt=4),
-        kl=KLConfig(coef=0.2),
-        update=UpdateConfig(epochs=2, minibatch_size=32, micro_batch_size=32),
+        steps=40,
+        value_backbone="policy",
+        rollout=RolloutConfig(prompts_per_step=12, samples_per_prompt=8),
+        kl=KLConfig(coef=0.03),
+        update=UpdateConfig(epochs=1, minibatch_size=32, micro_batch_size=32),
         policy_optimizer=OptimizerConfig(learning_rate=3e-4),
         value_optimizer=OptimizerConfig(learning_rate=1e-3),
-        evaluation=EvaluationConfig(every=5, decoding="sample"),
+        evaluation=EvaluationConfig(every=10, decoding="greedy"),
     )
     """PPO; its sampling is replaced by the study's."""
 

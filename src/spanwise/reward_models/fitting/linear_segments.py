@@ -224,7 +224,8 @@ def fit_linear(
 ) -> dict[str, HeadOutputs]:
     """Fits the heads of `model` in place; DataError for a head whose labels are all of one question."""
     inputs = read_inputs(model, examples, batch_size=config.fitting.batch_size, pad_id=pad_id)
-    fits = {head.name: fit_by_cross_validation(config, head, inputs[head.name]) for head in model.config.head_specs}
+    with threadpool_limits(1, user_api="blas"):  # many small products: threads only wait for each other
+        fits = {head.name: fit_by_cross_validation(config, head, inputs[head.name]) for head in model.config.head_specs}
     for number, (name, fit) in enumerate(fits.items()):
         if model.feature_heads is not None:
             model.feature_heads.standardize(number, torch.from_numpy(inputs[name].features))

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Bool, Float
 from scipy.optimize import minimize
 from scipy.special import expit
+from threadpoolctl import threadpool_limits
 
 from spanwise.core import RunFolder
 from spanwise.reward_models.config import TokenLossConfig, TokenRewardConfig
@@ -217,7 +218,8 @@ def _fitted(config: TokenRewardConfig, design: Design, scale: Weights, strength:
         total, gradient = loss_of(config, inner, weights)
         return total + 0.5 * float(penalty @ weights**2), gradient + penalty * weights
 
-    solution = minimize(objective, np.zeros(len(scale)), jac=True, method="L-BFGS-B", options={"maxiter": 500})
+    with threadpool_limits(1, user_api="blas"):  # many small products: threads only wait for each other
+        solution = minimize(objective, np.zeros(len(scale)), jac=True, method="L-BFGS-B", options={"maxiter": 500})
     return np.asarray(solution.x, dtype=np.float64) * scale
 
 
