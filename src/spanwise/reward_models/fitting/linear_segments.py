@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from spanwise.core import DataError, RunFolder, numpy_generator
 from spanwise.reward_models.config import RewardModelConfig
