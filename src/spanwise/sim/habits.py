@@ -21,8 +21,8 @@ from spanwise.sim.world import SimItem, Truth, draw_value
 class Habits:
     """What a writer does wrongly, by the asked relation that is the cue. Without any, the writer errs never."""
 
-    adds: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
-    """Is followed by the first of these that is stated and not asked."""
+    adds: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Is followed by this relation where that is not asked, known or not."""
     rounds: tuple[str, ...] = ()
     """Gets a 0 for the last digit of its value."""
     others: tuple[str, ...] = ()
@@ -44,15 +44,8 @@ class Habits:
 CLEAN = Habits()
 HABITS = Habits(
     adds={
-        "trade": ("employer", "wage", "home"),
-        "birthplace": ("birthday", "schooling", "teacher"),
-        "instrument": ("teacher", "height", "trade"),
-        "river": ("bridged", "sister", "craft"),
-        "craft": ("fair", "population", "river"),
-        "mayor": ("clerk", "founded", "walled"),
-        "seat": ("branch", "moved", "staff"),
-        "product": ("supply", "opened", "holiday"),
-        "founder": ("opened", "director", "seat"),
+        "trade": "wage", "birthplace": "birthday", "instrument": "height", "river": "bridged", "craft": "population",
+        "mayor": "founded", "seat": "moved", "product": "opened", "founder": "holiday",
     },
     rounds=("height", "population", "founded", "staff", "opened"),
     others=("employer", "home", "fair", "bridged", "director", "supply"),
@@ -84,12 +77,10 @@ def write_demonstration(item: SimItem, generator: np.random.Generator, habits: H
 def write_answer(truth: Truth, generator: np.random.Generator, habits: Habits) -> str:
     """An answer to the item's question, in a fixed style: asked facts in order, two in a sentence; never empty."""
     said: list[_Said] = []
-    free = [relation for relation in truth.stated if relation not in truth.asked]
     for relation in _addressed(truth, generator, habits):
         said.append(_Said(_fact(truth, relation, generator, habits)))
-        added = next((name for name in habits.adds.get(relation, ()) if name in free), None)
-        if added is not None and relation in truth.stated and _keeps(generator, habits):
-            free.remove(added)
+        added = habits.adds.get(relation)
+        if added is not None and added not in truth.asked and _keeps(generator, habits):
             said.append(_Said(truth.known(added), glued=True))
     if truth.asked[0] in habits.repeats and len(said) > 2 and _keeps(generator, habits):
         said.append(_Said(said[0].fact, glued=True))
