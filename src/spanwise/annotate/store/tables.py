@@ -182,6 +182,14 @@ tally = Table(  # how the slots of an item stand; triggers keep it, so that no l
     *_partial("ix_tally_skipped", sql("skipped > 0"), "project_id", "position"),
     *_partial("ix_tally_done", sql("open = 0 AND leased = 0 AND submitted + skipped > 0"), "project_id", "position"),
 )  # fmt: skip
+membership = Table(  # groups of people, which exist while they have members
+    "membership", metadata, Column("group_name", Text, primary_key=True),
+    _ref("user_id", "user_account.id", primary_key=True), Index(None, "user_id"),
+)  # fmt: skip
+assignment = Table(  # who may get an item; everybody where it has none. `who` is a user's id, or "@" and a group's name
+    "assignment", metadata, _ref("item_id", "item.id", primary_key=True), Column("who", Text, primary_key=True),
+    Index(None, "who"),
+)  # fmt: skip
 draft = Table(
     "draft", metadata,
     _ref("item_id", "item.id", primary_key=True), Column("round", Integer, primary_key=True),

@@ -223,8 +223,10 @@ def _open_slot(desk: Desk, item_id: str | None) -> RowMapping | None:
     cursors = _cursors(desk.database)
     version = queue_version(desk.connection, desk.project)
     begin = cursors.get(desk.project.id, desk.user.id, version)
-    row = None if begin is None else _first(desk, query.where(_from(begin)))
-    row = row or _first(desk, query)  # before one says that there is none, one looks at all
+    parts = [query.where(*part) for part in _from(begin)] if begin else []
+    if begin is None or desk.database.dialect == "postgresql":  # there, slots that others just took and gave back
+        parts.append(query)
+    row = next(filter(None, (_first(desk, part) for part in parts)), None)
     if row is not None:
         cursors.put(desk.project.id, desk.user.id, version, _rank(row))
     return row
@@ -239,11 +241,17 @@ def _rank(row: RowMapping) -> Rank:
     return -row["priority"], row["position"], row["k"]
 
 
-def _from(rank: Rank) -> ColumnElement[bool]:
-    """Slots that are not before this place in the queue."""
-    slot, (priority, position, k) = tables.slot, rank
-    behind = or_(slot.c.position > position, and_(slot.c.position == position, slot.c.k >= k))
-    return and_(slot.c.priority <= -priority, or_(slot.c.priority < -priority, behind))
+def _from(rank: Rank) -> tuple[tuple[ColumnElement[bool], ...], ...]:
+    """Slots that are not before this place in the queue, in two parts, for each of which the index has a beginning."""
+    slot, (priority, position, _) = tables.slot, rank
+    return (slot.c.priority == -priority, slot.c.position >= position), (slot.c.priority < -priority,)
+
+
+def names_of(desk: Desk) -> list[str]:
+    """What the user is called in assignments: the user's id, and the groups with an "@" before them."""
+    membership = tables.membership
+    groups = select(membership.c.group_name).where(membership.c.user_id == desk.user.id)
+    return [desk.user.id, *(f"@{name}" for name in desk.connection.execute(groups).scalars())]
 
 
 @dataclass
@@ -278,9 +286,11 @@ def _claimable(desk: Desk, state: ColumnElement[bool], item_id: str | None) -> S
         annotation.c.round == slot.c.round,
         annotation.c.user_id == desk.user.id,
     )
+    assigned = select(tables.assignment.c.who).where(tables.assignment.c.item_id == slot.c.item_id)
     query = (
         select(slot)
         .where(slot.c.project_id == desk.project.id, state, slot.c.kind == "normal")
+        .where(or_(~assigned.exists(), assigned.where(tables.assignment.c.who.in_(names_of(desk))).exists()))
         .where(~select(own_slot.c.k).where(*same).exists(), ~select(annotation.c.id).where(*done).exists())
         .order_by(slot.c.priority.desc(), slot.c.position, slot.c.k)
     )
