@@ -30,6 +30,7 @@ RUN_BY_NAME = {
     "annotate/store/migrations/env.py",
     "annotate/store/migrations/versions/0001_first.py",
     "annotate/store/migrations/versions/0002_many.py",
+    "annotate/store/migrations/versions/0003_groups.py",
 }
 """Files that Alembic runs."""
 

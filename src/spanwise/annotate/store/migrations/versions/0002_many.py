@@ -1,4 +1,4 @@
-"""What many items and people need: slots counted per item, indexes, groups, and the save behind a draft."""
+"""What many items and lost answers need: slots counted per item, indexes for the queue, the save behind a draft."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -34,20 +34,6 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("project_id", name="pk_queue"),
     )
-    op.create_table(
-        "membership",
-        sa.Column("group_name", sa.Text(), nullable=False),
-        sa.Column("user_id", sa.Text(), sa.ForeignKey("user_account.id", name="fk_membership_user_id"), nullable=False),
-        sa.PrimaryKeyConstraint("group_name", "user_id", name="pk_membership"),
-    )
-    op.create_index("ix_membership_user_id", "membership", ["user_id"])
-    op.create_table(
-        "assignment",
-        sa.Column("item_id", sa.Text(), sa.ForeignKey("item.id", name="fk_assignment_item_id"), nullable=False),
-        sa.Column("who", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("item_id", "who", name="pk_assignment"),
-    )
-    op.create_index("ix_assignment_who", "assignment", ["who"])
     op.create_table(
         "tally",
         sa.Column("item_id", sa.Text(), sa.ForeignKey("item.id", name="fk_tally_item_id"), nullable=False),
