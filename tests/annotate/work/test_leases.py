@@ -10,8 +10,9 @@ from sqlalchemy import event, update
 from spanwise.annotate.people.logins import log_in, set_password
 from spanwise.annotate.store import tables
 from spanwise.annotate.store.database import sqlite_url
-from spanwise.annotate.store.items import get_item, touch_queue
+from spanwise.annotate.store.items import get_item
 from spanwise.annotate.store.refusals import AccessError, LoginError, UnknownError
+from spanwise.annotate.store.setup import touch_queue
 from spanwise.annotate.web.app import create_app
 from spanwise.annotate.web.routes.work import WorkClaim
 from spanwise.annotate.work.drafts import Save, save_draft

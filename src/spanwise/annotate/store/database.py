@@ -20,7 +20,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Engine, Executable, create_engine, event, text
+from sqlalchemy import Connection, Engine, Executable, Table, create_engine, event, text
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -246,6 +248,13 @@ class Database:
 def sqlite_url(path: Path) -> str:
     """The URL of a SQLite file."""
     return f"sqlite:///{path}"
+
+
+def add_absent(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    """Inserts rows; those that somebody else inserted meanwhile stay as they are."""
+    if rows:
+        make = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
+        connection.execute(make(table).on_conflict_do_nothing(), rows)
 
 
 @contextlib.contextmanager

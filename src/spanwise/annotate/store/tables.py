@@ -210,7 +210,8 @@ annotation = Table(
     Column("client_submission_id", Text, nullable=False, unique=True), _text("sha256"),
     _json("response_order", nullable=True), Column("suggested", Boolean, nullable=False),
     _json("provenance", nullable=True), _ref("batch_id", "import_batch.id", nullable=True),
-    UniqueConstraint("supersedes_id"), Index(None, "item_id"), Index(None, "user_id", "submitted_at"),
+    UniqueConstraint("supersedes_id"), Index(None, "item_id", "round", "user_id"),
+    Index(None, "user_id", "submitted_at"),
     Index(None, "project_id", "submitted_at"), Index(None, "batch_id"),
 )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Groups of people, and items that are kept for some people or groups."""
+"""Groups of people, items that are kept for some people or groups, and what somebody said of an item found by both."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Adds their tables."""
+    """Adds their tables, and the index."""
     op.create_table(
         "membership",
         sa.Column("group_name", sa.Text(), nullable=False),
@@ -23,3 +23,5 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("item_id", "who", name="pk_assignment"),
     )
     op.create_index("ix_assignment_who", "assignment", ["who"])
+    op.drop_index("ix_annotation_item_id", "annotation")
+    op.create_index("ix_annotation_item_id_round_user_id", "annotation", ["item_id", "round", "user_id"])
