@@ -11,7 +11,9 @@ from .drafts import Saved as Saved
 from .drafts import save_draft as save_draft
 from .gold import gold_report as gold_report
 from .gold import gold_row as gold_row
+from .overlap import assign as assign
 from .overlap import reopen_skipped as reopen_skipped
+from .overlap import set_groups as set_groups
 from .overlap import set_overlap as set_overlap
 from .overview import Progress as Progress
 from .overview import progress as progress
