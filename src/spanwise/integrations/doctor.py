@@ -4,6 +4,9 @@ An engine's plug-in fails far away, in a process whose complaints nobody reads. 
 only to look at them.
 """
 
+# Hydra and OmegaConf come with verl.
+# pyright: reportMissingImports=false
+
 import importlib
 import json
 import os
@@ -127,7 +130,7 @@ def _run(path: Path) -> Iterator[Finding]:
 
 def composed(path: Path) -> Mapping[str, Any]:
     """Verl's config with all its defaults, as plain values."""
-    from hydra import compose, initialize_config_dir  # noqa: PLC0415 - comes with verl
+    from hydra import compose, initialize_config_dir  # noqa: PLC0415 - come with verl
     from omegaconf import OmegaConf  # noqa: PLC0415
 
     with initialize_config_dir(str(path.resolve().parent), version_base=None):

@@ -7,9 +7,11 @@ where a comparison column by column would be off: ours goes by the mask. Shapes:
 `main` starts a run: as `skyrl.train.entrypoints.main_base`, with this generator and these estimators.
 """
 
-# The engine is no dependency of Spanwise and has no types; where it is not installed, nothing of it is known.
+# The engine is no dependency of Spanwise and has no types; where it is not installed, nothing of it is known, and this
+# very file is what its name means to pyright.
 # pyright: reportMissingImports=false, reportUntypedBaseClass=false, reportUnknownParameterType=false
-# pyright: reportUntypedFunctionDecorator=false, reportUnknownLambdaType=false
+# pyright: reportUntypedFunctionDecorator=false, reportUntypedClassDecorator=false, reportGeneralTypeIssues=false
+# pyright: reportIndexIssue=false, reportAttributeAccessIssue=false, reportFunctionMemberAccess=false
 
 import asyncio
 import sys

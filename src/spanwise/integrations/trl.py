@@ -5,9 +5,11 @@ from the same function as those of our own trainer. Generation, losses, KL, LoRA
 TRL's. `SummedRewards` is for TRL's own trainers: one number an answer. Shapes: b answers, t tokens.
 """
 
-# The engine is no dependency of Spanwise and has no types; where it is not installed, nothing of it is known.
+# The engine is no dependency of Spanwise and has no types; where it is not installed, nothing of it is known, and this
+# very file is what its name means to pyright.
 # pyright: reportMissingImports=false, reportUntypedBaseClass=false, reportUnknownParameterType=false
-# pyright: reportUntypedFunctionDecorator=false, reportUnknownLambdaType=false
+# pyright: reportUntypedFunctionDecorator=false, reportUntypedClassDecorator=false, reportGeneralTypeIssues=false
+# pyright: reportIndexIssue=false, reportAttributeAccessIssue=false, reportFunctionMemberAccess=false
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -61,7 +63,7 @@ class SummedRewards:
     def __init__(self, pipeline: RewardPipeline, tokenizer: PreTrainedTokenizerBase) -> None:
         self.__name__ = SUMS
         self.scorer = IdScorer(tokenizer, pipeline)
-        self._ends = {tokenizer.eos_token_id, tokenizer.pad_token_id}
+        self._ends = [tokenizer.eos_token_id, tokenizer.pad_token_id]
         self.scored: tuple[list[list[int]], TokenScores] | None = None
         """The ids of the last call and the rewards of each of them."""
 

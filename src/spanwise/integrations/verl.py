@@ -8,9 +8,11 @@ import this module: VERL_USE_EXTERNAL_MODULES=spanwise.integrations.verl. `spanw
 Shapes: b answers, t tokens.
 """
 
-# The engine is no dependency of Spanwise and has no types; where it is not installed, nothing of it is known.
+# The engine is no dependency of Spanwise and has no types; where it is not installed, nothing of it is known, and this
+# very file is what its name means to pyright.
 # pyright: reportMissingImports=false, reportUntypedBaseClass=false, reportUnknownParameterType=false
-# pyright: reportUntypedFunctionDecorator=false, reportUnknownLambdaType=false
+# pyright: reportUntypedFunctionDecorator=false, reportUntypedClassDecorator=false, reportGeneralTypeIssues=false
+# pyright: reportIndexIssue=false, reportAttributeAccessIssue=false, reportFunctionMemberAccess=false
 
 import asyncio
 import json

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -42,7 +42,8 @@ class AnswerRecord(ResponseRecord):
     id: Text = Field(default="")
 
 
-class Shard(NamedTuple):
+@dataclass(frozen=True)
+class Shard:
     """Which of the files a process makes: every `count`-th, from the `number`-th on."""
 
     number: int = 1
@@ -117,7 +118,7 @@ def _make_part(
     part: _Part, config: ScoreConfig, scorer: "_AnswerScorer", result: ScoredShard, advances: Callable[[int], None]
 ) -> None:
     target, digest = _path(config.output, part.number), part.digest
-    note = _note(target)
+    note: dict[str, Any] = _note(target)
     if note.get("lines") == digest:
         result.kept += 1
         advances(len(part.lines))
