@@ -46,6 +46,7 @@ LAYERS = (
     ("sim",),
     ("quickstart",),
     ("sweeps",),
+    ("integrations",),
     ("cli", "api.py"),
 )
 """Rooms, or single files of a room that lie deeper than it, from the bottom up; those of one row do not know each

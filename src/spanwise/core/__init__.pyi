@@ -9,6 +9,7 @@ from .errors import ScoringError as ScoringError
 from .errors import SpanError as SpanError
 from .errors import SpanwiseError as SpanwiseError
 from .errors import TrainingError as TrainingError
+from .files import atomic_path as atomic_path
 from .files import check_readable as check_readable
 from .files import read_json as read_json
 from .files import read_lines as read_lines
