@@ -5,6 +5,7 @@ from .config import Aggregate as Aggregate
 from .config import MixtureConfig as MixtureConfig
 from .config import Placement as Placement
 from .config import SourceWeight as SourceWeight
+from .conversations import conversation_rewards as conversation_rewards
 from .ids import IdScorer as IdScorer
 from .ids import read_ids as read_ids
 from .learned import LearnedRewards as LearnedRewards
@@ -17,4 +18,5 @@ from .mixture import total_deviation as total_deviation
 from .pipeline import RewardPipeline as RewardPipeline
 from .pipeline import TokenScores as TokenScores
 from .projection import place as place
+from .sources import foreign_sources as foreign_sources
 from .sources import scorer_sources as scorer_sources

@@ -8,9 +8,27 @@ from spanwise.core import resolve_device
 from spanwise.feedback import RewardSource
 from spanwise.reward_models.network import load_reward_model
 from spanwise.rewards.change import ChangeReward, HolisticReward
+from spanwise.rewards.foreign import HttpReward, SourceConfig, load_model, own_function, own_source
 from spanwise.rewards.learned import LearnedRewards
 from spanwise.rewards.marked_words import MarkedWords
 from spanwise.rewards.scorers import ScorerUse, load_scorer
+
+
+def foreign_sources(uses: Mapping[str, SourceConfig], *, device: str = "auto") -> list[RewardSource]:
+    """One source per entry, named as its key; raises CheckpointError or ConfigError for one that is not there."""
+    return [_foreign(name, use, device) for name, use in uses.items()]
+
+
+def _foreign(name: str, use: SourceConfig, device: str) -> RewardSource:
+    match use.kind:
+        case "class":
+            return own_source(name, use)
+        case "function":
+            return own_function(name, use)
+        case "http":
+            return HttpReward(name, use)
+        case _:
+            return load_model(name, use, device=device)
 
 
 def scorer_sources(uses: Mapping[str, ScorerUse], *, device: str = "auto") -> list[RewardSource]:

@@ -10,10 +10,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from spanwise.core import Config, LoraConfig
+from spanwise.core import Config, ImportPath, LoraConfig
 from spanwise.feedback import PromptConfig
 from spanwise.models import PrecisionName, Sampling
 from spanwise.rewards import MixtureConfig, Placement
+from spanwise.rewards.foreign import SourceConfig
 from spanwise.rewards.scorers import ScorerUse
 from spanwise.rl.alarms import AlarmConfig
 from spanwise.training import OptimizerConfig
@@ -196,9 +197,9 @@ class TrainerConfig(Config):
     """How the policy reads prompts; kept in the checkpoint. Reward models read them as they were trained to."""
     steps: int = Field(default=100, ge=1)
     """Rollouts, each followed by its updates."""
-    algorithm: AlgorithmName = "ppo"
+    algorithm: AlgorithmName | ImportPath = "ppo"
     """ppo (with a value model), grpo or rloo (the responses to a prompt are compared), reinforce++ (neither), or
-    expert-iteration (the best response to each prompt is learned)."""
+    expert-iteration (the best response to each prompt is learned), or my.module:Name of one's own."""
     value_warmup_steps: int = Field(default=2, ge=0)
     """How many of the first steps train the value model only; without effect where there is none."""
     value_backbone: Literal["own", "policy"] = "own"
@@ -287,6 +288,9 @@ class RLConfig(TrainerConfig):
     """Reward models by a name of your choice."""
     scorers: dict[str, ScorerUse] = Field(default_factory=dict[str, ScorerUse])
     """Rewards made of scorers of whole texts, such as toxicity classifiers, by the name of the reward source."""
+    sources: dict[str, SourceConfig] = Field(default_factory=dict[str, SourceConfig])
+    """Rewards that others made, by the name of the reward source: models of other trainers, functions, endpoints,
+    classes of one's own."""
     mixture: MixtureConfig
     """How the scores of the sources make the reward."""
     placement: Placement = "end"
@@ -305,6 +309,6 @@ class RLConfig(TrainerConfig):
 
     @model_validator(mode="after")
     def _rewarded(self) -> "RLConfig":
-        if not (self.reward_models or self.scorers):
-            raise ValueError("reward_models and scorers name no reward; give at least one")
+        if not (self.reward_models or self.scorers or self.sources):
+            raise ValueError("reward_models, scorers and sources name no reward; give at least one")
         return self

@@ -6,7 +6,7 @@ from spanwise.core import ConfigError, RunFolder, device_line, resolve_device
 from spanwise.feedback import PromptRecord, RewardSource, load_or_raise
 from spanwise.models import Adapters, Policy, precision
 from spanwise.reward_models.network import AdaptedRewardModel
-from spanwise.rewards import RewardPipeline, load_sources, scorer_sources
+from spanwise.rewards import RewardPipeline, foreign_sources, load_sources, scorer_sources
 from spanwise.rl.algorithms import make_algorithm
 from spanwise.rl.config import RLConfig
 from spanwise.rl.parts import TrainerParts
@@ -81,7 +81,8 @@ def reward_pipeline(
             say(_whose_weights(name, loaded[0].model, settings))
         sources += loaded
     judged = scorer_sources(settings.scorers, device=settings.device)
-    return RewardPipeline([*sources, *judged], settings.mixture, settings.placement)
+    others = foreign_sources(settings.sources, device=settings.device)
+    return RewardPipeline([*sources, *judged, *others], settings.mixture, settings.placement)
 
 
 def _whose_weights(name: str, model: AdaptedRewardModel, settings: RLConfig) -> str:
