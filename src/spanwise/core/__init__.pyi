@@ -23,6 +23,9 @@ from .locks import give_lock_back as give_lock_back
 from .locks import take_lock as take_lock
 from .locks import unpaused as unpaused
 from .lora import LoraConfig as LoraConfig
+from .plugins import ImportPath as ImportPath
+from .plugins import is_path as is_path
+from .plugins import load_object as load_object
 from .runs import RunFolder as RunFolder
 from .seeding import derive_seed as derive_seed
 from .seeding import numpy_generator as numpy_generator

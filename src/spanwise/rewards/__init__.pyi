@@ -7,6 +7,7 @@ from .config import Placement as Placement
 from .config import RewardsConfig as RewardsConfig
 from .config import ScoreConfig as ScoreConfig
 from .config import SourceWeight as SourceWeight
+from .conversations import conversation_rewards as conversation_rewards
 from .ids import IdScorer as IdScorer
 from .ids import read_ids as read_ids
 from .learned import LearnedRewards as LearnedRewards
@@ -21,6 +22,7 @@ from .pipeline import TokenScores as TokenScores
 from .projection import place as place
 from .shards import Shard as Shard
 from .shards import score_shard as score_shard
+from .sources import foreign_sources as foreign_sources
 from .sources import learned_sources as learned_sources
 from .sources import load_pipeline as load_pipeline
 from .sources import scorer_sources as scorer_sources

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from spanwise.core import Config
+from spanwise.rewards.foreign import SourceConfig
 from spanwise.rewards.scorers import ScorerUse
 
 Placement = Literal["end", "spread", "every"]
@@ -104,11 +105,14 @@ class SourcesConfig(Config):
     """Reward models by a name of your choice."""
     scorers: dict[str, ScorerUse] = Field(default_factory=dict[str, ScorerUse])
     """Rewards made of scorers of whole texts, such as toxicity classifiers, by the name of the reward source."""
+    sources: dict[str, SourceConfig] = Field(default_factory=dict[str, SourceConfig])
+    """Rewards that others made, by the name of the reward source: models of other trainers, functions, endpoints,
+    classes of one's own."""
 
     @model_validator(mode="after")
     def _rewarded(self) -> "SourcesConfig":
-        if not (self.reward_models or self.scorers):
-            raise ValueError("reward_models and scorers name no reward; give at least one")
+        if not (self.reward_models or self.scorers or self.sources):
+            raise ValueError("reward_models, scorers and sources name no reward; give at least one")
         return self
 
 

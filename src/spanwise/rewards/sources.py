@@ -11,6 +11,7 @@ from spanwise.models import Adapters
 from spanwise.reward_models.network import load_reward_model
 from spanwise.rewards.change import ChangeReward, HolisticReward
 from spanwise.rewards.config import RewardModelUse, RewardsConfig, SourcesConfig
+from spanwise.rewards.foreign import HttpReward, SourceConfig, load_model, own_function, own_source
 from spanwise.rewards.learned import LearnedRewards, LearnedSource, load_sources
 from spanwise.rewards.marked_words import MarkedWords
 from spanwise.rewards.pipeline import RewardPipeline
@@ -25,7 +26,8 @@ def load_pipeline(config: RewardsConfig, *, device: str = "auto") -> RewardPipel
 def configured_sources(config: SourcesConfig, *, device: str = "auto") -> list[RewardSource]:
     """All sources of a config; raises CheckpointError or ConfigError for a model or scorer that is not there."""
     learned = learned_sources(config.reward_models, device=device)
-    return [*chain.from_iterable(learned.values()), *scorer_sources(config.scorers, device=device)]
+    others = [*scorer_sources(config.scorers, device=device), *foreign_sources(config.sources, device=device)]
+    return [*chain.from_iterable(learned.values()), *others]
 
 
 def learned_sources(
@@ -38,6 +40,23 @@ def learned_sources(
         )
         for name, use in uses.items()
     }
+
+
+def foreign_sources(uses: Mapping[str, SourceConfig], *, device: str = "auto") -> list[RewardSource]:
+    """One source per entry, named as its key; raises CheckpointError or ConfigError for one that is not there."""
+    return [_foreign(name, use, device) for name, use in uses.items()]
+
+
+def _foreign(name: str, use: SourceConfig, device: str) -> RewardSource:
+    match use.kind:
+        case "class":
+            return own_source(name, use)
+        case "function":
+            return own_function(name, use)
+        case "http":
+            return HttpReward(name, use)
+        case _:
+            return load_model(name, use, device=device)
 
 
 def scorer_sources(uses: Mapping[str, ScorerUse], *, device: str = "auto") -> list[RewardSource]:

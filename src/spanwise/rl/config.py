@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from spanwise.core import Config, LoraConfig
+from spanwise.core import Config, ImportPath, LoraConfig
 from spanwise.feedback import PromptConfig
 from spanwise.models import PrecisionName, Sampling
 from spanwise.rewards import RewardsConfig
@@ -195,9 +195,9 @@ class TrainerConfig(Config):
     """How the policy reads prompts; kept in the checkpoint. Reward models read them as they were trained to."""
     steps: int = Field(default=100, ge=1)
     """Rollouts, each followed by its updates."""
-    algorithm: AlgorithmName = "ppo"
+    algorithm: AlgorithmName | ImportPath = "ppo"
     """ppo (with a value model), grpo or rloo (the responses to a prompt are compared), reinforce++ (neither), or
-    expert-iteration (the best response to each prompt is learned)."""
+    expert-iteration (the best response to each prompt is learned), or my.module:Name of one's own."""
     value_warmup_steps: int = Field(default=2, ge=0)
     """How many of the first steps train the value model only; without effect where there is none."""
     value_backbone: Literal["own", "policy"] = "own"

@@ -7,7 +7,7 @@ from spanwise.core import ConfigError, RunFolder, device_line, resolve_device
 from spanwise.feedback import PromptRecord, load_or_raise
 from spanwise.models import Adapters, Policy, precision
 from spanwise.reward_models.network import AdaptedRewardModel
-from spanwise.rewards import RewardPipeline, learned_sources, scorer_sources
+from spanwise.rewards import RewardPipeline, foreign_sources, learned_sources, scorer_sources
 from spanwise.rl.algorithms import make_algorithm
 from spanwise.rl.config import RLConfig
 from spanwise.rl.parts import TrainerParts
@@ -78,7 +78,9 @@ def reward_pipeline(
         if say is not None and isinstance(source.model, AdaptedRewardModel):
             say(_whose_weights(name, source.model, settings))
     judged = scorer_sources(settings.scorers, device=settings.device)
-    return RewardPipeline([*chain.from_iterable(learned.values()), *judged], settings.mixture, settings.placement)
+    others = foreign_sources(settings.sources, device=settings.device)
+    sources = [*chain.from_iterable(learned.values()), *judged, *others]
+    return RewardPipeline(sources, settings.mixture, settings.placement)
 
 
 def _whose_weights(name: str, model: AdaptedRewardModel, settings: RLConfig) -> str:

@@ -11,8 +11,9 @@ from hypothesis import given
 
 from spanwise.annotate.exchange.exports import export_file, iter_exported, since_when
 from spanwise.annotate.exchange.imports import ImportSettings, import_file, list_batches, roll_back
+from spanwise.annotate.exchange.records import record_of_item
 from spanwise.annotate.store.annotations import Selection
-from spanwise.annotate.store.items import list_items
+from spanwise.annotate.store.items import NewItem, add_items, get_item, list_items
 from spanwise.annotate.store.project import preset
 from spanwise.annotate.store.refusals import AccessError, UnknownError
 from spanwise.annotate.store.upkeep import check
@@ -244,3 +245,19 @@ def test_what_changed_since_the_last_export_is_exported_alone(world, tmp_path):
     assert len(exported("2026-01-02")) == 2
     with pytest.raises(DataError, match="is no time"):
         exported("yesterday")
+
+
+def test_the_turns_of_a_conversation_go_through_the_database_unchanged(world):
+    call = {
+        "role": "assistant",
+        "content": "",
+        "tool_calls": [{"function": {"name": "find", "arguments": {"who": "Ada"}}}],
+    }
+    turns = [{"role": "user", "content": "who?"}, call, {"role": "tool", "content": "Ada"}]
+    tools = [{"type": "function", "function": {"name": "find"}}]
+    responses = [{"text": "It is Ada."}]
+    record = FeedbackRecord(id="c", messages=turns, tools=tools, responses=responses, provenance={"from": "here"})
+    new = NewItem(record, "c", {"from": "here"}, "normal", 0.0, 1)
+    with world.database.write() as connection:
+        (item_id,) = add_items(connection, world.project, [new], batch_id=None)
+    assert record_of_item(get_item(world.database, world.project, item_id)) == record

@@ -23,8 +23,7 @@ from spanwise.annotate.store.setup import touch_queue
 from spanwise.feedback import FeedbackRecord, Message, Passage, Record, Tool, Tools, Turns
 from spanwise.text import Span, get_segmenter, text_hash
 
-CONVERSATION = "conversation"
-"""Under this name the stored values of an item hold the turns of its prompt."""
+CONVERSATION = "conversation"  # under this name the stored values of an item hold the turns of its prompt
 
 VERSION = 1
 """Raised whenever one of the lists may come out otherwise."""
@@ -79,7 +78,6 @@ class Item(Record):
     ext_id: str
     prompt: str
     messages: Turns = ()
-    """The turns before the responses, where the prompt is a conversation."""
     tools: Tools = ()
     references: tuple[str, ...]
     passages: tuple[Passage, ...]
@@ -351,6 +349,7 @@ def _segments(bounds: dict[str, Any]) -> Segments:
 
 
 def _item_row(project: Project, new: NewItem, item_id: str, position: int, batch_id: str | None) -> dict[str, Any]:
+    turns = new.record.model_dump(mode="json", include={"messages", "tools"})
     return {
         "id": item_id,
         "project_id": project.id,
@@ -358,7 +357,7 @@ def _item_row(project: Project, new: NewItem, item_id: str, position: int, batch
         "position": position,
         "prompt": new.record.prompt,
         "refs": list(new.record.references),
-        "meta": new.meta | _conversation(new.record),
+        "meta": {**new.meta, **({CONVERSATION: turns} if turns else {})},
         "round": project.round,
         "priority": new.priority,
         "overlap": new.overlap,
@@ -367,11 +366,6 @@ def _item_row(project: Project, new: NewItem, item_id: str, position: int, batch
         "selection_prob": new.selection_prob,
         "batch_id": batch_id,
     }
-
-
-def _conversation(record: FeedbackRecord) -> dict[str, Any]:
-    """The turns of a record as a part of the item's stored values; most records have none."""
-    return {CONVERSATION: record.model_dump(mode="json", include={"messages", "tools"})} if record.messages else {}
 
 
 def _responses(item_id: str, new: NewItem) -> list[dict[str, Any]]:
