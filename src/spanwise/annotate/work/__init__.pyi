@@ -1,8 +1,11 @@
 from .adjudication import AdjudicationPage as AdjudicationPage
 from .adjudication import Verdict as Verdict
+from .adjudication import VerdictSave as VerdictSave
 from .adjudication import adjudicate as adjudicate
 from .adjudication import adjudication_queue as adjudication_queue
 from .adjudication import lanes as lanes
+from .adjudication import next_undecided as next_undecided
+from .adjudication import save_verdict as save_verdict
 from .desk import ClientId as ClientId
 from .desk import Lease as Lease
 from .desk import SlotKey as SlotKey
