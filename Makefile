@@ -10,12 +10,13 @@ SHARED ?= ../shared/data
 export TOKENIZERS_PARALLELISM = false
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: help quickstart test test-all test-browser check format study results bench clean
+.PHONY: help quickstart test test-all test-browser test-engines check format study results bench clean
 
 help:
 	@echo "make quickstart   set up, then the whole loop on the simulated world (about 5 minutes after installation)"
 	@echo "make test         set up, then the tests (make test-all adds the slow ones and new random examples)"
 	@echo "make test-browser build and install the wheel, then its annotation app in a real Chromium"
+	@echo "make test-engines TRL, verl and SkyRL in environments of their own, then their plug-ins against them"
 	@echo "make check        lint, format and strict types"
 	@echo "make results      every number in the docs again (about eight hours for five seeds; SEEDS=\"0 1\" for fewer)"
 	@echo "make study        one study: NAME=detox SEEDS=\"0 1\" ARGS=\"--tiny\"; $(RUN) --list shows them"
@@ -47,6 +48,27 @@ test-browser: $(VENV)/.ready
 	$(BIN)/python -c "import site; print(site.getsitepackages()[0])" > "$$($(INSTALLED)/bin/python -c 'import site; print(site.getsitepackages()[0])')/behind.pth"
 	$(BIN)/python -m pip --python $(INSTALLED)/bin/python install --quiet --disable-pip-version-check --no-deps $(VENV)/wheel/spanwise-*.whl
 	SPANWISE_TEST_INSTALLED=1 $(INSTALLED)/bin/python -m pytest -m browser tests/annotate
+
+# The engines pin each other out, so each has an environment of its own, which is kept. Where one cannot be installed,
+# that is said and its tests are left out.
+ENGINES := trl verl skyrl
+ENGINE_trl := trl==1.16.0 -c constraints.txt
+# Of their extras what CPUs can use: the rest compiles for GPUs.
+ENGINE_verl := verl==0.9.1 TransferQueue==0.1.11 pyzmq msgspec fastapi uvicorn cachetools torch==2.13.0
+ENGINE_skyrl := skyrl==0.3.0 skyrl-gym==0.4.0 ray==2.56.0 hydra-core==1.3.2 torch==2.13.0 loguru ninja tensorboard \
+  func_timeout torchdata omegaconf tensordict polars fastapi uvicorn pybind11 aiohttp wandb
+
+$(VENV)/engines/%/.ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)/engines/$*
+	$(VENV)/engines/$*/bin/python -m pip install --quiet --disable-pip-version-check -e '.[train]' \
+	  pytest beartype hypothesis $(ENGINE_$*)
+	touch $@
+
+test-engines:
+	@for engine in $(ENGINES); do \
+	  if $(MAKE) --no-print-directory $(VENV)/engines/$$engine/.ready; then \
+	    $(VENV)/engines/$$engine/bin/python -W ignore -m pytest -W ignore tests/integrations/test_$$engine.py || exit 1; \
+	  else echo "$$engine cannot be installed here: its tests are left out." >&2; fi; done
 
 check: $(VENV)/.ready
 	$(BIN)/ruff check .

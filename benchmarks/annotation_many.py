@@ -3,8 +3,8 @@
     python benchmarks/annotation_many.py [--former CHECKOUT] [--items 200000] [--people 50] [--imported 3000]
 
 `--former` is another checkout of this repository, for example `git worktree add ../former COMMIT`. Each build makes a
-database of its own with the same items and is asked the same: CPU milliseconds of claims, saves, submits, lists and
-searches, items that an import takes in per CPU second, and the times that `--people` annotators meet through HTTP.
+SQLite database of its own with the same items and is asked the same: CPU milliseconds of claims, saves, submits, lists
+and searches, items that an import takes in per CPU second, and the times that `--people` annotators meet through HTTP.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from pathlib import Path
 from spanwise.annotate.exchange.imports import import_file
 from spanwise.annotate.people.logins import new_session
 from spanwise.annotate.people.users import create_user
-from spanwise.annotate.store.items import NewItem, add_items, list_items
+from spanwise.annotate.store.items import list_items
 from spanwise.annotate.store.setup import open_project
 from spanwise.annotate.web.app import create_app
 from spanwise.annotate.work.desk import Lease
@@ -39,7 +39,6 @@ from spanwise.annotate.work.drafts import Save, save_draft
 from spanwise.annotate.work.overview import progress
 from spanwise.annotate.work.queue import claim
 from spanwise.annotate.work.submission import Submission, submit
-from spanwise.feedback.schema import FeedbackRecord, Response
 
 folder, items, people, imported, sentences = Path(sys.argv[1]), *map(int, sys.argv[2:5]), sys.argv[5]
 
@@ -59,14 +58,16 @@ path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 began = time.process_time()
 import_file(base, project, path, "spanwise")
 told = {"import, items per CPU second": imported / (time.process_time() - began)}
-text = Response(text="The same answer, to every question.")
-for first in range(0, items - imported, 2000):
-    numbers = range(first, min(first + 2000, items - imported))
-    prompt = "How is item {n} made, and where?"
-    records = [FeedbackRecord(id=f"n{n}", prompt=prompt.format(n=n), responses=(text,)) for n in numbers]
-    new = [NewItem(record, record.id, {}, "normal", 0.0, 3) for record in records]
-    with base.write() as connection:
-        add_items(connection, project, new, batch_id=None)
+many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
+with base.write() as connection:  # the others are like the first, but for their ids and prompts
+    connection.exec_driver_sql(many + "INSERT INTO item SELECT 'n' || i, project_id, 'n' || i, 1000000 + i,"
+        " 'How is item ' || i || ' made, and where?', refs, meta, round, priority, overlap, purpose, NULL, NULL, NULL"
+        " FROM n, (SELECT * FROM item LIMIT 1)", (items - imported,))
+    connection.exec_driver_sql(many + "INSERT INTO response SELECT 'r' || i, 'n' || i, 0, text_sha256, model"
+        " FROM n, (SELECT * FROM response LIMIT 1)", (items - imported,))
+    connection.exec_driver_sql(many + "INSERT INTO slot (item_id, round, k, project_id, kind, state, priority,"
+        " position, suggested) SELECT 'n' || i, round, k, project_id, kind, state, priority, 1000000 + i, suggested"
+        " FROM n, (SELECT * FROM slot ORDER BY item_id, k LIMIT 3)", (items - imported,))
 ann = create_user(base, "ann")
 held, rev = [], [0]
 def claims():
@@ -104,7 +105,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=200_000)
     parser.add_argument("--imported", type=int, default=3000)
     parser.add_argument("--people", type=int, default=50)
-    parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--seconds", type=float, default=30, help="How long the annotators work; 0 leaves them out.")
     options = parser.parse_args()
     builds = {"this": ROOT} | ({"former": options.former} if options.former else {})
     told = {name: measured(checkout.resolve(), options) for name, checkout in builds.items()}
@@ -122,7 +123,8 @@ def measured(checkout: Path, options: argparse.Namespace) -> dict[str, float]:
         if done.returncode:
             raise SystemExit(done.stderr)
         answer = json.loads(done.stdout)
-        return answer["told"] | crowd(Path(name), environment, answer["cookies"], options.seconds)
+        times = crowd(Path(name), environment, answer["cookies"], options.seconds) if options.seconds else {}
+        return answer["told"] | times
 
 
 def crowd(folder: Path, environment: dict[str, str], cookies: list[str], seconds: float) -> dict[str, float]:

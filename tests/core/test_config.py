@@ -83,7 +83,7 @@ def test_any_value_survives_the_file(tmp_path_factory, text, number, rate):
         ("data: 2024-13-45", (), "c.yaml: not YAML .*quote the value"),
         ("data: " + "[" * 900, (), "c.yaml: not YAML .nested too deeply"),
         ("data: !!python/object:os.system x", (), "c.yaml:1:7: not YAML .could not determine a constructor"),
-        ("on: 3", (), "c.yaml: 1: Keys should be strings"),
+        ("1: 3", (), "c.yaml: 1: Keys should be strings"),
         ("data: x", ("steps",), "Override 'steps' is not of the form key=value"),
         ("data: x", ("=3",), "Override '=3' is not of the form key=value"),
         ("data: x", ("steps.more=3",), "steps: Input should be a valid integer"),

@@ -19,6 +19,10 @@ TEXTS = [*(page for page in PAGES if str(page.relative_to(ROOT)) not in HISTORY)
 PATHS = [f"/{path.relative_to(ROOT)}" for path in [*PROGRAMS, *sorted((ROOT / ".ci").rglob("*.py"))]]
 
 
+ENGINES = {f"spanwise.integrations.{name}" for name in ("trl", "verl", "skyrl")}
+"""Files that import only where their engine is installed."""
+
+
 @cache
 def prose_of(path: Path) -> str:
     """A page as it stands, of a program its docstrings and comments."""
@@ -48,6 +52,8 @@ def test_names_of_the_package_that_a_text_names_exist(path: Path) -> None:
 
 def exists(name: str) -> bool:
     """Whether a dotted name leads to a module of the package or to an attribute of one."""
+    if name in ENGINES:
+        return file_of(name) is not None
     parts = name.split(".")
     module = next(parts[:end] for end in range(len(parts), 0, -1) if file_of(".".join(parts[:end])))
     target: object = importlib.import_module(".".join(module))

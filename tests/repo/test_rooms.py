@@ -26,7 +26,12 @@ FILES_IN_A_ROOM, FILES_OF_PLUG_INS = 12, 20
 PLUG_INS = {"cli", "feedback/formats", "rl/algorithms", "rewards/scorers", "annotate/web/routes", "integrations"}
 """Rooms of many files of one kind, each of which one table names."""
 SMALL, OWN_IMPORTS = 80, 12
-RUN_BY_NAME = {"annotate/store/migrations/env.py", "annotate/store/migrations/versions/0001_first.py"}
+RUN_BY_NAME = {
+    "annotate/store/migrations/env.py",
+    "annotate/store/migrations/versions/0001_first.py",
+    "annotate/store/migrations/versions/0002_many.py",
+    "annotate/store/migrations/versions/0003_groups.py",
+}
 """Files that Alembic runs."""
 
 

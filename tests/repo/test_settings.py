@@ -92,6 +92,7 @@ EXCEPTIONS = {
     ("max_length", "CommentModelConfig"): _DETOX,
     ("method", "JudgeConfig"): _WAY,
     ("micro_batch_tokens", "UpdateConfig"): "a limit beside micro_batch_size, which alone holds by default",
+    ("mixture", "ScoreConfig"): "scores that nothing mixes are a result as well",
     ("model", "EndpointConfig"): "an endpoint has no use without one",
     ("name", "TokenLossConfig"): _WAY,
     ("name", "TokenRewardConfig"): "has a usual name; people name projects and categories themselves",

@@ -1,5 +1,8 @@
 """Sampled ids to token rewards: the same as by hand, and ids that belong to another tokenizer are refused."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from doubles.models import tiny_llama
 
@@ -66,3 +69,21 @@ def test_ids_of_another_tokenizer_are_refused(scorer, tokenizer):
 def test_as_many_records_as_responses(scorer):
     with pytest.raises(ValueError, match="zip"):
         scorer.score_ids([[1]], RECORDS)
+
+
+def test_several_threads_ask_one_after_the_other(tokenizer):
+    inside, most = [], []
+
+    class Slow(Words):
+        def score(self, samples):
+            inside.append(1)
+            most.append(len(inside))
+            time.sleep(0.01)
+            inside.pop()
+            return super().score(samples)
+
+    slow = IdScorer(tokenizer, RewardPipeline([Slow()], MixtureConfig(sources={"words": SourceWeight()})))
+    ids = tokenizer("the cat", add_special_tokens=False)["input_ids"]
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda _: slow.score_ids([ids], RECORDS[:1]), range(16)))
+    assert most == [1] * 16

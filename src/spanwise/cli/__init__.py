@@ -25,12 +25,16 @@ FILES = {name: name for name in ("quickstart", "text", "feedback", "edits", "ann
     "rl": "policies",
     "sweep": "sweep",
     "generate": "policies",
+    "score": "engines",
+    "export": "engines",
+    "doctor": "engines",
     "report": "share",
     "push": "share",
 }
 """The commands as `spanwise --help` lists them, each with its file beside this one."""
 EXTRAS = {
-    "train": "huggingface_hub jinja2 matplotlib rapidfuzz rouge_score scipy sklearn tokenizers torch transformers",
+    "train": "huggingface_hub jinja2 matplotlib pyarrow rapidfuzz rouge_score scipy sklearn tokenizers torch "
+    "transformers",
     "annotate": "alembic argon2 prometheus_client psycopg regex sqlalchemy starlette uvicorn",
     "editors": "anthropic openai",
 }

@@ -108,15 +108,17 @@ def export_from(
     to: Annotated[str, typer.Option("--to", help=WRITTEN_HELP)] = "spanwise",
     anonymise: Annotated[bool, typer.Option("--anonymise", help="Write pseudonyms for names.")] = False,
     extra: Annotated[bool, typer.Option("--extra", help="Also what came after its slot had passed on.")] = False,
+    since: Annotated[str, typer.Option(help="Only what came later: last (the last export), or a time.")] = "",
     database: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Export the annotations, with a manifest beside the file."""
     with _opened(project, database) as (base, described):
-        from spanwise.annotate.exchange import export_file
+        from spanwise.annotate.exchange import export_file, since_when
         from spanwise.annotate.store import Selection
 
-        report = export_file(base, described, output, to, Selection(anonymise=anonymise, extra=extra))
+        selection = Selection(anonymise=anonymise, extra=extra, since=since_when(base, described, since))
+        report = export_file(base, described, output, to, selection)
         if as_json:
             print_json(report.model_dump(mode="json"))
         else:

@@ -175,6 +175,7 @@ def _is_loopback(host: str) -> bool:
 def _say_where(base: "Database", host: str, port: int) -> None:
     """Says where the server is, and lets an administrator in when none has a password to log in with."""
     from spanwise.annotate.people import list_users, local_user, one_time_login
+    from spanwise.annotate.store import BusyError, StorageError
 
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     people = list_users(base)
@@ -182,8 +183,12 @@ def _say_where(base: "Database", host: str, port: int) -> None:
     if any(user.role == "admin" and user.has_password and not user.disabled for user in people):
         return
     able = [user for user in people if user.role == "admin" and not user.disabled]
-    user = able[0] if able else local_user(base)
-    key = one_time_login(base, user, minutes=60)
+    try:
+        user = able[0] if able else local_user(base)
+        key = one_time_login(base, user, minutes=60)
+    except (StorageError, BusyError) as error:  # those who are logged in go on all the same
+        typer.echo(f"No address to log in with could be made. {error}", err=True)
+        return
     typer.echo(f"Open {address}/login/once?key={key}")
     typer.echo(f"The address logs in {user.name}, an administrator, once and within an hour.")
 

@@ -64,9 +64,7 @@ def _evaluate(settings: "EvaluateConfig", words: str) -> Outcome:
         def track(answers: "Iterable[Answer]", total: int, title: str) -> "Iterable[Answer]":
             return progress.track(answers, total, description=title)
 
-        results = evaluate(
-            settings, _sources(settings.reward_models), models=models, command=words, track=track, say=_say
-        )
+        results = evaluate(settings, _sources(settings), models=models, command=words, track=track, say=_say)
     sentences = verdict_sentences(results) if results.comparisons else []
     return Outcome(_summary(results), sentences, arm_table(results))
 
@@ -95,16 +93,17 @@ def _summary(results: "ExperimentResults") -> dict[str, Any]:
     }
 
 
-def _sources(paths: tuple[str, ...]) -> list[Any]:
-    if not paths:
+def _sources(settings: "EvaluateConfig") -> list[Any]:
+    if not (settings.reward_models or settings.sources):
         return []
-    from spanwise.rewards import load_sources
+    from spanwise.rewards import foreign_sources, load_sources
 
-    sources = [source for path in paths for source in load_sources(path)]
+    sources: list[Any] = [source for path in settings.reward_models for source in load_sources(path)]
+    sources += foreign_sources(settings.sources)
     names = [source.name for source in sources]
     for name in names:
         if names.count(name) > 1:
-            raise ConfigError(f"reward_models: two of them have a head {name!r}; evaluate with one at a time.")
+            raise ConfigError(f"reward_models: two of them are named {name!r}; evaluate with one at a time.")
     return sources
 
 

@@ -30,7 +30,7 @@ def segment(
     ] = None,
     *,
     segmenter: Annotated[
-        str, typer.Option(help=f"One of {', '.join(SEGMENTERS)} or window:N for N words a segment.")
+        str, typer.Option(help=f"One of {', '.join(SEGMENTERS)} window:N for N words a segment, or my.module:function.")
     ] = "sentence",
     as_json: AsJson = False,
 ) -> None:

@@ -10,7 +10,7 @@ import typer
 from spanwise.cli.config_help import AsJson, config_command, output_option
 from spanwise.cli.render import bar, interval, show
 from spanwise.cli.runner import on_device
-from spanwise.core import ConfigError, check_readable, numpy_generator
+from spanwise.core import ConfigError, check_readable, load_object, numpy_generator
 
 if TYPE_CHECKING:
     from spanwise.evals.win_rate import JudgedOutputs, Outputs, StoredLengths, WinRateSummary
@@ -173,6 +173,8 @@ def _make_judge(config: "JudgeConfig", asked: "Mapping[str, PromptRecord]") -> "
         return ChatJudge(config)
     if config.kind == "reward":
         return _reward_judge(on_device(config), asked)
+    if config.class_ is not None:
+        return load_object(config.class_, place="class")(**config.options)
     if config.kind == "oracle":
         from spanwise.quickstart import OracleJudge
         from spanwise.sim import make_items

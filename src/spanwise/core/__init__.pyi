@@ -9,6 +9,7 @@ from .errors import ScoringError as ScoringError
 from .errors import SpanError as SpanError
 from .errors import SpanwiseError as SpanwiseError
 from .errors import TrainingError as TrainingError
+from .files import atomic_path as atomic_path
 from .files import check_readable as check_readable
 from .files import read_json as read_json
 from .files import read_lines as read_lines
@@ -22,6 +23,9 @@ from .locks import give_lock_back as give_lock_back
 from .locks import take_lock as take_lock
 from .locks import unpaused as unpaused
 from .lora import LoraConfig as LoraConfig
+from .plugins import ImportPath as ImportPath
+from .plugins import is_path as is_path
+from .plugins import load_object as load_object
 from .runs import RunFolder as RunFolder
 from .seeding import derive_seed as derive_seed
 from .seeding import numpy_generator as numpy_generator

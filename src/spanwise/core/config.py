@@ -55,7 +55,7 @@ class Config(BaseModel):
 
     def save(self, path: Path) -> None:
         """Writes the resolved config as YAML, every default included."""
-        values = self.model_dump(mode="json")
+        values = self.model_dump(mode="json", by_alias=True)
         write_text(path, yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True))
 
     @classmethod
@@ -91,8 +91,9 @@ def field_rows(
 
     `defaults` holds the values of a section in the config that it belongs to; without it they are the class's own.
     """
-    for name, field in model.model_fields.items():
-        default = getattr(defaults, name) if defaults else _default(field)
+    for attribute, field in model.model_fields.items():
+        name = field.alias or attribute
+        default = getattr(defaults, attribute) if defaults else _default(field)
         section = _section(field.annotation)
         if section is not None:
             yield from field_rows(section, f"{prefix}{name}.", default if isinstance(default, section) else None)

@@ -29,16 +29,27 @@ def atomic_writer(path: Path) -> Generator[IO[str]]:
 
     Raises DataError when there can be no file at `path`, when the disk is full and for text that UTF-8 cannot hold.
     """
+    with atomic_path(path) as beside:
+        with _unwritable(path):
+            stream = _open_new(beside, compressed=path.suffix == ".gz")
+        with stream:
+            yield stream
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Generator[Path]:
+    """A hidden path beside `path`, for another library to write a file at; what is there in the end replaces `path`.
+
+    When the block raises, nothing is left. Raises DataError like `atomic_writer`.
+    """
+    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     with _unwritable(path):
         if path.is_dir():
             raise DataError(f"{path}: is a folder; name a file to write.")
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+        path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with _unwritable(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            stream = _open_new(beside, compressed=path.suffix == ".gz")
-        with _full(path), stream:
-            yield stream
+        with _full(path):
+            yield beside
         with _unwritable(path):
             sync(beside)
             beside.replace(path)

@@ -6,6 +6,7 @@ from .edits import pairs_of_corrections as pairs_of_corrections
 from .edits import spans_of as spans_of
 from .files import iter_records as iter_records
 from .files import load_or_raise as load_or_raise
+from .files import parse_record as parse_record
 from .files import read_records as read_records
 from .files import write_records as write_records
 from .messages import Message as Message

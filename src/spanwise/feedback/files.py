@@ -72,6 +72,12 @@ def _lines(path: Path) -> Iterator[tuple[Place, bytes | list[Problem]]]:
         yield place, [Problem(place, "", f"the file breaks off here; fetch it again. ({error})")]
 
 
+def parse_record(line: bytes, model: type[RecordT], place: Place) -> RecordT | list[Problem]:
+    """The record of a line that holds one, or all that is wrong with it; DataError for a file that is no JSONL file."""
+    (record,) = _line_records(line, model, place)
+    return record
+
+
 def _line_records(line: bytes, model: type[RecordT], place: Place) -> list[RecordT | list[Problem]]:
     """The record of a line; a conversation with feedback on several turns is a record for each of them."""
     if place.line == 1 and line.lstrip().startswith(b"["):

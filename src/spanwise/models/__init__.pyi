@@ -12,7 +12,9 @@ from .batches import ResponseBatch as ResponseBatch
 from .batches import join_prompts as join_prompts
 from .batches import join_responses as join_responses
 from .batches import pad as pad
+from .checkpoints import adapter_base as adapter_base
 from .checkpoints import load_policy as load_policy
+from .checkpoints import merge_adapter as merge_adapter
 from .checkpoints import precision as precision
 from .checkpoints import whole_folder as whole_folder
 from .checkpoints import without_bars as without_bars

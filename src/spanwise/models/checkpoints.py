@@ -7,6 +7,7 @@ or is one of another kind, is refused in one sentence before any work starts.
 import contextlib
 import shutil
 import tempfile
+import warnings
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any, cast
@@ -24,7 +25,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from spanwise.core import CheckpointError, DataError, resolve_device, sync
+from spanwise.core import CheckpointError, DataError, read_json, resolve_device, sync
 from spanwise.models.config import PrecisionName
 
 _LANGUAGE_MODELS = ("CausalLM", "LMHead", "ConditionalGeneration")
@@ -39,10 +40,15 @@ def load_policy(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Loads a causal or encoder-decoder language model and its tokenizer from a folder or a Hub name.
 
+    The folder of a PEFT adapter gives its base model with the adapter merged into the weights.
+
     A folder never touches the network; `attention` is transformers' name of a backend, None its own choice. Raises
     CheckpointError that names the place and the remedy, ConfigError for a device that is not there.
     """
     device = resolve_device(str(device))
+    base = adapter_base(path_or_name)
+    if base is not None:
+        return _with_adapter(str(path_or_name), base, device=device, dtype=dtype, attention=attention)
     source = str(path_or_name)
     options: dict[str, Any] = {"local_files_only": Path(source).is_dir()}
     config = _load_config(source, options)
@@ -67,6 +73,47 @@ def load_policy(
     _check_tokenizer(source, model, tokenizer)
     cast("torch.nn.Module", model).to(device)
     return model, tokenizer
+
+
+def adapter_base(path_or_name: str | Path) -> str | None:
+    """The base model of a PEFT adapter's folder, None where `path_or_name` is no such folder."""
+    folder = Path(path_or_name)
+    if (folder / "config.json").is_file() or not (folder / "adapter_config.json").is_file():
+        return None
+    base = read_json(folder / "adapter_config.json").get("base_model_name_or_path")
+    if not base:
+        raise CheckpointError(
+            f"{folder}: the adapter does not say what its base model is; write it into base_model_name_or_path of "
+            "adapter_config.json."
+        )
+    return str(base)
+
+
+def merge_adapter(model: PreTrainedModel, path: str | Path) -> PreTrainedModel:
+    """The model with the adapter at `path` added into its weights."""
+    import peft  # noqa: PLC0415 - slow, and only adapters need it
+
+    with warnings.catch_warnings():  # peft asks transformers for a name that is on its way out
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+        adapted: Any = peft.PeftModel.from_pretrained(cast("Any", model), str(path))
+    return cast("PreTrainedModel", adapted.merge_and_unload())
+
+
+def _with_adapter(
+    path: str, base: str, *, device: torch.device | str, dtype: torch.dtype, attention: str | None
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    model, tokenizer = load_policy(base, device=device, dtype=dtype, attention=attention)
+    try:
+        if (Path(path) / "tokenizer_config.json").is_file():
+            tokenizer = cast("PreTrainedTokenizerBase", AutoTokenizer.from_pretrained(path, local_files_only=True))
+        merged = merge_adapter(model, path)
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{path}: the adapter does not go onto its base model {base} ({_first_line(error)}); give the base that it "
+            "was trained on."
+        ) from error
+    _check_tokenizer(path, merged, tokenizer)
+    return merged, tokenizer
 
 
 @contextlib.contextmanager

@@ -4,7 +4,10 @@ from .change import whole_text as whole_text
 from .config import Aggregate as Aggregate
 from .config import MixtureConfig as MixtureConfig
 from .config import Placement as Placement
+from .config import RewardsConfig as RewardsConfig
+from .config import ScoreConfig as ScoreConfig
 from .config import SourceWeight as SourceWeight
+from .conversations import conversation_rewards as conversation_rewards
 from .ids import IdScorer as IdScorer
 from .ids import read_ids as read_ids
 from .learned import LearnedRewards as LearnedRewards
@@ -17,4 +20,9 @@ from .mixture import total_deviation as total_deviation
 from .pipeline import RewardPipeline as RewardPipeline
 from .pipeline import TokenScores as TokenScores
 from .projection import place as place
+from .shards import Shard as Shard
+from .shards import score_shard as score_shard
+from .sources import foreign_sources as foreign_sources
+from .sources import learned_sources as learned_sources
+from .sources import load_pipeline as load_pipeline
 from .sources import scorer_sources as scorer_sources

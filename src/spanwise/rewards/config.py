@@ -1,10 +1,13 @@
 """What each reward source counts and where its scores go: the mixture of a run. Knows nothing of models or torch."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from spanwise.core import Config
+from spanwise.rewards.foreign import SourceConfig
+from spanwise.rewards.scorers import ScorerUse
 
 Placement = Literal["end", "spread", "every"]
 """Where on the tokens of a segment its value goes.
@@ -80,3 +83,60 @@ class MixtureConfig(Config):
 
     sources: dict[str, SourceWeight] = Field(min_length=1)
     """One entry per reward source, keyed by the name of the source."""
+
+
+class RewardModelUse(Config):
+    """A reward model whose heads become reward sources, each named as its head."""
+
+    checkpoint: Path
+    """Folder of the reward model: checkpoints/best of a `spanwise reward train` run."""
+    heads: tuple[str, ...] = ()
+    """Heads to use; none named = all heads of the checkpoint."""
+    hard: bool = False
+    """Score segments +1 or -1, as the paper does, instead of by probability."""
+    batch_size: int = Field(default=32, ge=1)
+    """Responses per forward pass of the reward model."""
+
+
+class SourcesConfig(Config):
+    """What judges answers."""
+
+    reward_models: dict[str, RewardModelUse] = Field(default_factory=dict[str, RewardModelUse])
+    """Reward models by a name of your choice."""
+    scorers: dict[str, ScorerUse] = Field(default_factory=dict[str, ScorerUse])
+    """Rewards made of scorers of whole texts, such as toxicity classifiers, by the name of the reward source."""
+    sources: dict[str, SourceConfig] = Field(default_factory=dict[str, SourceConfig])
+    """Rewards that others made, by the name of the reward source: models of other trainers, functions, endpoints,
+    classes of one's own."""
+
+    @model_validator(mode="after")
+    def _rewarded(self) -> "SourcesConfig":
+        if not (self.reward_models or self.scorers or self.sources):
+            raise ValueError("reward_models, scorers and sources name no reward; give at least one")
+        return self
+
+
+class RewardsConfig(SourcesConfig):
+    """What answers earn: the section of a config that an engine's plug-in reads as well, other keys left out."""
+
+    mixture: MixtureConfig
+    """How the scores of the sources make the reward."""
+    placement: Placement = "end"
+    """Where on a segment its reward goes: end (its last token, as in the papers), spread (over its tokens by
+    characters) or every (over its tokens in equal shares)."""
+
+
+class ScoreConfig(SourcesConfig):
+    """`spanwise score`: rewards of any number of answers, in Parquet files."""
+
+    responses: Path
+    """JSONL file of answers, perhaps .gz: lines with prompt, response and perhaps id, passages and truncated."""
+    output: Path
+    """Folder for the Parquet files and their manifest; files that are there and still right are kept."""
+    mixture: MixtureConfig | None = None
+    """How the scores of the sources make one reward for each answer; null: their scores alone. What a source could not
+    score leaves the answer without a reward and never stops the run, whatever `missing` says."""
+    part_size: int = Field(default=10_000, ge=1)
+    """Answers in each Parquet file: so many are lost at most where a process is killed."""
+    device: str = "auto"
+    """Where reward models and scorers run: cpu, cuda, cuda:1, ...; auto takes a GPU where there is one."""

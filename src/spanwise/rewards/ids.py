@@ -4,6 +4,7 @@ Texts are decoded from the sampled ids and never tokenised again, so that a segm
 ended it. Knows nothing of masks, groups or advantages.
 """
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,9 @@ from spanwise.core import DataError
 from spanwise.feedback import PromptRecord, Sample
 from spanwise.rewards.pipeline import RewardPipeline, TokenScores
 from spanwise.text import Alignment, TokenAligner
+
+_ONE_AT_A_TIME = threading.Lock()
+"""Engines ask from several threads; tokenizers and what sources remember are not made for that."""
 
 
 class IdScorer:
@@ -36,12 +40,12 @@ class IdScorer:
         Raises DataError for an id that is not in the vocabulary and for ids that decode to another text than the
         engine's; ScoringError as the pipeline does.
         """
-        samples, alignments = read_ids(self._aligner, ids, records, truncated or [False] * len(ids))
-        for row, (sample, text) in enumerate(
-            zip(samples, texts if texts is not None else (), strict=texts is not None)
-        ):
-            _check_text(row, sample.response, text.strip())
-        return self.pipeline(samples, [alignment.spans for alignment in alignments], step=step)
+        with _ONE_AT_A_TIME:
+            samples, alignments = read_ids(self._aligner, ids, records, truncated or [False] * len(ids))
+            if texts is not None:
+                for row, (sample, text) in enumerate(zip(samples, texts, strict=True)):
+                    _check_text(row, sample.response, text.strip())
+            return self.pipeline(samples, [alignment.spans for alignment in alignments], step=step)
 
 
 def read_ids(

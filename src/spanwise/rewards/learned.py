@@ -16,7 +16,7 @@ from spanwise.core import ConfigError, resolve_device
 from spanwise.feedback import Density, PromptConfig, Sample, SegmentScore, SegmentScores, Unscored
 from spanwise.models import Adapters
 from spanwise.reward_models import HeadSpec
-from spanwise.reward_models.data import EncodedResponse, collate
+from spanwise.reward_models.data import EncodedResponse, collate, reading_order
 from spanwise.reward_models.network import (
     AdaptedRewardModel,
     SpanRewardModel,
@@ -112,10 +112,9 @@ class LearnedRewards:
             {head.name: SegmentScores(missing=item if isinstance(item, Unscored) else None) for head in self.heads}
             for item in encoded
         ]
-        # Sorting by ids brings responses to one prompt together, so that they share its reading.
-        readable.sort(key=lambda pair: pair[1].ids)
-        for start in range(0, len(readable), self._batch_size):
-            group = readable[start : start + self._batch_size]
+        pack_to = self.model.pack_to
+        for batch in reading_order([item for _, item in readable], batch_size=self._batch_size, pack_to=pack_to):
+            group = [readable[position] for position in batch]
             for (index, _), scores in zip(group, self._forward([item for _, item in group]), strict=True):
                 results[index] = scores
         return results

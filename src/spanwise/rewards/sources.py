@@ -1,16 +1,62 @@
 """Reward sources from scorers, as a config names them."""
 
 from collections.abc import Mapping
+from itertools import chain
 
 from torch import nn
 
 from spanwise.core import resolve_device
 from spanwise.feedback import RewardSource
+from spanwise.models import Adapters
 from spanwise.reward_models.network import load_reward_model
 from spanwise.rewards.change import ChangeReward, HolisticReward
-from spanwise.rewards.learned import LearnedRewards
+from spanwise.rewards.config import RewardModelUse, RewardsConfig, SourcesConfig
+from spanwise.rewards.foreign import HttpReward, SourceConfig, load_model, own_function, own_source
+from spanwise.rewards.learned import LearnedRewards, LearnedSource, load_sources
 from spanwise.rewards.marked_words import MarkedWords
+from spanwise.rewards.pipeline import RewardPipeline
 from spanwise.rewards.scorers import ScorerUse, load_scorer
+
+
+def load_pipeline(config: RewardsConfig, *, device: str = "auto") -> RewardPipeline:
+    """The rewards that a config describes, ready to score; errors as in `configured_sources`."""
+    return RewardPipeline(configured_sources(config, device=device), config.mixture, config.placement)
+
+
+def configured_sources(config: SourcesConfig, *, device: str = "auto") -> list[RewardSource]:
+    """All sources of a config; raises CheckpointError or ConfigError for a model or scorer that is not there."""
+    learned = learned_sources(config.reward_models, device=device)
+    others = [*scorer_sources(config.scorers, device=device), *foreign_sources(config.sources, device=device)]
+    return [*chain.from_iterable(learned.values()), *others]
+
+
+def learned_sources(
+    uses: Mapping[str, RewardModelUse], *, device: str = "auto", onto: Adapters | None = None
+) -> dict[str, list[LearnedSource]]:
+    """The sources of each reward model, by its name in the config; `onto` as in `LearnedRewards.from_pretrained`."""
+    return {
+        name: load_sources(
+            use.checkpoint, heads=use.heads, hard=use.hard, batch_size=use.batch_size, device=device, onto=onto
+        )
+        for name, use in uses.items()
+    }
+
+
+def foreign_sources(uses: Mapping[str, SourceConfig], *, device: str = "auto") -> list[RewardSource]:
+    """One source per entry, named as its key; raises CheckpointError or ConfigError for one that is not there."""
+    return [_foreign(name, use, device) for name, use in uses.items()]
+
+
+def _foreign(name: str, use: SourceConfig, device: str) -> RewardSource:
+    match use.kind:
+        case "class":
+            return own_source(name, use)
+        case "function":
+            return own_function(name, use)
+        case "http":
+            return HttpReward(name, use)
+        case _:
+            return load_model(name, use, device=device)
 
 
 def scorer_sources(uses: Mapping[str, ScorerUse], *, device: str = "auto") -> list[RewardSource]:

@@ -1,6 +1,8 @@
 from .config import AlgorithmName as AlgorithmName
+from .config import DenseEstimator as DenseEstimator
 from .config import EvaluationConfig as EvaluationConfig
 from .config import KLConfig as KLConfig
+from .config import Match as Match
 from .config import RLConfig as RLConfig
 from .config import RolloutConfig as RolloutConfig
 from .config import TrainerConfig as TrainerConfig

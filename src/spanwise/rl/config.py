@@ -10,11 +10,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from spanwise.core import Config, LoraConfig
+from spanwise.core import Config, ImportPath, LoraConfig
 from spanwise.feedback import PromptConfig
 from spanwise.models import PrecisionName, Sampling
-from spanwise.rewards import MixtureConfig, Placement
-from spanwise.rewards.scorers import ScorerUse
+from spanwise.rewards import RewardsConfig
 from spanwise.rl.alarms import AlarmConfig
 from spanwise.training import OptimizerConfig
 
@@ -196,9 +195,9 @@ class TrainerConfig(Config):
     """How the policy reads prompts; kept in the checkpoint. Reward models read them as they were trained to."""
     steps: int = Field(default=100, ge=1)
     """Rollouts, each followed by its updates."""
-    algorithm: AlgorithmName = "ppo"
+    algorithm: AlgorithmName | ImportPath = "ppo"
     """ppo (with a value model), grpo or rloo (the responses to a prompt are compared), reinforce++ (neither), or
-    expert-iteration (the best response to each prompt is learned)."""
+    expert-iteration (the best response to each prompt is learned), or my.module:Name of one's own."""
     value_warmup_steps: int = Field(default=2, ge=0)
     """How many of the first steps train the value model only; without effect where there is none."""
     value_backbone: Literal["own", "policy"] = "own"
@@ -256,20 +255,7 @@ class TrainerConfig(Config):
             )
 
 
-class RewardModelUse(Config):
-    """A reward model whose heads become reward sources, each named as its head."""
-
-    checkpoint: Path
-    """Folder of the reward model: checkpoints/best of a `spanwise reward train` run."""
-    heads: tuple[str, ...] = ()
-    """Heads to use; none named = all heads of the checkpoint."""
-    hard: bool = False
-    """Score segments +1 or -1, as the paper does, instead of by probability."""
-    batch_size: int = Field(default=32, ge=1)
-    """Responses per forward pass of the reward model."""
-
-
-class RLConfig(TrainerConfig):
+class RLConfig(TrainerConfig, RewardsConfig):
     """`spanwise rl`: PPO with rewards on parts of answers."""
 
     policy: str
@@ -283,15 +269,6 @@ class RLConfig(TrainerConfig):
     resume: Literal["auto", "never"] = "auto"
     """auto: go on from the newest training state in run_dir when it holds this very run. never: refuse a run_dir that
     holds a run."""
-    reward_models: dict[str, RewardModelUse] = Field(default_factory=dict[str, RewardModelUse])
-    """Reward models by a name of your choice."""
-    scorers: dict[str, ScorerUse] = Field(default_factory=dict[str, ScorerUse])
-    """Rewards made of scorers of whole texts, such as toxicity classifiers, by the name of the reward source."""
-    mixture: MixtureConfig
-    """How the scores of the sources make the reward."""
-    placement: Placement = "end"
-    """Where on a segment its reward goes: end (its last token, as in the papers), spread (over its tokens by
-    characters) or every (over its tokens in equal shares)."""
     device: str = "auto"
     """Where policy, value model and reward models run: cpu, cuda, cuda:1, ...; auto takes a GPU where there is one."""
     dtype: PrecisionName = "float32"
@@ -302,9 +279,3 @@ class RLConfig(TrainerConfig):
     or flex_attention on a GPU, responses are read one behind the other, without padding."""
 
     RENAMED: ClassVar[Mapping[str, str]] = {"heldout_prompts": "heldout"}
-
-    @model_validator(mode="after")
-    def _rewarded(self) -> "RLConfig":
-        if not (self.reward_models or self.scorers):
-            raise ValueError("reward_models and scorers name no reward; give at least one")
-        return self

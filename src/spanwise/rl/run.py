@@ -1,12 +1,13 @@
 """One run of `spanwise rl` from its config: loads what it names and trains. Knows nothing of the command line."""
 
 from collections.abc import Callable
+from itertools import chain
 
 from spanwise.core import ConfigError, RunFolder, device_line, resolve_device
-from spanwise.feedback import PromptRecord, RewardSource, load_or_raise
+from spanwise.feedback import PromptRecord, load_or_raise
 from spanwise.models import Adapters, Policy, precision
 from spanwise.reward_models.network import AdaptedRewardModel
-from spanwise.rewards import RewardPipeline, load_sources, scorer_sources
+from spanwise.rewards import RewardPipeline, foreign_sources, learned_sources, scorer_sources
 from spanwise.rl.algorithms import make_algorithm
 from spanwise.rl.config import RLConfig
 from spanwise.rl.parts import TrainerParts
@@ -70,18 +71,16 @@ def reward_pipeline(
     if policy is not None and settings.lora is not None:
         onto = Adapters(policy.model)
         policy.role = onto.role(None)
-    sources: list[RewardSource] = []
-    for name, use in settings.reward_models.items():
-        loaded = load_sources(
-            use.checkpoint, heads=use.heads, hard=use.hard, batch_size=use.batch_size, device=settings.device, onto=onto
-        )
+    learned = learned_sources(settings.reward_models, device=settings.device, onto=onto)
+    for name, (source, *_) in learned.items():
         if policy is not None:
-            policy.form.check_beside(loaded[0].form, place=f"reward_models.{name}")
-        if say is not None and isinstance(loaded[0].model, AdaptedRewardModel):
-            say(_whose_weights(name, loaded[0].model, settings))
-        sources += loaded
+            policy.form.check_beside(source.form, place=f"reward_models.{name}")
+        if say is not None and isinstance(source.model, AdaptedRewardModel):
+            say(_whose_weights(name, source.model, settings))
     judged = scorer_sources(settings.scorers, device=settings.device)
-    return RewardPipeline([*sources, *judged], settings.mixture, settings.placement)
+    others = foreign_sources(settings.sources, device=settings.device)
+    sources = [*chain.from_iterable(learned.values()), *judged, *others]
+    return RewardPipeline(sources, settings.mixture, settings.placement)
 
 
 def _whose_weights(name: str, model: AdaptedRewardModel, settings: RLConfig) -> str:

@@ -15,7 +15,7 @@ from typing import Protocol, cast
 
 import sentencex
 
-from spanwise.core import ConfigError
+from spanwise.core import ConfigError, is_path, load_object
 from spanwise.text.spans import Span, check_text
 
 _BLANK_LINE = re.compile(r"\n\s*\n\s*")
@@ -150,16 +150,33 @@ SEGMENTERS: dict[str, Callable[[str], tuple[Span, ...]]] = {
 
 
 def get_segmenter(name: str) -> Segmenter:
-    """The segmenter called `name`: a key of SEGMENTERS, or `window:<n>` for n words a segment.
+    """The segmenter called `name`: a key of SEGMENTERS, `window:<n>` for n words a segment, or my.module:function.
 
-    Raises ConfigError for any other name.
+    A function of one's own gives where segments start; what it gives is made a partition of the text. Raises
+    ConfigError for any other name.
     """
     if name in SEGMENTERS:
         return SEGMENTERS[name]
     kind, _, size = name.partition(":")
     if kind == "window" and size.isascii() and size.isdigit() and int(size) > 0:
         return partial(windows, size=int(size))
-    raise ConfigError(f"Unknown segmenter {name!r}; use one of {', '.join(SEGMENTERS)} or window:<words>.")
+    if is_path(name):
+        return _own(name)
+    known = f"{', '.join(SEGMENTERS)}, window:<words> or my.module:function"
+    raise ConfigError(f"Unknown segmenter {name!r}; use one of {known}.")
+
+
+@lru_cache
+def _own(path: str) -> Segmenter:
+    starts_of: Callable[[str], Iterable[int]] = load_object(path, place="segmenter")
+
+    def cut(text: str) -> tuple[Span, ...]:
+        starts = sorted({0, *starts_of(text)})
+        if starts[0] < 0 or starts[-1] >= max(1, len(text)):
+            raise ConfigError(f"segmenter: {path} gave a start outside of its text of {len(text)} characters; mend it.")
+        return partition(text, starts)
+
+    return cut
 
 
 def _starts_within(paragraph: str, offset: int) -> Iterator[int]:

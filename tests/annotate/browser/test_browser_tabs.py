@@ -124,7 +124,7 @@ def test_adjudication_in_lanes_by_keys(serve, visit) -> None:
     page = visit(server, "/adjudicate")
     page.click("tbody a")
     page.wait_for_selector(".candidate")
-    assert page.locator(".lane").count() == 3
+    assert page.locator(".lane").count() == 2
     assert page.locator(".candidate.accepted").count() == 1  # both marked June
     press(page, "r", "Control+Enter")
     page.wait_for_url("**/adjudicate")

@@ -9,10 +9,11 @@ from doubles.annotation import TEXT, World, shared_world, spans_only, wrong_fact
 from doubles.feedback import qa_file, real_records, records, small_item, small_record, thorough
 from hypothesis import given
 
-from spanwise.annotate.exchange.exports import export_file, iter_exported
+from spanwise.annotate.exchange.exports import export_file, iter_exported, since_when
 from spanwise.annotate.exchange.imports import ImportSettings, import_file, list_batches, roll_back
+from spanwise.annotate.exchange.records import record_of_item
 from spanwise.annotate.store.annotations import Selection
-from spanwise.annotate.store.items import list_items
+from spanwise.annotate.store.items import NewItem, add_items, get_item, list_items
 from spanwise.annotate.store.project import preset
 from spanwise.annotate.store.refusals import AccessError, UnknownError
 from spanwise.annotate.store.upkeep import check
@@ -222,3 +223,41 @@ def test_projects_with_other_spans_keep_them(place):
     inner = wrong_fact(id="b", start=4, quote=TEXT[4:21])
     assert made.submit("ann", made.claim(), {"spans": [wrong_fact(), inner]}).version == 1
     made.close()
+
+
+def test_what_changed_since_the_last_export_is_exported_alone(world, tmp_path):
+    world.items(3)
+    first = world.submit("ann", world.claim())
+    world.submit("ann", world.claim())
+    world.clock.advance(seconds=10)
+
+    def exported(since: str) -> list[str]:
+        selection = Selection(since=since_when(world.database, world.project, since))
+        export_file(world.database, world.project, tmp_path / "o.jsonl", "spanwise", selection)
+        world.clock.advance(seconds=10)
+        return [json.loads(line)["id"] for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+
+    assert exported("last") == ["item-0#ann", "item-1#ann"]  # there was none before
+    assert exported("last") == []
+    world.submit("ann", reopen(world.database, world.project, world.user("ann"), first.annotation_id))
+    assert exported("last") == ["item-0#ann/v2"]
+    assert exported("2026-01-02T03:04:06+00:00") == ["item-0#ann/v2"]
+    assert len(exported("2026-01-02")) == 2
+    with pytest.raises(DataError, match="is no time"):
+        exported("yesterday")
+
+
+def test_the_turns_of_a_conversation_go_through_the_database_unchanged(world):
+    call = {
+        "role": "assistant",
+        "content": "",
+        "tool_calls": [{"function": {"name": "find", "arguments": {"who": "Ada"}}}],
+    }
+    turns = [{"role": "user", "content": "who?"}, call, {"role": "tool", "content": "Ada"}]
+    tools = [{"type": "function", "function": {"name": "find"}}]
+    responses = [{"text": "It is Ada."}]
+    record = FeedbackRecord(id="c", messages=turns, tools=tools, responses=responses, provenance={"from": "here"})
+    new = NewItem(record, "c", {"from": "here"}, "normal", 0.0, 1)
+    with world.database.write() as connection:
+        (item_id,) = add_items(connection, world.project, [new], batch_id=None)
+    assert record_of_item(get_item(world.database, world.project, item_id)) == record

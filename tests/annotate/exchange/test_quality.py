@@ -173,16 +173,16 @@ def test_adjudication_begins_with_the_most_disagreement_and_keeps_what_was_said(
             world.submit(name, held, bodies[held.item_id, name])
     page = adjudication_queue(world.database, world.project)
     assert [(row.item_id, row.disagreement) for row in page.rows] == [(ids[1], 1.0), (ids[0], 0.0)]
-    shown = lanes(world.database, world.project, ids[0])
+    shown = lanes(world.database, world.project, world.boss, ids[0])
     assert [lane.label for lane in shown.lanes] == ["A", "B"]
     assert shown.agreed == Body.model_validate(RIGHT)
-    assert lanes(world.database, world.project, ids[1]).agreed == Body()
+    assert lanes(world.database, world.project, world.boss, ids[1]).agreed == Body()
     verdict = Verdict(
         item_id=ids[1], client_submission_id="verdict-1", body=RIGHT, source_ids=(shown.lanes[0].annotation_id,)
     )
     with pytest.raises(LookupError):  # that annotation is of the other item
         adjudicate(world.database, world.project, world.boss, verdict)
-    sources = tuple(lane.annotation_id for lane in lanes(world.database, world.project, ids[1]).lanes)
+    sources = tuple(lane.annotation_id for lane in lanes(world.database, world.project, world.boss, ids[1]).lanes)
     verdict = verdict.model_copy(update={"source_ids": sources})
     with pytest.raises(AccessError):
         adjudicate(world.database, world.project, world.user("ann"), verdict)
@@ -192,7 +192,7 @@ def test_adjudication_begins_with_the_most_disagreement_and_keeps_what_was_said(
     assert adjudicate(world.database, world.project, world.boss, again).version == 2
     kinds = [said.kind for said in annotations_of(world.database, world.project, ids[1])]
     assert kinds == ["human", "human", "adjudicated"]
-    assert lanes(world.database, world.project, ids[1]).verdict == Body(no_errors=("r1",))
+    assert lanes(world.database, world.project, world.boss, ids[1]).verdict == Body(no_errors=("r1",))
     assert adjudication_queue(world.database, world.project).total == 1
 
 

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic import command
 from doubles.annotation import World
 
 from spanwise.annotate.store import upkeep
@@ -19,7 +20,7 @@ NEXT = '''
 """A step that makes a table, moves words, and is killed where CUT says so."""
 import os, signal
 from alembic import op
-revision, down_revision = "0009", "0002"
+revision, down_revision = "0009", "0003"
 def cut(where):
     if os.environ.get("CUT") == where:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -31,6 +32,19 @@ def upgrade():
     op.get_bind().exec_driver_sql("DELETE FROM slot")
     cut("behind")
 '''
+
+OLD = [
+    ("project", ("p", "slug", "Title", 1, "2026")),
+    ("user_account", ("u", "ann", "ann", "ann", "annotator", None, None, "2026")),
+    *(
+        ("item", (i, "p", i, n, "?", "[]", "{}", 1, 0.0, 1, "normal", None, None, None))
+        for n, i in enumerate(["i1", "i2"])
+    ),
+    ("slot", ("i1", 1, 0, "p", "normal", "leased", 0.0, 0, "u", "t", "2026", "2026", None, False)),
+    ("slot", ("i1", 1, 1, "p", "normal", "open", 0.0, 0, None, None, None, None, None, False)),
+    ("draft", ("i1", 1, "u", 3, "{}", "2026")),
+]
+"""Rows of a database at the first revision."""
 
 RUN = """
 import os, sys
@@ -112,7 +126,7 @@ def test_a_copy_that_was_cut_off_is_swept_away_and_made_again(tmp_path, steps):
     assert _upgrade(path, steps).returncode == 0
     assert not list(tmp_path.glob(".a.db.before-*.part"))
     (copy,) = tmp_path.glob("a.db.before-0009-*.bak")
-    assert _all(copy)["alembic_version"] == [("0002",)]
+    assert _all(copy)["alembic_version"] == [("0003",)]
 
 
 def test_many_that_upgrade_at_once_do_it_once(tmp_path):
@@ -127,4 +141,28 @@ def test_many_that_upgrade_at_once_do_it_once(tmp_path):
         assert len(set(pool.map(one, range(6)))) == 1
     base = Database(sqlite_url(tmp_path / "a.db"))
     assert check(base).ok
+    base.close()
+
+
+def test_a_database_of_the_first_release_is_counted_and_keeps_its_drafts(tmp_path):
+    """What was there before items had tallies is counted once, and from then on kept by the database itself."""
+    base = Database(sqlite_url(tmp_path / "old.db"))
+    config = upkeep._alembic()
+    with base.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        for table, values in OLD:
+            connection.exec_driver_sql(f"INSERT INTO {table} VALUES ({', '.join('?' * len(values))})", values)
+    done = upgrade(base)
+    assert (done.before, done.after) == ("0001", "0003")
+    with base.read() as connection:
+        tally = connection.exec_driver_sql("SELECT item_id, open, leased, submitted, skipped FROM tally ORDER BY 1")
+        assert [tuple(row) for row in tally] == [("i1", 1, 1, 0, 0), ("i2", 0, 0, 0, 0)]
+        assert connection.exec_driver_sql("SELECT rev, document, save_id FROM draft").one() == (3, "{}", None)
+    with base.write() as connection:
+        connection.exec_driver_sql("UPDATE slot SET state = 'submitted' WHERE state = 'leased'")
+        connection.exec_driver_sql("DELETE FROM slot WHERE state = 'open'")
+    with base.read() as connection:
+        row = connection.exec_driver_sql("SELECT open, leased, submitted FROM tally WHERE item_id = 'i1'").one()
+        assert tuple(row) == (0, 0, 1)
     base.close()

@@ -10,12 +10,13 @@ from sqlalchemy import event, update
 from spanwise.annotate.people.logins import log_in, set_password
 from spanwise.annotate.store import tables
 from spanwise.annotate.store.database import sqlite_url
-from spanwise.annotate.store.items import get_item, touch_queue
-from spanwise.annotate.store.refusals import LoginError, UnknownError
+from spanwise.annotate.store.items import get_item
+from spanwise.annotate.store.refusals import AccessError, LoginError, UnknownError
+from spanwise.annotate.store.setup import touch_queue
 from spanwise.annotate.web.app import create_app
 from spanwise.annotate.web.routes.work import WorkClaim
 from spanwise.annotate.work.drafts import Save, save_draft
-from spanwise.annotate.work.overlap import set_overlap
+from spanwise.annotate.work.overlap import assign, set_groups, set_overlap
 from spanwise.annotate.work.queue import Claim, NothingNow, claim, release
 
 PASSWORD = "correct horse"
@@ -180,3 +181,27 @@ def test_priorities_that_change_are_seen(world):
     assert world.claim("ann").item_id == late[0]
     assert isinstance(world.claim("bob"), Claim)
     assert len(ids) == 5
+
+
+def test_assigned_items_go_to_their_people_and_groups_alone(world):
+    first, second, third = world.items(3)
+    for name in ("ann", "bob", "cleo"):
+        world.user(name)
+    set_groups(world.database, world.project, "cleo", ["experts"], by=world.boss)
+    assign(world.database, world.project, [first], ["bob"], by=world.boss)
+    assign(world.database, world.project, [second], ["@experts"], by=world.boss)
+    assert world.claim("ann").item_id == third
+    assert isinstance(claim(world.database, world.project, world.user("ann"), item_id=first), NothingNow)
+    assert world.claim("bob").item_id == first
+    assert world.claim("cleo").item_id == second
+    for name, held in (("bob", first), ("cleo", second)):
+        release(world.database, world.project, world.user(name), lease_of(world.claim(name, item_id=held)))
+    assign(world.database, world.project, [first], [], by=world.boss)
+    assert claim(world.database, world.project, world.user("dora")).item_id == first
+    set_groups(world.database, world.project, "cleo", [], by=world.boss)
+    assert isinstance(claim(world.database, world.project, world.user("cleo")), NothingNow)
+    for names in (["nobody"], ["@nothing"]):
+        with pytest.raises(UnknownError):
+            assign(world.database, world.project, [first], names, by=world.boss)
+    with pytest.raises(AccessError):
+        assign(world.database, world.project, [first], ["ann"], by=world.user("ann"))

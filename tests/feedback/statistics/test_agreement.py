@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from nltk.metrics.agreement import AnnotationTask
 
 from spanwise.feedback.schema import FeedbackRecord, Preference, Response, mark
+from spanwise.feedback.statistics import agreement
 from spanwise.feedback.statistics.agreement import (
     Marked,
     alpha,
@@ -115,6 +116,32 @@ def test_matches_use_each_span_once_and_only_where_they_fit(first, second, at_le
         for j in unused
         if first[i].category == second[j].category and iou(first[i].span, second[j].span) >= max(at_least, 1e-12)
     ]
+
+
+@given(st.lists(marked, max_size=8), st.lists(marked, max_size=8), st.sampled_from([0.0, 0.5, 1.0]))
+def test_matches_are_those_of_comparing_every_span_with_every_other(first, second, at_least):
+    shares = {(i, j): iou(a.span, b.span) for i, a in enumerate(first) for j, b in enumerate(second)}
+    fitting = {
+        (i, j): share
+        for (i, j), share in shares.items()
+        if first[i].category == second[j].category and share >= max(at_least, 1e-12)
+    }
+    expected = []
+    while fitting:
+        i, j = min(fitting, key=lambda pair: (-fitting[pair], pair))
+        expected.append((i, j))
+        fitting = {pair: share for pair, share in fitting.items() if pair[0] != i and pair[1] != j}
+    assert match_spans(first, second, at_least=at_least) == sorted(expected)
+
+
+def test_matching_costs_as_much_as_the_spans_are_many(monkeypatch):
+    asked = []
+    monkeypatch.setattr(agreement, "iou", lambda a, b: asked.append(0) or iou(a, b))
+    for count in (100, 800):
+        marks = [Marked(Span(10 * n, 10 * n + 8), "a") for n in range(count)]
+        asked.clear()
+        assert len(match_spans(marks, marks)) == count
+        assert len(asked) <= 3 * count
 
 
 TEXT = "One two three four five. Six seven eight nine ten."

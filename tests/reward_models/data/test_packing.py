@@ -9,7 +9,7 @@ from doubles.reward_world import records, tiny_bert
 
 from spanwise.feedback.scores import Sample
 from spanwise.reward_models.data.inputs import InputEncoder
-from spanwise.reward_models.data.packing import branch_mask, branch_positions, collate
+from spanwise.reward_models.data.packing import branch_mask, branch_positions, collate, reading_order
 from spanwise.reward_models.heads import HeadSpec
 from spanwise.reward_models.network.model import build_reward_model
 
@@ -86,3 +86,18 @@ def test_an_encoder_does_not_pack():
     body, _ = tiny_bert()
     model = build_reward_model(body, HEADS, window=256, generator=torch.Generator())
     assert not model.packs
+
+
+@pytest.mark.parametrize("pack_to", [0, 250])
+@pytest.mark.parametrize("batch_size", [1, 3, 32])
+def test_responses_are_read_once_short_rows_first_and_prompts_together(pack_to, batch_size):
+    responses = encoded(tiny_llama()[1], 1000)
+    order = list(reading_order(responses, batch_size=batch_size, pack_to=pack_to))
+    assert sorted(position for batch in order for position in batch) == list(range(len(responses)))
+    assert max(map(len, order)) <= batch_size
+    batches = [[responses[position] for position in batch] for batch in order]
+    sizes = [collate(batch, HEADS, pad_id=0, pack_to=pack_to).ids.shape for batch in batches]
+    if batch_size == 1:
+        assert [width for _, width in sizes] == sorted(len(response.ids) for response in responses) or pack_to
+    whole = collate(responses, HEADS, pad_id=0, pack_to=pack_to).ids.numel()
+    assert sum(rows * width for rows, width in sizes) <= whole or (pack_to and batch_size < 3)

@@ -1,5 +1,7 @@
 from .exports import EXPORTS as EXPORTS
 from .exports import export_file as export_file
+from .exports import last_export as last_export
+from .exports import since_when as since_when
 from .imports import IMPORTS as IMPORTS
 from .imports import ImportReport as ImportReport
 from .imports import ImportSettings as ImportSettings

@@ -139,7 +139,7 @@ def roll_back(database: Database, project: Project, batch_id: str, *, by: User |
             connection.execute(delete(table).where(table.c.annotation_id.in_(of_batch)))
         connection.execute(delete(annotation).where(annotation.c.batch_id == batch_id))
         owned = select(item.c.id).where(item.c.batch_id == batch_id)
-        for table in (tables.slot, tables.response, tables.passage, tables.suggestion, tables.gold):
+        for table in (tables.slot, tables.response, tables.passage, tables.suggestion, tables.gold, tables.assignment):
             connection.execute(delete(table).where(table.c.item_id.in_(owned)))
         connection.execute(delete(item).where(item.c.batch_id == batch_id))
         connection.execute(update(batch).where(batch.c.id == batch_id).values(rolled_back_at=database.now()))

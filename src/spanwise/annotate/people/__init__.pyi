@@ -19,5 +19,6 @@ from .users import get_user as get_user
 from .users import list_users as list_users
 from .users import local_user as local_user
 from .users import may as may
+from .users import name_key as name_key
 from .users import require as require
 from .users import set_role as set_role

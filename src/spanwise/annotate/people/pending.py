@@ -52,10 +52,12 @@ class Pending:
         self._write(used, then=lambda: self.spent.discard(hashed))
 
     def failed(self, row: Row) -> None:
-        """Keeps a wrong password; of very many the oldest goes."""
+        """Keeps a wrong password; of very many the oldest goes, and is not written."""
         with self.lock:
-            self.attempts = [*self.attempts[-_MOST_ATTEMPTS:], row]
-        self._write(insert(tables.login_attempt).values(**row), then=lambda: self._drop(row))
+            full = len(self.attempts) >= _MOST_ATTEMPTS
+            self.attempts = [*self.attempts[-_MOST_ATTEMPTS + 1 :], row]
+        if not full:
+            self._write(insert(tables.login_attempt).values(**row), then=lambda: self._drop(row))
 
     def saw(self, table: Table, key: str, at: str, change: Any) -> None:
         """Notes when a session or token was used; `change` writes it."""

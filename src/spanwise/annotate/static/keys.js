@@ -70,10 +70,13 @@ export const KEYS = [
   { id: "aspect.next", keys: ["Alt+ArrowRight"], group: "Compare", label: "Next aspect" },
   { id: "aspect.previous", keys: ["Alt+ArrowLeft"], group: "Compare", label: "Previous aspect" },
 
-  { id: "accept", keys: ["a"], group: "Adjudicate", label: "Accept the span" },
-  { id: "reject", keys: ["r"], group: "Adjudicate", label: "Reject the span" },
-  { id: "mark.next", keys: ["j", "ArrowDown"], group: "Adjudicate", label: "Next span" },
-  { id: "mark.previous", keys: ["k", "ArrowUp"], group: "Adjudicate", label: "Previous span" },
+  { id: "accept", keys: ["a"], group: "Adjudicate", label: "Accept the mark" },
+  { id: "reject", keys: ["r"], group: "Adjudicate", label: "Reject the mark" },
+  { id: "mark.next", keys: ["j"], group: "Adjudicate", label: "Next mark" },
+  { id: "mark.previous", keys: ["k"], group: "Adjudicate", label: "Previous mark" },
+  { id: "mark.down", keys: ["ArrowDown"], group: "Adjudicate", label: "Next mark, outside of the result" },
+  { id: "mark.up", keys: ["ArrowUp"], group: "Adjudicate", label: "Previous mark, outside of the result" },
+  { id: "item.next", keys: ["n"], group: "Adjudicate", label: "Next item, this one undecided" },
 
   { id: "token.left", keys: ["ArrowLeft"], group: "Heat map", label: "Previous token" },
   { id: "token.right", keys: ["ArrowRight"], group: "Heat map", label: "Next token" },

@@ -21,6 +21,7 @@ from .body import response_key as response_key
 from .body import response_position as response_position
 from .database import Clock as Clock
 from .database import Database as Database
+from .database import add_absent as add_absent
 from .database import new_id as new_id
 from .database import sqlite_url as sqlite_url
 from .database import stamp as stamp
@@ -32,7 +33,6 @@ from .items import ItemPage as ItemPage
 from .items import ItemResponse as ItemResponse
 from .items import ItemState as ItemState
 from .items import NewItem as NewItem
-from .items import add_absent as add_absent
 from .items import add_items as add_items
 from .items import get_item as get_item
 from .items import item_rows as item_rows
@@ -40,9 +40,7 @@ from .items import list_items as list_items
 from .items import load_items as load_items
 from .items import next_position as next_position
 from .items import open_slots as open_slots
-from .items import queue_version as queue_version
 from .items import text_rows as text_rows
-from .items import touch_queue as touch_queue
 from .project import CategoryConfig as CategoryConfig
 from .project import Project as Project
 from .project import ProjectConfig as ProjectConfig
@@ -61,6 +59,8 @@ from .setup import current as current
 from .setup import database_of as database_of
 from .setup import guideline_text as guideline_text
 from .setup import open_project as open_project
+from .setup import queue_version as queue_version
+from .setup import touch_queue as touch_queue
 from .upkeep import backup as backup
 from .upkeep import check as check
 from .upkeep import restore as restore

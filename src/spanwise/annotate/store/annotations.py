@@ -84,6 +84,8 @@ class Selection(Record):
     all_versions: bool = False
     purposes: tuple[str, ...] = ("normal",)
     """Gold and training items are left out unless they are named."""
+    since: str | None = None
+    """Only what was submitted, anew or in a new version, at or after this time (ISO 8601, in UTC)."""
     anonymise: bool = False
 
 
@@ -221,6 +223,8 @@ def _chosen(project: Project, selection: Selection) -> Select[Any]:
         query = query.where(annotation.c.round.in_(selection.rounds))
     if selection.item_ids is not None:
         query = query.where(annotation.c.item_id.in_(selection.item_ids))
+    if selection.since is not None:
+        query = query.where(annotation.c.submitted_at >= selection.since)
     if not selection.extra:
         query = query.where(~annotation.c.extra)
     if not selection.skipped:

@@ -20,7 +20,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Engine, Executable, create_engine, event, text
+from sqlalchemy import Connection, Engine, Executable, Table, create_engine, event, text
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -48,6 +50,7 @@ _ENGINE: dict[str, Any] = {"pool_size": 20, "max_overflow": 30, "pool_timeout": 
 """Statements stand in logs without their values: people's texts and hashes of secrets are no business of a log."""
 
 
+_LOCK = text("SELECT set_config('lock_timeout', :timeout, true), pg_advisory_xact_lock(hashtextextended(:key, 0))")
 _FULL = "The server's disk is full, and nothing of this was stored; make room, then try again."
 _REFUSED = "The server may not write to its database, and nothing was stored; allow it, then try again."
 _FAILED = "The server's disk failed, and nothing of this was stored; look at the disk, then try again."
@@ -169,14 +172,10 @@ class Database:
         Raises StorageError when the disk is full or may not be written, BusyError when it is not the caller's turn
         within `patience` seconds, the database's own where none are given.
         """
-        with (
-            _told(),
-            self._turns(self.patience if patience is None else patience),
-            self._writing() as connection,
-            connection.begin(),
-        ):
+        seconds = self.patience if patience is None else patience
+        with _told(), self._turns(seconds), self._writing() as connection, connection.begin():
             if lock and self.dialect == "postgresql":
-                connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": lock})
+                connection.execute(_LOCK, {"key": lock, "timeout": f"{seconds * 1000:.0f}"})
             late = self._take_late()
             try:
                 for statements, _ in late:
@@ -216,7 +215,7 @@ class Database:
             return
         with unpaused():
             if not self._turn.take(min(patience, _STUCK) if self._stuck else patience):
-                self._stuck = True
+                self._stuck = self._stuck or patience >= self.patience
                 raise BusyError(_BUSY)
             self._stuck = False
             try:
@@ -249,6 +248,13 @@ class Database:
 def sqlite_url(path: Path) -> str:
     """The URL of a SQLite file."""
     return f"sqlite:///{path}"
+
+
+def add_absent(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    """Inserts rows; those that somebody else inserted meanwhile stay as they are."""
+    if rows:
+        make = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
+        connection.execute(make(table).on_conflict_do_nothing(), rows)
 
 
 @contextlib.contextmanager

@@ -11,21 +11,19 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import regex
-from sqlalchemy import Connection, RowMapping, Select, Table, func, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, Select, Table, func, insert, or_, select
 from sqlalchemy import text as sql
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from spanwise.annotate.store import tables
 from spanwise.annotate.store.body import response_key
 from spanwise.annotate.store.database import Database, new_id
 from spanwise.annotate.store.project import Project
 from spanwise.annotate.store.refusals import UnknownError
+from spanwise.annotate.store.setup import touch_queue
 from spanwise.feedback import FeedbackRecord, Message, Passage, Record, Tool, Tools, Turns
 from spanwise.text import Span, get_segmenter, text_hash
 
-CONVERSATION = "conversation"
-"""Under this name the stored values of an item hold the turns of its prompt."""
+CONVERSATION = "conversation"  # under this name the stored values of an item hold the turns of its prompt
 
 VERSION = 1
 """Raised whenever one of the lists may come out otherwise."""
@@ -80,7 +78,6 @@ class Item(Record):
     ext_id: str
     prompt: str
     messages: Turns = ()
-    """The turns before the responses, where the prompt is a conversation."""
     tools: Tools = ()
     references: tuple[str, ...]
     passages: tuple[Passage, ...]
@@ -142,20 +139,6 @@ def add_items(connection: Connection, project: Project, new: Sequence[NewItem], 
         _insert(connection, table, some)
     touch_queue(connection, project)
     return ids
-
-
-def queue_version(connection: Connection, project: Project) -> int:
-    """A number that rises whenever slots become open or change their place in the queue."""
-    query = select(tables.queue.c.version).where(tables.queue.c.project_id == project.id)
-    return connection.execute(query).scalar_one_or_none() or 0
-
-
-def touch_queue(connection: Connection, project: Project) -> None:
-    """Says to everybody that slots became open, or changed their place."""
-    queue = tables.queue
-    raised = update(queue).where(queue.c.project_id == project.id).values(version=queue.c.version + 1)
-    if not connection.execute(raised).rowcount:
-        add_absent(connection, queue, [{"project_id": project.id, "version": 1}])
 
 
 def next_position(connection: Connection, project: Project) -> int:
@@ -253,8 +236,7 @@ def list_items(
             chosen = select(tally.c.item_id).where(tally.c.project_id == project.id)
             chosen = chosen if state is None else chosen.where(sql(_IN_STATE[state]))
             total = connection.execute(chosen.with_only_columns(func.count())).scalar_one()
-            page = chosen.order_by(tally.c.position).offset(offset).limit(min(limit, MOST_LISTED))
-            ids = connection.execute(page).scalars().all()
+            ids = _page(connection, chosen, total, offset, min(limit, MOST_LISTED))
         counted = tally.c.open, tally.c.leased, tally.c.submitted, tally.c.skipped
         joined = select(tables.item, *counted).join(tally, tally.c.item_id == tables.item.c.id)
         rows = {row["id"]: row for row in connection.execute(joined.where(tables.item.c.id.in_(ids))).mappings()}
@@ -306,6 +288,15 @@ _IN_STATE: dict[ItemState, str] = {
 """As the indexes of `tally` say it, so that they are used."""
 
 
+def _page(connection: Connection, chosen: Select[Any], total: int, offset: int, limit: int) -> Sequence[str]:
+    """Ids from the nearer end: the way there is what takes time."""
+    position, size = tables.tally.c.position, max(0, min(limit, total - offset))
+    if offset <= total // 2:
+        return connection.execute(chosen.order_by(position).offset(offset).limit(size)).scalars().all()
+    behind = chosen.order_by(position.desc()).offset(total - offset - size).limit(size)
+    return connection.execute(behind).scalars().all()[::-1]
+
+
 def _search(database: Database, project: Project, query: str, state: ItemState | None) -> Select[Any]:
     """Ids in order of import. The items are read one after the other, once: faster than any order that an index has."""
     item, tally = tables.item, tables.tally
@@ -313,7 +304,8 @@ def _search(database: Database, project: Project, query: str, state: ItemState |
     ids = select(item.c.id).where(item.c.project_id == project.id, or_(*wanted))
     if state is not None:
         ids = ids.join(tally, tally.c.item_id == item.c.id).where(sql(_IN_STATE[state]))
-    return ids.order_by(item.c.position).limit(MOST_FOUND)
+    unsorted = item.c.position + 0  # else SQLite jumps to and fro between the index and the items
+    return ids.order_by(unsorted).limit(MOST_FOUND)
 
 
 def _like(column: Any, query: str, database: Database) -> Any:
@@ -357,6 +349,7 @@ def _segments(bounds: dict[str, Any]) -> Segments:
 
 
 def _item_row(project: Project, new: NewItem, item_id: str, position: int, batch_id: str | None) -> dict[str, Any]:
+    turns = new.record.model_dump(mode="json", include={"messages", "tools"})
     return {
         "id": item_id,
         "project_id": project.id,
@@ -364,7 +357,7 @@ def _item_row(project: Project, new: NewItem, item_id: str, position: int, batch
         "position": position,
         "prompt": new.record.prompt,
         "refs": list(new.record.references),
-        "meta": new.meta | _conversation(new.record),
+        "meta": {**new.meta, **({CONVERSATION: turns} if turns else {})},
         "round": project.round,
         "priority": new.priority,
         "overlap": new.overlap,
@@ -373,11 +366,6 @@ def _item_row(project: Project, new: NewItem, item_id: str, position: int, batch
         "selection_prob": new.selection_prob,
         "batch_id": batch_id,
     }
-
-
-def _conversation(record: FeedbackRecord) -> dict[str, Any]:
-    """The turns of a record as a part of the item's stored values; most records have none."""
-    return {CONVERSATION: record.model_dump(mode="json", include={"messages", "tools"})} if record.messages else {}
 
 
 def _responses(item_id: str, new: NewItem) -> list[dict[str, Any]]:
@@ -392,13 +380,6 @@ def _passages(item_id: str, new: NewItem) -> list[dict[str, Any]]:
         {"item_id": item_id, "k": k, "title": passage.title, "sentences": list(passage.sentences)}
         for k, passage in enumerate(new.record.passages)
     ]
-
-
-def add_absent(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
-    """Inserts rows; those that somebody else inserted meanwhile stay as they are."""
-    if rows:
-        make = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
-        connection.execute(make(table).on_conflict_do_nothing(), rows)
 
 
 def _insert(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> None:

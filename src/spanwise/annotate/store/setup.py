@@ -11,10 +11,10 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select, update
 
 from spanwise.annotate.store.audit import record
-from spanwise.annotate.store.database import Database, new_id, sqlite_url
+from spanwise.annotate.store.database import Database, add_absent, new_id, sqlite_url
 from spanwise.annotate.store.project import Project, ProjectConfig, digest, read_description
 from spanwise.annotate.store.refusals import UnknownError
-from spanwise.annotate.store.tables import guideline, label_set, project
+from spanwise.annotate.store.tables import guideline, label_set, project, queue
 from spanwise.annotate.store.upkeep import upgrade
 
 DATA = "annotations.db"
@@ -70,6 +70,19 @@ def current(database: Database, described: Project) -> Project:
     query = select(project.c.round).where(project.c.id == described.id)
     with database.read() as connection:
         return replace(described, round=connection.execute(query).scalar_one())
+
+
+def queue_version(connection: Connection, described: Project) -> int:
+    """A number that rises whenever slots become open or change their place in the queue."""
+    query = select(queue.c.version).where(queue.c.project_id == described.id)
+    return connection.execute(query).scalar_one_or_none() or 0
+
+
+def touch_queue(connection: Connection, described: Project) -> None:
+    """Says to everybody that slots became open, or changed their place."""
+    raised = update(queue).where(queue.c.project_id == described.id).values(version=queue.c.version + 1)
+    if not connection.execute(raised).rowcount:
+        add_absent(connection, queue, [{"project_id": described.id, "version": 1}])
 
 
 def guideline_text(database: Database, project: Project, version: int) -> str:

@@ -182,6 +182,14 @@ tally = Table(  # how the slots of an item stand; triggers keep it, so that no l
     *_partial("ix_tally_skipped", sql("skipped > 0"), "project_id", "position"),
     *_partial("ix_tally_done", sql("open = 0 AND leased = 0 AND submitted + skipped > 0"), "project_id", "position"),
 )  # fmt: skip
+membership = Table(  # groups of people, which exist while they have members
+    "membership", metadata, Column("group_name", Text, primary_key=True),
+    _ref("user_id", "user_account.id", primary_key=True), Index(None, "user_id"),
+)  # fmt: skip
+assignment = Table(  # who may get an item; everybody where it has none. `who` is a user's id, or "@" and a group's name
+    "assignment", metadata, _ref("item_id", "item.id", primary_key=True), Column("who", Text, primary_key=True),
+    Index(None, "who"),
+)  # fmt: skip
 draft = Table(
     "draft", metadata,
     _ref("item_id", "item.id", primary_key=True), Column("round", Integer, primary_key=True),
@@ -202,7 +210,8 @@ annotation = Table(
     Column("client_submission_id", Text, nullable=False, unique=True), _text("sha256"),
     _json("response_order", nullable=True), Column("suggested", Boolean, nullable=False),
     _json("provenance", nullable=True), _ref("batch_id", "import_batch.id", nullable=True),
-    UniqueConstraint("supersedes_id"), Index(None, "item_id"), Index(None, "user_id", "submitted_at"),
+    UniqueConstraint("supersedes_id"), Index(None, "item_id", "round", "user_id"),
+    Index(None, "user_id", "submitted_at"),
     Index(None, "project_id", "submitted_at"), Index(None, "batch_id"),
 )  # fmt: skip
 

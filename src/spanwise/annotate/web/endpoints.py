@@ -52,6 +52,7 @@ _AT_ONCE = 65_536
 RETRY_AFTER = 2
 _OURS = "Something went wrong on our side; nothing was changed."
 _WHO = "spanwise.user"
+_Known = tuple[User | None]  # who asks, where anybody is logged in
 
 Part = TypeVar("Part")
 
@@ -216,13 +217,6 @@ class _Asked:
     request: Request
 
 
-@dataclass(frozen=True)
-class _Known:
-    """Who asks, where anybody is logged in."""
-
-    user: User | None
-
-
 async def _handled(asked: _Asked) -> Response:
     """Takes the body in and does all the rest in one thread; forms and large bodies only of those who may send them."""
     endpoint, request = asked.endpoint, asked.request
@@ -248,7 +242,7 @@ def _known(asked: _Asked) -> _Known:
     asked.request.scope[_WHO] = user.id if user else None
     if asked.endpoint.need != "public":
         _authorise(asked.endpoint, asked.request, user, scopes)
-    return _Known(user)
+    return (user,)
 
 
 def _authorise(endpoint: Endpoint, request: Request, user: User | None, scopes: tuple[Scope, ...] | None) -> None:
@@ -292,7 +286,7 @@ def _answered(asked: _Asked, known: _Known | None, form: FormData | None, raw: b
     known = known or _known(asked)
     endpoint, site, request = asked.endpoint, asked.site, asked.request
     body = endpoint.takes.model_validate(_json(request, raw)) if endpoint.takes is not None else None
-    call = Call(site, request, known.user, body, form)
+    call = Call(site, request, known[0], body, form)
     return _response(endpoint, site, call, endpoint.handle(call))
 
 

@@ -1,8 +1,11 @@
 from .adjudication import AdjudicationPage as AdjudicationPage
 from .adjudication import Verdict as Verdict
+from .adjudication import VerdictSave as VerdictSave
 from .adjudication import adjudicate as adjudicate
 from .adjudication import adjudication_queue as adjudication_queue
 from .adjudication import lanes as lanes
+from .adjudication import next_undecided as next_undecided
+from .adjudication import save_verdict as save_verdict
 from .desk import ClientId as ClientId
 from .desk import Lease as Lease
 from .desk import SlotKey as SlotKey
@@ -11,7 +14,9 @@ from .drafts import Saved as Saved
 from .drafts import save_draft as save_draft
 from .gold import gold_report as gold_report
 from .gold import gold_row as gold_row
+from .overlap import assign as assign
 from .overlap import reopen_skipped as reopen_skipped
+from .overlap import set_groups as set_groups
 from .overlap import set_overlap as set_overlap
 from .overview import Progress as Progress
 from .overview import progress as progress

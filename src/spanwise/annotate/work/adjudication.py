@@ -1,6 +1,7 @@
 """Adjudication: one person decides where several disagree; what they said stays as it was.
 
-The queue begins with the items that disagree most. Names are hidden behind letters. What all say is preselected.
+The queue begins with the items that disagree most. Names are hidden behind letters. What all say is preselected. A
+decision in the making is a draft like that of an annotation, and lies beside those under the negative of its round.
 """
 
 import json
@@ -11,7 +12,7 @@ from statistics import fmean
 from typing import Annotated, Any
 
 from pydantic import Field
-from sqlalchemy import func, insert, select
+from sqlalchemy import delete, func, insert, select
 
 from spanwise.annotate.people import User, require
 from spanwise.annotate.store import (
@@ -20,6 +21,8 @@ from spanwise.annotate.store import (
     Body,
     BodySpan,
     Database,
+    Draft,
+    DraftConflictError,
     Item,
     Project,
     Selection,
@@ -34,11 +37,12 @@ from spanwise.annotate.store import (
     tables,
 )
 from spanwise.annotate.work.desk import ClientId, Desk, at_desk
+from spanwise.annotate.work.drafts import Saved, check_size, find_draft, load_draft, put_draft
 from spanwise.annotate.work.gold import score_against
 from spanwise.annotate.work.submission import Receipt
 from spanwise.annotate.work.validation import annotated_keys, parse_body, problems_of
-from spanwise.core import derive_seed
-from spanwise.feedback import Record
+from spanwise.core import DataError, derive_seed
+from spanwise.feedback import Index, Record
 from spanwise.feedback.statistics import Marked, match_spans
 from spanwise.text import Span
 
@@ -79,6 +83,19 @@ class Lanes(Record):
     agreed: Body
     verdict: Body | None
     """The decision in force, if there is one."""
+    draft: Draft | None
+    """The decision in the making of the one who asks."""
+
+
+class VerdictSave(Record):
+    """What a page sends to keep a decision in the making."""
+
+    item_id: str
+    base_rev: Index
+    """The revision that the page began from; 0 when there was none."""
+    document: dict[str, Any]
+    save_id: ClientId | None = None
+    """Made by the page once per save, so that one whose answer was lost can be sent again."""
 
 
 class Verdict(Record):
@@ -94,16 +111,29 @@ class Verdict(Record):
 
 def adjudication_queue(database: Database, project: Project, *, offset: int = 0, limit: int = 50) -> AdjudicationPage:
     """Items with several annotations and no decision, most disagreement first (of the 500 that came first)."""
+    total, rows = _ranked(database, project)
+    return AdjudicationPage(total=total, rows=tuple(rows[offset : offset + min(limit, 200)]))
+
+
+def next_undecided(database: Database, project: Project, item_id: str) -> str | None:
+    """The item that follows `item_id` in the queue, also when that one was decided just now; None behind the last."""
+    rows = _ranked(database, project)[1]
+    ids = [row.item_id for row in rows]
+    if item_id in ids:
+        rows = rows[ids.index(item_id) + 1 :]
+    else:
+        bodies = [annotation.body for annotation in _said(database, project, (item_id,)).get(item_id, [])]
+        level = disagreement(bodies)
+        rows = [row for row in rows if row.disagreement <= level]
+    return rows[0].item_id if rows else None
+
+
+def _ranked(database: Database, project: Project) -> tuple[int, list[AdjudicationRow]]:
     item = tables.item
     with database.read() as connection:
         ids = _undecided(project)
         total = connection.execute(select(func.count()).select_from(ids.subquery())).scalar_one()
         chosen = tuple(connection.execute(ids.limit(_LOOKED_AT)).scalars())
-        by_item: dict[str, list[Annotation]] = {}
-        for annotation in iter_annotations(
-            connection, project, Selection(kinds=("human",), item_ids=chosen, extra=True)
-        ):
-            by_item.setdefault(annotation.item_id, []).append(annotation)
         shown = select(item.c.id, item.c.ext_id, item.c.prompt).where(item.c.id.in_(chosen))
         names = {row.id: row for row in connection.execute(shown)}
     rows = [
@@ -114,10 +144,18 @@ def adjudication_queue(database: Database, project: Project, *, offset: int = 0,
             annotations=len(group),
             disagreement=disagreement([annotation.body for annotation in group]),
         )
-        for item_id, group in by_item.items()
+        for item_id, group in _said(database, project, chosen).items()
     ]
-    rows.sort(key=lambda row: -row.disagreement)
-    return AdjudicationPage(total=total, rows=tuple(rows[offset : offset + min(limit, 200)]))
+    return total, sorted(rows, key=lambda row: -row.disagreement)
+
+
+def _said(database: Database, project: Project, ids: tuple[str, ...]) -> dict[str, list[Annotation]]:
+    by_item: dict[str, list[Annotation]] = {}
+    selection = Selection(kinds=("human",), item_ids=ids, extra=True)
+    with database.read() as connection:
+        for annotation in iter_annotations(connection, project, selection):
+            by_item.setdefault(annotation.item_id, []).append(annotation)
+    return by_item
 
 
 def disagreement(bodies: list[Body]) -> float:
@@ -126,8 +164,8 @@ def disagreement(bodies: list[Body]) -> float:
     return 1 - fmean(scores) if scores else 0.0
 
 
-def lanes(database: Database, project: Project, item_id: str) -> Lanes:
-    """What people said about an item, in an order that tells nothing; raises UnknownError."""
+def lanes(database: Database, project: Project, user: User, item_id: str) -> Lanes:
+    """What people said about an item, in an order that tells nothing, and the user's draft; raises UnknownError."""
     item = get_item(database, project, item_id)
     selection = Selection(
         kinds=("human", "adjudicated"), item_ids=(item_id,), extra=True, purposes=("normal", "gold", "train")
@@ -145,7 +183,28 @@ def lanes(database: Database, project: Project, item_id: str) -> Lanes:
         ),
         agreed=agreed([annotation.body for annotation in people]),
         verdict=verdicts[-1] if verdicts else None,
+        draft=load_draft(database, user, item_id, -item.round),
     )
+
+
+def save_verdict(database: Database, project: Project, user: User, save: VerdictSave) -> Saved:
+    """Keeps a decision in the making.
+
+    Raises DraftConflictError with the present one when another tab saved since `base_rev`. The same save sent twice is
+    acknowledged twice.
+    """
+    require(user, "adjudicate")
+    check_size(save.document)
+    place = save.item_id, -get_item(database, project, save.item_id).round
+    with at_desk(database, project, user) as desk:
+        draft = find_draft(desk.connection, user.id, *place)
+        if draft is None and save.base_rev:
+            raise DataError(f"There is no revision {save.base_rev} of this draft; save from revision 0.")
+        if draft is None or draft.rev == save.base_rev:
+            draft = put_draft(desk, *place, save.document, save_id=save.save_id)
+        elif save.save_id is None or draft.save_id != save.save_id:
+            raise DraftConflictError(draft)
+    return Saved(rev=draft.rev, updated_at=draft.updated_at, lease="held", lease_expires_at=None)
 
 
 def adjudicate(database: Database, project: Project, user: User, verdict: Verdict) -> Receipt:
@@ -165,18 +224,17 @@ def agreed(bodies: list[Body]) -> Body:
     if not bodies:
         return Body()
     first, others = bodies[0], bodies[1:]
+    marked = [_marked(span) for span in first.spans]
+    matched = [{i for i, _ in match_spans(marked, [_marked(span) for span in other.spans])} for other in others]
     return Body(
         no_errors=tuple(key for key in first.no_errors if all(key in other.no_errors for other in others)),
-        spans=tuple(s for i, s in enumerate(first.spans) if all(i in _matched(first, other) for other in others)),
+        spans=tuple(span for i, span in enumerate(first.spans) if all(i in found for found in matched)),
         missing=tuple(gap for gap in first.missing if all(gap in other.missing for other in others)),
         corrections=tuple(edit for edit in first.corrections if all(edit in other.corrections for other in others)),
         preferences=tuple(p for p in first.preferences if all(p in other.preferences for other in others)),
         rankings=tuple(r for r in first.rankings if all(r in other.rankings for other in others)),
+        answers=tuple(a for a in first.answers if all(a in other.answers for other in others)),
     )
-
-
-def _matched(first: Body, other: Body) -> set[int]:
-    return {i for i, _ in match_spans([_marked(s) for s in first.spans], [_marked(s) for s in other.spans])}
 
 
 def _marked(span: BodySpan) -> Marked:
@@ -252,6 +310,9 @@ def _store(desk: Desk, item: Item, body: Body, verdict: Verdict) -> Receipt:
     config = desk.project.config
     marked = annotated_keys(item, config) if "spans" in config.tasks else ()
     store_body(desk.connection, annotation_id, body, marked=marked, texts={r.key: r.text for r in item.responses})
+    draft = tables.draft
+    mine = draft.c.item_id == item.id, draft.c.round == -item.round, draft.c.user_id == desk.user.id
+    desk.connection.execute(delete(draft).where(*mine))
     told = {"source_ids": list(verdict.source_ids), "reasons": verdict.reasons}
     desk.connection.execute(insert(tables.adjudication).values(annotation_id=annotation_id, **told))
     desk.log("item.adjudicated", item.id, annotation=annotation_id, sources=list(verdict.source_ids))

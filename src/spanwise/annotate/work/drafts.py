@@ -49,7 +49,7 @@ def save_draft(database: Database, project: Project, user: User, save: Save) -> 
     never had the item. The same save sent twice is acknowledged twice.
     """
     require(user, "annotate")
-    _check_size(save.document)
+    check_size(save.document)
     with at_desk(database, project, user) as desk:
         rev, at = _write(desk, save)
         lease, expires_at = renew_lease(desk, save)
@@ -133,7 +133,8 @@ def _is_repeated(desk: Desk, save: Save, head: Row[Any, Any]) -> bool:
     return current is not None and current.document == save.document
 
 
-def _check_size(document: dict[str, Any]) -> None:
+def check_size(document: dict[str, Any]) -> None:
+    """Raises DataError for a draft that is too large, or no JSON."""
     try:
         size = len(json.dumps(document, allow_nan=False))
     except (ValueError, RecursionError) as error:

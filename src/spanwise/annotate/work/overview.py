@@ -3,7 +3,8 @@
 from datetime import timedelta
 from statistics import median
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import text as sql
 
 from spanwise.annotate.people import User
 from spanwise.annotate.store import Database, Project, is_superseded, stamp, tables
@@ -64,11 +65,12 @@ class OwnProgress(Record):
 
 def progress(database: Database, project: Project) -> Progress:
     """How the project stands; gold and training items are not counted among items and slots."""
-    item = tables.item
-    normal = item.c.project_id == project.id, item.c.purpose == "normal"
+    tally, item = tables.tally, tables.item
     gold = {row.user_id: row.recent for row in gold_report(database, project)}
     with database.read() as connection:
-        items = connection.execute(select(func.count()).select_from(item).where(*normal)).scalar_one()
+        every = select(func.count()).select_from(tally).where(tally.c.project_id == project.id)
+        special = select(func.count()).select_from(item).where(*_special(project))
+        items = connection.execute(every).scalar_one() - connection.execute(special).scalar_one()
         states = _states(connection, project)
         people = _people(connection, database, project, gold)
         leases = _leases(connection, database, project)
@@ -93,12 +95,19 @@ def own_progress(database: Database, project: Project, user: User) -> OwnProgres
 
 
 def _states(connection: Connection, project: Project) -> dict[str, int]:
-    slot = tables.slot
-    grouped = select(slot.c.state, func.count().label("slots")).where(
-        slot.c.project_id == project.id, slot.c.kind == "normal"
-    )
-    counts = {row.state: row.slots for row in connection.execute(grouped.group_by(slot.c.state))}
-    return {f"slots_{state}": counts.get(state, 0) for state in ("open", "leased", "submitted", "skipped")}
+    """Slots of ordinary items by state: those of all items but the few special ones, from their tallies."""
+    tally, item = tables.tally, tables.item
+    names = ("open", "leased", "submitted", "skipped")
+    summed = select(*(func.coalesce(func.sum(tally.c[name]), 0) for name in names))
+    every = connection.execute(summed.where(tally.c.project_id == project.id)).one()
+    special = summed.join(item, item.c.id == tally.c.item_id).where(*_special(project))
+    others = connection.execute(special).one()
+    return {f"slots_{name}": int(a - b) for name, a, b in zip(names, every, others, strict=True)}
+
+
+def _special(project: Project) -> tuple[ColumnElement[bool], ...]:
+    """Gold and training items, as their index says it."""
+    return tables.item.c.project_id == project.id, sql("item.purpose <> 'normal'")
 
 
 def _people(connection: Connection, database: Database, project: Project, gold: dict[str, float]) -> tuple[Pace, ...]:

@@ -9,13 +9,27 @@ A claim looks at few slots however many there are: it goes on from where the use
 slots before that place become free again.
 """
 
+import functools
 import random
 import secrets
 import weakref
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Float,
+    RowMapping,
+    Select,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from spanwise.annotate.people import User, require
 from spanwise.annotate.store import (
@@ -38,7 +52,13 @@ from spanwise.feedback import Record
 
 Rank = tuple[float, int, int]
 _SLACK = 60.0  # seconds by which clocks may differ
-_OWN = tables.slot.alias("own")  # an alias takes longer to make than a query takes to run
+_Kind = Literal["open", "beside", "behind", "expired", "others"]
+"""Open slots: all, those beside a place in the queue, those behind it; leased ones: run out, or those of others."""
+_ALWAYS = {"project", "user", "names"}
+_NEEDED: dict[_Kind, set[str]] = {
+    "open": _ALWAYS, "beside": {*_ALWAYS, "priority", "position"}, "behind": {*_ALWAYS, "priority"},
+    "expired": {*_ALWAYS, "now", "latest"}, "others": _ALWAYS,
+}  # fmt: skip
 
 
 class Claim(Record):
@@ -85,26 +105,27 @@ def claim(database: Database, project: Project, user: User, *, item_id: str | No
     except (StorageError, BusyError):
         with database.read() as connection:
             desk = Desk(connection, database, project, user)
-            held = _own_lease(desk, item_id)
-            if held is None:
+            held = [row for row in _own_leases(desk) if item_id in (None, row["item_id"])]
+            if not held:
                 raise
-            return claim_of(desk, held, resumed=True)
+            return claim_of(desk, held[0], resumed=True)
 
 
 def _claimed(desk: Desk, item_id: str | None) -> Claim | NothingNow:
-    held = _own_lease(desk, item_id, lock=True)
+    leases = _own_leases(desk, lock=True)
+    held = next((row for row in leases if item_id in (None, row["item_id"])), None)
     if held is not None:
-        desk.connection.execute(update(tables.slot).where(*slot_key(held)).values(lease_expires_at=desk.lease_end()))
-        return claim_of(desk, _reloaded(desk.connection, held), resumed=True)
-    holds = _holds(desk)
+        end = {"lease_expires_at": desk.lease_end()}
+        desk.connection.execute(update(tables.slot).where(*slot_key(held)).values(end))
+        return claim_of(desk, {**held, **end}, resumed=True)
+    holds = sum(row["lease_expires_at"] >= desk.database.now() for row in leases)
     if holds >= desk.project.config.leases_per_person:
         return NothingNow(leased_elsewhere=0, next_free_at=None, finished=False, training_failed=False, too_many=holds)
     failed = training_failed(desk.connection, desk.project, desk.user.id)
     row = None if failed else _free_slot(desk, item_id)
     if row is None:
         return _nothing(desk, failed=failed)
-    _lend(desk, row)
-    return claim_of(desk, _reloaded(desk.connection, row), resumed=False)
+    return claim_of(desk, {**row, **_lend(desk, row)}, resumed=False)
 
 
 def renew(database: Database, project: Project, user: User, lease: Lease) -> str:
@@ -164,7 +185,7 @@ def lend_again(desk: Desk, row: RowMapping) -> RowMapping:
     return _reloaded(desk.connection, row)
 
 
-def claim_of(desk: Desk, row: RowMapping, *, resumed: bool) -> Claim:
+def claim_of(desk: Desk, row: Mapping[str, Any], *, resumed: bool) -> Claim:
     """The claim that a lent slot is, with its draft and suggestions."""
     shown = ("item_id", "round", "k", "kind", "lease_token", "lease_expires_at", "started_at")
     return Claim(
@@ -182,68 +203,59 @@ def slot_key(row: Any) -> tuple[ColumnElement[bool], ...]:
     return slot.c.item_id == row["item_id"], slot.c.round == row["round"], slot.c.k == row["k"]
 
 
-def _holds(desk: Desk) -> int:
-    """How many items are lent to the user now."""
+def _own_leases(desk: Desk, *, lock: bool = False) -> Sequence[RowMapping]:
+    """What is lent to the user, the latest first; what has run out as well, as long as nobody took it."""
     slot = tables.slot
     mine = slot.c.user_id == desk.user.id, slot.c.state == "leased", slot.c.project_id == desk.project.id
-    count = select(func.count()).select_from(slot).where(*mine, slot.c.lease_expires_at >= desk.database.now())
-    return desk.connection.execute(count).scalar_one()
-
-
-def _own_lease(desk: Desk, item_id: str | None, *, lock: bool = False) -> RowMapping | None:
-    slot = tables.slot
-    mine = slot.c.user_id == desk.user.id, slot.c.state == "leased", slot.c.project_id == desk.project.id
-    query = select(slot).where(*mine)
-    query = query if item_id is None else query.where(slot.c.item_id == item_id)
-    query = query.order_by(slot.c.started_at.desc()).limit(1)
-    query = query.with_for_update() if lock else query
-    return desk.connection.execute(query).mappings().first()
+    query = select(slot).where(*mine).order_by(slot.c.started_at.desc())
+    return desk.connection.execute(query.with_for_update() if lock else query).mappings().all()
 
 
 def _free_slot(desk: Desk, item_id: str | None) -> RowMapping | None:
     special = next_special(desk.connection, desk.project, desk.user.id) if item_id is None else None
     if special is not None:
         return _special_slot(desk.connection, special)
-    slot = tables.slot
-    expired = _claimable(desk, and_(slot.c.state == "leased", is_over(desk)), item_id)
-    rows = [row for row in (_open_slot(desk, item_id), _first(desk, expired)) if row is not None]
+    asked = _asked(desk, item_id)
+    rows = [row for row in (_open_slot(desk, asked), _first(desk, "expired", asked)) if row is not None]
     return min(rows, key=lambda row: (*_rank(row)[:2], row["state"] != "open"), default=None)
 
 
-def is_over(desk: Desk) -> ColumnElement[bool]:
-    """The lease has ended, or ends later than any that is given now: then the clock was ahead when it was given."""
-    end = tables.slot.c.lease_expires_at
-    return or_(end < desk.database.now(), end > desk.database.later(desk.lease_seconds() + _SLACK))
+def _asked(desk: Desk, item_id: str | None) -> dict[str, Any]:
+    """What the queries of `_claimable` must be told."""
+    membership = tables.membership
+    groups = select(membership.c.group_name).where(membership.c.user_id == desk.user.id)
+    latest = desk.database.later(desk.lease_seconds() + _SLACK)
+    return {
+        "project": desk.project.id, "user": desk.user.id, "item": item_id, "now": desk.database.now(), "latest": latest,
+        "names": [desk.user.id, *(f"@{name}" for name in desk.connection.execute(groups).scalars())],
+    }  # fmt: skip
 
 
-def _open_slot(desk: Desk, item_id: str | None) -> RowMapping | None:
-    query = _claimable(desk, tables.slot.c.state == "open", item_id)
-    if item_id is not None:
-        return _first(desk, query)
+def _open_slot(desk: Desk, asked: dict[str, Any]) -> RowMapping | None:
+    if asked["item"] is not None:
+        return _first(desk, "open", asked)
     cursors = _cursors(desk.database)
     version = queue_version(desk.connection, desk.project)
     begin = cursors.get(desk.project.id, desk.user.id, version)
-    row = None if begin is None else _first(desk, query.where(_from(begin)))
-    row = row or _first(desk, query)  # before one says that there is none, one looks at all
+    kinds: list[_Kind] = [] if begin is None else ["beside", "behind"]
+    if begin is None or desk.database.dialect == "postgresql":  # there, slots that others just took and gave back
+        kinds.append("open")
+    place = {} if begin is None else {"priority": -begin[0], "position": begin[1]}
+    row = next(filter(None, (_first(desk, kind, asked | place) for kind in kinds)), None)
     if row is not None:
         cursors.put(desk.project.id, desk.user.id, version, _rank(row))
     return row
 
 
-def _first(desk: Desk, query: Select[Any]) -> RowMapping | None:
-    return desk.connection.execute(query.limit(1).with_for_update(skip_locked=True)).mappings().first()
+def _first(desk: Desk, kind: _Kind, asked: dict[str, Any]) -> RowMapping | None:
+    query = _claimable(kind, one_item=asked["item"] is not None)
+    used = {name: value for name, value in asked.items() if name in _NEEDED[kind] or (name == "item" and value)}
+    return desk.connection.execute(query, used).mappings().first()
 
 
 def _rank(row: RowMapping) -> Rank:
     """The least is lent first."""
     return -row["priority"], row["position"], row["k"]
-
-
-def _from(rank: Rank) -> ColumnElement[bool]:
-    """Slots that are not before this place in the queue."""
-    slot, (priority, position, k) = tables.slot, rank
-    behind = or_(slot.c.position > position, and_(slot.c.position == position, slot.c.k >= k))
-    return and_(slot.c.priority <= -priority, or_(slot.c.priority < -priority, behind))
 
 
 @dataclass
@@ -269,22 +281,39 @@ def _cursors(database: Database) -> _Cursors:
     return _by_database.setdefault(database, _Cursors())
 
 
-def _claimable(desk: Desk, state: ColumnElement[bool], item_id: str | None) -> Select[Any]:
-    """Slots in `state` of items that the user has neither a slot nor an annotation of, the best first."""
-    slot, own_slot, annotation = tables.slot, _OWN, tables.annotation
-    same = own_slot.c.item_id == slot.c.item_id, own_slot.c.round == slot.c.round, own_slot.c.user_id == desk.user.id
-    done = (
-        annotation.c.item_id == slot.c.item_id,
-        annotation.c.round == slot.c.round,
-        annotation.c.user_id == desk.user.id,
-    )
+@functools.cache
+def _claimable(kind: _Kind, *, one_item: bool = False) -> Select[Any]:
+    """Slots of one kind, of items that the user has neither a slot nor an annotation of and may have, the best first.
+
+    Made once each: making such a query takes longer than running it.
+    """
+    slot, own_slot, annotation, assignment = tables.slot, tables.slot.alias("own"), tables.annotation, tables.assignment
+    user = bindparam("user")
+    same = own_slot.c.item_id == slot.c.item_id, own_slot.c.round == slot.c.round, own_slot.c.user_id == user
+    done = annotation.c.item_id == slot.c.item_id, annotation.c.round == slot.c.round, annotation.c.user_id == user
+    assigned = select(assignment.c.who).where(assignment.c.item_id == slot.c.item_id)
+    mine = assigned.where(assignment.c.who.in_(bindparam("names", expanding=True)))
     query = (
         select(slot)
-        .where(slot.c.project_id == desk.project.id, state, slot.c.kind == "normal")
+        .where(slot.c.project_id == bindparam("project"), slot.c.kind == "normal", *_in_kind(kind))
+        .where(or_(~assigned.exists(), mine.exists()))
         .where(~select(own_slot.c.k).where(*same).exists(), ~select(annotation.c.id).where(*done).exists())
         .order_by(slot.c.priority.desc(), slot.c.position, slot.c.k)
     )
-    return query if item_id is None else query.where(slot.c.item_id == item_id)
+    query = query.where(slot.c.item_id == bindparam("item")) if one_item else query
+    return query if kind == "others" else query.limit(1).with_for_update(skip_locked=True)
+
+
+def _in_kind(kind: _Kind) -> tuple[ColumnElement[bool], ...]:
+    slot = tables.slot
+    priority, end = bindparam("priority", type_=Float), slot.c.lease_expires_at
+    if kind in ("open", "beside", "behind"):  # of which the last two have a beginning in the index
+        behind = (slot.c.priority == priority, slot.c.position >= bindparam("position"))
+        place = {"open": (), "beside": behind, "behind": (slot.c.priority < priority,)}[kind]
+        return slot.c.state == "open", *place
+    if kind == "expired":  # or given while the clock was ahead: no lease ends that late now
+        return slot.c.state == "leased", or_(end < bindparam("now"), end > bindparam("latest"))
+    return slot.c.state == "leased", slot.c.user_id != bindparam("user")
 
 
 def _special_slot(connection: Connection, item: RowMapping) -> RowMapping:
@@ -298,7 +327,8 @@ def _special_slot(connection: Connection, item: RowMapping) -> RowMapping:
     return connection.execute(select(slot).where(*slot_key(row))).mappings().one()
 
 
-def _lend(desk: Desk, row: RowMapping) -> None:
+def _lend(desk: Desk, row: RowMapping) -> dict[str, Any]:
+    """Lends a slot to the user; what of it has changed by that."""
     config = desk.project.config
     suggested = config.suggestions != "off" and row["kind"] != "train"  # gold items are like all others
     values = {
@@ -315,6 +345,7 @@ def _lend(desk: Desk, row: RowMapping) -> None:
     if row["user_id"]:
         desk.log("lease.passed_on", row["item_id"], before=row["user_id"], **told)
     desk.log("lease.claimed", row["item_id"], **told)
+    return values
 
 
 def _order(desk: Desk, item_id: str) -> list[str]:
@@ -332,10 +363,10 @@ def _reloaded(connection: Connection, row: RowMapping) -> RowMapping:
 
 def _nothing(desk: Desk, *, failed: bool) -> NothingNow:
     slot = tables.slot
-    leased = and_(slot.c.state == "leased", slot.c.user_id != desk.user.id)
-    others = _claimable(desk, leased, None).order_by(None).subquery()
+    others = _claimable("others").order_by(None).subquery()
     counted = select(func.count(), func.min(others.c.lease_expires_at)).select_from(others)
-    count, next_free_at = desk.connection.execute(counted).one()
+    asked = _asked(desk, None)
+    count, next_free_at = desk.connection.execute(counted, {name: asked[name] for name in _NEEDED["others"]}).one()
     waiting = slot.c.project_id == desk.project.id, slot.c.kind == "normal", slot.c.state.in_(("open", "leased"))
     finished = desk.connection.execute(select(slot.c.k).where(*waiting).limit(1)).first() is None
     return NothingNow(leased_elsewhere=count, next_free_at=next_free_at, finished=finished, training_failed=failed)

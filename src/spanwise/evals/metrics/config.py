@@ -10,6 +10,7 @@ from spanwise.core import Config
 from spanwise.evals.rivals import FreeRivalsConfig
 from spanwise.models import AnswerConfig
 from spanwise.rewards import MixtureConfig
+from spanwise.rewards.foreign import SourceConfig
 
 
 class EvaluateConfig(Config):
@@ -26,6 +27,8 @@ class EvaluateConfig(Config):
     """A second file of responses to the same prompts to compare with."""
     reward_models: tuple[str, ...] = ()
     """Folders or Hub names of reward models that score the answers as well."""
+    sources: dict[str, SourceConfig] = Field(default_factory=dict[str, SourceConfig])
+    """Further reward sources by name, as `spanwise rl` takes them."""
     perplexity_model: str | None = None
     """Folder or Hub name of a language model, another than the one that answered, for the answers' perplexity."""
     bertscore_model: str | None = None

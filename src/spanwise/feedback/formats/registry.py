@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from spanwise.core import ConfigError, DataError
+from spanwise.core import ConfigError, DataError, is_path, load_object
 from spanwise.feedback.edits import EditPair
 from spanwise.feedback.files import all_or_raise, write_records
 from spanwise.feedback.formats import (
@@ -190,10 +190,16 @@ def names_of_formats(use: Use) -> tuple[str, ...]:
 
 
 def get_format(name: str, use: Use) -> Format:
-    """The format of that name; raises ConfigError unless it is one that is good for `use`."""
+    """The format of that name; raises ConfigError unless it is one that is good for `use`.
+
+    A reader of one's own goes by its import path, my.module:read.
+    """
     for row in FORMATS.values():
         if name in (row.name, *row.also) and _FIT[use](row):
             return row
+    if is_path(name) and use == "read":
+        reader: Reader[FeedbackRecord] = load_object(name, place="format")
+        return Format(name=name, sentence="a reader of one's own", holds=("marks", "edits", "preferences"), read=reader)
     names = ", ".join(names_of_formats(use))
     raise ConfigError(f"{name!r:.40} is no format that can be {use}; choose one of {names}.")
 

@@ -6,6 +6,7 @@ that somebody found free of errors counts like any other: leaving it out makes c
 """
 
 import difflib
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
@@ -89,12 +90,7 @@ def iou(a: Span, b: Span) -> float:
 
 def match_spans(first: Sequence[Marked], second: Sequence[Marked], *, at_least: float = 0.5) -> list[tuple[int, int]]:
     """Pairs of positions of equal category and an overlap of `at_least` (more than 0), the best overlaps first."""
-    scored = [
-        (-iou(a.span, b.span), i, j)
-        for i, a in enumerate(first)
-        for j, b in enumerate(second)
-        if a.category == b.category and iou(a.span, b.span) >= max(at_least, 1e-12)
-    ]
+    scored = [(-share, i, j) for share, i, j in _overlapping(first, second) if share >= max(at_least, 1e-12)]
     pairs: list[tuple[int, int]] = []
     left, right = set[int](), set[int]()
     for _, i, j in sorted(scored):
@@ -103,6 +99,21 @@ def match_spans(first: Sequence[Marked], second: Sequence[Marked], *, at_least: 
             left.add(i)
             right.add(j)
     return sorted(pairs)
+
+
+def _overlapping(first: Sequence[Marked], second: Sequence[Marked]) -> Iterator[tuple[float, int, int]]:
+    """The intersection over union of each pair of equal category that can have one; looks only where spans are near."""
+    by_category: dict[str, list[tuple[int, int]]] = {}
+    for j, b in enumerate(second):
+        by_category.setdefault(b.category, []).append((b.span.start, j))
+    for starts in by_category.values():
+        starts.sort()
+    longest = max((len(b.span) for b in second), default=0)
+    for i, a in enumerate(first):
+        starts = by_category.get(a.category, [])
+        low, high = bisect_left(starts, (a.span.start - longest, 0)), bisect_left(starts, (a.span.end, 0))
+        for _, j in starts[low:high]:
+            yield iou(a.span, second[j].span), i, j
 
 
 def f1(matched: int, first: int, second: int) -> float | None:

@@ -64,6 +64,14 @@ class PromptEncoder:
             return self._plain.ids(text_prompt(self.form, asked, passages))
         return self._encode(*self._written(asked, passages))[0]
 
+    def text(self, asked: Asked) -> str:
+        """The text of a prompt whose form is plain text."""
+        return text_prompt(self.form, asked, asked.passages)
+
+    def conversation(self, asked: Asked, answer: str) -> list[int]:
+        """The ids of a whole conversation as the template writes it, what stands after the answer included."""
+        return self._encode(*self._written(asked, asked.passages, answer))[0]
+
     def answer(self, text: str) -> tuple[list[int], Offsets]:
         """The ids of an answer to a templated prompt without its end, and the characters of `text` that each covers.
 
@@ -103,22 +111,25 @@ class PromptEncoder:
     def _opening_ids(self) -> list[int]:
         return self._encode(self.turn.opening, [])[0]
 
-    def _written(self, asked: Asked, passages: Sequence[Passage]) -> tuple[str, list[Span]]:
+    def _written(self, asked: Asked, passages: Sequence[Passage], answer: str | None = None) -> tuple[str, list[Span]]:
         """What the template writes, and where in it the names of special tokens are people's own characters."""
+        turns = [turn.model_dump() for turn in asked.messages] or [{"role": "user", "content": asked.prompt}]
+        opens = answer is None
         content = _Content(
-            [turn.model_dump() for turn in asked.messages] or [{"role": "user", "content": asked.prompt}],
+            turns if answer is None else [*turns, {"role": "assistant", "content": answer}],
             [{"title": one.title, "text": one.text, "sentences": list(one.sentences)} for one in passages],
             [tool.model_dump() for tool in asked.tools],
             asked.prompt,
         )
         names = {name for text in _strings(content) for name in self._names.findall(text)}
         if not names:
-            return self._render(content), []
+            return self._render(content, opens_answer=opens), []
         used = set[str]().union(*_strings(content))
         free = (chr(code) for code in _PRIVATE if chr(code) not in used)
         stand_ins = dict(zip(sorted(names), free, strict=False))
         swapped = _Content(*(self._swapped(part, stand_ins) for part in content))
-        return _restored(self._render(swapped), {character: name for name, character in stand_ins.items()})
+        shown = self._render(swapped, opens_answer=opens)
+        return _restored(shown, {character: name for name, character in stand_ins.items()})
 
     def _swapped(self, value: Any, stand_ins: Mapping[str, str]) -> Any:
         if isinstance(value, str):

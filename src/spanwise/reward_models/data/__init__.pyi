@@ -15,6 +15,7 @@ from .packing import branch_mask as branch_mask
 from .packing import branch_positions as branch_positions
 from .packing import by_length as by_length
 from .packing import collate as collate
+from .packing import reading_order as reading_order
 from .token_examples import LabelExample as LabelExample
 from .token_examples import PairExample as PairExample
 from .token_examples import SideTargets as SideTargets

@@ -41,6 +41,27 @@ def by_length(items: Sequence[_Item], *, batch_size: int) -> Iterator[list[_Item
         yield ordered[start : start + batch_size]
 
 
+def reading_order(encoded: Sequence[EncodedResponse], *, batch_size: int, pack_to: int) -> Iterator[list[int]]:
+    """Positions of all responses in batches that `collate` pads and packs little: those of one prompt together, short
+    rows before long ones.
+    """
+    order = sorted(range(len(encoded)), key=lambda position: encoded[position].ids)
+    rows: list[tuple[int, list[int]]] = []
+    taken = 0
+    for row in _pack([encoded[position] for position in order], pack_to):
+        members = order[taken : taken + len(row.items)]
+        taken += len(members)
+        rows += [(row.length, members[start : start + batch_size]) for start in range(0, len(members), batch_size)]
+    batch: list[int] = []
+    for _, members in sorted(rows, key=lambda pair: pair[0]):
+        if batch and len(batch) + len(members) > batch_size:
+            yield batch
+            batch = []
+        batch = batch + members
+    if batch:
+        yield batch
+
+
 @dataclass(frozen=True, slots=True)
 class PieceBatch:
     """Padded inputs and the pieces of them to score: columns of `pieces` are row, head, first token, last token."""

@@ -5,6 +5,9 @@ from .advantages import masked_normalize as masked_normalize
 from .advantages import masked_variance as masked_variance
 from .correction import correction_metrics as correction_metrics
 from .correction import sampling_weights as sampling_weights
+from .dense import check_placed as check_placed
+from .dense import dense_advantages as dense_advantages
+from .dense import group_numbers as group_numbers
 from .kl import KLController as KLController
 from .kl import token_kl as token_kl
 from .losses import LossOutputs as LossOutputs

@@ -1,5 +1,6 @@
 """The algorithms by name. One file each; `make_algorithm` is the only place that knows them all."""
 
+from spanwise.core import ConfigError, load_object
 from spanwise.rl.algorithms.expert_iteration import ExpertIteration
 from spanwise.rl.algorithms.grpo import GRPO
 from spanwise.rl.algorithms.ppo import PPO
@@ -12,7 +13,7 @@ __all__ = ["GRPO", "PPO", "RLOO", "ExpertIteration", "ReinforcePlusPlus", "make_
 
 
 def make_algorithm(config: TrainerConfig) -> Algorithm:
-    """The algorithm that `config.algorithm` names, with its settings."""
+    """The algorithm that `config.algorithm` names, with its settings; one of one's own is made with `config`."""
     match config.algorithm:
         case "ppo":
             return PPO(config.ppo)
@@ -24,3 +25,12 @@ def make_algorithm(config: TrainerConfig) -> Algorithm:
             return ReinforcePlusPlus(config.ppo)
         case "expert-iteration":
             return ExpertIteration()
+        case path:
+            return _own(path, config)
+
+
+def _own(path: str, config: TrainerConfig) -> Algorithm:
+    algorithm = load_object(path, place="algorithm")(config)
+    if not isinstance(algorithm, Algorithm):
+        raise ConfigError(f"algorithm: {path} makes no algorithm; it needs the methods advantages and policy_loss.")
+    return algorithm

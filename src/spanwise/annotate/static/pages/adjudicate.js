@@ -1,171 +1,211 @@
 /**
- * Adjudication: one lane per annotator; what all agree on is taken over, the other spans and missing information are
- * accepted, rejected or relabelled one by one, and of different edits and comparisons one is chosen.
+ * Adjudication: the working page over one lane per annotator. What all agree on is taken over, the other marks are
+ * accepted or rejected one by one, and the result is cut, labelled, edited and compared like any annotation. Decisions
+ * are actions on the draft: saved on the server as they are made, undone one by one.
  */
 
-import { api, pageData } from "../api.js";
-import { listen } from "../keys.js";
-import { Offsets } from "../text/offsets.js";
-import { TextPane } from "../text/pane.js";
-import { candidatesOf, comparisonsOf, same, told, undecided, verdictBody } from "../state/verdict.js";
-import { newId } from "../state/wire.js";
-import { announce } from "../ui/announce.js";
-import { KeySheet } from "../ui/sheet.js";
+import { api, pageData, persistently } from "../api.js";
+import { judgeCommands, judgeKeys } from "../judge/commands.js";
+import { Candidates, Details } from "../judge/candidates.js";
+import { Lanes } from "../judge/lanes.js";
+import { Comparisons, Edits } from "../judge/ways.js";
+import { hint, listen, projectKeys } from "../keys.js";
+import { cautions } from "../state/cautions.js";
+import { examined, problems } from "../state/checks.js";
+import { newId } from "../state/ids.js";
+import { beginning, candidatesOf, comparisonsOf, concluded, editsOf, reduceVerdict, verdictBody, wayTaken } from "../state/verdict.js";
 import { visible } from "../text/invisible.js";
-import { html, render, useLayoutEffect, useRef } from "../vendor/preact-htm.js";
-import { places } from "../work/evidence.js";
-import { shortened } from "../work/mark.js";
+import { announce } from "../ui/announce.js";
+import { onceDrawn } from "../ui/drawn.js";
+import { KeySheet } from "../ui/sheet.js";
+import { html, render } from "../vendor/preact-htm.js";
+import { saveText } from "../work/bar.js";
+import { evidenceMode, markCommands, markKeys } from "../work/commands.js";
+import { CompareTab, compareCommands, compareKeys } from "../work/compare.js";
+import { Dialogs, Notices } from "../work/dialogs.js";
+import { Drafting } from "../work/drafting.js";
+import { EditTab, editCommands, editKeys } from "../work/edit.js";
+import { ResponsePane, SpanList } from "../work/mark.js";
+import { Palette } from "../work/palette.js";
+import { Passages } from "../work/passages.js";
+import { Store } from "../work/store.js";
 
-const { item, lanes, agreed, project } = pageData();
+const given = pageData();
+const { item, lanes, project, guidelines, user } = given;
 const root = document.getElementById("island");
-const offsets = new Map(item.responses.map((response) => [response.key, new Offsets(response.text)]));
-const colourOf = (name) => project.categories.find((category) => category.name === name)?.colour ?? "#888888";
-const labelOf = (name) => project.categories.find((category) => category.name === name)?.label ?? name;
-
-const state = { candidates: candidatesOf(lanes, agreed), comparisons: comparisonsOf(lanes), current: 0, reasons: {}, correction: firstCorrection(), comment: "", busy: false, message: "", done: false, sheet: false, past: [] };
+const path = `/api/v1/items/${encodeURIComponent(item.id)}/verdict`;
+const TABS = [["spans", "mark", "Mark"], ["edit", "edit", "Edit"], ["preference", "compare", "Compare"]].filter(([task]) => project.tasks.includes(task));
+const GROUPS = ["Everywhere", "Adjudicate", ...TABS.map(([, , label]) => label)];
+const candidates = candidatesOf(lanes);
+const comparisons = comparisonsOf(lanes);
 const submissionId = newId();
+projectKeys(project.hotkeys);
 
-function firstCorrection() {
-  const index = lanes.findIndex((lane) => lane.body.corrections.length);
-  return index < 0 ? null : lanes[index].label;
+const claim = { draft: given.draft, response_order: item.responses.map((response) => response.key), numbered: true, suggestions: [] };
+const store = new Store(project, item, claim, { reduce: reduceVerdict, base: beginning(given, candidates, item, project) });
+const bodyOf = () => verdictBody(store.doc, item, project);
+const drafting = new Drafting(store, { key: `${user.id}/verdict/${item.id}/${item.round}`, path: `${path}/draft`, draft: given.draft, bodyOf });
+const commands = markCommands(store);
+const judge = judgeCommands(store, candidates, commands);
+const edit = editCommands(store, commands);
+const compare = compareCommands(store);
+const actions = {
+  keepMine: (theirs) => drafting.keepMine(theirs),
+  takeTheirs: (theirs) => drafting.takeTheirs(theirs),
+  clearAll() {
+    store.act({ type: "spans.clear" });
+    store.show({ dialog: null, current: null });
+  },
+};
+
+let asked = false;
+let spans = null;
+
+function draw() {
+  asked = false;
+  if (store.answer.spans !== spans) {
+    spans = store.answer.spans;
+    store.ui.cautions = cautions(spans, store.text, project);
+  }
+  render(html`<${View} />`, root);
 }
 
-function show(patch) {
-  Object.assign(state, patch);
-  render(html`<${View} ...${state} />`, root);
+function goOn() {
+  location.assign(`/adjudicate/next?after=${encodeURIComponent(item.id)}`);
 }
 
-function decide(verdict, index = state.current) {
-  const candidates = state.candidates.map((one, place) => (place === index ? { ...one, verdict } : one));
-  const next = candidates.findIndex((one, place) => place > index && !one.verdict);
-  show({ candidates, current: next < 0 ? Math.min(index, candidates.length - 1) : next, past: [...state.past, state.candidates], message: "" });
-  announce(`${labelOf(candidates[index].said.category)} ${verdict ?? "open"}`);
-}
-
-function relabel(category, index = state.current) {
-  const candidates = state.candidates.map((one, place) => (place === index ? { ...one, verdict: "accepted", said: { ...one.said, category, ...(one.kind === "span" && { origin: "modified" }) } } : one));
-  show({ candidates, past: [...state.past, state.candidates] });
-}
-
-function undo() {
-  if (state.past.length) show({ candidates: state.past.at(-1), past: state.past.slice(0, -1) });
-}
-
-function choose(index, chosen) {
-  show({ comparisons: state.comparisons.map((one, place) => (place === index ? { ...one, chosen } : one)), message: "" });
+/** What is still open, worst first: where it is, and a sentence. */
+function open() {
+  const first = candidates.findIndex((one) => !store.doc.decisions[one.key]);
+  const found = [];
+  if (first >= 0) found.push({ reason: `${judge.open()} ${judge.open() === 1 ? "mark is" : "marks are"} not decided yet.`, tab: "mark", candidate: first });
+  for (const response of examined(project, item).map((index) => item.responses[index])) {
+    const index = item.responses.indexOf(response);
+    if (project.tasks.includes("edit") && store.doc.responses[index].correction === null && editsOf(lanes, response.key).length) found.push({ reason: "Choose whose edit holds, or make your own.", tab: "edit", response: index });
+  }
+  for (const one of comparisons) {
+    if (!wayTaken(store.doc, one)) found.push({ reason: `Choose whose comparison holds (${one.aspect}).`, tab: "compare" });
+  }
+  return found.length ? found : problems(concluded(store.doc, item, project), project, item, store.texts);
 }
 
 async function submit() {
-  const open = undecided(state.candidates, state.comparisons);
-  if (open?.index >= 0) {
-    const count = state.candidates.filter((one) => !one.verdict).length;
-    return show({ message: `${count} ${count === 1 ? "mark is" : "marks are"} not decided yet.`, current: open.index });
-  }
-  if (open) return show({ message: `Choose whose comparison holds (${open.aspect}).` });
-  show({ busy: true });
-  const reasons = Object.fromEntries(Object.entries(state.reasons).filter(([, text]) => text.trim()));
+  if (store.ui.busy || store.ui.dialog) return;
+  const found = open();
+  if (found.length) return refuse(found);
+  store.show({ busy: true, problems: [] });
+  await drafting.settled();
+  const reasons = Object.fromEntries(Object.entries(store.doc.reasons).filter(([, text]) => text.trim()));
+  const verdict = { client_submission_id: submissionId, body: bodyOf(), source_ids: lanes.map((lane) => lane.annotation_id), reasons };
   try {
-    await api("POST", `/api/v1/items/${encodeURIComponent(item.id)}/verdict`, { client_submission_id: submissionId, body: verdictBody({ lanes, agreed, ...state }), source_ids: lanes.map((lane) => lane.annotation_id), reasons });
-    location.assign("/adjudicate");
+    await persistently(() => api("POST", path, verdict));
+    await drafting.over();
+    goOn();
   } catch (error) {
-    show({ busy: false, message: error.body?.problems?.map((one) => `${one.place}: ${one.reason}`).join(" ") ?? error.detail });
+    store.show({ busy: false });
+    if (error.body?.problems) refuse(error.body.problems.map((one) => ({ ...one, server: true })));
+    else commands.say(error.status ? error.detail : `${error.detail} Your decisions are kept on this device; submit again later.`);
   }
 }
 
-function marksOf(spans, key, current) {
-  return spans.filter((span) => span.target === key).map((span, index) => ({ id: `${index}`, start: span.start, end: span.end, colour: colourOf(span.category), label: labelOf(span.category), classes: current && same("span", span, current) ? ["current"] : [] }));
+function refuse(found) {
+  const [first] = found;
+  store.show({ problems: found, mode: null, ...(first.tab && { tab: first.tab }), ...(first.response !== undefined && { response: first.response }) });
+  announce(`Not submitted: ${first.reason}`);
+  if (first.candidate !== undefined) judge.look(first.candidate);
+  else if (first.span) commands.pick(first.span);
 }
 
-function Lane({ name, label, spans, response, current, result = false }) {
-  const box = useRef(null);
-  const pane = useRef(null);
-  useLayoutEffect(() => {
-    pane.current = new TextPane(box.current, offsets.get(response.key));
-  }, [response.key]);
-  useLayoutEffect(() => pane.current.draw(marksOf(spans, response.key, current)), [spans, current, response.key]);
-  return html`<div class="lane ${result ? "result" : ""}"><strong>${name}</strong><div class="text" ref=${box} tabindex="0" role="region" aria-label=${label}></div></div>`;
+function openTab(tab) {
+  store.show({ tab, mode: null, sel: null });
+  const first = { mark: "#candidates", edit: "#correction", compare: ".compare [tabindex='0']" }[tab];
+  onceDrawn(() => document.querySelector(first)?.focus({ preventScroll: true }));
 }
 
-function View({ candidates, comparisons, current, correction, busy, message, comment, sheet }) {
-  const accepted = candidates.filter((one) => one.kind === "span" && one.verdict === "accepted").map((one) => one.said);
-  const responses = item.responses.filter((response) => lanes.some((lane) => lane.body.no_errors.includes(response.key) || [...lane.body.spans, ...lane.body.missing, ...lane.body.corrections].some((one) => one.target === response.key)));
-  const corrections = lanes.filter((lane) => lane.body.corrections.length);
-  const at = candidates[current]?.kind === "span" ? candidates[current].said : null;
-  return html`<div class="judge">
-    <section class="column scroller" aria-label="Lanes">
-      <h2 class="pane-title">Prompt</h2><p class="prompt text" dir="auto">${visible(item.prompt)}</p>
-      ${responses.map((response) => html`<div class="lanes">
-        ${lanes.map((lane) => html`<${Lane} key=${lane.label} name=${lane.label} label="Annotator ${lane.label}" spans=${lane.body.spans} response=${response} current=${at} />`)}
-        <${Lane} name="✓" label="Result" spans=${accepted} response=${response} current=${at} result />
-      </div>`)}
-      <h2 class="pane-title">Marks: ${candidates.filter((one) => !one.verdict).length} to decide</h2>
-      <ol class="candidates" id="candidates">${candidates.map((one, index) => html`<${Candidate} key=${index} one=${one} index=${index} current=${index === current} />`)}</ol>
-      ${!candidates.length && html`<p class="muted">Nobody marked anything.</p>`}
-      ${comparisons.map((one, index) => html`<${Comparison} key=${`${one.list} ${one.aspect}`} one=${one} index=${index} />`)}
-      ${corrections.length > 0 && html`<h2 class="pane-title">Edit</h2>${corrections.map((lane) => html`<label class="check"><input type="radio" name="correction" checked=${correction === lane.label} onChange=${() => show({ correction: lane.label })} /> <span><strong>${lane.label}</strong> <span class="text" dir="auto">${visible(lane.body.corrections[0].text)}</span></span></label>`)}`}
-    </section>
-    <aside class="column side-column scroller" aria-label="Details">
-      <h2 class="pane-title">Mark</h2>
-      ${candidates[current] ? html`<${Details} one=${candidates[current]} index=${current} />` : html`<p class="muted">Nothing chosen.</p>`}
-      <h2 class="pane-title">Comment</h2>
-      <textarea rows="3" aria-label="Comment" value=${comment} onInput=${(event) => (state.comment = event.target.value)}></textarea>
-    </aside></div>
-    <footer class="bar"><a class="button" href="/adjudicate">All items</a><span class="grow"></span>${message && html`<span class="caution" role="alert">${message}</span>`}
-      <button type="button" class="quiet" disabled=${!state.past.length} onClick=${undo}>Undo</button>
-      <button type="button" class="quiet" onClick=${() => show({ sheet: true })}>Keys <kbd>?</kbd></button>
-      <button type="button" class="primary" disabled=${busy} onClick=${submit}>Submit verdict <kbd>Ctrl+Enter</kbd></button></footer>
-    ${sheet && html`<${KeySheet} groups=${["Adjudicate"]} onClose=${() => show({ sheet: false })} />`}`;
+function View() {
+  const { ui } = store;
+  const chosen = candidates[ui.candidate ?? 0] ?? null;
+  const marked = examined(project, item);
+  return html`
+    <${Notices} store=${store} actions=${actions} openTab=${openTab} />
+    <div class="work judge on-${ui.tab}" data-item=${item.id} inert=${Boolean(ui.busy)}>
+      <section class="column context scroller" aria-label="Prompt and passages" tabindex="0">
+        <h2 class="pane-title">Prompt</h2><p class="prompt text" dir="auto">${visible(item.prompt)}</p>
+        <h2 class="pane-title">Passages</h2>
+        <${Passages} store=${store} commands=${commands} />
+        <${Others} marked=${marked} />
+      </section>
+      <section class="column main-column scroller" aria-label="What people said, and the result" tabindex="0">
+        <div class="tabs-row"><div class="tabs" role="group" aria-label="Tasks">
+            ${TABS.map(([, tab, label], index) => html`<button type="button" aria-pressed=${ui.tab === tab} data-tab=${tab} onClick=${() => openTab(tab)}>${label} <kbd>Alt+${index + 1}</kbd></button>`)}</div>
+          ${ui.tab !== "compare" && marked.length > 1 && html`<div class="tabs small" role="group" aria-label="Responses">
+            ${marked.map((index) => html`<button type="button" aria-pressed=${ui.response === index} onClick=${() => commands.turn(index)}>${index + 1}</button>`)}</div>`}</div>
+        ${ui.tab === "mark" && html`<${Marking} chosen=${chosen} />`}
+        ${ui.tab === "edit" && html`<${Edits} store=${store} lanes=${lanes} judge=${judge} /><${EditTab} key=${store.text.key} store=${store} commands=${edit} />`}
+        ${ui.tab === "compare" && html`<${Comparisons} store=${store} comparisons=${comparisons} judge=${judge} /><${CompareTab} store=${store} compare=${compare} />`}
+      </section>
+      <aside class="column side-column scroller" aria-label="Details">
+        ${ui.tab === "mark" && html`<h2 class="pane-title">Mark</h2><${Details} store=${store} candidate=${chosen} judge=${judge} /><${Palette} store=${store} commands=${commands} />`}
+        <h2 class="pane-title">Comment</h2>
+        <textarea class="whole" rows="3" dir="auto" aria-label="Comment" value=${store.doc.comment} onInput=${(event) => store.act({ type: "comment", comment: event.target.value, continues: "comment" })}></textarea>
+      </aside></div>
+    <${Foot} />
+    <${Dialogs} store=${store} actions=${actions} guidelines=${guidelines} />
+    ${ui.dialog === "sheet" && html`<${KeySheet} groups=${GROUPS} onClose=${() => store.show({ dialog: null })} />`}`;
 }
 
-function Comparison({ one, index }) {
-  const title = one.aspect === "overall" ? "Comparison" : `Comparison: ${one.aspect}`;
-  return html`<fieldset class="comparison"><legend class="pane-title">${title}</legend>
-    ${one.ways.map((way, place) => html`<label class="check"><input type="radio" name=${`comparison ${index}`} checked=${one.chosen === place} onChange=${() => choose(index, place)} /> <span>${told(way)} <span class="muted">${way.by.join(" ")}</span></span></label>`)}</fieldset>`;
+function Marking({ chosen }) {
+  return html`<${Lanes} store=${store} lanes=${lanes} candidate=${chosen} judge=${judge} />
+    <h2 class="pane-title">Result</h2>
+    <${ResponsePane} key=${store.text.key} store=${store} commands=${commands} />
+    <p id="response-help" class="help muted small">A accepts, R rejects, J and K go through the marks. The result is cut and marked like any response: [ ] { } move the edges of a mark, 1–9 label.</p>
+    <h2 class="pane-title">Marks: ${judge.open()} to decide</h2>
+    <${Candidates} store=${store} candidates=${candidates} judge=${judge} />
+    <h2 class="pane-title">In the result</h2>
+    <${SpanList} store=${store} commands=${commands} />`;
 }
 
-/** What a mark says, in the words that it stands on. */
-function wordsOf({ kind, said }) {
-  if (kind === "span") return said.quote;
-  const { passage, sentences, title } = said.evidence;
-  const source = item.passages[passage];
-  return [title && source?.title, ...sentences.map((number) => source?.sentences[number])].filter(Boolean).join(" ");
+/** Responses that nobody was asked to mark are part of the picture all the same. */
+function Others({ marked }) {
+  const others = item.responses.filter((_, index) => !marked.includes(index));
+  if (!others.length) return null;
+  return html`<h2 class="pane-title">Other responses</h2>${others.map((response) => html`<section class="other" aria-label="Response ${response.key.slice(1)}"><strong>${response.key.slice(1)}</strong> <div class="text" dir="auto">${visible(response.text)}</div></section>`)}`;
 }
 
-function placeOf({ kind, said }) {
-  return kind === "span" ? `${said.target}:${said.start}-${said.end}` : `${said.target}:missing ${said.category} ${said.evidence.passage}`;
+function Foot() {
+  const { ui } = store;
+  return html`<footer class="bar"><span class="save ${ui.save.kind}" data-save=${ui.save.kind} role="status">${saveText(ui.save)}</span><a class="button" href="/adjudicate">All items</a>
+      <span class="grow"></span>
+      <button type="button" class="quiet" disabled=${!store.canUndo} title=${hint("undo")} onClick=${() => store.undo()}>Undo</button>
+      <button type="button" class="quiet" disabled=${!store.canRedo} title=${hint("redo")} onClick=${() => store.redo()}>Redo</button>
+      <button type="button" class="quiet" onClick=${() => store.show({ dialog: "sheet" })}>Keys <kbd>?</kbd></button>
+      <button type="button" class="quiet" title=${hint("guidelines")} onClick=${() => store.show({ dialog: "guidelines" })}>Guidelines <kbd>G</kbd></button>
+      <button type="button" class="plain" title=${hint("item.next")} onClick=${goOn}>Next item <kbd>N</kbd></button>
+      <button type="button" class="primary" disabled=${ui.busy} title=${hint("submit")} onClick=${submit}>Submit verdict <kbd>${hint("submit")}</kbd></button></footer>`;
 }
 
-function Candidate({ one, index, current }) {
-  const { said, by, verdict } = one;
-  return html`<li class="candidate ${current ? "current" : ""} ${verdict ?? ""}" style=${{ "--colour": colourOf(said.category) }} onClick=${() => show({ current: index })}>
-    <span aria-label=${verdict ?? "open"}>${{ accepted: "✓", rejected: "✕" }[verdict] ?? "?"}</span><span class="chip">${labelOf(said.category)}</span><q dir="auto">${shortened(wordsOf(one))}</q><span class="muted">${by.join(" ")} of ${lanes.map((lane) => lane.label).join(" ")}</span>
-    <span class="verdict"><button type="button" aria-pressed=${verdict === "accepted"} onClick=${(event) => { event.stopPropagation(); decide("accepted", index); }}>Accept <kbd>A</kbd></button><button type="button" aria-pressed=${verdict === "rejected"} onClick=${(event) => { event.stopPropagation(); decide("rejected", index); }}>Reject <kbd>R</kbd></button></span></li>`;
+async function begin() {
+  store.show({ seen: claim.response_order });
+  store.listeners.add(() => {
+    if (!asked) queueMicrotask(draw);
+    asked = true;
+  });
+  await drafting.restore();
+  drafting.start();
+  root.replaceChildren();
+  evidenceMode(root, store, commands);
+  judge.look(Math.max(0, candidates.findIndex((one) => !store.doc.decisions[one.key])));
+  draw();
+  const globals = {
+    undo: () => store.undo(), redo: () => store.redo(), submit, save: () => drafting.saver.flush(), leave: commands.leave,
+    sheet: () => store.show({ dialog: "sheet" }), guidelines: () => store.show({ dialog: "guidelines" }),
+    tab: (event, digit) => (TABS[digit - 1] ? openTab(TABS[digit - 1][1]) : false),
+    search: () => document.getElementById("passage-search")?.focus() ?? false,
+  };
+  const own = { ...markKeys(store, commands), ...editKeys(store, edit), ...compareKeys(store, compare), ...judgeKeys(store, judge, goOn) };
+  listen({ ...own, ...globals }, GROUPS);
+  document.getElementById("candidates")?.focus({ preventScroll: true });
+  requestAnimationFrame(() => setTimeout(() => performance.mark("spanwise:drawn")));
 }
 
-function Details({ one, index }) {
-  const { kind, said } = one;
-  const place = placeOf(one);
-  const offered = project.categories.filter((category) => category.kind === kind);
-  const links = kind === "span" ? said.evidence : [said.evidence];
-  return html`<p><span class="chip" style=${{ "--colour": colourOf(said.category) }}>${labelOf(said.category)}</span></p><p class="text" dir="auto">${visible(wordsOf(one))}</p>
-    ${links.length > 0 && html`<p class="muted">${kind === "span" ? "Evidence" : "Said in"}: ${links.map(places).join(", ")}</p>`}
-    ${said.comment && html`<p class="muted">${visible(said.comment)}</p>`}
-    <label>Category <select value=${said.category} onChange=${(event) => relabel(event.target.value, index)}>${offered.map((category) => html`<option value=${category.name}>${category.label}</option>`)}</select></label>
-    <label>Why <input value=${state.reasons[place] ?? ""} onInput=${(event) => (state.reasons[place] = event.target.value)} /></label>`;
-}
-
-function move(direction) {
-  if (!state.candidates.length) return;
-  const current = Math.max(0, Math.min(state.candidates.length - 1, state.current + direction));
-  show({ current });
-  document.querySelector(".candidate.current")?.scrollIntoView({ block: "nearest" });
-  announce(`${labelOf(state.candidates[current].said.category)}: ${wordsOf(state.candidates[current]).slice(0, 200)}`);
-}
-
-listen({
-  accept: () => state.candidates.length && decide("accepted"), reject: () => state.candidates.length && decide("rejected"),
-  "mark.next": () => move(1), "mark.previous": () => move(-1), undo, submit, sheet: () => show({ sheet: true }),
-}, ["Adjudicate", "Everywhere"]);
-
-root.replaceChildren();
-show({ current: Math.max(0, state.candidates.findIndex((one) => !one.verdict)) });
+begin();

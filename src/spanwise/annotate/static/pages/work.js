@@ -9,11 +9,10 @@ import { onceDrawn } from "../ui/drawn.js";
 import { KeySheet } from "../ui/sheet.js";
 import { html, render } from "../vendor/preact-htm.js";
 import { Bar } from "../work/bar.js";
-import { markCommands, markKeys } from "../work/commands.js";
+import { evidenceMode, markCommands, markKeys } from "../work/commands.js";
 import { CompareTab, compareCommands, compareKeys } from "../work/compare.js";
 import { Dialogs, Notices } from "../work/dialogs.js";
 import { EditTab, editCommands, editKeys } from "../work/edit.js";
-import { evidenceKey } from "../work/evidence.js";
 import { ResponsePane, SpanList } from "../work/mark.js";
 import { Nothing } from "../work/nothing.js";
 import { Palette, asksForReading } from "../work/palette.js";
@@ -111,18 +110,7 @@ function assemble(store, session) {
   const compare = compareCommands(store);
   const suggest = suggestionCommands(store, commands);
   const actions = actionsOf(store, session, commands, suggest);
-  const inEvidence = () => store.ui.mode?.kind === "evidence" && document.activeElement?.id === "passages";
-  document.getElementById("island").onkeydown = (event) => {
-    if (store.ui.busy || document.querySelector("dialog[open]")) return;
-    const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
-    if (plain && inEvidence() && evidenceKey(store, commands, event)) {
-      event.preventDefault();
-      event.stopPropagation();
-    } else if (store.ui.mode?.kind === "antecedent" && event.key === "Enter" && plain && store.ui.sel) {
-      event.preventDefault();
-      commands.setAntecedent([store.ui.sel.start, store.ui.sel.end]);
-    }
-  };
+  evidenceMode(root, store, commands);
   const own = { mark: markKeys(store, commands), edit: editKeys(store, edit), compare: compareKeys(store, compare) };
   const keys = { ...merge(own.mark, own.edit, own.compare), ...globalKeys(store, actions, commands) };
   return { commands, edit, compare, suggest, actions, keys: whileOurs(store, keys) };

@@ -25,7 +25,8 @@ export function Bar({ store, actions }) {
   </footer>`;
 }
 
-function saveText(save) {
+/** How saving stands, in words. */
+export function saveText(save) {
   if (save.kind === "offline") return save.kept ? "Offline – kept on this device" : "Offline – not saved, keep this page open";
   if (save.kind === "refused") return `Not saved: ${save.detail || "the server refused it"}`;
   return SAVED[save.kind] ?? "";

@@ -4,7 +4,7 @@ import { announce } from "../ui/announce.js";
 import { examined, forbidden } from "../state/checks.js";
 import { newId } from "../state/ids.js";
 import { newSpan } from "../state/wire.js";
-import { hasSentence, sentencesOf, spokenPlace, walkOrder } from "./evidence.js";
+import { evidenceKey, hasSentence, sentencesOf, spokenPlace, walkOrder } from "./evidence.js";
 import { extendByCharacter, extendByWord, moveByCharacter, moveByWord, moveToEdge, select } from "./selection.js";
 
 /** @param {import("./store.js").Store} store */
@@ -285,4 +285,20 @@ function byLine(store, commands, direction) {
   if (point === null) return undefined;
   const word = store.text.snapping.words.ranges[store.text.snapping.words.at(point)];
   return commands.move(() => select(word));
+}
+
+/** The keys of choosing evidence or an antecedent come before all others of the page. */
+export function evidenceMode(root, store, commands) {
+  const inEvidence = () => store.ui.mode?.kind === "evidence" && document.activeElement?.id === "passages";
+  root.onkeydown = (event) => {
+    if (store.ui.busy || document.querySelector("dialog[open]")) return;
+    const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
+    if (plain && inEvidence() && evidenceKey(store, commands, event)) {
+      event.preventDefault();
+      event.stopPropagation();
+    } else if (store.ui.mode?.kind === "antecedent" && event.key === "Enter" && plain && store.ui.sel) {
+      event.preventDefault();
+      commands.setAntecedent([store.ui.sel.start, store.ui.sel.end]);
+    }
+  };
 }

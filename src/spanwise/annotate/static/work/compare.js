@@ -6,7 +6,8 @@ import { wordDiff } from "../text/diff.js";
 import { onceDrawn } from "../ui/drawn.js";
 import { html, useEffect, useMemo, useRef } from "../vendor/preact-htm.js";
 
-export const letter = (store, key) => String.fromCharCode(65 + store.claim.response_order.indexOf(key));
+/** What a response is called: a letter by the order of this person, or its number where letters are people. */
+export const letter = (store, key) => (store.claim.numbered ? key.slice(1) : String.fromCharCode(65 + store.claim.response_order.indexOf(key)));
 const textOf = (store, key) => store.item.responses.find((response) => response.key === key);
 
 export function CompareTab({ store, compare }) {

@@ -10,7 +10,7 @@ function linked(store) {
   if (mode?.kind === "evidence" && mode.missing) {
     return store.answer.missing.find((missing) => missing.id === mode.missing)?.evidence ?? [];
   }
-  return store.answer.spans.find((span) => span.id === current)?.evidence ?? [];
+  return store.answer.spans.find((span) => span.id === current)?.evidence ?? store.ui.evidence ?? [];
 }
 
 export function Passages({ store, commands }) {

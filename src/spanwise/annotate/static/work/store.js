@@ -5,20 +5,23 @@
  */
 
 import * as history from "../state/history.js";
-import { emptyDocument, reduce } from "../state/document.js";
+import { emptyDocument, reduce as reduceAnswer } from "../state/document.js";
 import { fromBody } from "../state/wire.js";
 import { Offsets } from "../text/offsets.js";
 import { Snapping } from "../text/units.js";
 
 export class Store {
-  /** @param {any} project @param {any} item @param {any} claim */
-  constructor(project, item, claim) {
-    Object.assign(this, { project, item, claim });
+  /**
+   * @param {any} project @param {any} item @param {any} claim
+   * @param {{reduce?: (doc: any, action: any) => any, base?: any}} [parts] other actions, another document to begin with
+   */
+  constructor(project, item, claim, { reduce = reduceAnswer, base = null } = {}) {
+    Object.assign(this, { project, item, claim, reduce, base });
     this.texts = item.responses.map((response) => {
       const offsets = new Offsets(response.text);
       return { offsets, snapping: new Snapping(offsets, response.segments), key: response.key };
     });
-    this.history = startOf(claim.draft?.document, item);
+    this.history = this.#startOf(claim.draft?.document);
     this.ui = {
       tab: { spans: "mark", edit: "edit", preference: "compare" }[project.tasks[0]],
       response: 0, sel: null, current: null, sticky: null, mode: null, save: { kind: "idle" },
@@ -88,7 +91,7 @@ export class Store {
 
   /** Replaces what was said, e.g. by the draft of another tab. */
   replace(document) {
-    this.history = startOf(document, this.item);
+    this.history = this.#startOf(document);
     this.#tell(false);
   }
 
@@ -100,11 +103,11 @@ export class Store {
   draft(body) {
     return { body, log: [history.stored(this.history)] };
   }
-}
 
-function startOf(document, item) {
-  const kept = document?.log?.[0];
-  if (kept?.base?.responses?.length === item.responses.length) return history.restored(reduce, kept);
-  const base = document?.body ? fromBody(document.body, item) : emptyDocument(item.responses.length);
-  return history.begin(reduce, base);
+  #startOf(document) {
+    const kept = document?.log?.[0];
+    if (kept?.base?.responses?.length === this.item.responses.length) return history.restored(this.reduce, kept);
+    const said = document?.body ? fromBody(document.body, this.item) : emptyDocument(this.item.responses.length);
+    return history.begin(this.reduce, this.base ?? said);
+  }
 }

@@ -22,6 +22,7 @@ from spanwise.annotate.exchange import (
     import_file,
     list_batches,
     roll_back,
+    since_when,
 )
 from spanwise.annotate.store import Selection, current
 from spanwise.annotate.web.endpoints import Call, Endpoint, Page, Redirect, RequestError
@@ -82,11 +83,13 @@ def take_back(call: Call) -> Redirect:
 
 
 def download(call: Call) -> Response:
-    """All annotations in one of the export formats."""
+    """All annotations in one of the export formats, or those since a time or the last export."""
     form = call.query("format")
     if form not in EXPORTS:
         raise RequestError(400, f"No export is called {form!r:.40}; choose one of {', '.join(EXPORTS)}.")
-    selection = Selection(extra=call.query("extra") == "yes", anonymise=call.query("anonymise") == "yes")
+    since = since_when(call.database, call.project, call.query("since"))
+    extra, anonymise = call.query("extra") == "yes", call.query("anonymise") == "yes"
+    selection = Selection(extra=extra, anonymise=anonymise, since=since)
     folder = tempfile.TemporaryDirectory(dir=roomy())
     path = Path(folder.name) / "export"
     report = export_file(call.database, call.project, path, form, selection, user=call.who)

@@ -18,7 +18,17 @@ from spanwise.annotate.store import (
     list_items,
 )
 from spanwise.annotate.web.endpoints import Call, Endpoint, Page, Redirect
-from spanwise.annotate.work import Progress, SlotKey, expire, gold_report, progress, reopen_skipped, set_overlap
+from spanwise.annotate.work import (
+    Progress,
+    SlotKey,
+    assign,
+    expire,
+    gold_report,
+    progress,
+    reopen_skipped,
+    set_groups,
+    set_overlap,
+)
 from spanwise.feedback import Record
 
 PAGE_SIZE = 50
@@ -36,6 +46,20 @@ class OverlapRequest(Record):
     """How many people shall annotate an item."""
 
     overlap: Annotated[int, Field(ge=1, le=50)]
+
+
+class AssignRequest(Record):
+    """Who alone may have some items."""
+
+    item_ids: Annotated[tuple[str, ...], Field(min_length=1, max_length=10_000)]
+    names: Annotated[tuple[str, ...], Field(max_length=100)]
+    """Names of users, and of groups with an "@" before them; none lets everybody have them again."""
+
+
+class GroupsRequest(Record):
+    """The groups of a user."""
+
+    groups: Annotated[tuple[str, ...], Field(max_length=100)]
 
 
 def show_overview(call: Call) -> Page:
@@ -134,6 +158,16 @@ def api_overlap(call: Call) -> None:
     set_overlap(call.database, call.project, call.path("item_id"), call.body.overlap, by=call.who)
 
 
+def api_assign(call: Call) -> None:
+    """Lets some people or groups alone have items, or everybody again."""
+    assign(call.database, call.project, call.body.item_ids, call.body.names, by=call.who)
+
+
+def api_groups(call: Call) -> None:
+    """Puts a user into groups, to which items can be assigned."""
+    set_groups(call.database, call.project, call.path("name"), call.body.groups, by=call.who)
+
+
 def api_events(call: Call) -> EventPage:
     """What happened, newest first."""
     return history(call.database, subject=call.query("subject") or None, offset=call.number("offset", 0))
@@ -155,6 +189,10 @@ ENDPOINTS = (
     ),
     Endpoint(
         "PUT", "/api/v1/items/{item_id}/overlap", api_overlap, "manage", takes=OverlapRequest, scope="admin", status=204
+    ),
+    Endpoint("POST", "/api/v1/assignments", api_assign, "manage", takes=AssignRequest, scope="admin", status=204),
+    Endpoint(
+        "PUT", "/api/v1/users/{name}/groups", api_groups, "manage", takes=GroupsRequest, scope="admin", status=204
     ),
     Endpoint("GET", "/api/v1/events", api_events, "view", gives=EventPage, scope="read"),
 )

@@ -122,10 +122,11 @@ def _work(call: Call, lent: Claim) -> Work:
     item = get_item(call.database, call.project, lent.item_id)
     shared = {name: getattr(lent, name) for name in WorkClaim.model_fields if name != "can_suggest"}
     can_suggest = config.suggestions == "on_demand" and bool(lent.suggestions)
-    return Work(claim=WorkClaim(**shared, can_suggest=can_suggest), item=_shown(item, hide=config.hide_models))
+    return Work(claim=WorkClaim(**shared, can_suggest=can_suggest), item=shown_item(item, hide=config.hide_models))
 
 
-def _shown(item: Item, *, hide: bool) -> WorkItem:
+def shown_item(item: Item, *, hide: bool) -> WorkItem:
+    """The item as pages to work on get it; with `hide` without the names of models."""
     responses = [response.model_dump(mode="json", exclude={"model"} if hide else None) for response in item.responses]
     passages = [passage.model_dump(mode="json") for passage in item.passages]
     return WorkItem(id=item.id, prompt=item.prompt, passages=tuple(passages), responses=tuple(responses))
@@ -135,7 +136,7 @@ def api_draft(call: Call) -> Saved:
     """Saves a draft and renews the lease."""
     sent: DraftRequest = call.body
     _same_build(call)
-    return save_draft(call.database, call.project, call.who, Save(item_id=call.path("item_id"), **_fields(sent)))
+    return save_draft(call.database, call.project, call.who, Save(item_id=call.path("item_id"), **fields_of(sent)))
 
 
 def api_renew(call: Call) -> LeaseAnswer:
@@ -156,7 +157,7 @@ def api_skip(call: Call) -> None:
 def api_submit(call: Call) -> Receipt:
     """Stores an annotation after checking it against its item."""
     _same_build(call)
-    submission = Submission(item_id=call.path("item_id"), **_fields(call.body))
+    submission = Submission(item_id=call.path("item_id"), **fields_of(call.body))
     return submit(call.database, call.project, call.who, submission)
 
 
@@ -170,7 +171,8 @@ def _lease(call: Call) -> Lease:
     return Lease(item_id=call.path("item_id"), round=sent.round, lease_token=sent.lease_token)
 
 
-def _fields(sent: Record) -> dict[str, Any]:
+def fields_of(sent: Record) -> dict[str, Any]:
+    """The fields of a request as they are."""
     return {name: getattr(sent, name) for name in type(sent).model_fields}
 
 
@@ -192,18 +194,20 @@ def show_reopened(call: Call) -> Page:
 
 
 def _work_page(call: Call, **asked: str | None) -> Page:
+    return Page("work.html", {"title": "Work"}, page_frame(call) | {"item_id": None, "annotation_id": None} | asked)
+
+
+def page_frame(call: Call) -> dict[str, Any]:
+    """What every page to work on reads: what the project asks, who works, the guidelines."""
     config = call.project.config
     shown = config.model_dump(mode="json", exclude={"guidelines", "database", "gold_every", "training_pass"})
     for category in shown["categories"]:
         category["label"] = category["label"] or category["name"]
-    data = {
+    return {
         "project": shown,
         "user": {"id": call.who.id, "name": call.who.display_name},
         "guidelines": {"version": call.project.guideline_version, "blocks": blocks_of(config.guidelines)},
-        "item_id": None,
-        "annotation_id": None,
     }
-    return Page("work.html", {"title": "Work"}, data | asked)
 
 
 def show_mine(call: Call) -> Page:

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from spanwise.core import Config
+from spanwise.core import Config, ImportPath
 from spanwise.llm import EndpointConfig
 
 Method = Literal["verdict", "label"]
@@ -19,6 +19,8 @@ _MOVED = ("base_url", "api_key_env", "temperature", "concurrency", "requests_per
 class JudgeConfig(Config):
     """`spanwise evaluate win-rate --judge`: who compares the answers."""
 
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
+
     RENAMED: ClassVar[Mapping[str, str]] = {
         **{key: f"endpoint.{key}" for key in _MOVED},
         "max_tokens": "endpoint.max_new_tokens",
@@ -29,8 +31,13 @@ class JudgeConfig(Config):
         "prompt": "prompt_file",
     }
 
-    kind: Literal["chat", "reward", "oracle", "people"]
-    """A language model, a reward model, the simulated world's oracle, or marks that people made on exported pairs."""
+    kind: Literal["chat", "reward", "oracle", "people", "class"]
+    """A language model, a reward model, the simulated world's oracle, marks that people made on exported pairs, or a
+    judge of one's own."""
+    class_: ImportPath | None = Field(default=None, alias="class")
+    """kind=class: import path my.module:Name of the judge."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """kind=class: what it is made with."""
     endpoint: EndpointConfig = EndpointConfig(
         provider="openai", model="", temperature=0.0, max_new_tokens=300, concurrency=8
     )
@@ -74,6 +81,8 @@ class JudgeConfig(Config):
     @model_validator(mode="after")
     def _consistent(self) -> "JudgeConfig":
         is_chat, is_anthropic = self.kind == "chat", self.endpoint.provider == "anthropic"
+        if (self.kind == "class") != (self.class_ is not None):
+            raise ValueError("kind=class and class, an import path, go together; set both or neither")
         if is_chat and not self.endpoint.model:
             raise ValueError("kind=chat needs endpoint.model")
         if self.kind == "reward" and not self.model:

@@ -1,0 +1,2 @@
+from .doctor import examine_verl as examine_verl
+from .export import export_verl as export_verl
