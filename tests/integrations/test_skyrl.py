@@ -31,7 +31,7 @@ from spanwise.integrations.skyrl import REFUSED, SpanwiseGenerator  # noqa: E402
 from spanwise.models import Policy  # noqa: E402
 from spanwise.rewards import IdScorer, MixtureConfig, RewardPipeline, SourceWeight  # noqa: E402
 from spanwise.rl.algorithms import dense_advantages  # noqa: E402
-from spanwise.sim.demonstrations import Slips, write_answer  # noqa: E402
+from spanwise.sim.habits import HABITS, write_answer  # noqa: E402
 from spanwise.sim.model import base_checkpoint  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -108,7 +108,7 @@ def policy():
 def output_of(policy, **changes):
     """What SkyRL's generator gives for two prompts with two answers each."""
     generator = np.random.default_rng(0)
-    texts = [" " + write_answer(item.truth, generator, Slips()) for item in ITEMS for _ in range(2)]
+    texts = [" " + write_answer(item.truth, generator, HABITS) for item in ITEMS for _ in range(2)]
     ids = [[*policy.tokenizer(t, add_special_tokens=False)["input_ids"], policy.tokenizer.eos_token_id] for t in texts]
     return {
         "prompt_token_ids": [[1, 2]] * 4,

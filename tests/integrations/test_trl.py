@@ -33,7 +33,7 @@ from spanwise.rl.algorithms.grpo import GRPO
 from spanwise.rl.algorithms.losses import clipped_policy_loss
 from spanwise.rl.algorithms.rloo import RLOO
 from spanwise.rl.config import GroupConfig, PPOConfig
-from spanwise.sim.demonstrations import Slips, write_answer
+from spanwise.sim.habits import HABITS, write_answer
 from spanwise.sim.model import base_checkpoint
 from spanwise.sim.rewards import OracleSource
 from spanwise.sim.world import make_items
@@ -106,7 +106,7 @@ def given_answers(policy, ends=True):
     generator, rows = np.random.default_rng(0), []
     for item in ITEMS:
         for _ in range(GENERATIONS):
-            text = " " + write_answer(item.truth, generator, Slips())
+            text = " " + write_answer(item.truth, generator, HABITS)
             ids = policy.tokenizer(text, add_special_tokens=False)["input_ids"][:60]
             rows.append([*ids, policy.tokenizer.eos_token_id] if ends else ids)
     return rows

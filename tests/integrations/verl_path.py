@@ -33,7 +33,7 @@ from spanwise.models.policy import Policy
 from spanwise.rewards.ids import IdScorer
 from spanwise.rl.algorithms.dense import dense_advantages
 from spanwise.rl.config import RLConfig
-from spanwise.sim.demonstrations import Slips, write_answer
+from spanwise.sim.habits import HABITS, write_answer
 from spanwise.sim.model import base_checkpoint
 
 ANSWERS, WAIT_S = 4, 1500
@@ -50,7 +50,7 @@ class GivenAnswers:
         text = policy.tokenizer.decode(prompt_ids)
         item = next(item for item in ITEMS if item.record.prompt in text)
         self.asked += 1
-        written = " " + write_answer(item.truth, np.random.default_rng(self.asked), Slips())
+        written = " " + write_answer(item.truth, np.random.default_rng(self.asked), HABITS)
         ids = [*policy.tokenizer(written, add_special_tokens=False)["input_ids"][:60], policy.tokenizer.eos_token_id]
         return TokenOutput(token_ids=ids, log_probs=[0.0] * len(ids))
 
