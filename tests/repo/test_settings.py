@@ -109,6 +109,7 @@ EXCEPTIONS = {
     ("responses", "ProjectConfig"): _PROJECT,
     ("reward_models", "EvaluateConfig"): "folders alone: nothing is mixed",
     ("run_dir", "RewardConfig"): "the usual folder of reward models",
+    ("sources", "MixtureConfig"): "what each source counts, not what it is",
     ("seed", "EndpointConfig"): "not every endpoint takes one",
     ("temperature", "EndpointConfig"): "not every endpoint takes one",
     ("kl_coefs", "DetoxStudyConfig"): "one for each arm",
