@@ -275,7 +275,7 @@ def _doubtful_span(span: BodySpan, item: Item, config: ProjectConfig, place: str
 def _long_edits(body: Body, item: Item, config: ProjectConfig) -> Problems:
     for i, edit in enumerate(body.corrections):
         response = item.response(edit.target)
-        words = len(response.text.split()) if response else 0
+        words = count_words(response.text) if response else 0
         changed = changed_words(response.text, diff(response.text, edit.text)) if response else 0
         if words and changed / words > config.edit_limit:
             yield _problem(f"corrections.{i}", f"changes {changed} of {words} words; a minimal edit changes fewer.")
