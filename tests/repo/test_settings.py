@@ -80,6 +80,7 @@ EXCEPTIONS = {
     ("heldout", "RewardConfig"): _REWARD,
     ("kind", "CategoryConfig"): _WAY,
     ("kind", "JudgeConfig"): _WAY,
+    ("kind", "QuestionConfig"): _WAY,
     ("kind", "RewardModelConfig"): _WAY,
     ("kind", "ScorerConfig"): _WAY,
     ("kind", "TokenRewardConfig"): _WAY,

@@ -53,6 +53,7 @@ def problems_of(body: Body, item: Item, project: Project) -> list[BodyProblem]:
         _corrections(body, item, config),
         _preferences(body, item, config),
         _rankings(body, item, config),
+        _answers(body, config),
     )
     return [problem for check in checks for problem in check]
 
@@ -256,6 +257,17 @@ def _rankings(body: Body, item: Item, config: ProjectConfig) -> Problems:
     wanted = config.aspects if "preference" in config.tasks and config.pairs == "ranking" and len(keys) > 1 else ()
     absent = set(wanted) - {ranking.aspect for ranking in body.rankings}
     yield from (_problem("rankings", f"the responses are not ranked by {aspect} yet.") for aspect in sorted(absent))
+
+
+def _answers(body: Body, config: ProjectConfig) -> Problems:
+    given = {answer.key: answer.value for answer in body.answers}
+    if len(given) < len(body.answers):
+        yield _problem("answers", "hold two answers to one question.")
+    for question in config.questions:
+        if question.key not in given and question.required:
+            yield _problem("answers", f"“{question.text:.80}” is not answered.")
+        elif reason := question.problem(given[question.key]) if question.key in given else "":
+            yield _problem(f"answers.{question.key}", reason)
 
 
 def _doubtful_span(span: BodySpan, item: Item, config: ProjectConfig, place: str) -> Problems:
