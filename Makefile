@@ -10,11 +10,12 @@ SHARED ?= ../shared/data
 export TOKENIZERS_PARALLELISM = false
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: help quickstart test test-all test-browser test-engines check format study results bench clean
+.PHONY: help quickstart test test-all test-tools test-browser test-engines check format study results bench clean
 
 help:
 	@echo "make quickstart   set up, then the whole loop on the simulated world (about 5 minutes after installation)"
 	@echo "make test         set up, then the tests (make test-all adds the slow ones and new random examples)"
+	@echo "make test-tools   our exports, read by Argilla, Label Studio, doccano and Thresh themselves (installs them)"
 	@echo "make test-browser build and install the wheel, then its annotation app in a real Chromium"
 	@echo "make test-engines TRL, verl and SkyRL in environments of their own, then their plug-ins against them"
 	@echo "make check        lint, format and strict types"
@@ -35,7 +36,10 @@ test: $(VENV)/.ready
 	$(BIN)/python -m pytest
 
 test-all: $(VENV)/.ready
-	SPANWISE_TEST_EXAMPLES=exploring $(BIN)/python -m pytest -m "not gpu and not network"
+	SPANWISE_TEST_EXAMPLES=exploring $(BIN)/python -m pytest -m "not gpu and not network and not tools"
+
+test-tools: $(VENV)/.ready
+	$(BIN)/python -m pytest -m tools tests/exports
 
 # Against the wheel as users install it: what the package forgets to carry is missing here. Its dependencies are those
 # of the environment, which a .pth file makes visible behind the wheel.

@@ -43,6 +43,7 @@ EXAMPLES = {
     }],
     "toxic-spans": 'spans,text\n"[4, 5, 6, 7]",The mill was built.\n',
     "pairs": edit_pair(TEXT, CORRECTED).model_dump(mode="json"),
+    "trl-preference": {"prompt": "When?", "chosen": CORRECTED, "rejected": TEXT, "source": "correction"},
     "mlqe-pe": {"a.mt": TEXT, "a.pe": CORRECTED, "a.src": "Wann?"},
 }  # fmt: skip
 """A tiny file of every format that is read."""

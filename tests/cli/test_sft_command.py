@@ -99,13 +99,19 @@ def test_refused_fine_tuning_leaves_no_folder(work, monkeypatch, override, error
     assert not (work / "run").exists()
 
 
-def test_a_broken_line_stops_before_the_output_is_touched(work):
+def test_answers_are_never_written_over(work):
     (work / "answers.jsonl").write_text("earlier\n")
+    with pytest.raises(ConfigError, match="is there already; remove it, or set output="):
+        run("generate", work / "generate.yaml")
+    assert (work / "answers.jsonl").read_text() == "earlier\n"
+
+
+def test_a_broken_line_stops_before_the_output_is_touched(work):
     with (work / "prompts.jsonl").open("a") as stream:
         stream.write('{"prompt": \n')
     with pytest.raises(DataError, match=r"prompts\.jsonl:5"):
         run("generate", work / "generate.yaml")
-    assert (work / "answers.jsonl").read_text() == "earlier\n"
+    assert not (work / "answers.jsonl").exists()
 
 
 def test_a_prompt_that_does_not_fit_leaves_no_output(work):

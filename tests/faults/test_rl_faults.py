@@ -134,6 +134,18 @@ def test_a_finished_run_is_told_again_and_not_run_again(tmp_path):
     assert "goes on after step 2 of 2" in notes[0]
 
 
+def test_a_finished_run_goes_on_where_it_is_given_more_steps(tmp_path):
+    resumed(tmp_path, 2)
+    result, notes = resumed(tmp_path, 3)
+    assert "goes on after step 2 of 3" in notes[0]
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [0, 1, 2, 3]
+    assert "steps: 3" in (tmp_path / "config.yaml").read_text()
+    assert rows[-1]["eval/reward/total"] == result.last_reward
+    with pytest.raises(ConfigError, match=r"steps \(3 there, 2 here\)"):
+        resumed(tmp_path, 2)
+
+
 def test_a_run_with_other_settings_is_refused_with_their_names_and_left_alone(tmp_path):
     stopped_after(tmp_path, 1)
     before = (tmp_path / "metrics.jsonl").read_bytes()

@@ -76,7 +76,7 @@ def test_damaged_weights_are_refused(folder):
 def test_a_folder_without_a_tokenizer_is_refused(folder):
     for file in folder.glob("tokenizer*"):
         file.unlink()
-    assert "cannot be loaded" in refused(folder)
+    assert "holds no tokenizer" in refused(folder)
 
 
 def test_a_reward_model_is_refused(folder):

@@ -187,7 +187,6 @@ def test_a_reader_of_ones_own_converts(modules):
 @pytest.mark.parametrize(
     ("path", "reason"),
     [
-        ("bad_words", "'bad_words' is no import path; write my.module:Name"),
         ("no_such_module:X", "no_such_module cannot be imported .ModuleNotFoundError"),
         ("bad_words:Missing", "bad_words has no Missing"),
         ("my_lines:lines", "cannot be made with options"),

@@ -35,7 +35,7 @@ FILES = {name: name for name in ("quickstart", "text", "feedback", "edits", "ann
 EXTRAS = {
     "train": "huggingface_hub jinja2 matplotlib pyarrow rapidfuzz rouge_score scipy sklearn tokenizers torch "
     "transformers",
-    "annotate": "alembic argon2 prometheus_client psycopg regex sqlalchemy starlette uvicorn",
+    "annotate": "alembic argon2 prometheus_client psycopg sqlalchemy starlette uvicorn",
     "editors": "anthropic openai",
 }
 """What each extra of the package installs."""

@@ -15,7 +15,7 @@ import typer
 
 from spanwise.cli.render import print_json
 from spanwise.core import ConfigError, SpanwiseError, write_json
-from spanwise.feedback import FeedbackRecord, Sample
+from spanwise.feedback import FeedbackRecord, Sample, scores_of
 
 if TYPE_CHECKING:
     from spanwise.annotate.people import User
@@ -139,7 +139,7 @@ def _uncertainties(run_dir: Path, records: Sequence[FeedbackRecord]) -> Mapping[
 
     samples = [Sample.of(record, record.responses[0].text) for record in records]
     sources = load_sources(run_dir / "checkpoints" / "best")
-    by_head = [source.score(samples) for source in sources if source.name not in PAIR_HEADS]
+    by_head = [scores_of(source, samples) for source in sources if source.name not in PAIR_HEADS]
     if not by_head:
         raise ConfigError(f"{run_dir}: has no head that judges segments; add one to heads in the round's config.")
     judged = zip(records, zip(*by_head, strict=True), strict=True)

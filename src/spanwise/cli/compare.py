@@ -8,7 +8,7 @@ import typer
 
 from spanwise.cli.config_help import AsJson, output_option
 from spanwise.cli.render import bounds, count, interval, show
-from spanwise.cli.runner import Outcome
+from spanwise.cli.runner import Outcome, check_distinct
 from spanwise.core import DataError, check_readable
 
 if TYPE_CHECKING:
@@ -53,8 +53,10 @@ def compare(
     """
     if len(runs) < 2:
         raise DataError("compare needs two runs or more.")
+    check_distinct(*runs)
     annotations = {run: path for run in runs if (path := _annotations(run)) is not None}
     if annotations:
+        check_distinct(*annotations.values())
         missing = [run for run in runs if run not in annotations]
         if missing:
             raise DataError(f"{missing[0]}: holds no {ANNOTATIONS[0]}, the other runs do; compare runs of one kind.")

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
-from spanwise.cli.feedback import AllowLoss, Offsets, leave_if_bad, unit_of
+from spanwise.cli.feedback import AllowLoss, Offsets, leave_if_bad, not_empty, unit_of
 from spanwise.cli.render import count, plain_table, print_json, visible
 from spanwise.cli.runner import on_device
 from spanwise.core import ConfigError, DataError, read_text, write_text
@@ -96,7 +96,7 @@ def stats(
     Bad records are left out of the figures, listed on standard error, and make the exit code 2, and so does feedback
     that is not read.
     """
-    result = read_edits(file, form, unit_of(offsets))
+    result = not_empty(read_edits(file, form, unit_of(offsets)), file)
     figures = describe_pairs(result.records)
     if as_json:
         print_json({**figures.as_dict(), "rejected": len(result.rejected), "unread": result.unread})
@@ -130,7 +130,7 @@ def validate(
     settings = _rules(rules or [])
     if (settings.window is None) != (tokenizer is None):
         raise ConfigError("The rule window=TOKENS and --tokenizer belong together; give both or neither.")
-    result = read_edits(file, form, unit_of(offsets))
+    result = not_empty(read_edits(file, form, unit_of(offsets)), file)
     validation = validate_edits(result.records, settings, tokenize=_tokenize(tokenizer))
     style = fingerprint(validation.kept)
     if output is not None:
@@ -188,7 +188,7 @@ def export(
     Records that cannot be read are listed on standard error and make the exit code 2, and so does feedback
     that is not read.
     """
-    result = read_edits(file, form, unit_of(offsets))
+    result = not_empty(read_edits(file, form, unit_of(offsets)), file)
     exported = pairs_as(to, result.records)
     if not exported.records:
         reasons = ", ".join(f"{reason} {number}" for reason, number in exported.left_out.items()) or "there is none"

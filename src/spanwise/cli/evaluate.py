@@ -10,7 +10,7 @@ import typer
 from spanwise.cli import compare, reward_evaluate, win_rate
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command, group_with_default
 from spanwise.cli.render import bar
-from spanwise.cli.runner import Outcome, command_line, on_device, run_config
+from spanwise.cli.runner import Outcome, check_distinct, command_line, on_device, run_config
 from spanwise.core import ConfigError, check_readable
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def evaluate_command(config: ConfigPath, overrides: Overrides = None, *, as_json
     words = command_line("spanwise evaluate", config, overrides)
 
     def work(settings: EvaluateConfig) -> Outcome:
+        check_distinct(settings.responses, settings.baseline)
         return _evaluate(settings, words)
 
     inputs = ("prompts", "responses", "baseline")

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
 import typer
 from rich.console import Console
@@ -12,11 +12,12 @@ from rich.text import Text
 
 from spanwise.cli.config_help import AsJson
 from spanwise.cli.render import count, left_out, plain_table, print_json, visible
-from spanwise.core import ConfigError
+from spanwise.core import ConfigError, DataError
 from spanwise.feedback import Problem, ReadResult
 from spanwise.feedback.formats import Conversion, Unit, convert, names_of_formats, not_allowed, read_feedback
 from spanwise.feedback.statistics import Spread, Statistics, describe
 
+RecordT = TypeVar("RecordT")
 app = typer.Typer(name="feedback", help="Look at, check and convert files of feedback.", no_args_is_help=True)
 
 SHOWN_PROBLEMS = 20
@@ -47,7 +48,7 @@ def stats(
     Bad records are left out of the figures, listed on standard error, and make the exit code 2, and so does feedback
     that is not read.
     """
-    result = read_feedback(file, form, unit_of(offsets))
+    result = not_empty(read_feedback(file, form, unit_of(offsets)), file)
     figures = describe(result.records)
     if as_json:
         print_json({**figures.as_dict(), "rejected": len(result.rejected), "unread": result.unread})
@@ -70,7 +71,7 @@ def validate(
     Each problem names file, line, field and reason on standard error; one of them makes the exit code 2, and so does
     feedback that is not read.
     """
-    result = read_feedback(file, form, unit_of(offsets))
+    result = not_empty(read_feedback(file, form, unit_of(offsets)), file)
     good, bad = len(result.records), len(result.rejected)
     if as_json:
         problems = [problem.as_dict() for problem in result.problems]
@@ -155,6 +156,13 @@ def print_unread(unread: Mapping[str, int], allow_loss: Collection[str], outcome
         options = " ".join(f"--allow-loss {visible(repr(kind))}" for kind in lost)
         typer.echo(f"The file holds feedback that is not read.{outcome} To go on without it: {options}", err=True)
     return bool(lost)
+
+
+def not_empty(result: ReadResult[RecordT], file: Path) -> ReadResult[RecordT]:
+    """What was read, or DataError where the file held nothing at all."""
+    if result.is_empty:
+        raise DataError(f"{file}: holds no records; check the file.")
+    return result
 
 
 def leave_if_bad(result: ReadResult[Any], allow_loss: Collection[str]) -> None:

@@ -9,7 +9,7 @@ import typer
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command
 from spanwise.cli.render import bar, left_out
 from spanwise.cli.runner import Outcome, run_config
-from spanwise.core import DataError
+from spanwise.core import ConfigError, DataError
 
 if TYPE_CHECKING:
     from spanwise.feedback import DemonstrationRecord
@@ -181,6 +181,8 @@ def _generate(settings: "GenerateConfig") -> Outcome:
     from spanwise.core import write_jsonl
     from spanwise.feedback import PromptRecord, load_or_raise
 
+    if settings.output.exists():
+        raise ConfigError(f"{settings.output}: is there already; remove it, or set output= to another file.")
     records = load_or_raise(settings.prompts, PromptRecord)
     from spanwise.models import Policy, answer_all, precision
 

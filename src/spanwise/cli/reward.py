@@ -1,6 +1,7 @@
 """`spanwise reward train`, `evaluate` and `score`: reward models from feedback files, and what they say."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,7 +45,7 @@ def train(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = 
     else:
         check_readable(*settings.edits, *settings.spans, *settings.tags, *settings.heldout, *settings.reference)
         result = _train_tokens(on_device(settings))
-        _keep_seen(settings.run_dir, (*settings.edits, *settings.spans, *settings.tags, *settings.heldout))
+        _keep_seen(settings.run_dir, (*settings.edits, *settings.spans, *settings.tags))
         print_tokens(checkpoint, result.metrics[settings.name], result.left_out, as_json=as_json)
 
 
@@ -97,10 +98,11 @@ def score(
     check_readable(responses)
     device = say_device(device)
     samples = _samples(responses, every_turn=every_turn)
+    from spanwise.feedback import scores_of
     from spanwise.rewards import load_sources
 
     sources = load_sources(checkpoint, heads=[head] if head else [], device=device)
-    scored = {source.name: source.score(samples) for source in sources}
+    scored = {source.name: scores_of(source, samples) for source in sources}
     for index, sample in enumerate(samples):
         by_source = {name: scores[index] for name, scores in scored.items()}
         if as_json:
@@ -178,11 +180,21 @@ def _print(heads: "dict[str, HeadQuality]", left_out: dict[str, int], checkpoint
     typer.echo(f"The reward model is {checkpoint}.")
 
 
-def print_tokens(checkpoint: Path, metrics: dict[str, float], left_out: dict[str, int], *, as_json: bool) -> None:
-    """What a model of token rewards reaches."""
+def print_tokens(
+    checkpoint: Path,
+    metrics: dict[str, float],
+    left_out: dict[str, int],
+    seen: Sequence[str] = (),
+    *,
+    as_json: bool,
+) -> None:
+    """What a model of token rewards reaches, and which of the files it is measured on it has `seen`."""
     if as_json:
-        typer.echo(json.dumps({"checkpoint": str(checkpoint), "metrics": metrics, "left_out": left_out}, indent=2))
+        summary = {"checkpoint": str(checkpoint), "metrics": metrics, "left_out": left_out, "seen": list(seen)}
+        typer.echo(json.dumps(summary, indent=2))
         return
+    for sentence in seen:
+        typer.echo(sentence)
     for name, value in metrics.items():
         typer.echo(f"{name}: {value:.3f}" if isinstance(value, float) else f"{name}: {value}")
     for reason, count in left_out.items():

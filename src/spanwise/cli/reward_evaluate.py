@@ -70,7 +70,13 @@ def evaluate_tokens(settings: "TokenRewardConfig", *, as_json: bool) -> None:
     pairs = pairs_of(settings.heldout)
     from torch import nn
 
-    from spanwise.reward_models.fitting import TokenData, collect_rewards, token_examples, token_metrics
+    from spanwise.reward_models.fitting import (
+        TokenData,
+        collect_rewards,
+        seen_questions,
+        token_examples,
+        token_metrics,
+    )
     from spanwise.reward_models.network import encoder_of, load_reward_model, pad_id_of
 
     settings = on_device(settings)
@@ -83,7 +89,8 @@ def evaluate_tokens(settings: "TokenRewardConfig", *, as_json: bool) -> None:
     examples, left_out = token_examples(settings, data, encoder_of(model, tokenizer))
     size = settings.fitting.batch_size
     metrics = token_metrics(collect_rewards(model, examples, batch_size=size, pad_id=pad_id_of(tokenizer)))
-    print_tokens(checkpoint, metrics, left_out, as_json=as_json)
+    seen = seen_questions(checkpoint, settings.heldout)
+    print_tokens(checkpoint, metrics, left_out, seen, as_json=as_json)
 
 
 def _named(pairs: Sequence[str]) -> dict[str, Path]:

@@ -3,6 +3,7 @@
 Nothing slow is imported before settings and paths are in order, so that a mistake is told within a second.
 """
 
+import filecmp
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import typer
 
 from spanwise.cli.render import show
-from spanwise.core import Config, ConfigError, check_readable, device_line, resolve_device
+from spanwise.core import Config, ConfigError, DataError, check_readable, device_line, resolve_device
 
 if TYPE_CHECKING:
     from spanwise.evals.report import Table
@@ -50,6 +51,17 @@ def run_config(
     if says_device and "device" in model.model_fields:
         settings = on_device(settings)
     show(*work(settings), as_json=as_json)
+
+
+def check_distinct(*paths: Path | None) -> None:
+    """Raises DataError where two of the files or folders that are to be compared are one, or hold the same bytes."""
+    given = [path for path in paths if path is not None]
+    for position, path in enumerate(given):
+        for other in given[:position]:
+            if path.resolve() == other.resolve():
+                raise DataError(f"{path}: compared with itself, which says nothing; name two different ones.")
+            if path.is_file() and other.is_file() and filecmp.cmp(path, other, shallow=False):
+                raise DataError(f"{path}: the same, byte for byte, as {other}, so that a comparison says nothing.")
 
 
 def command_line(command: str, config: Path, overrides: Sequence[str] | None) -> str:

@@ -8,6 +8,7 @@ import typer
 
 from spanwise.cli.config_help import AsJson, output_option
 from spanwise.cli.render import show
+from spanwise.cli.runner import check_distinct
 from spanwise.core import CheckpointError, DataError
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def report(
     """
     from spanwise.evals.runs import check_folder
 
+    check_distinct(*runs)
     for run in runs:
         check_folder(run)
     from spanwise.evals.report import write_report

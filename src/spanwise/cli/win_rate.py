@@ -9,7 +9,7 @@ import typer
 
 from spanwise.cli.config_help import AsJson, config_command, output_option
 from spanwise.cli.render import bar, interval, show
-from spanwise.cli.runner import on_device
+from spanwise.cli.runner import check_distinct, on_device
 from spanwise.core import ConfigError, check_readable, load_object, numpy_generator
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def win_rate(
     if (annotations is None) == (outputs is None):
         raise ConfigError("win-rate needs either --annotations FILE, or --outputs FILE with --reference and --judge.")
     check_readable(annotations, outputs, reference, prompts, judge, weights, difficulty)
+    check_distinct(outputs, reference)
     from spanwise.evals.win_rate import StoredLengths, summarise_file
 
     stored = StoredLengths(weights, difficulty, model)

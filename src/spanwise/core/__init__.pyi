@@ -1,5 +1,6 @@
 from .config import Config as Config
 from .config import field_rows as field_rows
+from .config import innermost as innermost
 from .devices import device_line as device_line
 from .devices import resolve_device as resolve_device
 from .errors import CheckpointError as CheckpointError
@@ -30,6 +31,7 @@ from .runs import RunFolder as RunFolder
 from .seeding import derive_seed as derive_seed
 from .seeding import numpy_generator as numpy_generator
 from .seeding import torch_generator as torch_generator
+from .signatures import pointer_in as pointer_in
 from .strict_json import BadJSONError as BadJSONError
 from .strict_json import end_of_value as end_of_value
 from .strict_json import parse as parse

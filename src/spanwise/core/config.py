@@ -20,6 +20,7 @@ from pydantic_core import PydanticUndefined
 from spanwise.core.errors import ConfigError, DataError
 from spanwise.core.files import read_text, write_text
 
+T = TypeVar("T")
 ConfigT = TypeVar("ConfigT", bound="Config")
 
 
@@ -101,6 +102,16 @@ def field_rows(
         shown = "required" if default is PydanticUndefined else str(default)
         sentence = " ".join((field.description or "").split())
         yield f"{prefix}{name}", _type_name(field.annotation), shown, sentence
+
+
+def innermost(complaints: Sequence[T]) -> list[T]:
+    """What pydantic complains of, less what only follows from a complaint further in.
+
+    A list whose items are wrong is also called too short; who mends the items has mended both.
+    """
+    places = [cast("Any", complaint)["loc"] for complaint in complaints]
+    inside = {place[:depth] for place in places for depth in range(len(place))}
+    return [complaint for complaint, place in zip(complaints, places, strict=True) if place not in inside]
 
 
 def _new_name(old: str, new: str) -> str:
@@ -218,7 +229,7 @@ def _filled(given: Any, default: Any) -> Any:
 
 def _complaints(model: type[BaseModel], error: ValidationError, place: str) -> Iterator[str]:
     known = [row[0] for row in field_rows(model)]
-    for problem in error.errors():
+    for problem in innermost(error.errors()):
         key = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
             near = difflib.get_close_matches(key, known, n=1)

@@ -1,7 +1,8 @@
 """Files that are whole or absent: beside-then-rename writing, and line-by-line reading.
 
-Knows nothing of what the files mean; `runs.py` and `feedback.files` give them meaning. Paths that end
-in `.gz` are compressed and decompressed on the way; equal content makes equal bytes.
+Knows nothing of what the files mean; `runs.py` and `feedback.files` give them meaning. Paths that end in `.gz` are
+compressed on the way, gzipped content is decompressed whatever its name; equal content makes equal bytes. What is no
+text at all is refused in one sentence that says what it is.
 """
 
 import contextlib
@@ -18,9 +19,12 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from spanwise.core.errors import DataError
+from spanwise.core.signatures import GZIP, foreign_content
 from spanwise.core.strict_json import BadJSONError, parse
 
 _WINDOWS = sys.platform == "win32"
+_HEAD = 4096
+"""How many bytes tell what a file is."""
 
 
 @contextlib.contextmanager
@@ -128,8 +132,22 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 yield number, line
 
 
-def _open_bytes(path: Path) -> IO[bytes]:
-    return cast("IO[bytes]", gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
+@contextlib.contextmanager
+def _open_bytes(path: Path) -> Generator[IO[bytes]]:
+    """The bytes of a plain or gzipped file; raises DataError in one sentence for content that is no text."""
+    with path.open("rb") as stream:
+        _refuse_foreign(stream.peek(_HEAD), path)
+        if path.suffix != ".gz" and not stream.peek(2).startswith(GZIP):
+            yield stream
+            return
+        with gzip.open(stream, "rb") as unpacked:
+            _refuse_foreign(unpacked.peek(_HEAD), path)
+            yield cast("IO[bytes]", unpacked)
+
+
+def _refuse_foreign(head: bytes, path: Path) -> None:
+    if (sentence := foreign_content(head[:_HEAD], path)) is not None:
+        raise DataError(f"{path}: {sentence}")
 
 
 def _open_new(path: Path, *, compressed: bool) -> IO[str]:

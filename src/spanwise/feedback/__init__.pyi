@@ -26,7 +26,9 @@ from .prompts import PromptConfig as PromptConfig
 from .prompts import PromptRecord as PromptRecord
 from .prompts import build_prompt as build_prompt
 from .prompts import plain_prompt as plain_prompt
+from .prompts import split_dialogue as split_dialogue
 from .prompts import text_prompt as text_prompt
+from .recognition import named_instead as named_instead
 from .record import FilledText as FilledText
 from .record import Index as Index
 from .record import Record as Record
@@ -46,6 +48,7 @@ from .scores import Sample as Sample
 from .scores import SegmentScore as SegmentScore
 from .scores import SegmentScores as SegmentScores
 from .scores import Unscored as Unscored
+from .scores import scores_of as scores_of
 from .scores import turn_samples as turn_samples
 from .statistics.records import Statistics as Statistics
 from .statistics.records import describe as describe

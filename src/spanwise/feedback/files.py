@@ -14,15 +14,25 @@ from pydantic import BaseModel
 from spanwise.core import BadJSONError, DataError, parse, read_lines, write_jsonl
 from spanwise.feedback.messages import judged_turns
 from spanwise.feedback.problems import Place, Problem, ReadResult, RecordT, collected, validated, with_unique_ids
+from spanwise.feedback.recognition import or_named
 from spanwise.feedback.schema import FeedbackRecord
+
+_ASKED = {
+    "FeedbackRecord": "spanwise",
+    "EditPair": "pairs",
+    "DemonstrationRecord": "demonstrations",
+    "PromptRecord": "prompts",
+    "ResponseRecord": "responses",
+}
+"""What `recognition` calls a file of these records."""
 
 
 def iter_records(path: Path, model: type[RecordT]) -> Iterator[tuple[Place, RecordT | list[Problem]]]:
     """Yields the place of every line with its record, or with all that is wrong with it.
 
-    Raises DataError when the file cannot be read at all or is no JSONL file.
+    Raises DataError when the file cannot be read at all, is no JSONL file, or is known to be another kind of file.
     """
-    yield from with_unique_ids(_records(path, model))
+    yield from or_named(with_unique_ids(_records(path, model)), path, _ASKED.get(model.__name__, model.__name__))
 
 
 def read_records(path: Path, model: type[RecordT]) -> ReadResult[RecordT]:
@@ -82,7 +92,8 @@ def _line_records(line: bytes, model: type[RecordT], place: Place) -> list[Recor
     """The record of a line; a conversation with feedback on several turns is a record for each of them."""
     if place.line == 1 and line.lstrip().startswith(b"["):
         raise DataError(
-            f"{place.file}: holds one JSON list, not one record per line; choose another format or convert it."
+            f"{place.file}: holds one JSON list, not one record per line; write it with `jq -c '.[]'`, or choose "
+            "another format."
         )
     try:
         value = parse(line.decode("utf-8"))

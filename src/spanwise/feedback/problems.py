@@ -11,6 +11,8 @@ from typing import Any, Generic, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
+from spanwise.core import innermost
+
 T = TypeVar("T")
 RecordT = TypeVar("RecordT", bound=BaseModel)
 
@@ -66,6 +68,11 @@ class ReadResult(Generic[T]):
     """Feedback of the file that no record and no problem holds: how often, by kind."""
 
     @property
+    def is_empty(self) -> bool:
+        """Whether the file holds nothing at all, neither good nor bad nor unread."""
+        return not (self.records or self.problems or self.unread)
+
+    @property
     def rejected(self) -> dict[Place, list[Problem]]:
         """The problems of each record that was not taken, in file order."""
         grouped: dict[Place, list[Problem]] = {}
@@ -116,7 +123,7 @@ def validated(model: type[RecordT], value: Any, place: Place) -> RecordT | list[
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        return list(_problems(model, error, place))
+        return complaints(model, error, place)
 
 
 def json_name(value: Any) -> str:
@@ -125,8 +132,13 @@ def json_name(value: Any) -> str:
     return names.get(type(value), "a number")
 
 
+def complaints(model: type[BaseModel], error: ValidationError, place: Place) -> list[Problem]:
+    """What pydantic complains of, told so that a person can find and mend it."""
+    return list(_problems(model, error, place))
+
+
 def _problems(model: type[BaseModel], error: ValidationError, place: Place) -> Iterator[Problem]:
-    for complaint in error.errors():
+    for complaint in innermost(error.errors()):
         path = [_printable(str(part)) for part in complaint["loc"]]
         cause = complaint.get("ctx", {}).get("error")
         if isinstance(cause, FieldError):

@@ -121,6 +121,18 @@ def text_prompt(form: PromptConfig, asked: Asked, passages: Sequence[Passage]) -
     return (plain_prompt if form.form == "plain" else build_prompt)(asked.prompt, passages)
 
 
+def split_dialogue(text: str) -> tuple[str, str] | None:
+    """What stands before the last answer of a dialogue as hh-rlhf writes it, and that answer; None for other texts.
+
+    A dialogue of one turn is asked by its words alone.
+    """
+    before, turn, answer = text.rpartition("\n\nAssistant:")
+    prompt = before.strip()
+    if not turn or not prompt.startswith("Human:"):
+        return None
+    return (prompt if "\n\nHuman:" in prompt else prompt.removeprefix("Human:").strip()), answer.strip()
+
+
 class PromptRecord(Record):
     """One prompt of a JSONL file. `prompt` is TRL's column, a text or a list of turns; the others are ours."""
 

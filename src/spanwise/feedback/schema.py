@@ -55,6 +55,15 @@ class SpanMark(Record):
     """For repetitions: the earlier text that is repeated."""
     note: Text = ""
     """Free text of the annotator."""
+    polarity: Literal["negative", "positive"] = Field(default="negative", exclude_if=lambda value: value == "negative")
+    """Whether the mark blames or praises. Only written where it praises."""
+    severity: Text | None = Field(default=None, exclude_if=lambda value: value is None)
+    """How grave the annotator found it, in the words of the taxonomy; only written where it is said."""
+
+    @property
+    def blames(self) -> bool:
+        """Whether the marked text is an error; praise is none."""
+        return self.polarity == "negative"
 
     @property
     def span(self) -> Span:

@@ -4,10 +4,13 @@ Sources (models, rules, services, judges) know nothing of tokens, weights or RL.
 `Unscored` with a reason, never 0: a reward of 0 would pay a policy for breaking its judge.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+from numbers import Real
+from typing import Any, Literal, Protocol, cast, runtime_checkable
 
+from spanwise.core import ScoringError
 from spanwise.feedback.messages import Tools, Turns, transcript
 from spanwise.feedback.prompts import Asked
 from spanwise.feedback.schema import Passage
@@ -105,3 +108,48 @@ class RewardSource(Protocol):
     def score(self, samples: Sequence[Sample]) -> list[SegmentScores]:
         """One SegmentScores per sample, in order."""
         ...
+
+
+def scores_of(source: RewardSource, samples: Sequence[Sample]) -> list[SegmentScores]:
+    """What `source` says of each sample.
+
+    Raises ScoringError where it gives more or fewer results than samples, others than SegmentScores, or scores that are
+    no finite numbers: these are defects of the source and must reach neither weights nor tables.
+    """
+    scored: Any = source.score(samples)
+    if not isinstance(scored, Sequence) or isinstance(scored, str):
+        raise ScoringError(
+            f"Reward source {source.name!r} gave a {type(scored).__name__} for {len(samples)} responses; let `score` "
+            "return a list of SegmentScores, one per response."
+        )
+    results = list(cast("Sequence[Any]", scored))
+    if len(results) != len(samples):
+        raise ScoringError(
+            f"Reward source {source.name!r} gave {len(results)} results for {len(samples)} responses; let `score` "
+            "return one SegmentScores per response, in their order, and mark what cannot be judged as Unscored."
+        )
+    for sample, scores in zip(samples, results, strict=True):
+        _check_scores(source, sample, scores)
+    return cast("list[SegmentScores]", results)
+
+
+def _check_scores(source: RewardSource, sample: Sample, scores: Any) -> None:
+    where = f"the response {_shortened(sample.response)} to the prompt {_shortened(sample.prompt)}"
+    if not isinstance(scores, SegmentScores):
+        raise ScoringError(
+            f"Reward source {source.name!r} gave a {type(scores).__name__} for {where}; let `score` return "
+            "SegmentScores."
+        )
+    for score in scores.scores:
+        value: Any = score.value
+        if isinstance(value, Unscored):
+            continue
+        if not isinstance(value, Real) or not math.isfinite(value):
+            raise ScoringError(
+                f"Reward source {source.name!r} gave {value!r:.40} for characters {score.span.start} to "
+                f"{score.span.end} of {where}; mend the source, or let it say Unscored where it cannot judge."
+            )
+
+
+def _shortened(text: str) -> str:
+    return repr(text if len(text) <= 80 else f"{text[:77]}...")

@@ -254,7 +254,7 @@ def _load_local(config: EndpointConfig, *, choices_only: bool) -> tuple[Any, Any
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(config.model)
         model: Any = AutoModelForCausalLM.from_pretrained(config.model, dtype="auto")
-    except (OSError, ValueError) as error:
+    except Exception as error:  # whatever a damaged folder makes of transformers
         reason = f"no causal language model can be loaded ({_first_line(error)})"
         raise CheckpointError(f"{config.model}: {reason}; check the endpoint's model.") from error
     if not tokenizer.chat_template and not choices_only:

@@ -8,7 +8,7 @@ vocabularies, sampling or rewards.
 
 import contextlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -19,6 +19,7 @@ from torch.nn import functional
 from transformers import DynamicCache, EncoderDecoderCache, PreTrainedConfig, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
+from spanwise.core import CheckpointError
 from spanwise.models.batches import PromptBatch
 from spanwise.models.cpu import (
     NOTHING_HIDDEN,
@@ -62,7 +63,10 @@ class Backbone(nn.Module):
         self.decoder = cast("nn.Module", model.get_decoder() if self.is_encoder_decoder else model.base_model)
         self.config = model.config
         self.hidden_size = int(model.config.hidden_size)
-        self._takes_positions = "position_ids" in inspect.signature(self.decoder.forward).parameters
+        parameters = inspect.signature(self.decoder.forward).parameters
+        self._takes_positions = "position_ids" in parameters
+        self._cache_name = _name_of_cache(model.config, parameters)
+        self._recurrent = any(map(_is_recurrent, growing_cache(model.config).layers))
         self.packs = self._takes_positions and str(model.config._attn_implementation).startswith(PACKING)  # pyright: ignore[reportPrivateUsage] - transformers has no other name for it
         """Whether whole responses are read one behind the other in one row, without padding."""
         self.compiled = False
@@ -84,7 +88,7 @@ class Backbone(nn.Module):
         shared = _SharedPrompts.of(prompts)
         if self.is_encoder_decoder:
             states = self._read_after_encoding(shared, response_ids[:, :used])
-        elif not self.lockstep and shared.saves(used):
+        elif not self.lockstep and not self._recurrent and shared.saves(used):
             read = self._read_branches if self.branches else self._read_after_prompts
             states = read(shared, response_ids[:, :used], ends)
         elif self.packs:
@@ -151,7 +155,7 @@ class Backbone(nn.Module):
 
         Tried out on a few tokens the first time, because some architectures need more than causality and positions.
         """
-        if self.compiled or not attends_in_branches(cast("PreTrainedModel", self.decoder)):
+        if self.compiled or self._recurrent or not attends_in_branches(cast("PreTrainedModel", self.decoder)):
             return False
         if self._branches is None:
             self._branches = self._reads_branches_alike()
@@ -218,11 +222,14 @@ class Backbone(nn.Module):
         if self.is_encoder_decoder:
             extra = {"encoder_hidden_states": state.memory, "encoder_attention_mask": state.mask}
         else:
-            extra = {"attention_mask": state.mask}
+            # Models of states alone want a mask of what they read now, in which only prompts have padding.
+            whole = self._cache_name == "past_key_values" or state.mask is None or state.mask.shape == ids.shape
+            extra = {"attention_mask": state.mask if whole else None}
             if self._takes_positions:
                 extra["position_ids"] = positions
         with layout:
-            return self.decoder(input_ids=ids, past_key_values=state.cache, use_cache=True, **extra).last_hidden_state
+            output = self.decoder(input_ids=ids, use_cache=True, **{self._cache_name: state.cache}, **extra)
+        return output.last_hidden_state
 
 
 class Decoding:
@@ -271,6 +278,8 @@ class Decoding:
                     [(cast("Tensor", x.keys), cast("Tensor", x.values)) for x in layers], self.mask, times
                 )
                 self.cache, self.mask = growing_cache(self._backbone.config), None
+            elif any(map(_is_recurrent, self._layers())):
+                self._keep_in_cache(torch.arange(len(self.hidden), device=self.hidden.device).repeat_interleave(times))
             else:
                 self.cache.batch_repeat_interleave(times)
             self._change_rows(lambda tensor: tensor.repeat_interleave(times, 0))
@@ -280,8 +289,18 @@ class Decoding:
         if self.trunks is not None:
             self.trunks.keep(rows)
             self.mask = None
-        self.cache.batch_select_indices(rows)
+        self._keep_in_cache(rows)
         self._change_rows(lambda tensor: tensor[rows])
+
+    def _layers(self) -> list[Any]:
+        return [] if isinstance(self.cache, EncoderDecoderCache) else self.cache.layers
+
+    def _keep_in_cache(self, rows: Int[Tensor, " n"]) -> None:
+        if not any(map(_is_recurrent, self._layers())):
+            self.cache.batch_select_indices(rows)
+            return
+        for layer in self._layers():  # those with states know this way only, which takes rows in any number
+            layer.reorder_cache(rows)
 
     def _change_rows(self, change: Callable[[Tensor], Tensor]) -> None:
         self.hidden, self._positions = change(self.hidden), change(self._positions)
@@ -342,6 +361,22 @@ class _SharedPrompts:
         prompt_width, rows = self.prompts.ids.shape[1], len(self.owner)
         together = len(self.prompts) * prompt_width + rows * response_width
         return together < SHARE_BELOW * rows * (prompt_width + response_width)
+
+
+def _is_recurrent(layer: Any) -> bool:
+    """Whether a layer of a cache holds states that each token changes, instead of or beside keys and values."""
+    return hasattr(layer, "recurrent_states")
+
+
+def _name_of_cache(config: PreTrainedConfig, parameters: Mapping[str, Any]) -> str:
+    """By which name the model takes what it has read; CheckpointError for one that would not be told at all."""
+    for name in ("past_key_values", "cache_params"):
+        if name in parameters:
+            return name
+    raise CheckpointError(
+        f"A {config.model_type} model keeps what it has read in a way of its own, not in a cache of transformers; name "
+        "a causal or encoder-decoder model with one."
+    )
 
 
 def _ends(mask: Bool[Tensor, "b t"]) -> Int[Tensor, " b"]:

@@ -25,9 +25,11 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from spanwise.core import CheckpointError, DataError, read_json, resolve_device, sync
+from spanwise.core import CheckpointError, DataError, pointer_in, read_json, resolve_device, sync
 from spanwise.models.config import PrecisionName
 
+_OF_TOKENIZERS = ("token", "vocab", "spiece", "sentencepiece", "tekken")
+"""Parts of the names of files in which tokenizers are kept."""
 _LANGUAGE_MODELS = ("CausalLM", "LMHead", "ConditionalGeneration")
 
 
@@ -46,6 +48,7 @@ def load_policy(
     CheckpointError that names the place and the remedy, ConfigError for a device that is not there.
     """
     device = resolve_device(str(device))
+    check_downloaded(path_or_name)
     base = adapter_base(path_or_name)
     if base is not None:
         return _with_adapter(str(path_or_name), base, device=device, dtype=dtype, attention=attention)
@@ -62,9 +65,9 @@ def load_policy(
                     source, dtype=dtype, attn_implementation=attention, output_loading_info=True, **options
                 ),
             )
-        tokenizer = cast("PreTrainedTokenizerBase", AutoTokenizer.from_pretrained(source, **options))
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError) as error:
-        raise CheckpointError(f"{source}: weights or tokenizer cannot be loaded ({_first_line(error)}).") from error
+    except Exception as error:  # whatever a damaged folder makes of transformers
+        raise CheckpointError(f"{source}: the weights cannot be loaded ({_first_line(error)}).") from error
+    tokenizer = load_tokenizer(source)
     missing = sorted(report["missing_keys"])
     if missing:
         raise CheckpointError(
@@ -114,6 +117,32 @@ def _with_adapter(
         ) from error
     _check_tokenizer(path, merged, tokenizer)
     return merged, tokenizer
+
+
+def load_tokenizer(path_or_name: str | Path) -> PreTrainedTokenizerBase:
+    """The tokenizer at a folder, without the network, or of a Hub name; CheckpointError where there is none."""
+    source, local = str(path_or_name), Path(path_or_name).is_dir()
+    if local and not any(part in file.name for file in Path(source).iterdir() for part in _OF_TOKENIZERS):
+        raise CheckpointError(
+            f"{source}: holds no tokenizer; save the one that the model was trained with beside it "
+            "(`tokenizer.save_pretrained`)."
+        )
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(source, local_files_only=local)
+        size = len(tokenizer.get_vocab())
+    except Exception as error:  # whatever a damaged folder makes of transformers
+        raise CheckpointError(f"{source}: the tokenizer cannot be loaded ({_first_line(error)}).") from error
+    if not size:
+        raise CheckpointError(f"{source}: the tokenizer there has no vocabulary; save a whole one beside the model.")
+    return cast("PreTrainedTokenizerBase", tokenizer)
+
+
+def check_downloaded(path_or_name: str | Path) -> None:
+    """Raises CheckpointError where a file of a folder is no more than a pointer to one that was not downloaded."""
+    folder = Path(path_or_name)
+    for file in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if file.is_file() and (sentence := pointer_in(file)) is not None:
+            raise CheckpointError(f"{file}: {sentence}")
 
 
 @contextlib.contextmanager
@@ -189,7 +218,7 @@ def _load_config(source: str, options: dict[str, Any]) -> PreTrainedConfig:
         raise CheckpointError(f"{source}: a file, not a checkpoint folder; pass the folder that holds config.json.")
     try:
         return cast("PreTrainedConfig", AutoConfig.from_pretrained(source, **options))
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # whatever a damaged config makes of transformers
         raise CheckpointError(
             f"{source}: neither a checkpoint folder nor a model that the Hub gives ({_first_line(error)}); "
             "check the path, or the name and the network."

@@ -68,7 +68,8 @@ class GenerateConfig(AnswerConfig):
     prompts: Path
     """JSONL file of prompts."""
     output: Path
-    """JSONL file to write, one answer per line; it appears only when all answers are there."""
+    """JSONL file to write, one answer per line; it appears only when all answers are there, and never in the
+    place of another file."""
     device: str = "auto"
     """Where to run: cpu, cuda, cuda:1, ...; auto takes a GPU where there is one."""
     dtype: PrecisionName = "float32"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from spanwise.core import RunFolder, derive_seed
 from spanwise.evals.statistics import ReliabilityBin, RewardModelQuality
-from spanwise.feedback import FeedbackRecord, Sample
+from spanwise.feedback import FeedbackRecord, Sample, scores_of
 from spanwise.quickstart.config import ABLATIONS, CEILINGS, FINE_GRAINED_HEADS, PREFERENCE, SimStudyConfig
 from spanwise.reward_models import FactualityRule, RelevanceRule, RewardModelConfig
 from spanwise.reward_models.fitting import HeadQuality, train_reward_model
@@ -42,7 +42,7 @@ class ArmRewards:
         ablation keeps the scale of the full mixture.
         """
         sources = self.learned.sources()
-        scores = {source.name: source.score(self.reference) for source in sources}
+        scores = {source.name: scores_of(source, self.reference) for source in sources}
         rules: dict[str, SourceWeight] = {}
         for name, of_source in scores.items():
             mean, deviation = segment_statistics(of_source)

@@ -6,7 +6,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, model_validator
 
@@ -39,6 +39,11 @@ class SpanRule(Config):
     """A segment that is not wrong but touched by a span of these categories gets no label."""
     ignore_min_span_words: int = Field(default=0, ge=0)
     """Spans of the ignore categories with fewer words are overlooked."""
+    praise_categories: tuple[str, ...] = ()
+    """Categories of marks that praise: a segment that one touches and that is not wrong is right, also where another
+    mark would leave it without a label."""
+    severity_weights: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict[str, float])
+    """How wrong a span of each severity makes its segment, 1 = wholly; needed where marks have one."""
 
 
 class RelevanceRule(SpanRule):
@@ -257,6 +262,10 @@ class TokenRewardConfig(RewardConfig):
     """Feedback files to train on: marked spans label their tokens as wrong, the rest of a marked response as right."""
     categories: tuple[str, ...] = ()
     """Categories of marked spans that make a token wrong; none = all."""
+    praise_categories: tuple[str, ...] = ()
+    """Categories of marks that praise; their tokens are right, as those that nobody marked."""
+    severity_weights: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict[str, float])
+    """How wrong a span of each severity makes its tokens, 1 = wholly; needed where marks of the categories have one."""
     tags: tuple[Path, ...] = ()
     """Edit pairs to train on of which only the OK and BAD tags of the original's words are read."""
     reference: tuple[Path, ...] = ()

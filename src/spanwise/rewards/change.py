@@ -14,13 +14,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from spanwise.core import ConfigError
+from spanwise.core import ConfigError, ScoringError
 from spanwise.feedback import Density, Sample, SegmentScore, SegmentScores, Unscored
 from spanwise.rewards.scorers import Probability, Scorer
 from spanwise.text import Span, get_segmenter
+from spanwise.text import words as words_in
 
 _CLINGS = re.compile(r"[,.;:!?)\]}'\u2019\u201d%]")
-_WORD = re.compile(r"\S+")
 
 
 def whole_text(prompt: str, response: str) -> tuple[str, int]:
@@ -90,14 +90,19 @@ class ChangeReward:
 
 
 def words(text: str) -> tuple[Span, ...]:
-    """The words of a text, parted by white space."""
-    return tuple(Span(*match.span()) for match in _WORD.finditer(text))
+    """The words of a text."""
+    return tuple(words_in(text))
 
 
 def probabilities(scorer: Scorer, texts: Sequence[str]) -> list[Probability]:
     """What the scorer says, equal texts asked once; where nothing is said, nothing has the attribute."""
     asked = list(dict.fromkeys(text for text in texts if text.strip()))
-    by_text = dict(zip(asked, scorer.score(asked), strict=True)) if asked else {}
+    said = scorer.score(asked) if asked else []
+    if len(said) != len(asked):
+        raise ScoringError(
+            f"The scorer gave {len(said)} results for {len(asked)} texts; let `score` return one per text, in order."
+        )
+    by_text = dict(zip(asked, said, strict=True))
     return [by_text[text] if text.strip() else 0.0 for text in texts]
 
 

@@ -4,7 +4,6 @@ Joins the three and keeps each source's share apart. Knows nothing of how source
 Shapes: b responses, t tokens of the longest.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,8 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from spanwise.core import ScoringError
-from spanwise.feedback import RewardSource, Sample, SegmentScores
+from spanwise.feedback import RewardSource, Sample, SegmentScores, scores_of
 from spanwise.rewards.config import MixtureConfig, Placement
 from spanwise.rewards.mixture import MixedScores, Mixture
 from spanwise.rewards.projection import place, place_tokens
@@ -54,7 +52,7 @@ class RewardPipeline:
         `samples[i].response` must be the text that the tokens decode to. Raises ScoringError for a score that is
         missing under missing="raise", and for one that is no number.
         """
-        scored = {source.name: _checked(source, samples) for source in self.sources}
+        scored = {source.name: scores_of(source, samples) for source in self.sources}
         raw = [{name: scores[index] for name, scores in scored.items()} for index in range(len(samples))]
         mixed = [self.mixture.mix(scores, step=step) for scores in raw]
         shares = self._project(samples, token_spans, mixed)
@@ -83,21 +81,3 @@ class RewardPipeline:
                 whole = source.density == "sequence"
                 place(row, parts, values, spans, text=sample.response, placement=where, whole_response=whole)
         return torch.from_numpy(scores)
-
-
-def _checked(source: RewardSource, samples: Sequence[Sample]) -> list[SegmentScores]:
-    """What `source` says; a score that is not finite is a defect of the source and must not reach the weights."""
-    scored = source.score(samples)
-    for sample, scores in zip(samples, scored, strict=True):
-        for score in scores.scores:
-            if isinstance(score.value, float) and not math.isfinite(score.value):
-                raise ScoringError(
-                    f"Reward source {source.name!r} gave {score.value} for characters {score.span.start} to "
-                    f"{score.span.end} of the response {_shortened(sample.response)} to the prompt "
-                    f"{_shortened(sample.prompt)}; mend the source, or let it say Unscored where it cannot judge."
-                )
-    return scored
-
-
-def _shortened(text: str) -> str:
-    return repr(text if len(text) <= 80 else f"{text[:77]}...")

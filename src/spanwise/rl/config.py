@@ -194,7 +194,8 @@ class TrainerConfig(Config):
     prompt: PromptConfig = PromptConfig()
     """How the policy reads prompts; kept in the checkpoint. Reward models read them as they were trained to."""
     steps: int = Field(default=100, ge=1)
-    """Rollouts, each followed by its updates."""
+    """Rollouts, each followed by its updates. A run that is resumed may be given more; rates that warm up or decay
+    then follow the longer schedule from there on."""
     algorithm: AlgorithmName | ImportPath = "ppo"
     """ppo (with a value model), grpo or rloo (the responses to a prompt are compared), reinforce++ (neither), or
     expert-iteration (the best response to each prompt is learned), or my.module:Name of one's own."""

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from spanwise.rl.algorithms import Experience, Rollout, TrainingBatch, masked_mean, masked_variance
+from spanwise.text import split_words
 
 RESERVED_NAMES = ("total", "dropped", "after_kl")
 """Keys under `reward/` that are not sources; no source may be named so."""
@@ -57,7 +58,7 @@ def value_metrics(batch: TrainingBatch) -> dict[str, float]:
 
 def _repeated(text: str, n: int = 4) -> float:
     """Share of the word n-grams of `text` that stood in it before; 0 for a text too short to have one."""
-    words = text.split()
+    words = split_words(text)
     grams = [tuple(words[start : start + n]) for start in range(len(words) - n + 1)]
     return 1.0 - len(set(grams)) / len(grams) if grams else 0.0
 

@@ -169,7 +169,9 @@ class Trainer:
 
     def _resumed(self) -> tuple[int, TrainingResult]:
         check_same_settings(self.folder.path, self.config)
-        if not self.processes.writes:
+        if self.processes.writes:
+            self.folder.save_config(self.config)  # it may have been given more steps
+        else:
             self.processes.wait()  # until the one that writes has removed what was left half-done
         state = self._states.newest()
         if self.processes.writes:

@@ -12,9 +12,14 @@ from .matching import METHODS as METHODS
 from .matching import Block as Block
 from .matching import Method as Method
 from .matching import matching_blocks as matching_blocks
+from .scripts import count_words as count_words
+from .scripts import graphemes as graphemes
+from .scripts import pieces as pieces
+from .scripts import split_words as split_words
+from .scripts import units as units
+from .scripts import words as words
 from .segments import SEGMENTERS as SEGMENTERS
 from .segments import Segmenter as Segmenter
-from .segments import count_words as count_words
 from .segments import get_segmenter as get_segmenter
 from .segments import partition as partition
 from .segments import sentence_starts as sentence_starts

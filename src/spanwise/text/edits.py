@@ -1,25 +1,23 @@
 """Minimal edits of a text: what was kept, inserted, deleted and replaced, as spans on both sides.
 
-The spans partition both texts, and putting the new pieces in place of the old ones gives the edited text. Words are
-runs of letters, digits and underscores, and single marks of punctuation; a change takes only the white space that
-changes with it. `token_edits.py` does the same on token ids; models are trained on that. Knows nothing of tokens, of
-who edited, or of how a pair is shown.
+The spans partition both texts, and putting the new pieces in place of the old ones gives the edited text. What a word
+is, `scripts.units` decides; a change takes only the white space that changes with it. `token_edits.py` does the same
+on token ids; models are trained on that. Knows nothing of tokens, of who edited, or of how a pair is shown.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
+from unicodedata import category
 
 from spanwise.core import ConfigError, SpanError
 from spanwise.text.matching import Block, Method, aligned_blocks
+from spanwise.text.scripts import graphemes, units
 from spanwise.text.spans import Span
 
 Kind = Literal["keep", "insert", "delete", "replace"]
 Unit = Literal["word", "character"]
 UNITS: tuple[Unit, ...] = get_args(Unit)
-
-_WORD = re.compile(r"\w+|[^\w\s]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ def align_texts(
     unit: Unit = "word",
     merge_gap: int | None = None,
 ) -> TextEdit:
-    """Aligns two texts by words or characters; `merge_gap` as in `matching.aligned_blocks`."""
+    """Aligns two texts by words or by characters as readers see them; `merge_gap` as in `matching.aligned_blocks`."""
     sides = _units(original, unit), _units(edited, unit)
     blocks, coarse = aligned_blocks(_items(original, sides[0]), _items(edited, sides[1]), method, merge_gap=merge_gap)
     return TextEdit(original, edited, _parts(original, edited, sides, blocks), method, unit, coarse)
@@ -94,25 +92,25 @@ def apply_edit(original: str, changes: Iterable[tuple[Span, str]]) -> str:
 
 def words_of(text: str) -> list[str]:
     """The words and marks of punctuation that are aligned."""
-    return _WORD.findall(text)
+    return [unit.of(text) for unit in units(text)]
 
 
 def touched_words(text: str, spans: Sequence[Span]) -> list[bool]:
     """For each word of `text`, whether one of the ascending, disjoint `spans` covers a character of it."""
     touched: list[bool] = []
     ahead = 0
-    for word in _WORD.finditer(text):
-        while ahead < len(spans) and spans[ahead].end <= word.start():
+    for word in units(text):
+        while ahead < len(spans) and spans[ahead].end <= word.start:
             ahead += 1
-        touched.append(ahead < len(spans) and spans[ahead].start < word.end() and len(spans[ahead]) > 0)
+        touched.append(ahead < len(spans) and spans[ahead].start < word.end and len(spans[ahead]) > 0)
     return touched
 
 
 def _units(text: str, unit: Unit) -> list[Span]:
     if unit == "word":
-        return [Span(*word.span()) for word in _WORD.finditer(text)]
+        return units(text)
     if unit == "character":
-        return [Span(start, start + 1) for start in range(len(text))]
+        return graphemes(text)
     raise ConfigError(f"Unknown unit of alignment {unit!r}; use one of {', '.join(UNITS)}.")
 
 
@@ -143,6 +141,9 @@ def _between(original: str, edited: str, left: Span, right: Span) -> Iterator[Pa
     """The change between two kept words, less the white space that both sides begin or end with."""
     old, new = left.of(original), right.of(edited)
     head = _common_space(old, new)
+    behind = old[head : head + 1] + new[head : head + 1]
+    if head and any(category(character).startswith("M") for character in behind):
+        head -= 1  # a mark belongs to the blank before it
     tail = _common_space(old[head:][::-1], new[head:][::-1])
     yield Part(Span(left.start, left.start + head), Span(right.start, right.start + head), kept=True)
     yield Part(Span(left.start + head, left.end - tail), Span(right.start + head, right.end - tail))

@@ -2,7 +2,7 @@
 
 Segments always partition the text: the first starts at 0, each starts where the one before ends, the last ends at
 len(text). Whitespace between two segments belongs to the earlier one, whitespace before the first to the first. A text
-of whitespace alone is one segment; the empty text has none. Words are what str.split gives. Knows nothing of tokens or
+of whitespace alone is one segment; the empty text has none. Words are those of `scripts.py`. Knows nothing of tokens or
 of feedback.
 """
 
@@ -16,6 +16,7 @@ from typing import Protocol, cast
 import sentencex
 
 from spanwise.core import ConfigError, is_path, load_object
+from spanwise.text.scripts import count_words, without_spaces, words
 from spanwise.text.spans import Span, check_text
 
 _BLANK_LINE = re.compile(r"\n\s*\n\s*")
@@ -23,21 +24,8 @@ _WIDE_SPACE = re.compile(r"[^\S\n]")
 _split = cast("Callable[[str, str], list[str]]", sentencex.segment)  # type: ignore[attr-defined] -- no stubs
 MIN_WORDS = 5
 """Shortest piece, and how many words must at least follow its first one."""
-_WORD = re.compile(r"\S+")
-_CLAUSE_END = re.compile(r"[,;!?]\s+")
-_UNSPACED = re.compile(
-    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-    r"\U00020000-\U0003ffff]"
-)
-"""Characters of scripts that put no spaces between words: Thai, Lao, Burmese, Khmer, kana and Han."""
-
-
-def count_words(text: str) -> int:
-    """How long a text is in words: runs between spaces, and each character of a script that writes no spaces."""
-    unspaced = sum(mark.isalpha() for mark in _UNSPACED.findall(text))
-    if not unspaced:
-        return len(text.split())
-    return unspaced + sum(any(map(str.isalnum, piece)) for piece in _UNSPACED.sub(" ", text).split())
+_CLAUSE_END = re.compile(r"[,;!?\u060c\u061b\u061f]\s+|[\uff0c\uff1b\uff01\uff1f]\s*")
+"""Commas and their like with white space behind them, Arabic ones as well; those of Han and kana need none."""
 
 
 def paragraph_starts(text: str) -> tuple[int, ...]:
@@ -114,14 +102,16 @@ def sub_sentences(text: str) -> tuple[Span, ...]:
 
 def sub_sentences_within(text: str, parts: Iterable[Span]) -> tuple[Span, ...]:
     """The sub-sentences of a text that is cut into sentences already: `parts`, which partition it."""
-    count = _spaces if text.isprintable() and "  " not in text else _words
+    count = _count_of(text)
     ends = [end.end() for end in _CLAUSE_END.finditer(text)]
     starts: list[int] = []
     for sentence in parts:
         clauses = [sentence.start, *ends[bisect(ends, sentence.start) : bisect_left(ends, sentence.end)]]
         if len(clauses) > 1:
             counts = list(map(count, repeat(text), clauses, [*clauses[1:], sentence.end]))
-            first_words = dict(zip(accumulate(counts, initial=0), clauses, strict=False))
+            first_words: dict[int, int] = {}
+            for index, clause in zip(accumulate(counts, initial=0), clauses, strict=False):
+                first_words.setdefault(index, clause)  # a clause of signs alone has no word
             clauses = [first_words[index] for index in sub_sentence_starts(first_words, sum(counts))]
         starts += clauses
     return partition(text, starts)
@@ -129,7 +119,7 @@ def sub_sentences_within(text: str, parts: Iterable[Span]) -> tuple[Span, ...]:
 
 def windows(text: str, size: int) -> tuple[Span, ...]:
     """One segment per `size` words; the last one may hold fewer."""
-    return partition(text, (word.start() for index, word in enumerate(_WORD.finditer(text)) if index % size == 0))
+    return partition(text, (word.start for index, word in enumerate(words(text)) if index % size == 0))
 
 
 def partition(text: str, starts: Iterable[int]) -> tuple[Span, ...]:
@@ -188,8 +178,20 @@ def _starts_within(paragraph: str, offset: int) -> Iterator[int]:
         offset += len(part)
 
 
+def _count_of(text: str) -> Callable[[str, int, int], int]:
+    """The fastest way to count the words of stretches of `text`."""
+    if without_spaces(text):
+        return _words
+    return _spaces if text.isprintable() and "  " not in text else _runs
+
+
 def _words(text: str, start: int, end: int) -> int:
     """How many words `[start, end)` holds."""
+    return count_words(text[start:end])
+
+
+def _runs(text: str, start: int, end: int) -> int:
+    """The same for a text of a script with spaces."""
     return len(text[start:end].split())
 
 

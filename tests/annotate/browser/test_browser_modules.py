@@ -7,6 +7,7 @@ import pytest
 from browser_server import FAIR
 
 from spanwise.annotate.store.items import segments_of
+from spanwise.text import count_words
 
 pytestmark = pytest.mark.browser
 
@@ -101,6 +102,12 @@ def test_a_deleted_sentence_is_shown_as_one(modules) -> None:
     runs = modules("text/diff.js", "return m.wordDiff(x[0], x[1])", [before, after])
     changed = [run["before"] for run in runs if run["kind"] == "change"]
     assert changed == ["Two is here. "]
+
+
+def test_words_are_counted_as_the_server_counts_them(modules) -> None:
+    scripts = ["我喜欢 iPhone 15。", "コンピューターを使う", "हिन्दी में", "ที่นี่ภาษา", "မြန်မာ။", "well-known, isn't --"]
+    written = [*texts(300), *scripts]
+    assert modules("text/diff.js", "return x.map(m.countWords)", written) == list(map(count_words, written))
 
 
 def test_snapping_ends_at_the_servers_boundaries(modules) -> None:

@@ -71,6 +71,34 @@ def test_real_feedback_goes_through_the_web_unchanged(count, http) -> None:
     assert http.get("/data/export", params={"format": "qa-feedback"}).json() == items
 
 
+UNREAD = {
+    "id": 1,
+    "data": {"text": "In Lund."},
+    "annotations": [
+        {
+            "completed_by": 1,
+            "was_cancelled": False,
+            "result": [{"from_name": "q", "to_name": "text", "type": "choices", "value": {"choices": ["x"]}}],
+        }
+    ],
+}
+
+
+def test_a_file_with_feedback_that_is_not_read_is_imported_only_where_that_is_allowed(http) -> None:
+    answer = upload(http, json.dumps([UNREAD]), "label-studio")
+    assert "Nothing was imported: the file holds feedback that is not read" in answer.text
+    assert "1 choices not read" in answer.text
+    assert http.get("/api/v1/items").json()["total"] == 0
+    data = {"format": "label-studio", "unit": "auto", "allow_loss": "yes"}
+    answer = http.post("/data/import", files={"file": ("f.json", json.dumps([UNREAD]).encode())}, data=data)
+    assert "1 items" in answer.text
+    assert http.get("/api/v1/items").json()["total"] == 1
+
+
+def test_an_empty_file_is_no_import(http) -> None:
+    assert "holds no records" in upload(http, "", "spanwise").text
+
+
 def test_an_unknown_export_format_is_refused_in_a_sentence(http) -> None:
     answer = http.get("/data/export", params={"format": "../../etc"})
     assert answer.status_code == 400

@@ -101,6 +101,16 @@ def test_a_submitted_annotation_without_regions_is_clean_and_a_draft_of_argilla_
     assert (result.records[0].responses[0].marked, result.unread) == (False, {"drafts of spans_response": 1})
 
 
+def test_two_annotations_of_one_person_are_two_records(tmp_path):
+    value = task(label())
+    value["annotations"].append({"completed_by": 1, "was_cancelled": False, "result": [label("dam")]})
+    result = read(tmp_path, "label-studio", value)
+    assert [record.id for record in result.records] == ["1#1", "1#1/2"]
+    assert [record.responses[0].spans[0].quote for record in result.records] == ["1931", "dam"]
+    assert {record.annotator for record in result.records} == {"1"}
+    assert (result.problems, result.unread) == ([], {})
+
+
 def test_hypertext_is_read_where_its_words_are(tmp_path):
     offsets = {"start": 30, "end": 34}
     labels = {"hypertextlabels": ["x"], "text": "1931", "start": "/text()[1]", "globalOffsets": offsets}
@@ -204,6 +214,7 @@ WHOLE = {
     "spanwise": small_record().model_dump(mode="json"),
     "qa-feedback": small_item(),
     "pairs": edit_pair("a b", "a c").model_dump(mode="json"),
+    "trl-preference": {"prompt": "?", "chosen": "a b", "rejected": [{"role": "assistant", "content": "a"}]},
 }  # fmt: skip
 EMPTY = {
     "label-studio": task(region("choices", choices=["Bad"])),

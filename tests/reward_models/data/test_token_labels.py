@@ -4,6 +4,7 @@ import pytest
 
 from spanwise.feedback.edits import edit_pair
 from spanwise.feedback.schema import FeedbackRecord, Response, mark
+from spanwise.reward_models.config import TokenRewardConfig
 from spanwise.reward_models.data.token_labels import labels_of_edits, labels_of_spans, labels_of_tags
 from spanwise.text.spans import Span
 
@@ -28,7 +29,8 @@ def test_a_blank_within_a_mark_makes_no_token_wrong():
 
 
 def test_other_categories_and_unmarked_responses_are_counted():
-    labels, counts = labels_of_spans([record(mark(TEXT, 6, 9, "Odd")), record(marked=False)], ["Wrong"])
+    records = [record(mark(TEXT, 6, 9, "Odd")), record(marked=False)]
+    labels, counts = labels_of_spans(records, TokenRewardConfig(categories=("Wrong",)))
     assert labels[0].wrong == ()
     assert len(labels) == 1
     assert counts == {"spans/marks of other categories": 1, "spans/unmarked responses": 1}

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from spanwise.annotate.exchange.records import body_of, has_feedback, marked_keys
+from spanwise.annotate.exchange.records import body_of, has_feedback, marked_keys, other_polarity
 from spanwise.annotate.exchange.staging import Load, Rows, Said, Stage, Staged, tuples
 from spanwise.annotate.people import User, require
 from spanwise.annotate.store import (
@@ -117,8 +117,12 @@ def import_file(
     with Stage() as stage:
         intake = _Intake(database, project, batch, wanted)
         outcomes = iter_feedback(path, form, wanted.offset_unit, intake.unread)
+        held = False
         while piece := list(islice(outcomes, _AT_ONCE)):
+            held = True
             stage.add(intake.prepared(piece))
+        if not (held or intake.unread):
+            raise DataError(f"{path.name}: holds no records; check the file.")
         with database.write("spanwise-import") as connection:
             return intake.store(connection, stage)
 
@@ -213,6 +217,8 @@ class _Intake:
         if max(sizes) > MAX_TEXT or len(place.raw) > LARGEST_RECORD:
             reason = f"is too large; a text has at most {MAX_TEXT:,} characters and a record {LARGEST_RECORD:,} bytes."
             return [Problem(place, "", reason)]
+        if reason := other_polarity(outcome, self.project):
+            return [Problem(place, "spans", reason)]
         try:
             body = body_of(outcome) if has_feedback(outcome) else None
         except ValueError as error:

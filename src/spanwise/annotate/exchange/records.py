@@ -38,6 +38,19 @@ def marked_keys(record: FeedbackRecord) -> tuple[str, ...]:
     return tuple(response_key(k) for k, response in enumerate(record.responses) if response.marked)
 
 
+def other_polarity(record: FeedbackRecord, project: Project) -> str | None:
+    """Why marks of `record` would come back as their opposite: only the project's categories say what praises."""
+    for mark in (mark for response in record.responses for mark in response.spans):
+        category = project.config.category(mark.category)
+        known = "negative" if category is None else category.polarity
+        if mark.polarity != known:
+            return (
+                f"a mark of {mark.category!r:.60} is {mark.polarity} and the category is {known} in this project; give "
+                f"its config a category of that name with polarity: {mark.polarity}, or rename the marks."
+            )
+    return None
+
+
 def body_of(record: FeedbackRecord) -> Body:
     """What `record` says about its responses; raises ValueError when that is more than a body holds."""
     responses = [(response_key(k), response) for k, response in enumerate(record.responses)]
@@ -72,7 +85,7 @@ def record_of(item: Item, said: Annotation, project: Project, *, anonymise: bool
         messages=item.messages,
         tools=item.tools,
         passages=item.passages,
-        responses=tuple(_response(response, said) for response in item.responses),
+        responses=tuple(_response(response, said, project) for response in item.responses),
         preferences=tuple(_preferences(said.body, project)),
         references=item.references,
         annotator=name,
@@ -108,6 +121,7 @@ def _body_span(name: str, key: str, text: str, mark: SpanMark) -> BodySpan:
         end=mark.end,
         quote=mark.quote,
         category=mark.category,
+        severity=mark.severity,
         comment=mark.note,
         origin="imported",
         evidence=mark.evidence,
@@ -123,14 +137,14 @@ def found_before(quote: str, text: str, end: int) -> Antecedent:
     return Antecedent(text=quote, start=start, end=start + len(quote))
 
 
-def _response(response: ItemResponse, annotation: Annotation) -> Response:
+def _response(response: ItemResponse, annotation: Annotation, project: Project) -> Response:
     key, body = response.key, annotation.body
     corrections = [edit.text for edit in body.corrections if edit.target == key]
     return Response(
         text=response.text,
         text_hash=response.sha256,
         marked=key in annotation.marked,
-        spans=tuple(_mark(span) for span in body.spans if span.target == key),
+        spans=tuple(_mark(span, project) for span in body.spans if span.target == key),
         missing=tuple(
             MissingInfo(category=gap.category, evidence=gap.evidence) for gap in body.missing if gap.target == key
         ),
@@ -139,7 +153,8 @@ def _response(response: ItemResponse, annotation: Annotation) -> Response:
     )
 
 
-def _mark(span: BodySpan) -> SpanMark:
+def _mark(span: BodySpan, project: Project) -> SpanMark:
+    category = project.config.category(span.category)
     return SpanMark(
         start=span.start,
         end=span.end,
@@ -148,6 +163,8 @@ def _mark(span: BodySpan) -> SpanMark:
         evidence=span.evidence,
         antecedent=span.antecedent.text if span.antecedent else None,
         note=span.comment,
+        polarity="negative" if category is None else category.polarity,
+        severity=span.severity,
     )
 
 

@@ -46,6 +46,7 @@ export const KEYS = [
   { id: "start.right", keys: ["]"], group: "Mark", label: "Start a word to the right" },
   { id: "end.left", keys: ["{"], group: "Mark", label: "End a word to the left", show: "Shift+[" },
   { id: "end.right", keys: ["}"], group: "Mark", label: "End a word to the right", show: "Shift+]" },
+  { id: "severity", keys: ["v"], group: "Mark", label: "Next severity of the span" },
   { id: "note", keys: ["c"], group: "Mark", label: "Comment on the span" },
   { id: "remove", keys: ["Delete", "Backspace"], group: "Mark", label: "Remove the span" },
 
@@ -161,9 +162,10 @@ const FIELDS = "input, textarea, select, [contenteditable=true]";
 
 /**
  * Calls the handler of the key that was pressed: `handlers[id](event, digit)`. A handler that returns false passes the
- * key on to the browser. While a dialog is open all keys are its own.
+ * key on to the browser. While a dialog is open all keys are its own. `more` are handlers of single keys that only this
+ * project has; they come before those of the table.
  */
-export function listen(handlers, groups, target = document) {
+export function listen(handlers, groups, more = {}, target = document) {
   const own = settings();
   const table = new Map();
   for (const entry of KEYS.filter((one) => groups.includes(one.group) && handlers[one.id])) {
@@ -176,6 +178,7 @@ export function listen(handlers, groups, target = document) {
     const names = namesOf(event);
     const typing = event.target.closest?.(FIELDS) && !["checkbox", "radio"].includes(event.target.type);
     if (!own.letters && /^(Shift\+)?[a-z]$/.test(names[0])) return;
+    if (!typing && names.some((name) => more[name] && more[name](event) !== false)) return event.preventDefault();
     const digit = Number(/([0-9])$/.exec(names[0])?.[1] ?? Number.NaN);
     for (const entry of names.flatMap((name) => table.get(name) ?? [])) {
       if (typing && !entry.typing) continue;

@@ -6,14 +6,14 @@ name of the algorithm is stored beside the operations.
 
 import re
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Literal, NamedTuple
 
-ALGORITHM = "word-myers/1"
+from spanwise.text import count_words, pieces
+
+ALGORITHM = "word-myers/2"
 MOST_EDITS = 1000
 """Beyond so many, what lies between the common beginning and end counts as replaced: nobody made that word by word."""
-
-_PIECE = re.compile(r"\s+|\S+")
 
 
 class Op(NamedTuple):
@@ -27,7 +27,7 @@ class Op(NamedTuple):
 
 def diff(old: str, new: str) -> list[Op]:
     """The operations that turn `old` into `new`; deletions stand before insertions at one place."""
-    before, after = _PIECE.findall(old), _PIECE.findall(new)
+    before, after = _pieces(old), _pieces(new)
     head = _common(before, after)
     tail = _common(before[head:][::-1], after[head:][::-1])
     script = "=" * head + _script(before[head : len(before) - tail], after[head : len(after) - tail]) + "=" * tail
@@ -59,10 +59,16 @@ def changed_words(old: str, ops: Sequence[Op]) -> int:
             changed += max(deleted, inserted)
             deleted = inserted = 0
         elif op.sign == "-":
-            deleted += len(old[op.start : op.end].split())
+            deleted += count_words(old[op.start : op.end])
         else:
-            inserted += len((op.text or "").split())
+            inserted += count_words(op.text or "")
     return changed + max(deleted, inserted)
+
+
+def _pieces(text: str) -> list[str]:
+    """The pieces of a text and what stands between them; joined they are the text again."""
+    edges = [0, *(edge for piece in pieces(text) for edge in (piece.start, piece.end)), len(text)]
+    return [text[start:end] for start, end in pairwise(edges) if start < end]
 
 
 def _common(a: Sequence[str], b: Sequence[str]) -> int:

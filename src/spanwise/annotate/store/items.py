@@ -4,13 +4,10 @@ Texts are stored once each, under their hash, with the boundaries that spans sna
 made here with it and handed out by `work/queue.py`. What people say about an item lies elsewhere (`annotations.py`).
 """
 
-import itertools
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import regex
 from sqlalchemy import Connection, RowMapping, Select, Table, func, insert, or_, select
 from sqlalchemy import text as sql
 
@@ -21,19 +18,15 @@ from spanwise.annotate.store.project import Project
 from spanwise.annotate.store.refusals import UnknownError
 from spanwise.annotate.store.setup import touch_queue
 from spanwise.feedback import FeedbackRecord, Message, Passage, Record, Tool, Tools, Turns
-from spanwise.text import Span, get_segmenter, text_hash
+from spanwise.text import Span, get_segmenter, graphemes, pieces, text_hash
 
 CONVERSATION = "conversation"  # under this name the stored values of an item hold the turns of its prompt
 
-VERSION = 1
+VERSION = 2
 """Raised whenever one of the lists may come out otherwise."""
 MOST_LISTED, MOST_FOUND = 200, 10_000
 """Rows of a page, and finds of a search."""
 Bounds = tuple[tuple[int, int], ...]
-_RUN = re.compile(r"\S+")  # what counts as white space is as in str.split
-_WITHOUT_SPACES = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
-_BOUNDARY = regex.compile(r"(?w)\b")
-_GRAPHEME = regex.compile(r"\X")
 ItemState = Literal["open", "leased", "done", "skipped"]
 
 
@@ -51,12 +44,11 @@ class Segments(Record):
 
 def segments_of(text: str) -> Segments:
     """All boundaries of `text`. They are right by how they are made: checking them would take as long again."""
-    joined = _joined(text)
     return Segments.model_construct(
-        words=_words(text, frozenset(joined)),
+        words=_pairs(pieces(text)),
         sub_sentences=_pairs(get_segmenter("sub-sentence")(text)),
         sentences=_pairs(get_segmenter("sentence")(text)),
-        joined=joined,
+        joined=tuple(offset for cluster in graphemes(text) for offset in range(cluster.start + 1, cluster.end)),
     )
 
 
@@ -254,29 +246,8 @@ def open_slots(item: Any, numbers: range) -> list[dict[str, Any]]:
     ]
 
 
-def _pairs(spans: tuple[Span, ...]) -> Bounds:
+def _pairs(spans: Sequence[Span]) -> Bounds:
     return tuple((span.start, span.end) for span in spans)
-
-
-def _words(text: str, joined: frozenset[int]) -> Bounds:
-    if not _WITHOUT_SPACES.search(text):
-        return tuple(run.span() for run in _RUN.finditer(text))
-    bounds: list[tuple[int, int]] = []
-    for run in _RUN.finditer(text):
-        start, end = run.span()
-        cuts = [start, end]
-        if _WITHOUT_SPACES.search(run.group()):
-            inner = (start + cut.start() for cut in _BOUNDARY.finditer(run.group()))
-            cuts = sorted({start, end, *(cut for cut in inner if cut not in joined)})
-        bounds += itertools.pairwise(cuts)
-    return tuple(bounds)
-
-
-def _joined(text: str) -> tuple[int, ...]:
-    if text.isascii() and "\r" not in text:
-        return ()
-    clusters = (match.span() for match in _GRAPHEME.finditer(text))
-    return tuple(offset for start, end in clusters for offset in range(start + 1, end))
 
 
 _IN_STATE: dict[ItemState, str] = {

@@ -55,6 +55,41 @@ class CategoryConfig(Config):
     """Short examples for the guideline card."""
 
 
+class QuestionConfig(Config):
+    """One question about a whole item, beside marks, edits and comparisons."""
+
+    key: Name
+    """How the question is called in records."""
+    text: Annotated[str, Field(min_length=1, max_length=500)]
+    """The question as people read it."""
+    kind: Literal["choice", "scale", "text"] = "text"
+    """One of the options, a step of a scale, or free text."""
+    options: tuple[Name, ...] = ()
+    """What a choice is made of."""
+    steps: Annotated[int, Field(ge=2, le=11)] = 5
+    """How many steps a scale has, from 1."""
+    ends: tuple[str, str] = ("", "")
+    """What the first and the last step of a scale mean."""
+    required: bool = True
+    """Whether an item cannot be submitted without an answer."""
+
+    @model_validator(mode="after")
+    def _options(self) -> "QuestionConfig":
+        if len(self.options) < 2 if self.kind == "choice" else self.options:
+            raise ValueError(f"{self.key} needs kind: choice and two options or more, or neither")
+        if self.key == "read_passages":
+            raise ValueError("read_passages is the page's own question; choose another key")
+        return self
+
+    def problem(self, value: str) -> str:
+        """What is wrong with an answer; empty when nothing is."""
+        if self.kind == "choice" and value not in self.options:
+            return f"{value!r:.60} is none of {', '.join(self.options)}."
+        if self.kind == "scale" and value not in {str(step) for step in range(1, self.steps + 1)}:
+            return f"{value!r:.60} is no step from 1 to {self.steps}."
+        return "is empty." if self.required and not value.strip() else ""
+
+
 class ProjectConfig(Config):
     """What is asked of annotators."""
 
@@ -68,6 +103,8 @@ class ProjectConfig(Config):
     """Which responses of an item are marked and edited; all are compared."""
     categories: tuple[CategoryConfig, ...] = ()
     """Kinds of marks in order of priority: where several fit, the first one is given."""
+    questions: tuple[QuestionConfig, ...] = ()
+    """What is asked about the item as a whole."""
     guidelines: str = ""
     """What annotators are told, in Markdown."""
     overlap: Annotated[int, Field(ge=1, le=50)] = 1
@@ -111,6 +148,9 @@ class ProjectConfig(Config):
             raise ValueError("two categories have one name; rename one")
         if len(set(keys)) < len(keys):
             raise ValueError("two categories have one hotkey; change one")
+        asked = [question.key for question in self.questions]
+        if len(set(asked)) < len(asked):
+            raise ValueError("two questions have one key; rename one")
         if "spans" in self.tasks and not self.span_categories:
             raise ValueError("tasks hold spans, but no category marks them; add categories")
         if not self.title:

@@ -19,6 +19,7 @@ from .overlap import reopen_skipped as reopen_skipped
 from .overlap import set_groups as set_groups
 from .overlap import set_overlap as set_overlap
 from .overview import Progress as Progress
+from .overview import own_progress as own_progress
 from .overview import progress as progress
 from .overview import slot_states as slot_states
 from .priority import select_items as select_items

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from statistics import median
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Select, distinct, func, select
 from sqlalchemy import text as sql
 
 from spanwise.annotate.people import User
@@ -59,8 +59,8 @@ class OwnProgress(Record):
     submitted: int
     skipped: int
     today: int
-    open: int
-    """Slots of the project that nobody has taken; not all of them need be for this person."""
+    left: int
+    """Items with a place that nobody has taken and that this person has not had."""
 
 
 def progress(database: Database, project: Project) -> Progress:
@@ -88,10 +88,17 @@ def own_progress(database: Database, project: Project, user: User) -> OwnProgres
     """The user's own counts."""
     with database.read() as connection:
         people = [pace for pace in _people(connection, database, project, {}) if pace.user_id == user.id]
-        left = _states(connection, project)["slots_open"]
+        left = connection.execute(_left(project, user)).scalar_one()
     pace_of_user = people[0] if people else None
     counts = {name: getattr(pace_of_user, name) if pace_of_user else 0 for name in ("submitted", "skipped", "today")}
-    return OwnProgress(open=left, **counts)
+    return OwnProgress(left=left, **counts)
+
+
+def _left(project: Project, user: User) -> Select[tuple[int]]:
+    slot, own = tables.slot, tables.slot.alias("own")
+    had = select(own.c.k).where(own.c.item_id == slot.c.item_id, own.c.round == slot.c.round, own.c.user_id == user.id)
+    free = slot.c.project_id == project.id, slot.c.kind == "normal", slot.c.state == "open"
+    return select(func.count(distinct(slot.c.item_id))).where(*free, ~had.exists())
 
 
 def _states(connection: Connection, project: Project) -> dict[str, int]:

@@ -8,7 +8,7 @@ import json
 from typing import Annotated, Any
 
 from pydantic import Field
-from sqlalchemy import Connection, Row, RowMapping, func, insert, select, update
+from sqlalchemy import Connection, Row, RowMapping, func, insert, or_, select, update
 
 from spanwise.annotate.people import User, require
 from spanwise.annotate.store import (
@@ -140,8 +140,10 @@ def reopen(database: Database, project: Project, user: User, annotation_id: str)
         return claim_of(desk, lend_again(desk, slot), resumed=True)
 
 
-def my_work(database: Database, project: Project, user: User, *, offset: int = 0, limit: int = 50) -> WorkPage:
-    """The user's own annotations, the latest first."""
+def my_work(
+    database: Database, project: Project, user: User, *, query: str = "", offset: int = 0, limit: int = 50
+) -> WorkPage:
+    """The user's own annotations, the latest first; only those whose item or comment holds `query`, if anything."""
     annotation, item = tables.annotation, tables.item
     own_rows = (
         annotation.c.project_id == project.id,
@@ -149,17 +151,16 @@ def my_work(database: Database, project: Project, user: User, *, offset: int = 0
         annotation.c.kind == "human",
         ~is_superseded(),
     )
-    query = (
+    own = (
         select(annotation, item.c.ext_id, item.c.prompt).join(item, item.c.id == annotation.c.item_id).where(*own_rows)
     )
+    if query:
+        places = (item.c.ext_id, item.c.prompt, annotation.c.comment)
+        own = own.where(or_(*(place.icontains(query, autoescape=True) for place in places)))
+    newest = own.order_by(annotation.c.submitted_at.desc(), annotation.c.id.desc())
     with database.read() as connection:
-        total = connection.execute(select(func.count()).select_from(annotation).where(*own_rows)).scalar_one()
-        page = (
-            query.order_by(annotation.c.submitted_at.desc(), annotation.c.id.desc())
-            .offset(offset)
-            .limit(min(limit, 200))
-        )
-        rows = connection.execute(page).mappings().all()
+        total = connection.execute(own.with_only_columns(func.count(), maintain_column_froms=True)).scalar_one()
+        rows = connection.execute(newest.offset(offset).limit(min(limit, 200))).mappings().all()
     copied = ("item_id", "ext_id", "round", "submitted_at", "version", "extra", "skipped_reason")
     return WorkPage(
         total=total,

@@ -23,7 +23,7 @@ from spanwise.annotate.store import (
 )
 from spanwise.annotate.work.validation import annotated_keys
 from spanwise.core import ConfigError, derive_seed
-from spanwise.feedback import Record, RewardSource, Sample, SegmentScores, Unscored
+from spanwise.feedback import Record, RewardSource, Sample, SegmentScores, Unscored, scores_of
 
 _AT_ONCE = 32
 
@@ -104,7 +104,7 @@ def score_items(source: RewardSource, items: Sequence[Item], project: Project) -
     asked = [(item, key) for item in items for key in annotated_keys(item, project.config)]
     samples = [Sample.of(item, _text(item, key)) for item, key in asked]
     by_item: dict[str, dict[str, SegmentScores]] = {item.id: {} for item in items}
-    for (item, key), scores in zip(asked, source.score(samples), strict=True):
+    for (item, key), scores in zip(asked, scores_of(source, samples), strict=True):
         by_item[item.id][key] = scores
     return by_item
 

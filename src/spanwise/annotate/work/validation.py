@@ -53,6 +53,7 @@ def problems_of(body: Body, item: Item, project: Project) -> list[BodyProblem]:
         _corrections(body, item, config),
         _preferences(body, item, config),
         _rankings(body, item, config),
+        _answers(body, config),
     )
     return [problem for check in checks for problem in check]
 
@@ -258,6 +259,17 @@ def _rankings(body: Body, item: Item, config: ProjectConfig) -> Problems:
     yield from (_problem("rankings", f"the responses are not ranked by {aspect} yet.") for aspect in sorted(absent))
 
 
+def _answers(body: Body, config: ProjectConfig) -> Problems:
+    given = {answer.key: answer.value for answer in body.answers}
+    if len(given) < len(body.answers):
+        yield _problem("answers", "hold two answers to one question.")
+    for question in config.questions:
+        if question.key not in given and question.required:
+            yield _problem("answers", f"“{question.text:.80}” is not answered.")
+        elif reason := question.problem(given[question.key]) if question.key in given else "":
+            yield _problem(f"answers.{question.key}", reason)
+
+
 def _doubtful_span(span: BodySpan, item: Item, config: ProjectConfig, place: str) -> Problems:
     category, response = config.category(span.category), item.response(span.target)
     if category is None or response is None:
@@ -275,7 +287,7 @@ def _doubtful_span(span: BodySpan, item: Item, config: ProjectConfig, place: str
 def _long_edits(body: Body, item: Item, config: ProjectConfig) -> Problems:
     for i, edit in enumerate(body.corrections):
         response = item.response(edit.target)
-        words = len(response.text.split()) if response else 0
+        words = count_words(response.text) if response else 0
         changed = changed_words(response.text, diff(response.text, edit.text)) if response else 0
         if words and changed / words > config.edit_limit:
             yield _problem(f"corrections.{i}", f"changes {changed} of {words} words; a minimal edit changes fewer.")

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
 
 from spanwise.core import CheckpointError
 from spanwise.evals.metrics.rouge import AnswerText, Score, score_table
 from spanwise.evals.statistics import MetricInfo, ScoreTable
 from spanwise.feedback import PromptRecord, Unscored
-from spanwise.models import without_bars
+from spanwise.models import check_downloaded, load_tokenizer, without_bars
 from spanwise.reward_models.network import window_of
 
 BERTSCORE = MetricInfo(
@@ -36,16 +36,16 @@ class BertScoreMetric:
     def load(cls, path_or_name: str) -> "BertScoreMetric":
         """Reads the encoder from a folder or a Hub name; CheckpointError where there is none."""
         options: dict[str, Any] = {"local_files_only": Path(path_or_name).is_dir()}
+        check_downloaded(path_or_name)
         try:
             with without_bars():
                 model = AutoModel.from_pretrained(path_or_name, **options)
-                tokenizer = AutoTokenizer.from_pretrained(path_or_name, **options)
-        except (OSError, ValueError, KeyError) as error:
+        except Exception as error:  # whatever a damaged folder makes of transformers
             raise CheckpointError(
                 f"bertscore_model {path_or_name}: no encoder there; give a folder with config.json, weights and "
                 "tokenizer, or a Hub name and the network."
             ) from error
-        return cls(cast("PreTrainedModel", model), cast("PreTrainedTokenizerBase", tokenizer))
+        return cls(cast("PreTrainedModel", model), load_tokenizer(path_or_name))
 
     def tables(self, answers: Sequence[AnswerText], prompts: Sequence[PromptRecord]) -> dict[str, ScoreTable]:  # noqa: ARG002 - what was asked does not count
         """The best F over an answer's references."""

@@ -15,7 +15,7 @@ from rouge_score.rouge_scorer import RougeScorer
 from spanwise.core import DataError
 from spanwise.evals.statistics import MetricInfo, ScoreTable
 from spanwise.feedback import RewardSource, Sample, SegmentScores, Unscored
-from spanwise.text import get_segmenter
+from spanwise.text import count_words, get_segmenter, split_words
 
 Score = float | Unscored
 """A number, or why there is none."""
@@ -70,7 +70,7 @@ def text_scores(answers: Sequence[AnswerText]) -> dict[str, ScoreTable]:
     rouge = RougeLsum()
     measures: dict[str, Callable[[AnswerText], Score]] = {
         "rouge_lsum": lambda answer: rouge(answer.response, answer.references),
-        "words": lambda answer: float(len(answer.response.split())),
+        "words": lambda answer: float(count_words(answer.response)),
         "tokens": lambda answer: Unscored("no tokens given") if answer.tokens is None else float(answer.tokens),
         "truncated": lambda answer: Unscored("not told") if answer.truncated is None else float(answer.truncated),
         "empty": lambda answer: float(not answer.response.strip()),
@@ -108,7 +108,7 @@ def distinct_n(text: str, n: int) -> Score:
     """Different n-grams of words divided by all of them; Unscored where the text has fewer than n words."""
     if n < 1:
         raise DataError(f"distinct-n needs n of at least 1, not {n}.")
-    words = text.lower().split()
+    words = split_words(text.lower())
     grams = Counter(zip(*(words[start:] for start in range(n)), strict=False))
     return len(grams) / grams.total() if grams else Unscored(f"fewer than {n} words")
 
@@ -116,10 +116,10 @@ def distinct_n(text: str, n: int) -> Score:
 def self_bleu(answers: Sequence[AnswerText]) -> list[Score]:
     """BLEU-4 of each answer against the other samples of its prompt (Zhu et al. 2018): 1 means they are all alike.
 
-    Unscored where a prompt has one sample, or an answer no word. Words are lower-cased and parted at spaces; n-grams
+    Unscored where a prompt has one sample, or an answer no word. Words are lower-cased; n-grams
     that are found nowhere count as a tenth (`SmoothingFunction.method1`).
     """
-    words = [answer.response.lower().split() for answer in answers]
+    words = [split_words(answer.response.lower()) for answer in answers]
     places: dict[str, list[int]] = {}
     for index, answer in enumerate(answers):
         places.setdefault(answer.id, []).append(index)

@@ -18,6 +18,7 @@ from huggingface_hub import DatasetCardData, ModelCardData
 from spanwise.core import DataError, read_json, read_lines, write_text
 from spanwise.evals.runs import NOTHING_LEARNED, Run, read_run
 from spanwise.evals.statistics import ExperimentResults, mean_and_interval, plain
+from spanwise.text import count_words
 
 MODEL_CARD, DATA_CARD = "model_card.md", "data_card.md"
 TOLD = ("eval/reward/", "eval/kl/response", "eval/response/", "heldout/", "alarm/")
@@ -200,7 +201,7 @@ def _describe(key: str, path: Path) -> DataFile:
             for name, value in cast("dict[str, Any]", record).items():
                 fields[name] += 1
                 if isinstance(value, str) and name != "id":
-                    words.setdefault(name, []).append(len(value.split()))
+                    words.setdefault(name, []).append(count_words(value))
     return DataFile(
         key,
         path,

@@ -18,7 +18,7 @@ import numpy as np
 
 from spanwise.evals.statistics import Estimate, ScoreTable, estimate
 from spanwise.evals.win_rate.judges import total
-from spanwise.feedback import RewardSource, Sample, Unscored
+from spanwise.feedback import RewardSource, Sample, Unscored, scores_of
 
 SECTIONS = {
     "chat": ("alpacaeval-easy", "alpacaeval-length", "alpacaeval-hard", "mt-bench-easy", "mt-bench-med"),
@@ -132,7 +132,7 @@ def bench_findings(
 ) -> BenchFindings:
     """Every case scored, by subset, section and in all."""
     samples = [Sample(case.prompt, text) for case in cases for text in (*case.chosen, *case.rejected)]
-    totals = iter([total(scores) for scores in source.score(samples)])
+    totals = iter([total(scores) for scores in scores_of(source, samples)])
     scored = {case.id: list(islice(totals, len(case.chosen) + len(case.rejected))) for case in cases}
     shares = {case.id: share(case, scored[case.id]) for case in cases}
     groups = {

@@ -1,7 +1,8 @@
 """Files of RewardBench, RewardBench 2 and their like: rows with prompt, chosen, rejected and perhaps subset and id.
 
-An answer is text or a conversation (a list of messages with role and content, whose last one answers); `chosen` and
-`rejected` may be lists of answers. JSON list or JSON lines, gzipped or not. Knows nothing of scores.
+An answer is text, a conversation (a list of messages with role and content, whose last one answers) or a dialogue of
+hh-rlhf; `chosen` and `rejected` may be lists of answers. JSON list or JSON lines, gzipped or not. Knows nothing of
+scores.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any, TypeGuard, cast
 from spanwise.core import DataError
 from spanwise.evals.reward_models.bench import BenchCase
 from spanwise.evals.win_rate import read_rows
+from spanwise.feedback import named_instead, split_dialogue
 
 ANSWERS = "a text, a list of messages with role and content, or a list of such answers"
 Message = Mapping[str, Any]
@@ -18,7 +20,8 @@ Message = Mapping[str, Any]
 
 def read_bench(path: Path) -> list[BenchCase]:
     """The cases of a file; raises DataError that names the row without prompt, chosen or rejected."""
-    cases = [_case(number, row, path) for number, row in enumerate(read_rows(path, ()), start=1)]
+    with named_instead(path, "trl-preference"):
+        cases = [_case(number, row, path) for number, row in enumerate(read_rows(path, ()), start=1)]
     same = [case.id for case in cases if {*case.chosen} & {*case.rejected}]
     if same:
         raise DataError(f"{path}: row {same[0]}: chosen and rejected are one text ({len(same)} such); drop the pair.")
@@ -64,7 +67,7 @@ def _answers(value: object, key: str, place: str) -> list[tuple[str, str]]:
 
 def _answer(value: object, key: str, place: str) -> tuple[str, str]:
     if isinstance(value, str):
-        return "", value
+        return split_dialogue(value) or ("", value)
     if _is_conversation(value):
         return _spoken(value[:-1]), str(value[-1]["content"])
     raise DataError(f"{place}: {key} is neither text nor messages with role and content; give {ANSWERS}.")

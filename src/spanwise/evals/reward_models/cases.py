@@ -12,6 +12,7 @@ from spanwise.feedback import FeedbackRecord, Sample, SegmentScores, Unscored
 from spanwise.reward_models import RewardModelConfig
 from spanwise.reward_models.data import RecordLabels, label_records
 from spanwise.rewards import LearnedRewards
+from spanwise.text import count_words
 
 
 def collect_cases(
@@ -54,7 +55,7 @@ def _add_segments(cases: HeadCases, labels: RecordLabels, head: str, scores: Seq
             segment_labels, scores[position], strict=False
         ):  # a response that was not scored has no scores
             if label.correct is not None:
-                words = len(label.span.of(text).split())
+                words = count_words(label.span.of(text))
                 cases.segments.append(SegmentCase(score, label.correct == 1.0, words, label.span.start / len(text)))
 
 
@@ -62,5 +63,5 @@ def _add_pairs(cases: HeadCases, labels: RecordLabels, head: str, scores: Sequen
     for pair in labels.pairs.get(head, ()):
         better, worse = scores[pair.better], scores[pair.worse]
         if better and worse:
-            words = [len(labels.record.responses[response].text.split()) for response in (pair.better, pair.worse)]
+            words = [count_words(labels.record.responses[response].text) for response in (pair.better, pair.worse)]
             cases.pairs.append(PairCase(better[0], worse[0], words[0], words[1], pair.better_first))

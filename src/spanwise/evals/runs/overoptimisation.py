@@ -19,7 +19,7 @@ from spanwise.core import DataError, numpy_generator
 from spanwise.evals.runs.folders import SampleRow, read_run
 from spanwise.evals.runs.pareto import front
 from spanwise.evals.statistics import Estimate, ScoreTable, estimate, paired_difference
-from spanwise.feedback import PromptRecord, RewardSource, Sample, Unscored
+from spanwise.feedback import PromptRecord, RewardSource, Sample, Unscored, scores_of
 
 _NO_PEAK = 20.0  # alpha / beta of a peak at exp(38) nats: a straight line, fitted in floating point
 Gold = Callable[[Sequence[Sample]], list["float | Unscored"]]
@@ -281,7 +281,7 @@ def _scale(source: RewardSource, samples: Sequence[Sample]) -> tuple[float, floa
 
 def _means(source: RewardSource, samples: Sequence[Sample]) -> list[float | Unscored]:
     means: list[float | Unscored] = []
-    for scores in source.score(samples):
+    for scores in scores_of(source, samples):
         values = [segment.value for segment in scores.scores]
         known = [value for value in values if not isinstance(value, Unscored)]
         whole = known and len(known) == len(values) and scores.missing is None

@@ -7,18 +7,16 @@ nothing of how win rates are computed.
 """
 
 import csv
-import gzip
 import io
 import math
-import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from spanwise.core import BadJSONError, DataError, parse, write_json, write_text
+from spanwise.core import BadJSONError, DataError, parse, read_text, write_json, write_text
 from spanwise.evals.statistics import JudgedPair, Judgements, Share, joined
-from spanwise.feedback import Unscored
+from spanwise.feedback import Unscored, named_instead
 
 LEADERBOARD_COLUMNS = (
     "win_rate", "standard_error", "n_wins", "n_wins_base", "n_draws", "n_total", "discrete_win_rate", "mode",
@@ -43,7 +41,8 @@ def read_rows(path: Path, required: Sequence[str]) -> list[dict[str, Any]]:
 
 def read_annotations(path: Path) -> Judgements:
     """The judgements of an annotation file; a preference outside 1 to 2 is unscored, with its reason."""
-    rows = read_rows(path, ("instruction", "output_1", "output_2"))
+    with named_instead(path, "alpaca-annotations"):
+        rows = read_rows(path, ("instruction", "output_1", "output_2"))
     if not any("preference" in row for row in rows):
         raise DataError(f"{path}: no row has a preference; give the judge's annotations, not the outputs.")
     pairs, doubled = joined([_pair(row, f"{path}: row {number}") for number, row in enumerate(rows, start=1)])
@@ -57,7 +56,8 @@ def read_outputs(path: Path) -> tuple[dict[str, str], str, int]:
 
     Raises DataError where one instruction has two different outputs.
     """
-    rows = read_rows(path, ("instruction", "output"))
+    with named_instead(path, "alpaca"):
+        rows = read_rows(path, ("instruction", "output"))
     outputs: dict[str, str] = {}
     for number, row in enumerate(rows, start=1):
         place = f"{path}: row {number}"
@@ -134,16 +134,8 @@ def read_table(path: Path) -> dict[str, dict[str, str]]:
 
 
 def read_plain(path: Path) -> str:
-    """The UTF-8 text of a plain or gzipped file, told apart by its first bytes and not by its name."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise DataError(f"{path}: cannot be read ({reason}); check the path and the file.") from error
-    try:
-        return (gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content).decode("utf-8-sig")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: neither UTF-8 nor whole gzipped UTF-8 ({error}); fetch it again.") from error
+    """The UTF-8 text of a plain or gzipped file without its mark of byte order."""
+    return read_text(path).removeprefix("\ufeff")
 
 
 def _parsed(text: str, path: Path) -> list[Any]:

@@ -8,6 +8,7 @@ information and preferences have no place there and travel in the metadata.
 
 import json
 import re
+import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -43,18 +44,26 @@ def _row(record: FeedbackRecord) -> dict[str, Any]:
     if record.passages:
         fields["passages"] = "\n\n".join(f"{passage.title}\n{passage.text}" for passage in record.passages)
     answers: dict[str, list[dict[str, Any]]] = {}
-    who = record.annotator or "unknown"
+    who = {"user_id": user_id(record.annotator), "status": "submitted"}
     for k, response in enumerate(record.responses):
         if response.marked:
             spans = [
                 {"label": m.category, "start": utf16(response.text, m.start), "end": utf16(response.text, m.end)}
                 for m in response.spans
             ]
-            answers[f"spans_r{k + 1}"] = [{"value": spans, "user_id": who}]
+            answers[f"spans_r{k + 1}"] = [{"value": spans, **who}]
         if response.correction is not None:
-            answers[f"correction_r{k + 1}"] = [{"value": response.correction, "user_id": who}]
+            answers[f"correction_r{k + 1}"] = [{"value": response.correction, **who}]
     empty = {"suggestions": {}, "vectors": {}}
     return {"id": record.id, "fields": fields, "metadata": {KEY: packed(record)}, "responses": answers, **empty}
+
+
+def user_id(annotator: str | None) -> str:
+    """What Argilla, whose users are UUIDs, is told of an annotator; the name itself travels in the metadata."""
+    try:
+        return str(uuid.UUID(annotator or ""))
+    except ValueError:
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"spanwise:{annotator or 'unknown'}"))
 
 
 def _records(value: Any, place: Place, reading: Reading) -> Iterator[FeedbackRecord]:
@@ -71,7 +80,7 @@ def _records(value: Any, place: Place, reading: Reading) -> Iterator[FeedbackRec
                 prompt=prompt,
                 responses=tuple(str(fields[field]) for field in names),
                 answers=_answers(value.get("responses", {}), fields, names, person, reading),
-                annotator=person if person not in (None, "unknown") else None,
+                annotator=_annotator(person, metadata.get(KEY)),
                 among_several=person if len(people) > 1 else None,
                 provenance={"format": "argilla"},
                 carried=metadata.get(KEY),
@@ -79,6 +88,14 @@ def _records(value: Any, place: Place, reading: Reading) -> Iterator[FeedbackRec
             ),
             reading.unit,
         )
+
+
+def _annotator(person: str | None, carried: str | None) -> str | None:
+    """Who answered: the annotator of the record that travelled, where it is that one's UUID; none where nobody did."""
+    before = None if carried is None else FeedbackRecord.model_validate_json(carried).annotator
+    if person in (None, "unknown", user_id(None)):
+        return None
+    return before if person == user_id(before) else person
 
 
 def _response_fields(fields: dict[str, Any]) -> list[str]:

@@ -15,7 +15,7 @@ from spanwise.feedback.formats.contract import Unit
 from spanwise.feedback.formats.offsets import code_points
 from spanwise.feedback.problems import FieldError
 from spanwise.feedback.schema import FeedbackRecord, Preference, Response, SpanMark, mark
-from spanwise.text import normalize_newlines
+from spanwise.text import normalize_newlines, split_words
 
 KEY = "spanwise"
 
@@ -77,7 +77,7 @@ def is_rewrite(text: str, other: str) -> bool:
 
     Tools keep rewritten texts and class names in the same field.
     """
-    words, others = text.split(), other.split()
+    words, others = split_words(text), split_words(other)
     return min(len(words), len(others)) > 2 and SequenceMatcher(None, words, others).ratio() >= 0.5
 
 
@@ -123,8 +123,10 @@ def _marks(response: Response, foreign: Foreign, position: int, unit: Unit) -> l
     offsets = code_points(original, borders, unit, answer.quotes, documented=foreign.documented)
     offsets = [(_without_returns(original, start), _without_returns(original, end)) for start, end in offsets]
     kept = {(known.start, known.end, known.category): known for known in response.spans}
+    praise = {known.category for known in response.spans if not known.blames}
     marks = [
-        kept.get((start, end, label)) or mark(response.text, start, end, label)
+        kept.get((start, end, label))
+        or mark(response.text, start, end, label, polarity="positive" if label in praise else "negative")
         for (start, end), (_, _, label) in zip(offsets, answer.spans, strict=True)
     ]
     notes = answer.notes or ("",) * len(marks)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from spanwise.core import write_jsonl
+from spanwise.core import DataError, write_jsonl
 from spanwise.feedback.formats.contract import Unit
 from spanwise.feedback.formats.registry import Format, get_format, not_allowed, read_feedback, write_feedback
 from spanwise.feedback.problems import Place, Problem, ReadResult
@@ -49,10 +49,13 @@ def convert(
     With bad records it writes nothing, unless `skip_bad`: then the good ones go to `output` and the others, as
     they stood and with the reasons, to `output` + ".rejected.jsonl". Nor does it write where `source` holds feedback
     that is not read, unless `allow_loss` names its kind. `unit` is what the offsets of `source` count. Raises
-    ConfigError for formats that cannot be read or written, DataError when `source` is no file of its format.
+    ConfigError for formats that cannot be read or written, DataError when `source` is no file of its format
+    or is empty.
     """
     target = get_format(to, "written")
     result = _holdable(read_feedback(source, form, unit), target, source)
+    if result.is_empty:
+        raise DataError(f"{source}: holds no records; check the file.")
     rejected = result.rejected
     if (rejected and not skip_bad) or not_allowed(result.unread, allow_loss):
         return Conversion(0, result.problems, len(rejected), None, {}, {}, result.unread)

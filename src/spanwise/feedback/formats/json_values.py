@@ -5,16 +5,19 @@ It knows where values begin and end; what they are, a format's own function says
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+from pydantic import ValidationError
 
 from spanwise.core import BadJSONError, DataError, end_of_value, parse, parse_at, read_lines, read_text
 from spanwise.feedback.formats.contract import Outcome, Reading
-from spanwise.feedback.problems import FieldError, Place, Problem
+from spanwise.feedback.problems import FieldError, Place, Problem, complaints, json_name
 from spanwise.feedback.schema import FeedbackRecord
 
 Convert = Callable[[Any, Place, Reading], Iterable[FeedbackRecord]]
 """The records that one value holds; what is wrong with it is raised."""
 
+Parts = dict[str, Any]
 _SPACE = " \t\r\n"
 
 
@@ -63,10 +66,23 @@ def converted(path: Path, convert: Convert, reading: Reading) -> Iterator[Outcom
             yield from [(place, record) for record in records]
         except FieldError as error:
             yield place, [Problem(place, error.place, error.reason)]
-        except (KeyError, TypeError, AttributeError, IndexError) as error:
-            yield place, [Problem(place, "", f"is not laid out as this format is ({type(error).__name__}: {error}).")]
+        except KeyError as error:
+            reason = f"lacks the key {str(error.args[0])!r:.60}, which items of this format have; export it again."
+            yield place, [Problem(place, "", reason)]
+        except (TypeError, AttributeError, IndexError):
+            yield place, [Problem(place, "", _other_layout(value))]
+        except ValidationError as error:
+            yield place, complaints(FeedbackRecord, error, place)
         except ValueError as error:
             yield place, [Problem(place, "", " ".join(str(error).split()))]
+
+
+def _other_layout(value: Any) -> str:
+    """What is told of a value whose parts are of other types than the format has them."""
+    if not isinstance(value, dict):
+        return f"an item of this format is a JSON object, this is {json_name(value)}; remove or mend it."
+    parts = ", ".join(f"{key!r:.40} is {json_name(part)}" for key, part in list(cast("Parts", value).items())[:8])
+    return f"is not laid out as items of this format are: {parts}; export it again, or name another format."
 
 
 class _Items:

@@ -61,10 +61,18 @@ def _task(record: FeedbackRecord) -> dict[str, Any]:
     passages = "\n\n".join(f"{passage.title}\n{passage.text}" for passage in record.passages)
     texts = {f"r{k + 1}": response.text for k, response in enumerate(record.responses)}
     regions = [region for k, r in enumerate(record.responses) for region in _regions(f"r{k + 1}", r)]
-    annotation = {"completed_by": record.annotator, "was_cancelled": False, "result": regions}
+    annotation = {**_completed_by(record.annotator), "was_cancelled": False, "result": regions}
     annotated = any(r.marked or r.correction is not None for r in record.responses)
     data = {"id": record.id, "prompt": record.prompt, "passages": passages, **texts, KEY: packed(record)}
     return {"data": data, "annotations": [annotation] if annotated else [], "predictions": []}
+
+
+def _completed_by(annotator: str | None) -> dict[str, Any]:
+    """Who annotated, as Label Studio takes it: a member's id or e-mail; other names travel in the task's data."""
+    if annotator is not None and annotator.isascii() and annotator.isdigit():
+        return {"completed_by": int(annotator)}
+    known = annotator is not None and re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", annotator)
+    return {"completed_by": {"email": annotator}} if known else {}
 
 
 def _regions(key: str, response: Response) -> Iterator[dict[str, Any]]:
@@ -90,9 +98,12 @@ def _records(value: Any, place: Place, reading: Reading) -> Iterator[FeedbackRec
         _count_all(live, reading)
         return
     name = str(data.get("id") or value.get("id") or f"{place.line}-{place.item}")
+    times = Counter[str]()
     for annotation in live or [dict[str, Any]()]:
         who = annotation.get("completed_by")
         who = who.get("email") or who.get("id") if isinstance(who, dict) else who
+        times[str(who)] += 1
+        again = f"/{times[str(who)]}" if times[str(who)] > 1 else ""  # one person may annotate a task several times
         said = _said(annotation, task, reading) if annotation else _Said()
         yield unpacked(
             Foreign(
@@ -101,7 +112,7 @@ def _records(value: Any, place: Place, reading: Reading) -> Iterator[FeedbackRec
                 responses=tuple(data[field] for field in task.names),
                 answers=said.answers,
                 annotator=None if who is None else str(who),
-                among_several=str(who) if len(live) > 1 else None,
+                among_several=f"{who}{again}" if len(live) > 1 else None,
                 provenance={"format": "label-studio"},
                 preferences=tuple(said.preferences),
                 carried=data.get(KEY),

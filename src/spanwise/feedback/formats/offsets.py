@@ -7,9 +7,9 @@ where it documents none, the reading whose borders fit words better. What stays 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 
-from spanwise.core import ConfigError
 from spanwise.feedback.formats.contract import Unit
 from spanwise.feedback.problems import FieldError
+from spanwise.text import graphemes
 
 _REMEDY = "say what they count with --offsets code-points, utf-16 or graphemes."
 _Spans = list[tuple[int, int]]
@@ -68,11 +68,7 @@ def _of_utf16(text: str) -> dict[int, int]:
 
 
 def _of_graphemes(text: str) -> dict[int, int]:
-    try:
-        import regex  # noqa: PLC0415 - an extra, needed for this unit alone
-    except ImportError as error:
-        raise ConfigError("Offsets in graphemes need the package regex; pip install 'spanwise[annotate]'.") from error
-    return _table((1, len(grapheme)) for grapheme in regex.findall(r"\X", text))
+    return _table((1, len(grapheme)) for grapheme in graphemes(text))
 
 
 _TABLES: dict[Unit, Callable[[str], dict[int, int]]] = {

@@ -38,6 +38,7 @@ from spanwise.feedback.formats.contract import (
     Written,
 )
 from spanwise.feedback.problems import ReadResult, collected, with_unique_ids
+from spanwise.feedback.recognition import or_named
 from spanwise.feedback.record import Record
 from spanwise.feedback.schema import FeedbackRecord
 
@@ -108,7 +109,7 @@ _ROWS = (
     ),
     Format(
         name="thresh",
-        sentence="Thresh's list of source, target and edits",
+        sentence="Thresh's list of source, target and edits; its interface is written beside them",
         holds=("marks", "edits"),
         read=thresh.read,
         read_pairs=thresh.read_pairs,
@@ -150,8 +151,9 @@ _ROWS = (
     ),
     Format(
         name="trl-preference",
-        sentence="TRL's preferences: every decided pair, and corrections before what they correct",
+        sentence="TRL's preferences, plain or as messages, and hh-rlhf: every decided pair, and corrections",
         holds=("edits", "preferences"),
+        read=trl.read_preference,
         write=trl.write_preference,
         cannot_keep="ties, pairs of equal texts, marks",
     ),
@@ -214,6 +216,10 @@ def iter_feedback(
     """
     row = get_format(form, "read")
     reading = Reading(unit) if unread is None else Reading(unit, unread)
+    yield from or_named(_records(row, path, reading), path, row.name)
+
+
+def _records(row: Format, path: Path, reading: Reading) -> Iterator[Outcome[FeedbackRecord]]:
     if row.read is not None:
         yield from row.read(path, reading)
     elif row.read_pairs is not None:
@@ -257,7 +263,7 @@ def read_edits(path: Path, form: str = "pairs", unit: Unit = "auto") -> ReadResu
     row = get_format(form, "read as edits")
     if row.read_pairs is not None:
         reading = Reading(unit)
-        result_of_pairs = collected(row.read_pairs(path, reading))
+        result_of_pairs = collected(or_named(row.read_pairs(path, reading), path, row.name))
         result_of_pairs.unread.update(reading.unread)
         return result_of_pairs
     result = read_feedback(path, form, unit)

@@ -8,10 +8,11 @@ spans of the target (ERRANT). Other sets mark spans without an edit; their items
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from spanwise.core import SpanError, write_text
@@ -52,10 +53,21 @@ def read(path: Path, reading: Reading) -> Iterator[Outcome[FeedbackRecord]]:
 
 
 def write(path: Path, records: Iterable[FeedbackRecord]) -> Written:
-    """Writes one entry per record, about its first response."""
-    rows = [_row(record) for record in records]
-    write_text(path, json.dumps(rows, ensure_ascii=False, indent=1))
-    return Written(len(rows))
+    """Writes one entry per record, about its first response, and `path` + ".interface.yml", which shows them."""
+    kept = list(records)
+    write_text(path, json.dumps([_row(record) for record in kept], ensure_ascii=False, indent=1))
+    write_text(path.with_name(f"{path.name}.interface.yml"), interface(kept))
+    return Written(len(kept))
+
+
+def interface(records: Sequence[FeedbackRecord]) -> str:
+    """Thresh's description of the marks: one kind of edit per category, a span of the target with an explanation."""
+    names = sorted({mark.category for record in records for mark in record.responses[0].spans})
+    asked = {"name": "explanation", "label": "Why?", "question": "Why?", "options": "textarea"}
+    shape = {"type": "single_span", "enable_input": False, "enable_output": True, "annotation": [asked]}
+    edits = [{"name": name, "label": name, **shape} for name in names]
+    values = {"template_name": "spanwise", "template_label": "Spanwise", "edits": edits}
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 
 def read_pairs(path: Path, _reading: Reading) -> Iterator[Outcome[EditPair]]:
@@ -75,7 +87,7 @@ def _row(record: FeedbackRecord) -> dict[str, Any]:
             "id": number,
             "category": m.category,
             "output_idx": [[utf16(response.text, m.start), utf16(response.text, m.end)]],
-            "annotation": {"explanation": m.note} if m.note else {},
+            "annotation": {"explanation": m.note} if m.note else None,
         }
         for number, m in enumerate(response.spans)
     ]

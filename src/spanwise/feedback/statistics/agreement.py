@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from spanwise.core import numpy_generator
 from spanwise.feedback.schema import Evidence, FeedbackRecord, Response
-from spanwise.text import Span, get_segmenter
+from spanwise.text import Span, get_segmenter, split_words
 
 Level = Literal["nominal", "ordinal", "interval"]
 Matrix = NDArray[np.float64]
@@ -353,7 +353,7 @@ def _edits(items: Sequence[Sequence[FeedbackRecord]]) -> float | None:
 
 def _touched(before: str, after: str) -> set[tuple[str, int]]:
     """Words that an edit takes away, and places where it puts some in."""
-    matcher = difflib.SequenceMatcher(None, before.split(), after.split(), autojunk=False)
+    matcher = difflib.SequenceMatcher(None, split_words(before), split_words(after), autojunk=False)
     touched: set[tuple[str, int]] = set()
     for tag, start, end, new, new_end in matcher.get_opcodes():
         if tag != "equal":

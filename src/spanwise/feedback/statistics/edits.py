@@ -6,7 +6,6 @@ figures say which.
 """
 
 import difflib
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from spanwise.feedback.edits import EditPair
 from spanwise.feedback.schema import FeedbackRecord, Response
 from spanwise.feedback.statistics.spread import Spread, share
-from spanwise.text import TextEdit, align_texts, words_of
+from spanwise.text import TextEdit, align_texts, count_words, split_words, words, words_of
 
 LONG_SPAN = 3
 """Words from which on a span's survival in the correction tells something."""
@@ -141,7 +140,7 @@ class _Edit:
 
     def __init__(self, response: Response) -> None:
         correction = response.correction or ""
-        self.before, self.after = response.text.split(), correction.split()
+        self.before, self.after = split_words(response.text), split_words(correction)
         matcher = difflib.SequenceMatcher(None, self.before, self.after, autojunk=False)
         self.changes = [code for code in matcher.get_opcodes() if code[0] != "equal"]
         self.similarity = matcher.ratio()
@@ -149,7 +148,7 @@ class _Edit:
         self.inserted = sum(end - start for _, _, _, start, end in self.changes)
         self.distance = word_distance(self.before, self.after)
         self.kept = _kept(response, self.changes)
-        spans = [mark for mark in response.spans if len(mark.quote.split()) >= LONG_SPAN]
+        spans = [mark for mark in response.spans if count_words(mark.quote) >= LONG_SPAN]
         self.survivors = [mark.category for mark in spans if mark.quote in correction]
 
 
@@ -157,8 +156,8 @@ def _kept(response: Response, changes: Sequence[tuple[str, int, int, int, int]])
     """(words kept, words) of the response, for the words that a marked span touches and for the others."""
     lost = {index for _, start, end, _, _ in changes for index in range(start, end)}
     counts: dict[bool, list[int]] = {True: [0, 0], False: [0, 0]}
-    for index, word in enumerate(re.finditer(r"\S+", response.text)):
-        touched = any(word.start() < mark.end and mark.start < word.end() for mark in response.spans)
+    for index, word in enumerate(words(response.text)):
+        touched = any(word.start < mark.end and mark.start < word.end for mark in response.spans)
         counts[touched][0] += index not in lost
         counts[touched][1] += 1
     return {touched: (kept, total) for touched, (kept, total) in counts.items()}

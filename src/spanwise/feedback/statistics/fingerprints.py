@@ -7,7 +7,6 @@ nothing of what makes an edit good.
 """
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from spanwise.core import derive_seed
 from spanwise.feedback.edits import EditPair
+from spanwise.text import count_words, words_of
 
 SUSPICIOUS = 0.65
 """Area under the curve from which on the edits carry a fingerprint."""
@@ -143,7 +143,7 @@ def _style(texts: list[str]) -> NDArray[np.float64]:
     """Rates that say how a text is written: per character for marks and capitals, per word for function words."""
     rows: list[list[float]] = []
     for text in texts:
-        words, size = re.findall(r"\w+", text.lower()), max(len(text), 1)
+        words, size = [word for word in words_of(text.lower()) if any(map(str.isalnum, word))], max(len(text), 1)
         marks = [text.count(mark) / size for mark in _MARKS]
         functions = [words.count(word) / max(len(words), 1) for word in _FUNCTION_WORDS]
         mean_word = sum(map(len, words)) / max(len(words), 1)
@@ -152,4 +152,4 @@ def _style(texts: list[str]) -> NDArray[np.float64]:
 
 
 def _lengths(texts: list[str]) -> NDArray[np.float64]:
-    return np.array([[math.log1p(len(text)), math.log1p(len(text.split()))] for text in texts])
+    return np.array([[math.log1p(len(text)), math.log1p(count_words(text))] for text in texts])

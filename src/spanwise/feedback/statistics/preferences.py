@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from spanwise.feedback.schema import FeedbackRecord
-from spanwise.feedback.statistics.spread import Spread, share, words
+from spanwise.feedback.statistics.spread import Spread, share
+from spanwise.text import count_words, split_words
 
 _SIGNS = {"first": 1, "second": -1, "tie": 0}
 
@@ -110,7 +111,7 @@ def _win_rates(records: Sequence[FeedbackRecord]) -> list[float | None]:
 
 
 def _length_signs(record: FeedbackRecord) -> Iterator[int]:
-    lengths = [words(response.text) for response in record.responses]
+    lengths = [count_words(response.text) for response in record.responses]
     for winner, loser in decided(record):
         yield (lengths[winner] > lengths[loser]) - (lengths[winner] < lengths[loser])
 
@@ -142,6 +143,6 @@ def _overlaps(records: Sequence[FeedbackRecord]) -> list[float | None]:
 
 
 def _overlap(text: str, reference: str) -> float:
-    ours, theirs = Counter(text.lower().split()), Counter(reference.lower().split())
+    ours, theirs = Counter(split_words(text.lower())), Counter(split_words(reference.lower()))
     common = (ours & theirs).total()
     return 2 * common / (ours.total() + theirs.total()) if common else 0.0

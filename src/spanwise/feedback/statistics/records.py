@@ -13,7 +13,8 @@ from spanwise.feedback.schema import FeedbackRecord, Response, SpanMark
 from spanwise.feedback.statistics.cautions import Facts, cautions
 from spanwise.feedback.statistics.edits import EditStatistics, describe_edits
 from spanwise.feedback.statistics.preferences import PreferenceStatistics, describe_preferences
-from spanwise.feedback.statistics.spread import Spread, share, words
+from spanwise.feedback.statistics.spread import Spread, share
+from spanwise.text import count_words
 
 SHORT_SPAN = 5
 """Shorter spans of relevance are left out of the paper's labels."""
@@ -137,7 +138,7 @@ def _category(name: str, records: Sequence[FeedbackRecord], characters: int) -> 
         for record in records
     ]
     marks = [mark for item_marks in by_item for mark in item_marks]
-    lengths = [words(mark.quote) for mark in marks]
+    lengths = [count_words(mark.quote) for mark in marks]
     return CategoryStatistics(
         count=len(marks),
         items=sum(bool(item_marks) for item_marks in by_item),
@@ -177,7 +178,7 @@ def _lengths(records: Sequence[FeedbackRecord]) -> LengthStatistics:
 
 
 def _words(texts: Iterable[str]) -> Spread | None:
-    return Spread.of([words(text) for text in texts])
+    return Spread.of([count_words(text) for text in texts])
 
 
 def _empty(responses: Sequence[Response]) -> int:

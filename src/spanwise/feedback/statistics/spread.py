@@ -26,11 +26,6 @@ class Spread:
         return cls(*(float(x) for x in (numbers.mean(), numbers.std(), np.median(numbers), p90, numbers.max())))
 
 
-def words(text: str) -> int:
-    """How many words `text` has: runs between white space."""
-    return len(text.split())
-
-
 def share(part: float, whole: float) -> float | None:
     """`part / whole`, or None when there is no whole."""
     return part / whole if whole else None

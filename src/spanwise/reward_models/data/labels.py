@@ -12,6 +12,7 @@ from rapidfuzz import fuzz
 
 from spanwise.feedback import FeedbackRecord, Response, SpanMark
 from spanwise.reward_models.config import CompletenessRule, SpanRule
+from spanwise.reward_models.data.marks import check_marks, weight
 from spanwise.text import Span, count_words, get_segmenter
 
 SentenceId = tuple[int, int]
@@ -120,10 +121,9 @@ def label_segments(response: Response, rule: SpanRule, segmenter: Segmenter) -> 
     """Labels each segment of a marked response by `rule` (wu2023 2.2); a blank response has none."""
     if not response.text.strip():
         return ()
-    errors = _spans(response, rule.categories, rule.min_span_words)
-    ignored = _spans(response, rule.ignore_categories, rule.ignore_min_span_words)
+    marked = _Marked.of(response, rule)
     return tuple(
-        SegmentLabel(segment, _correct(_trim(response.text, segment), errors, ignored, rule))
+        SegmentLabel(segment, _correct(_trim(response.text, segment), marked, rule))
         for segment in segmenter(response.text)
     )
 
@@ -163,7 +163,9 @@ def label_records(
     """Labels `records` for the span heads in `spans` and the pair heads that are asked for.
 
     The second result counts what was left out, keyed "<head>/<reason>". Records without any label stay in the list.
+    Raises ConfigError for marks that praise, or have a severity, where no rule says what that means.
     """
+    check_marks(records, spans, custom=set(spans) - {"relevance", "factuality"})
     counts: dict[str, Counter[str]] = {head: Counter() for head in (*spans, "completeness", "preference", "spans")}
     segmenters = {head: get_segmenter(rule.density) for head, rule in spans.items()}
     labelled: list[RecordLabels] = []
@@ -199,12 +201,48 @@ def _label_record(
     return labelled
 
 
-def _correct(segment: Span, errors: Sequence[Span], ignored: Sequence[Span], rule: SpanRule) -> float | None:
+@dataclass(frozen=True, slots=True)
+class _Marked:
+    """What the marks of a response say to a rule."""
+
+    errors: tuple[tuple[Span, float], ...]
+    """Each with how wrong it is."""
+    praised: tuple[Span, ...]
+    ignored: tuple[Span, ...]
+
+    @classmethod
+    def of(cls, response: Response, rule: SpanRule) -> "_Marked":
+        errors = _marks(response, rule.categories, rule.min_span_words)
+        ignored = _marks(response, rule.ignore_categories, rule.ignore_min_span_words)
+        praised = [mark for mark in response.spans if not mark.blames and mark.category in rule.praise_categories]
+        return cls(
+            tuple((_trim(response.text, mark.span), weight(mark, rule)) for mark in errors),
+            tuple(_trim(response.text, mark.span) for mark in praised),
+            tuple(_trim(response.text, mark.span) for mark in ignored),
+        )
+
+
+def _correct(segment: Span, marked: _Marked, rule: SpanRule) -> float | None:
     """Shares are of characters: marks of one response may overlap, so covered characters are counted once."""
-    covered = _covered(segment, errors) / max(1, len(segment))
+    covered = _covered(segment, [span for span, _ in marked.errors]) / max(1, len(segment))
     if covered > rule.min_coverage:
-        return 1.0 - covered if rule.soft else 0.0
-    return None if _covered(segment, ignored) else 1.0
+        return 1.0 - (_wrong_share(segment, marked.errors) if rule.soft else _gravest(segment, marked.errors))
+    unknown = _covered(segment, marked.ignored) and not _covered(segment, marked.praised)
+    return None if unknown else 1.0
+
+
+def _gravest(segment: Span, errors: Sequence[tuple[Span, float]]) -> float:
+    return max(grade for span, grade in errors if segment.overlap(span))
+
+
+def _wrong_share(segment: Span, errors: Sequence[tuple[Span, float]]) -> float:
+    """The share of characters that are wrong, each as much as the gravest mark on it says."""
+    total, before = 0.0, 0
+    for grade in sorted({grade for _, grade in errors}, reverse=True):
+        covered = _covered(segment, [span for span, other in errors if other >= grade])
+        total += grade * (covered - before)
+        before = covered
+    return total / max(1, len(segment))
 
 
 def _covered(segment: Span, spans: Sequence[Span]) -> int:
@@ -217,16 +255,13 @@ def _covered(segment: Span, spans: Sequence[Span]) -> int:
     return total
 
 
-def _spans(response: Response, categories: Sequence[str], min_words: int) -> list[Span]:
-    return [
-        _trim(response.text, mark.span)
-        for mark in response.spans
-        if mark.category in categories and _words(mark) >= min_words
-    ]
+def _marks(response: Response, categories: Sequence[str], min_words: int) -> list[SpanMark]:
+    """The marks that blame by these categories and are long enough."""
+    return [m for m in response.spans if m.blames and m.category in categories and _words(m) >= min_words]
 
 
 def _short(response: Response, categories: Sequence[str], min_words: int) -> int:
-    return sum(mark.category in categories and _words(mark) < min_words for mark in response.spans)
+    return sum(m.blames and m.category in categories and _words(m) < min_words for m in response.spans)
 
 
 def _words(mark: SpanMark) -> int:
@@ -258,7 +293,8 @@ def _ranked(scores: Sequence[float | None], counts: Counter[str]) -> Iterator[Pa
 
 
 def _unused(record: FeedbackRecord, spans: Mapping[str, SpanRule]) -> Iterator[str]:
-    known = {name for rule in spans.values() for name in (*rule.categories, *rule.ignore_categories)}
+    rules = spans.values()
+    known = {name for rule in rules for name in (*rule.categories, *rule.ignore_categories, *rule.praise_categories)}
     for response in record.responses:
         yield from (f"{mark.category}{_USED_BY_NO_HEAD}" for mark in response.spans if mark.category not in known)
 

@@ -4,12 +4,15 @@ All become stretches of the response that are right or wrong; a token asks for t
 nothing of tokenizers or models; imports without torch.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from spanwise.feedback import EditPair, FeedbackRecord, Sample
-from spanwise.text import Span, align_texts, get_segmenter
+from spanwise.reward_models.config import TokenRewardConfig
+from spanwise.reward_models.data.marks import MarkRule, check_marks, weight
+from spanwise.text import Span, align_texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,23 +21,34 @@ class TokenLabels:
 
     sample: Sample
     wrong: tuple[Span, ...]
+    grades: tuple[float, ...] = ()
+    """How wrong each of them is, from 0 to 1; empty = all wholly."""
 
     def of(self, token: Span) -> float | None:
-        """1 where the token wrote nothing wrong, 0 where it did, None where it wrote blanks or nothing."""
+        """1 where the token wrote nothing wrong, 0 where it did, None where it wrote blanks or nothing.
+
+        Between them where what it wrote is wrong by less than 1; the gravest mark counts.
+        """
         text = token.of(self.sample.response)
         if not text.strip():
             return None
         start = token.start + len(text) - len(text.lstrip())
         core = Span(start, start + len(text.strip()))
-        return 0.0 if any(core.overlap(span) for span in self.wrong) else 1.0
+        grades = self.grades or (1.0,) * len(self.wrong)
+        return 1.0 - max((g for span, g in zip(self.wrong, grades, strict=True) if core.overlap(span)), default=0.0)
 
 
 def labels_of_spans(
-    records: Sequence[FeedbackRecord], categories: Sequence[str] = ()
+    records: Sequence[FeedbackRecord], rule: MarkRule | None = None
 ) -> tuple[list[TokenLabels], dict[str, int]]:
-    """Marked responses, with the spans of `categories` (none = all) wrong; the counts say what was left out."""
+    """Marked responses, with the spans of the rule's categories (none = all) wrong; the counts say what was left out.
+
+    What praises is right. Raises ConfigError for praise and for severities of which the rule says nothing.
+    """
     counts: Counter[str] = Counter()
-    labelled = list(_of_spans(records, categories, counts))
+    used = TokenRewardConfig() if rule is None else rule
+    check_marks(records, {"": used})
+    labelled = list(_of_spans(records, used, counts))
     return labelled, dict(counts)
 
 
@@ -70,20 +84,20 @@ def labels_of_edits(pairs: Sequence[EditPair]) -> list[TokenLabels]:
     ]
 
 
-def _of_spans(
-    records: Sequence[FeedbackRecord], categories: Sequence[str], counts: Counter[str]
-) -> Iterator[TokenLabels]:
+def _of_spans(records: Sequence[FeedbackRecord], rule: MarkRule, counts: Counter[str]) -> Iterator[TokenLabels]:
     for record in records:
         for response in record.responses:
             if not response.marked:
                 counts["spans/unmarked responses"] += 1
                 continue
-            wrong = tuple(mark.span for mark in response.spans if not categories or mark.category in categories)
-            counts["spans/marks of other categories"] += len(response.spans) - len(wrong)
-            yield TokenLabels(Sample.of(record, response.text), wrong)
+            blame = [mark for mark in response.spans if mark.blames]
+            wrong = [mark for mark in blame if not rule.categories or mark.category in rule.categories]
+            counts["spans/marks of other categories"] += len(blame) - len(wrong)
+            grades = tuple(weight(mark, rule) for mark in wrong)
+            sample = Sample.of(record, response.text)
+            yield TokenLabels(sample, tuple(mark.span for mark in wrong), grades)
 
 
 def _words(text: str) -> list[Span]:
-    """The words parted by white space, as `str.split` gives them."""
-    pieces = get_segmenter("window:1")(text)
-    return [piece for piece in pieces if piece.of(text).strip()]
+    """The words parted by white space, as tags count them in every script."""
+    return [Span(*match.span()) for match in re.finditer(r"\S+", text)]

@@ -210,7 +210,7 @@ def token_examples(
 ) -> tuple[list[TokenExample], dict[str, int]]:
     """Aligns, labels and encodes `data`; the counts say what was left out and why."""
     pairs, unpaired = pair_examples(data.edits, encoder, config)
-    spans, unmarked = labels_of_spans(data.spans, config.categories)
+    spans, unmarked = labels_of_spans(data.spans, config)
     tags, untagged = labels_of_tags(data.tags)
     edits = labels_of_edits(data.edits) if config.label_edits else []
     labelled, unread = label_examples([*spans, *tags, *edits], encoder)

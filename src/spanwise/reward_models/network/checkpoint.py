@@ -7,22 +7,20 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
-from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModel,
     AutoModelForCausalLM,
-    AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 
-from spanwise.core import CheckpointError
+from spanwise.core import CheckpointError, SpanwiseError
 from spanwise.feedback import PromptConfig
-from spanwise.models import Adapters, without_bars
+from spanwise.models import Adapters, check_downloaded, load_tokenizer, without_bars
 from spanwise.models.encoding import form_of
 from spanwise.reward_models.data import WU2023
 from spanwise.reward_models.features import RESPONSE_FEATURES
@@ -51,9 +49,10 @@ def load_reward_model(
     One that is an adapter is put `onto` weights in memory where these are its base model's. ConfigError where it was
     trained on another form of prompts than `prompt` asks for.
     """
+    check_downloaded(path)
     try:
         config = AutoConfig.from_pretrained(path)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # whatever a damaged config makes of transformers
         raise CheckpointError(
             f"{path}: no reward model can be read here ({_first_line(error)}); give the checkpoints/best folder of "
             "a `spanwise reward train` run."
@@ -70,13 +69,15 @@ def load_reward_model(
     try:
         with without_bars():
             model = _model_at(path, config, onto)
-        tokenizer = AutoTokenizer.from_pretrained(path)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except SpanwiseError:
+        raise
+    except Exception as error:  # whatever a damaged folder makes of transformers
         raise CheckpointError(f"{path}: the reward model is damaged ({_first_line(error)}); train it again.") from error
+    tokenizer = load_tokenizer(path)
     if prompt is not None:
         has_chat = bool(getattr(tokenizer, "chat_template", None))
         prompt.agreed(form_of(model) or WU2023, has_chat=has_chat, place=str(path))
-    return model.eval(), cast("PreTrainedTokenizerBase", tokenizer)
+    return model.eval(), tokenizer
 
 
 def load_backbone(name: str, *, language_model: bool = False) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -84,16 +85,37 @@ def load_backbone(name: str, *, language_model: bool = False) -> tuple[PreTraine
 
     A `language_model` comes with its vocabulary head.
     """
+    check_downloaded(name)
     loader = AutoModelForCausalLM if language_model else AutoModel
     try:
         with without_bars():  # whatever it was saved in, heads learn in float32
-            model = loader.from_pretrained(name, dtype=torch.float32)
-        tokenizer = AutoTokenizer.from_pretrained(name)
-    except (OSError, ValueError, SafetensorError) as error:
+            model = cast("PreTrainedModel", loader.from_pretrained(name, dtype=torch.float32))
+    except Exception as error:  # whatever a damaged folder makes of transformers
         raise CheckpointError(
             f"backbone: {name!r} cannot be loaded ({_first_line(error)}); give a Hugging Face model folder or name."
         ) from error
-    return cast("PreTrainedModel", model), cast("PreTrainedTokenizerBase", tokenizer)
+    _check_reads(name, model)
+    return model, load_tokenizer(name)
+
+
+def _check_reads(name: str, model: PreTrainedModel) -> None:
+    """Raises CheckpointError for a model that gives no state per token; encoder-decoders are refused later."""
+    if model.config.is_encoder_decoder:
+        return
+    ids = torch.zeros((1, 2), dtype=torch.long)
+    body: Any = model.base_model
+    try:
+        with torch.no_grad():
+            states = body(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
+        fits = tuple(states.shape[:2]) == (1, 2)
+    except Exception as error:  # every architecture has complaints of its own
+        reason = f"a {model.config.model_type} model that cannot be read token by token ({_first_line(error)})"
+        raise CheckpointError(f"backbone: {name!r} is {reason}; give an encoder or a causal model.") from error
+    if not fits:
+        raise CheckpointError(
+            f"backbone: {name!r} is a {model.config.model_type} model without a state for each token; give an encoder "
+            "or a causal model."
+        )
 
 
 def window_of(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:

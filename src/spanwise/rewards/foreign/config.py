@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from spanwise.core import Config
+from spanwise.core import Config, ImportPath
 from spanwise.feedback import Density, PromptConfig
 
 _NEEDS = {
@@ -41,7 +41,7 @@ class SourceConfig(Config):
     """For http: seconds after which a request is given up."""
     retries: int = Field(default=4, ge=0)
     """For http: how often a request is tried again after time-outs, refused connections and server errors."""
-    class_: str = Field(default="", alias="class")
+    class_: ImportPath | None = Field(default=None, alias="class")
     """For class: import path my.module:Name of a reward source."""
     options: dict[str, Any] = Field(default_factory=dict)
     """For class: what it is made with."""

@@ -155,7 +155,7 @@ class NamedSource:
 def own_source(name: str, config: SourceConfig) -> NamedSource:
     """The class that the config names, made with its options; ConfigError where it is no reward source."""
     place = f"sources.{name}.class"
-    made = load_object(config.class_, place=place)
+    made = load_object(config.class_ or "", place=place)
     try:
         source = made(**config.options)
     except TypeError as error:

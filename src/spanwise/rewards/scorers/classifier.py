@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import cast
 
 import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
 from spanwise.core import CheckpointError, ConfigError, resolve_device
 from spanwise.feedback import Unscored
+from spanwise.models import check_downloaded, load_tokenizer
 from spanwise.models.encoding import TextEncoder
 from spanwise.reward_models.network import window_of
 from spanwise.rewards.scorers.scorer import Probability, check_pin, checked
@@ -72,14 +73,15 @@ def load_classifier(
     Raises CheckpointError where there is none, or where `pinned` is not the version that lies there; ConfigError for a
     label that it does not have.
     """
+    check_downloaded(path)
     try:
         model = AutoModelForSequenceClassification.from_pretrained(path, dtype=torch.float32)
-        tokenizer = AutoTokenizer.from_pretrained(path)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # whatever a damaged folder makes of transformers
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CheckpointError(
             f"{path}: no text classifier can be read here ({reason}); give its folder or name."
         ) from error
+    tokenizer = load_tokenizer(path)
     scorer = TextClassifier(model.to(resolve_device(device)), tokenizer, label=label, batch_size=batch_size)
     check_pin(scorer, pinned, str(path))
     return scorer

@@ -25,7 +25,7 @@ def holds_run(folder: Path) -> bool:
 
 
 def check_same_settings(folder: Path, config: Config) -> None:
-    """Raises ConfigError that names the keys in which the run in `folder` differs from `config`."""
+    """Raises ConfigError that names the keys in which the run in `folder` differs from `config`; steps may be more."""
     saved = folder / "config.yaml"
     if not saved.exists():
         raise ConfigError(f"{folder}: holds a run already, but no config.yaml; choose another run_dir.")
@@ -33,13 +33,19 @@ def check_same_settings(folder: Path, config: Config) -> None:
     differing = [
         f"{key} ({there.get(key)!r} there, {here.get(key)!r} here)"
         for key in sorted(there.keys() | here.keys())
-        if there.get(key) != here.get(key) and not f"{key}.".startswith(FREE_SETTINGS)
+        if there.get(key) != here.get(key) and not _may_differ(key, there.get(key), here.get(key))
     ]
     if differing:
         raise ConfigError(
             f"{folder}: holds a run already, with other settings: {', '.join(differing)}; "
             "choose another run_dir or give the same settings."
         )
+
+
+def _may_differ(key: str, there: Any, here: Any) -> bool:
+    """Whether a run stays itself with another value: where and how it is kept, and more steps than were asked for."""
+    more = key == "steps" and isinstance(there, int) and isinstance(here, int) and here > there
+    return more or f"{key}.".startswith(FREE_SETTINGS)
 
 
 def fingerprints(

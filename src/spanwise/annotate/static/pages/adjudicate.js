@@ -14,13 +14,12 @@ import { cautions } from "../state/cautions.js";
 import { examined, problems } from "../state/checks.js";
 import { newId } from "../state/ids.js";
 import { beginning, candidatesOf, comparisonsOf, concluded, editsOf, reduceVerdict, verdictBody, wayTaken } from "../state/verdict.js";
-import { visible } from "../text/invisible.js";
 import { announce } from "../ui/announce.js";
 import { onceDrawn } from "../ui/drawn.js";
 import { KeySheet } from "../ui/sheet.js";
 import { html, render } from "../vendor/preact-htm.js";
 import { saveText } from "../work/bar.js";
-import { evidenceMode, markCommands, markKeys } from "../work/commands.js";
+import { categoryKeys, evidenceMode, markCommands, markKeys } from "../work/commands.js";
 import { CompareTab, compareCommands, compareKeys } from "../work/compare.js";
 import { Dialogs, Notices } from "../work/dialogs.js";
 import { Drafting } from "../work/drafting.js";
@@ -28,6 +27,8 @@ import { EditTab, editCommands, editKeys } from "../work/edit.js";
 import { ResponsePane, SpanList } from "../work/mark.js";
 import { Palette } from "../work/palette.js";
 import { Passages } from "../work/passages.js";
+import { Prompt, Shown } from "../work/prompt.js";
+import { Questions } from "../work/questions.js";
 import { Store } from "../work/store.js";
 
 const given = pageData();
@@ -130,7 +131,7 @@ function View() {
     <${Notices} store=${store} actions=${actions} openTab=${openTab} />
     <div class="work judge on-${ui.tab}" data-item=${item.id} inert=${Boolean(ui.busy)}>
       <section class="column context scroller" aria-label="Prompt and passages" tabindex="0">
-        <h2 class="pane-title">Prompt</h2><p class="prompt text" dir="auto">${visible(item.prompt)}</p>
+        <${Prompt} item=${item} />
         <h2 class="pane-title">Passages</h2>
         <${Passages} store=${store} commands=${commands} />
         <${Others} marked=${marked} />
@@ -146,6 +147,7 @@ function View() {
       </section>
       <aside class="column side-column scroller" aria-label="Details">
         ${ui.tab === "mark" && html`<h2 class="pane-title">Mark</h2><${Details} store=${store} candidate=${chosen} judge=${judge} /><${Palette} store=${store} commands=${commands} />`}
+        <${Questions} store=${store} lanes=${lanes} />
         <h2 class="pane-title">Comment</h2>
         <textarea class="whole" rows="3" dir="auto" aria-label="Comment" value=${store.doc.comment} onInput=${(event) => store.act({ type: "comment", comment: event.target.value, continues: "comment" })}></textarea>
       </aside></div>
@@ -169,7 +171,7 @@ function Marking({ chosen }) {
 function Others({ marked }) {
   const others = item.responses.filter((_, index) => !marked.includes(index));
   if (!others.length) return null;
-  return html`<h2 class="pane-title">Other responses</h2>${others.map((response) => html`<section class="other" aria-label="Response ${response.key.slice(1)}"><strong>${response.key.slice(1)}</strong> <div class="text" dir="auto">${visible(response.text)}</div></section>`)}`;
+  return html`<h2 class="pane-title">Other responses</h2>${others.map((response) => html`<section class="other" aria-label="Response ${response.key.slice(1)}"><strong>${response.key.slice(1)}</strong> <${Shown} text=${response.text} /></section>`)}`;
 }
 
 function Foot() {
@@ -203,7 +205,7 @@ async function begin() {
     search: () => document.getElementById("passage-search")?.focus() ?? false,
   };
   const own = { ...markKeys(store, commands), ...editKeys(store, edit), ...compareKeys(store, compare), ...judgeKeys(store, judge, goOn) };
-  listen({ ...own, ...globals }, GROUPS);
+  listen({ ...own, ...globals }, GROUPS, categoryKeys(store, commands));
   document.getElementById("candidates")?.focus({ preventScroll: true });
   requestAnimationFrame(() => setTimeout(() => performance.mark("spanwise:drawn")));
 }

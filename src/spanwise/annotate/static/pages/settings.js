@@ -15,11 +15,13 @@ function showLook() {
   form.theme.value = now.theme ?? "";
   form.contrast.checked = Boolean(now.contrast);
   form.still.checked = Boolean(now.still);
+  form.mono.checked = Boolean(now.mono);
+  form.source.checked = Boolean(now.source);
   form.letters.checked = settings().letters;
 }
 
 form.addEventListener("change", () => {
-  const chosen = { size: form.size.value, theme: form.theme.value, contrast: form.contrast.checked, still: form.still.checked };
+  const chosen = { size: form.size.value, theme: form.theme.value, contrast: form.contrast.checked, still: form.still.checked, mono: form.mono.checked, source: form.source.checked };
   localStorage.setItem(LOOK, JSON.stringify(chosen));
   saveSettings({ ...settings(), letters: form.letters.checked });
   wear(chosen);

@@ -14,13 +14,14 @@ export function look() {
 
 export function wear(chosen = look()) {
   const { dataset } = document.documentElement;
-  for (const [name, value] of [["theme", chosen.theme], ["size", chosen.size], ["contrast", chosen.contrast && "high"], ["still", chosen.still && "still"]]) {
+  for (const [name, value] of [["theme", chosen.theme], ["size", chosen.size], ["contrast", chosen.contrast && "high"], ["still", chosen.still && "still"], ["font", chosen.mono && "mono"], ["source", chosen.source && "source"]]) {
     if (value) dataset[name] = value;
     else delete dataset[name];
   }
 }
 
 wear();
+document.querySelector(".top nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 
 window.addEventListener(LOGGED_OUT, async () => {
   const { askForLogin } = await import("../ui/login.js");

@@ -9,7 +9,7 @@ import { onceDrawn } from "../ui/drawn.js";
 import { KeySheet } from "../ui/sheet.js";
 import { html, render } from "../vendor/preact-htm.js";
 import { Bar } from "../work/bar.js";
-import { evidenceMode, markCommands, markKeys } from "../work/commands.js";
+import { categoryKeys, evidenceMode, markCommands, markKeys } from "../work/commands.js";
 import { CompareTab, compareCommands, compareKeys } from "../work/compare.js";
 import { Dialogs, Notices } from "../work/dialogs.js";
 import { EditTab, editCommands, editKeys } from "../work/edit.js";
@@ -17,11 +17,12 @@ import { ResponsePane, SpanList } from "../work/mark.js";
 import { Nothing } from "../work/nothing.js";
 import { Palette, asksForReading } from "../work/palette.js";
 import { Passages } from "../work/passages.js";
+import { Prompt } from "../work/prompt.js";
+import { Questions } from "../work/questions.js";
 import { moveByWord } from "../work/selection.js";
 import { Session } from "../work/session.js";
 import { Store } from "../work/store.js";
 import { suggestionCommands } from "../work/suggestions.js";
-import { visible } from "../text/invisible.js";
 
 const { project, user, guidelines, item_id: asked, annotation_id: reopened } = pageData();
 const root = document.getElementById("island");
@@ -69,7 +70,7 @@ async function mount({ claim, item }, receipt = null) {
   store.show({ receipt, seen: item.responses.length === 1 ? [item.responses[0].key] : [] });
   draw.now();
   if (claim.suggestions.length && project.suggestions === "prefilled" && !claim.draft) parts.suggest.prefill();
-  const unlisten = listen(parts.keys, groupsOf());
+  const unlisten = listen(parts.keys, groupsOf(), categoryKeys(store, parts.commands));
   current = { stop: () => { session.stop(); unlisten(); } };
   if (store.ui.tab === "mark") {
     document.getElementById("response")?.focus({ preventScroll: true });
@@ -228,8 +229,7 @@ function Page({ store, commands, edit, compare, suggest, actions }) {
     <${Notices} store=${store} actions=${actions} openTab=${(tab) => openTab(store, tab)} />
     <div class="work on-${ui.tab}" data-item=${item.id} inert=${Boolean(ui.busy)}>
       <section class="column context scroller" aria-label="Prompt and passages">
-        <h2 class="pane-title">Prompt</h2>
-        <div class="prompt text" dir="auto">${visible(item.prompt)}</div>
+        <${Prompt} item=${item} />
         <h2 class="pane-title">Passages</h2>
         <${Passages} store=${store} commands=${commands} />
       </section>
@@ -250,6 +250,7 @@ function Page({ store, commands, edit, compare, suggest, actions }) {
       </section>
       <section class="column side-column scroller" aria-label="Categories and guidelines">
         ${ui.tab === "mark" ? html`<${Palette} store=${store} commands=${commands} />` : html`<${Aside} tab=${ui.tab} />`}
+        <${Questions} store=${store} />
       </section>
     </div>
     <${Bar} store=${store} actions=${actions} />

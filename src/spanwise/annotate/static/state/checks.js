@@ -18,6 +18,9 @@ export function problems(doc, project, item, texts) {
     if (project.tasks.includes("edit")) found.push(...editProblems(doc.responses[index], index, project, texts));
   }
   if (project.tasks.includes("preference")) found.push(...choiceProblems(doc, project, item));
+  for (const question of project.questions ?? []) {
+    if (question.required && !(doc.answers[question.key] ?? "").trim()) found.push({ place: "answers", reason: `Not answered yet: ${question.text}` });
+  }
   return found;
 }
 

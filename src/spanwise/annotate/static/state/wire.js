@@ -27,7 +27,7 @@ export function toBody(doc, item, project) {
   });
   body.preferences = doc.preferences;
   body.rankings = Object.entries(doc.rankings).map(([aspect, tiers]) => ({ aspect, tiers }));
-  body.answers = Object.entries(doc.answers).map(([key, value]) => ({ key, value }));
+  body.answers = Object.entries(doc.answers).filter(([, value]) => value.trim()).map(([key, value]) => ({ key, value }));
   return { ...body, comment: doc.comment };
 }
 

@@ -4,15 +4,46 @@
  */
 
 const TOKEN = /\s+|[\p{L}\p{N}\p{M}_'’-]+|[^\s\p{L}\p{N}\p{M}_]/gu;
+/** Letters of scripts that put no spaces between words; the same as in text/scripts.py of the server. */
+const UNSPACED =
+  /(?=[\p{L}\p{M}\u3007])[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Yi}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}\u3005-\u3007\u30fc]/u;
+const GRAPHEMES = new Intl.Segmenter("und", { granularity: "grapheme" });
+/** Vowels of Thai, Lao and Burmese that are graphemes of their own and still belong to the letter before or behind. */
+const LEADS = /^[\u0e40-\u0e44\u0ec0-\u0ec4]$/u;
+const CLINGS = /^[\u0e30\u0e32\u0e33\u0e45\u0eb0\u0eb2\u0eb3\p{M}]/u;
 const MOST_STEPS = 2000;
 
 /** Words, runs of white space and single signs; joined they are the text again. */
 export function tokens(text) {
-  return text.match(TOKEN) ?? [];
+  return (text.match(TOKEN) ?? []).flatMap((token) => (UNSPACED.test(token) ? units(token) : [token]));
 }
 
+/** How long a text is in words: runs between white space, cut into units where a script writes no spaces. */
 export function countWords(text) {
-  return text.split(/\s+/u).filter(Boolean).length;
+  const runs = text.split(/\s+/u).filter(Boolean);
+  if (!UNSPACED.test(text)) return runs.length;
+  const pieces = runs.flatMap((run) => (UNSPACED.test(run) ? units(run) : [run]));
+  return pieces.filter((piece) => /[\p{L}\p{N}]/u.test(piece)).length;
+}
+
+/** Graphemes of scripts without spaces, each with its vowels, a run of katakana as one, and runs of other letters. */
+function units(text) {
+  const found = [];
+  for (const { segment } of GRAPHEMES.segment(text)) {
+    const last = found.at(-1);
+    if (last !== undefined && joins(last, segment)) found[found.length - 1] = last + segment;
+    else found.push(segment);
+  }
+  return found;
+}
+
+function joins(before, grapheme) {
+  const kana = /^[\p{Script=Katakana}\u30fc]/u;
+  const word = (piece) => /^[\p{L}\p{N}\p{M}_]/u.test(piece) && !UNSPACED.test(piece);
+  if (kana.test(before) || kana.test(grapheme)) return kana.test(before) && kana.test(grapheme);
+  if (UNSPACED.test(before) && CLINGS.test(grapheme)) return true;
+  if (UNSPACED.test(grapheme) && LEADS.test(before)) return true;
+  return word(before) && word(grapheme);
 }
 
 /**

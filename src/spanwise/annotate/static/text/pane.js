@@ -5,6 +5,7 @@
  * its text node, never from what surrounds it. It knows marks by id and class, and nothing of feedback.
  */
 
+import { markup } from "./markup.js";
 import { paragraphs, pieces, unchanged } from "./pieces.js";
 import { visible } from "./invisible.js";
 
@@ -19,6 +20,7 @@ export class TextPane {
     this.root = root;
     this.offsets = offsets;
     this.blocks = paragraphs(offsets).map((start, index, all) => this.#block(start, all[index + 1] ?? offsets.length));
+    this.#dress(markup(offsets.text));
     root.replaceChildren(...this.blocks.map((block) => block.element));
     this.draw([]);
   }
@@ -27,7 +29,16 @@ export class TextPane {
     const element = document.createElement("div");
     element.className = "para";
     element.dir = "auto";
-    return { element, start, end, pieces: [], nodes: [] };
+    return { element, start, end, pieces: [], nodes: [], looks: [] };
+  }
+
+  /** Lines and stretches look as their Markdown means; not one character is another for it. */
+  #dress({ lines, ranges }) {
+    this.blocks.forEach((block, index) => {
+      if (lines[index]) block.element.classList.add(`md-${lines[index]}`);
+    });
+    const points = ranges.map(({ start, end, name }, index) => ({ id: `md${index}`, start: this.offsets.toPoint(start), end: this.offsets.toPoint(end), look: `md-${name}` }));
+    this.#byBlock(points).forEach((near, index) => (this.blocks[index].looks = near));
   }
 
   /** Shows exactly these marks; only what differs from the last call is touched.
@@ -66,10 +77,11 @@ export class TextPane {
   }
 
   #drawBlock(block, marks, look) {
-    const next = pieces(block.start, block.end, marks).map((piece) => ({
-      ...piece,
-      key: `${piece.start}:${piece.end}:${piece.ids.map((id) => look.get(id).signature).join("|")}`,
-    }));
+    const looks = new Map(block.looks.map((one) => [one.id, one.look]));
+    const next = pieces(block.start, block.end, [...marks, ...block.looks]).map(({ start, end, ids: all }) => {
+      const ids = all.filter((id) => look.has(id));
+      return { start, end, ids, looks: all.filter((id) => looks.has(id)).map((id) => looks.get(id)), key: `${start}:${end}:${ids.map((id) => look.get(id).signature).join("|")}` };
+    });
     const { head, tail } = unchanged(block.pieces, next, (a, b) => a.key === b.key);
     const fresh = next.slice(head, next.length - tail).map((piece) => this.#node(piece, look));
     for (const node of block.nodes.slice(head, block.nodes.length - tail)) node.remove();
@@ -84,9 +96,10 @@ export class TextPane {
     node.dataset.start = String(piece.start);
     node.textContent = visible(this.offsets.slice(piece.start, piece.end));
     const marks = piece.ids.map((id) => look.get(id).mark);
+    if (piece.looks.length) node.className = piece.looks.join(" ");
     if (!marks.length) return node;
     node.dataset.spans = piece.ids.join(" ");
-    node.className = ["seg", ...new Set(marks.flatMap((mark) => mark.classes ?? []))].join(" ");
+    node.className = ["seg", ...piece.looks, ...new Set(marks.flatMap((mark) => mark.classes ?? []))].join(" ");
     marks.slice(0, LANES).forEach((mark, lane) => node.style.setProperty(`--lane-${lane}`, mark.colour ?? "transparent"));
     node.dataset.lanes = String(Math.min(marks.length, LANES));
     if (marks.length > LANES) node.dataset.more = `+${marks.length - LANES}`;

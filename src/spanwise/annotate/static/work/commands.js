@@ -189,6 +189,15 @@ export function markCommands(store) {
       return undefined;
     },
 
+    /** The next grade of the span in view, mildest first; behind the last one the first again. */
+    nextSeverity(span) {
+      const { severities } = store.category(span.category);
+      if (!severities?.length) return say("This category has no severities.");
+      const severity = severities[(severities.indexOf(span.severity) + 1) % severities.length];
+      store.act({ type: "span.severity", id: span.id, severity });
+      announce(severity);
+    },
+
     openNote: (id) => show({ current: id, noteFor: id, sel: null }),
     closeNote() {
       show({ noteFor: null });
@@ -258,9 +267,17 @@ export function markKeys(store, commands) {
     "span.previous": () => (inText() ? commands.step(-1) : false),
     "start.left": marking(() => commands.moveEdge(0, -1)), "start.right": marking(() => commands.moveEdge(0, 1)),
     "end.left": marking(() => commands.moveEdge(1, -1)), "end.right": marking(() => commands.moveEdge(1, 1)),
+    severity: onSpan(commands.nextSeverity),
     note: onSpan((span) => commands.openNote(span.id)),
     remove: onSpan((span) => commands.removeSpan(span.id)),
   };
+}
+
+/** The keys that the project gives to its categories, digits apart. */
+export function categoryKeys(store, commands) {
+  const own = store.categories("span").filter((category) => category.hotkey && !/^[0-9]$/.test(category.hotkey));
+  const label = (category) => () => (store.ui.tab === "mark" && !store.ui.mode && !store.ui.busy ? commands.label(category.name) : false);
+  return Object.fromEntries(own.map((category) => [category.hotkey.toLowerCase(), label(category)]));
 }
 
 function labelled(store, commands, digit) {
@@ -270,8 +287,14 @@ function labelled(store, commands, digit) {
     return category && commands.addMissing(category.name);
   }
   if (mode) return false;
-  const category = store.categories("span").find((one) => one.hotkey === String(digit)) ?? store.categories("span")[digit - 1];
+  const category = store.categories("span").find((one) => one.hotkey === String(digit)) ?? numbered(store, digit);
   return category ? commands.label(category.name) : false;
+}
+
+/** The category that stands at a number, where it has no key of its own. */
+function numbered(store, digit) {
+  const category = store.categories("span")[digit - 1];
+  return category && !category.hotkey ? category : undefined;
 }
 
 /** The word above or below, by where it stands on the screen. */

@@ -1,26 +1,38 @@
 /** The categories with their keys, counts and guideline card. */
 
+import { shown } from "../keys.js";
 import { html } from "../vendor/preact-htm.js";
+
+/** From how many categories on a field to find one is worth its place. */
+const MANY = 12;
 
 export function Palette({ store, commands }) {
   const { ui, answer } = store;
   const missingMode = ui.mode?.kind === "missing";
   const spans = store.categories("span");
   const missing = store.categories("missing");
+  const needle = (ui.finding ?? "").trim().toLowerCase();
+  const fits = (category) => !needle || category.label.toLowerCase().includes(needle) || category.name.toLowerCase().includes(needle);
   const named = store.currentSpan?.category ?? ui.card ?? ui.sticky ?? spans[0]?.name;
   const counted = (name, list) => list.filter((one) => one.category === name).length;
   return html`<div class="palette" aria-label="Categories" role="group">
     <h2 class="pane-title">Categories</h2>
-    ${spans.map((category, index) => html`<${Entry} key=${category.name} category=${category} digit=${category.hotkey || index + 1} count=${counted(category.name, answer.spans)}
+    ${spans.length + missing.length > MANY && html`<input class="find" type="search" placeholder="Find a category" aria-label="Find a category" value=${ui.finding ?? ""} onInput=${(event) => store.show({ finding: event.target.value })} />`}
+    ${spans.map((category, index) => fits(category) && html`<${Entry} key=${category.name} category=${category} digit=${keyOf(category, index)} count=${counted(category.name, answer.spans)}
       sticky=${ui.sticky === category.name} active=${store.currentSpan?.category === category.name} choose=${() => commands.label(category.name)} look=${() => store.show({ card: category.name })} />`)}
     ${missing.length > 0 && html`
       <h2 class="pane-title">Missing <kbd>M</kbd></h2>
-      ${missing.map((category, index) => html`<${Entry} key=${category.name} category=${category} digit=${missingMode ? index + 1 : ""} count=${counted(category.name, answer.missing)}
+      ${missing.map((category, index) => fits(category) && html`<${Entry} key=${category.name} category=${category} digit=${missingMode && index < 9 ? index + 1 : ""} count=${counted(category.name, answer.missing)}
         active=${missingMode} choose=${() => commands.addMissing(category.name)} look=${() => store.show({ card: category.name })} />`)}`}
     <${Card} category=${store.category(named)} />
     ${asksForReading(store) && html`<label class="check"><input type="checkbox" checked=${store.doc.answers.read_passages === "yes"}
       onChange=${(event) => store.act({ type: "answer", key: "read_passages", value: event.target.checked ? "yes" : "no" })} /> I have read all passages</label>`}
   </div>`;
+}
+
+/** The key that labels: the category's own, else its number among the first nine. */
+function keyOf(category, index) {
+  return category.hotkey ? shown(category.hotkey) : index < 9 ? index + 1 : "";
 }
 
 function Entry({ category, digit, count, sticky, active, choose, look }) {

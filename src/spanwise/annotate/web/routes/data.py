@@ -37,15 +37,19 @@ _MEMORY = Path("/dev/shm")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]|^[.]+")
 
 
-def show_data(call: Call, report: ImportReport | None = None) -> Page:
-    """Forms for import and export, and the batches so far; after an import its report."""
+def show_data(call: Call, report: ImportReport | None = None, *, refused: bool = False) -> Page:
+    """Forms for import and export, and the batches so far; after an import its report, or why it was `refused`."""
     batches = list_batches(call.database, call.project)
-    shown = {"formats": IMPORTS, "exports": EXPORTS, "batches": batches, "units": UNITS, "report": report}
+    shown = {"formats": IMPORTS, "exports": EXPORTS, "batches": batches, "units": UNITS}
+    shown |= {"report": report, "refused": refused}
     return Page("data.html", shown)
 
 
 def upload(call: Call) -> Page:
-    """Imports an uploaded file; what is refused is listed line by line."""
+    """Imports an uploaded file; what is refused is listed line by line.
+
+    A file with feedback that is not read is imported only where the form allows that; else all of it is taken back.
+    """
     sent = call.form.get("file") if call.form is not None else None
     if not isinstance(sent, UploadFile) or not sent.filename:
         raise RequestError(400, "Choose a file to import.")
@@ -54,7 +58,10 @@ def upload(call: Call) -> Page:
         path = _kept(sent, Path(folder))
         project = current(call.database, call.project)  # a round may have begun since the server did
         report = import_file(call.database, project, path, call.field("format"), user=call.who, settings=settings)
-    return show_data(call, report)
+    refused = bool(report.unread) and call.field("allow_loss", "no") != "yes"
+    if refused:
+        roll_back(call.database, project, report.batch_id, by=call.who)
+    return show_data(call, report, refused=refused)
 
 
 def _kept(sent: UploadFile, folder: Path) -> Path:

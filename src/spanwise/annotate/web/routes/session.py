@@ -5,10 +5,12 @@ from typing import Annotated
 from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
-from spanwise.annotate.people import end_all_sessions, end_session, log_in, may, redeem_login
+from spanwise.annotate.people import end_all_sessions, end_session, log_in, may, redeem_login, set_password
 from spanwise.annotate.store import LoginError
 from spanwise.annotate.web.endpoints import Call, Endpoint, Page, Redirect
+from spanwise.annotate.web.routes.work import show_settings
 from spanwise.annotate.web.security import local_path
+from spanwise.core import DataError
 from spanwise.feedback import Record
 
 
@@ -67,6 +69,23 @@ def _address(call: Call) -> str:
     return client.host if client else ""
 
 
+def change_password(call: Call) -> Page | Redirect:
+    """Sets the user's own password, which ends all sessions; this browser gets a new one."""
+    name, fresh = call.who.name, call.field("fresh")
+    try:
+        if call.who.has_password:
+            log_in(call.database, name, call.field("current"), address=_address(call))
+        set_password(call.database, name, fresh, by=call.who)
+    except LoginError as error:
+        if error.retry_after:
+            raise
+        return show_settings(call, error="The password so far is another one; nothing was changed.")
+    except DataError as error:
+        return show_settings(call, error=str(error))
+    session = log_in(call.database, name, fresh, address=_address(call))
+    return Redirect("/settings?changed=yes", session=session.token)
+
+
 def show_once(call: Call) -> Page:
     """The page behind the one-time address; it redeems the key by a form, because looking must change nothing."""
     return Page("once.html", {"key": call.query("key")})
@@ -94,6 +113,7 @@ ENDPOINTS = (
     Endpoint("GET", "/login/once", show_once, "public"),
     Endpoint("POST", "/login/once", log_in_once, "public"),
     Endpoint("POST", "/logout", log_out, "user"),
+    Endpoint("POST", "/settings/password", change_password, "user"),
     Endpoint("POST", "/api/v1/session", api_log_in, "public", takes=LoginRequest, gives=SessionAnswer),
     Endpoint("GET", "/api/v1/session", api_session, "user", gives=SessionAnswer),
 )

@@ -20,6 +20,7 @@ from spanwise.annotate.work import (
     WorkPage,
     claim,
     my_work,
+    own_progress,
     release,
     renew,
     reopen,
@@ -43,6 +44,9 @@ class WorkItem(Record):
 
     id: str
     prompt: str
+    messages: tuple[Any, ...]
+    """The turns before the responses, where the prompt is a conversation."""
+    tools: tuple[Any, ...]
     passages: tuple[Any, ...]
     responses: tuple[Any, ...]
 
@@ -128,8 +132,8 @@ def _work(call: Call, lent: Claim) -> Work:
 def shown_item(item: Item, *, hide: bool) -> WorkItem:
     """The item as pages to work on get it; with `hide` without the names of models."""
     responses = [response.model_dump(mode="json", exclude={"model"} if hide else None) for response in item.responses]
-    passages = [passage.model_dump(mode="json") for passage in item.passages]
-    return WorkItem(id=item.id, prompt=item.prompt, passages=tuple(passages), responses=tuple(responses))
+    told = item.model_dump(mode="json", include={"messages", "tools", "passages"})
+    return WorkItem(id=item.id, prompt=item.prompt, responses=tuple(responses), **{"messages": (), "tools": ()} | told)
 
 
 def api_draft(call: Call) -> Saved:
@@ -163,7 +167,8 @@ def api_submit(call: Call) -> Receipt:
 
 def api_my_work(call: Call) -> WorkPage:
     """The user's own submissions, newest first."""
-    return my_work(call.database, call.project, call.who, offset=call.number("offset", 0), limit=PAGE_SIZE)
+    offset, query = call.number("offset", 0), call.query("query").strip()
+    return my_work(call.database, call.project, call.who, query=query, offset=offset, limit=PAGE_SIZE)
 
 
 def _lease(call: Call) -> Lease:
@@ -211,10 +216,11 @@ def page_frame(call: Call) -> dict[str, Any]:
 
 
 def show_mine(call: Call) -> Page:
-    """What the user has submitted."""
-    offset = call.number("offset", 0)
-    page = my_work(call.database, call.project, call.who, offset=offset, limit=PAGE_SIZE)
-    return Page("mine.html", {"page": page, "offset": offset, "size": PAGE_SIZE})
+    """What the user has submitted, and what is left."""
+    offset, query = call.number("offset", 0), call.query("query").strip()
+    page = my_work(call.database, call.project, call.who, query=query, offset=offset, limit=PAGE_SIZE)
+    own = own_progress(call.database, call.project, call.who)
+    return Page("mine.html", {"page": page, "own": own, "query": query, "offset": offset, "size": PAGE_SIZE})
 
 
 def show_guidelines(call: Call) -> Page:
@@ -224,9 +230,10 @@ def show_guidelines(call: Call) -> Page:
     return Page("guidelines.html", {"blocks": blocks_of(text), "version": version})
 
 
-def show_settings(call: Call) -> Page:
-    """Keys, font, contrast: kept in the browser."""
-    return Page("settings.html", {}, {"hotkeys": call.project.config.hotkeys})
+def show_settings(call: Call, **more: str) -> Page:
+    """Keys, font, contrast, which are kept in the browser, and the password; `more` says how changing it went."""
+    shown = {"error": "", "changed": call.query("changed")} | more
+    return Page("settings.html", shown, {"hotkeys": call.project.config.hotkeys}, status=400 if shown["error"] else 200)
 
 
 _ITEM = "/api/v1/items/{item_id}"
