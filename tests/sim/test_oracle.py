@@ -85,8 +85,9 @@ def test_minimal_edit_touches_only_what_errs() -> None:
     )
 
 
-def test_a_missing_fact_costs_half_a_right_clause() -> None:
-    assert judge("Her place of birth is Varholm.", TRUTH).quality == pytest.approx(1 - 0.5)
+def test_a_missing_fact_costs_as_much_as_a_wrong_one() -> None:
+    assert judge("Her place of birth is Varholm.", TRUTH).quality == 1 - 1
+    assert judge("Her place of birth is Varholm. Her trade is that of a baker.", TRUTH).quality == 1 - 1
 
 
 @given(st.text())

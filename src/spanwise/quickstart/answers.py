@@ -44,7 +44,7 @@ SIM_METRICS: dict[str, MetricInfo] = {
     ),
     "quality": MetricInfo(
         label="True score", better="higher", digits=2,
-        description="Per answer: +1 for a right clause, -1 for any other, -1/2 for each missing fact.",
+        description="Per answer: +1 for a right clause, -1 for any other and for each missing fact.",
     ),
     "words": MetricInfo(label="Length", unit="words", digits=1, description="Words per answer."),
     "kl": MetricInfo(

@@ -46,7 +46,7 @@ class AnnotationConfig(Config):
     The paper's times (wu2023.md 1.4): six minutes to mark an answer, and six for the six pairs of four answers.
     """
 
-    minutes: float = Field(default=3600, gt=0)
+    minutes: float = Field(default=1800, gt=0)
     """Budget of each feedback arm."""
     minutes_per_marked_answer: float = Field(default=6, gt=0)
     """Marking one answer: its spans, and what it leaves out."""
@@ -73,7 +73,7 @@ class SimStudyConfig(Config):
 
     arms: tuple[str, ...] = (SFT, PREFERENCE, FINE_GRAINED)
     """Which arms to train: sft, sft-more, preference, fine-grained, without-relevance, without-factuality,
-    without-completeness."""
+    without-completeness, oracle-dense, oracle-terminal."""
     demonstrations: int = Field(default=800, ge=2)
     """Demonstrations of the writer with habits for those who learn from further ones: the arm sft-more, and the free
     rival that learns from those that a reward likes best."""
@@ -83,13 +83,13 @@ class SimStudyConfig(Config):
     """How much feedback there is."""
     rl_prompts: int = Field(default=1000, ge=1)
     """Prompts for PPO; nobody annotated them."""
-    heldout_prompts: int = Field(default=64, ge=1)
+    heldout_prompts: int = Field(default=48, ge=1)
     """Prompts that choose the best PPO checkpoint by the arm's own reward."""
-    test_prompts: int = Field(default=400, ge=2)
+    test_prompts: int = Field(default=128, ge=2)
     """Prompts on which the oracle judges every arm."""
     test_samples: int = Field(default=4, ge=1)
     """Sampled answers to each of them, beside the greedy one; the best of n are taken from these."""
-    free_rivals: RivalSettings = RivalSettings(liked_share=0)
+    free_rivals: RivalSettings = RivalSettings(temperatures=(), top_p=1, liked_share=0)
     """What the SFT policy gives without training with rewards, which every arm must beat to be called better."""
     judged_split: Literal["test", "validation"] = "test"
     """Which prompts these are; settings are chosen on those of "validation"."""
@@ -108,7 +108,7 @@ class SimStudyConfig(Config):
     likelihoods: bool = False
     """Whether they also read how likely their backbone finds the tokens, which mostly teaches to sharpen."""
     weights: dict[str, float] = Field(
-        default_factory=lambda: {"relevance": 1.5, "factuality": 2.0, "completeness": 0.1, "preference": 1.0}
+        default_factory=lambda: {"relevance": 1.5, "factuality": 2.0, "completeness": 1.0, "preference": 1.0}
     )
     """Weight of each reward beside the others, whose scores are standardised over the SFT policy's answers."""
     averaged: tuple[str, ...] = ("factuality",)
@@ -120,14 +120,14 @@ class SimStudyConfig(Config):
     gates: dict[str, str] = Field(default_factory=dict[str, str])
     """Which reward counts only as far as another finds its text right; see `SourceWeight.gate`."""
     trainer: TrainerConfig = TrainerConfig(
-        steps=40,
+        steps=24,
         value_backbone="policy",
         rollout=RolloutConfig(prompts_per_step=12, samples_per_prompt=8),
         kl=KLConfig(coef=0.03),
         update=UpdateConfig(epochs=1, minibatch_size=32, micro_batch_size=32),
         policy_optimizer=OptimizerConfig(learning_rate=3e-4),
         value_optimizer=OptimizerConfig(learning_rate=1e-3),
-        evaluation=EvaluationConfig(every=10, decoding="greedy"),
+        evaluation=EvaluationConfig(every=8, decoding="greedy"),
     )
     """PPO; its sampling is replaced by the study's."""
 
@@ -147,7 +147,10 @@ class SimStudyConfig(Config):
 
 STUDY = SimStudyConfig(
     arms=(SFT, SFT_MORE, PREFERENCE, FINE_GRAINED, *ABLATIONS, *CEILINGS),
+    annotation=AnnotationConfig(minutes=3600),
+    test_prompts=256,
     test_samples=8,
     free_rivals=RivalSettings(),
+    trainer=SimStudyConfig().trainer.model_copy(update={"steps": 48}),
 )
-"""The study of docs/results.md: every arm, with the settings of quickstart."""
+"""The study of docs/results.md: every arm and rival, with twice the feedback and the steps of quickstart."""

@@ -17,8 +17,6 @@ Label = Literal["correct", "Irrelevant", "Redundant", "Wrong-Grounding", "Unveri
 RELEVANCE_ERRORS: tuple[Label, ...] = ("Irrelevant", "Redundant", "Incoherent")
 FACT_ERRORS: tuple[Label, ...] = ("Wrong-Grounding", "Unverifiable")
 MISSING = "Missing-Answer"
-MISSING_COSTS = 0.5
-"""What a missing fact takes from the true score, beside the right clause that it could have been."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +68,8 @@ class Judgement:
 
     @property
     def quality(self) -> float:
-        """The true score: +1 for a right clause, -1 for any other, -1/2 for each missing fact."""
-        return self.count("correct") - len(self.errors) - MISSING_COSTS * len(self.missing)
+        """The true score: +1 for a right clause, -1 for an error of any of the three kinds, a missing fact included."""
+        return float(self.count("correct") - len(self.errors) - len(self.missing))
 
 
 def judge(response: str, truth: Truth, *, truncated: bool = False) -> Judgement:

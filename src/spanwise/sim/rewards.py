@@ -8,7 +8,7 @@ from typing import Literal
 
 from spanwise.core import DataError
 from spanwise.feedback import Density, Passage, Sample, SegmentScore, SegmentScores
-from spanwise.sim.oracle import MISSING_COSTS, Judgement, judge
+from spanwise.sim.oracle import Judgement, judge
 from spanwise.sim.world import SimItem, Truth
 from spanwise.text import Span
 
@@ -51,4 +51,4 @@ class OracleSource:
         return SegmentScores((SegmentScore(Span(0, len(sample.response)), self._whole(judgement)),))
 
     def _whole(self, judgement: Judgement) -> float:
-        return judgement.quality if self._pays == "answer" else -MISSING_COSTS * len(judgement.missing)
+        return judgement.quality if self._pays == "answer" else -float(len(judgement.missing))
