@@ -1,7 +1,7 @@
 """Trains the base checkpoint of the simulated world: a Llama of about a million parameters that reads and copies.
 
     python recipes/sim_base/pretrain.py --out runs/retold --lessons retell --steps 6000 --stop 2000 --context 0.3 --bf16
-    python recipes/sim_base/pretrain.py --out src/spanwise/sim/base --start runs/retold --steps 5000 --seed 2 --bf16
+    python recipes/sim_base/pretrain.py --out src/spanwise/sim/base --start runs/retold --steps 8000 --seed 2 --bf16
 
 Documents are prompts of the world with what follows "answer:". First the passages are retold, in other words and in
 another order: from that a model this small learns to copy values, which it hardly does from answers. Then come
@@ -74,7 +74,9 @@ def _fresh(options: argparse.Namespace) -> tuple[LlamaForCausalLM, PreTrainedTok
     writer = numpy_generator(options.seed, "pretrain/tokenizer")
     tokenizer = train_tokenizer((" ".join(_answered(writer, 1.0)) for _ in range(10_000)), options.vocabulary)
     torch.manual_seed(derive_seed(options.seed, "pretrain/weights"))  # transformers draws first weights globally
-    return LlamaForCausalLM(base_config(tokenizer, hidden=options.hidden, layers=options.layers)), tokenizer
+    return LlamaForCausalLM(
+        base_config(tokenizer, hidden=options.hidden, layers=options.layers, heads=options.heads)
+    ), tokenizer
 
 
 def _continued(folder: Path) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
@@ -88,6 +90,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--lessons", choices=("retell", "questions"), default="questions", help="what is learnt")
     parser.add_argument("--progress", type=float, default=0.0, help="where lessons start: 0 small, 1 full")
     parser.add_argument("--hidden", type=int, default=128, help="width of the model, a multiple of 32")
+    parser.add_argument("--heads", type=int, default=8, help="attention heads, of 32 dimensions each")
     parser.add_argument("--layers", type=int, default=4, help="transformer blocks")
     parser.add_argument("--vocabulary", type=int, default=1280, help="tokens of the byte-level BPE")
     parser.add_argument("--steps", type=int, default=8000, help="steps of the schedule")

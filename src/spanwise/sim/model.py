@@ -49,8 +49,8 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
     )  # fmt: skip
 
 
-def base_config(tokenizer: PreTrainedTokenizerFast, *, hidden: int, layers: int) -> LlamaConfig:
-    """The shape of the base model.
+def base_config(tokenizer: PreTrainedTokenizerFast, *, hidden: int, layers: int, heads: int) -> LlamaConfig:
+    """The shape of the base model; heads have 32 dimensions each, whatever its width.
 
     Weights start at 1/sqrt(hidden), much wider than the usual 0.02: with so few dimensions, 0.02 leaves attention
     so flat that copying is learnt many times more slowly.
@@ -60,8 +60,9 @@ def base_config(tokenizer: PreTrainedTokenizerFast, *, hidden: int, layers: int)
         hidden_size=hidden,
         intermediate_size=3 * hidden,
         num_hidden_layers=layers,
-        num_attention_heads=hidden // 32,
-        num_key_value_heads=hidden // 32,
+        num_attention_heads=heads,
+        num_key_value_heads=heads,
+        head_dim=32,
         max_position_embeddings=WINDOW,
         initializer_range=hidden**-0.5,
         tie_word_embeddings=True,
