@@ -68,7 +68,7 @@ def test_feedback_is_loaded_whole_or_refused(tmp_path) -> None:
     with pytest.raises(ConfigError, match="'csv' is no format that can be read; choose one of spanwise, qa-feedback"):
         sw.load_feedback(tmp_path / "marks.jsonl", format="csv")
     (tmp_path / "bad.jsonl").write_text('{"prompt": 1}\n')
-    with pytest.raises(DataError, match=r"bad\.jsonl:1"):
+    with pytest.raises(DataError, match=r"bad\.jsonl: is a file of prompts"):
         sw.load_feedback(tmp_path / "bad.jsonl")
 
 

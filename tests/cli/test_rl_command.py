@@ -140,8 +140,17 @@ def test_the_same_command_again_tells_what_it_told_and_never_means_never(work):
     assert (work / "run" / "metrics.jsonl").read_bytes() == before
     with pytest.raises(ConfigError, match="set resume=auto"):
         run(work, "resume=never")
-    with pytest.raises(ConfigError, match=r"steps \(2 there, 3 here\)"):
-        run(work, "steps=3")
+    with pytest.raises(ConfigError, match=r"seed \(\d+ there, 99 here\)"):
+        run(work, "seed=99")
+
+
+def test_a_finished_run_takes_more_steps(work):
+    run(work)
+    before = (work / "run" / "metrics.jsonl").read_text().splitlines()
+    run(work, "steps=3")
+    after = (work / "run" / "metrics.jsonl").read_text().splitlines()
+    assert after[: len(before)] == before
+    assert json.loads(after[-1])["step"] == 3
 
 
 def test_a_stored_run_with_an_old_key_is_reported_and_its_resume_says_the_new_name(work):

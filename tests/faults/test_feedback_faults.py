@@ -27,14 +27,14 @@ GOOD_ITEM = json.dumps(small_item()).encode()
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 
 WRONG_FILES = {
-    "a picture as records": ("a.jsonl", PNG, "spanwise", "not UTF-8"),
-    "a picture as items": ("a.json", PNG, "qa-feedback", "not UTF-8 at byte 0"),
+    "a picture as records": ("a.jsonl", PNG, "spanwise", "is an image"),
+    "a picture as items": ("a.json", PNG, "qa-feedback", "is an image"),
     "a list as records": ("a.jsonl", b"[" + GOOD + b"]", "spanwise", "holds one JSON list, not one record per line"),
-    "records as items": ("a.json", GOOD, "qa-feedback", "a JSON list was expected, the file begins with '{"),
+    "records as items": ("a.json", GOOD, "qa-feedback", "is a file of feedback records of Spanwise"),
     "nothing as items": ("a.json", b"", "qa-feedback", "a JSON list was expected, the file begins with nothing"),
     "demonstrations": ("a.json", b'[{"answer": ["x"], "text": "t"}]', "qa-feedback", "this file holds demonstrations"),
     "not gzipped": ("a.jsonl.gz", GOOD, "spanwise", "not a gzipped file"),
-    "UTF-16": ("a.jsonl", GOOD.decode().encode("utf-16"), "spanwise", "not UTF-8"),
+    "UTF-16": ("a.jsonl", GOOD.decode().encode("utf-16"), "spanwise", "is text in UTF-16"),
     "cut archive of items": ("a.json.gz", gzip.compress(GOOD_ITEM * 99)[:-20], "qa-feedback", "cannot be read"),
 }
 

@@ -98,5 +98,5 @@ def test_a_lone_surrogate_is_named():
 
 @pytest.mark.parametrize("name", ["", "word", "window", "window:", "window:0", "window:-1", "window:²", "Sentence"])
 def test_unknown_segmenters_are_refused_with_the_list(name):
-    with pytest.raises(ConfigError, match=r"sequence, paragraph, sentence, sub-sentence or window:<words>"):
+    with pytest.raises(ConfigError, match=r"sequence, paragraph, sentence, sub-sentence, window:<words> or my"):
         get_segmenter(name)

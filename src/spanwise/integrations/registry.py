@@ -7,11 +7,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict
+import yaml
 
 from spanwise.core import ConfigError, DataError
 from spanwise.feedback import Place, PromptConfig, PromptRecord, parse_record, text_prompt
-from spanwise.rewards import RewardPipeline, RewardsConfig, load_pipeline
+from spanwise.rewards import EngineRewardsConfig, RewardPipeline, RewardsConfig, load_pipeline
 from spanwise.rl import DenseEstimator, Match, RLConfig
 
 RECORD = "record"
@@ -27,12 +27,6 @@ REWARDS_FILE, DEVICE = "SPANWISE_REWARDS", "SPANWISE_DEVICE"
 """Environment variables: the YAML file that says what answers earn, and where its models run (without it cpu)."""
 TESTED = {"trl": ("1.16", "1.17"), "verl": ("0.9.1", "0.9.2"), "skyrl": ("0.3.0", "0.3.1")}
 """Engines, with the first version that the plug-in was tested with and the first that it was not."""
-
-
-class _Rewards(RewardsConfig):
-    """The rewards in the config of a run, whose other settings the engine has itself."""
-
-    model_config = ConfigDict(extra="ignore")
 
 
 def check_version(engine: str) -> str:
@@ -57,20 +51,10 @@ def _number(text: str) -> tuple[int, ...]:
 
 def load_rewards(path: Path) -> RewardsConfig:
     """The rewards that a file describes: the config of a `spanwise rl` run, or those sections of it alone."""
-    try:
-        return RewardsConfig.load(path)
-    except ConfigError:
-        if "policy" not in _keys(path):
-            raise
-    RLConfig.load(path)  # so that a mistake in it is told, too
-    return _Rewards.load(path)
-
-
-def _keys(path: Path) -> set[str]:
-    class AnyKeys(_Rewards):
-        model_config = ConfigDict(extra="allow")
-
-    return set(AnyKeys.load(path).model_extra or {})
+    rewards = EngineRewardsConfig.load(path)
+    whole = "policy" in yaml.safe_load(path.read_text(encoding="utf-8"))
+    (RLConfig if whole else RewardsConfig).load(path)  # so that a mistake in the rest is told, too
+    return rewards
 
 
 def rewards_of_environment() -> RewardPipeline:

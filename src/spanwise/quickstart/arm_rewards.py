@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from spanwise.core import RunFolder, derive_seed
 from spanwise.evals.statistics import ReliabilityBin, RewardModelQuality
 from spanwise.feedback import FeedbackRecord, Sample, scores_of
-from spanwise.quickstart.config import ABLATIONS, CEILINGS, FINE_GRAINED_HEADS, PREFERENCE, SimStudyConfig
+from spanwise.quickstart.config import ABLATIONS, FINE_GRAINED_HEADS, PREFERENCE, SimStudyConfig
 from spanwise.reward_models import FactualityRule, RelevanceRule, RewardModelConfig
 from spanwise.reward_models.fitting import HeadQuality, train_reward_model
 from spanwise.reward_models.network import load_backbone
@@ -22,7 +22,7 @@ from spanwise.rewards import (
     segment_statistics,
     total_deviation,
 )
-from spanwise.sim import OracleSource, SimItem, base_checkpoint
+from spanwise.sim import base_checkpoint
 
 
 @dataclass(frozen=True)
@@ -63,12 +63,6 @@ class ArmRewards:
         """The gate of the reward `name`; an arm that leaves a reward out does not let it gate another, either."""
         gate = self.config.gates.get(name)
         return None if ABLATIONS.get(arm) == gate else gate
-
-
-def oracle_pipeline(arm: str, items: Sequence[SimItem]) -> RewardPipeline:
-    """What a ceiling pays for answers to `items`: the true score, clause by clause or at the end."""
-    sources = [OracleSource(items, pays) for pays in CEILINGS[arm]]
-    return RewardPipeline(sources, MixtureConfig(sources={source.name: SourceWeight() for source in sources}))
 
 
 def heads_of(kind: str) -> tuple[str, ...]:

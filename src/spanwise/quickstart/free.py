@@ -15,6 +15,7 @@ from spanwise.feedback import DemonstrationRecord, Sample
 from spanwise.models import Policy, Sampling
 from spanwise.quickstart.answers import Answers, answer_items, make_demonstrations, score_answers
 from spanwise.quickstart.config import CEILINGS, FINE_GRAINED, LABELS, PREFERENCE, SFT, SFT_MORE, SimStudyConfig
+from spanwise.rewards import RewardPipeline
 from spanwise.sim import SimItem, make_items, policy_checkpoint
 
 Tables = dict[str, ScoreTable]
@@ -94,8 +95,9 @@ class SimRivals:
             return {}
         return {f"{SFT}@top-p": self._tables(self._sampled(self.test, self.config.sampling, top_p=top_p))}
 
-    def by_reward(self, kind: str, reward: AnswerReward) -> dict[str, Tables]:
+    def by_reward(self, kind: str, pipeline: RewardPipeline) -> dict[str, Tables]:
         """What the rewards of `kind` choose: a temperature, the best of n, demonstrations."""
+        reward = AnswerReward(pipeline.sources, pipeline.mixture.config)
         rivals, tables = self.config.free_rivals, dict[str, Tables]()
         temperature, best, liked = _chosen_by(kind)
         if rivals.temperatures:

@@ -4,7 +4,6 @@ Every arm starts from the packaged SFT policy; feedback arms have the same minut
 PPO steps. What several seeds say together is in `results.py`; what the oracle measures, in `answers.py`.
 """
 
-import copy
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -12,19 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from spanwise.core import RunFolder, derive_seed
-from spanwise.evals.rivals import AnswerReward
+from spanwise.core import RunFolder
 from spanwise.evals.statistics import Example, RewardModelQuality, ScoreTable
 from spanwise.feedback import FeedbackRecord, Sample
 from spanwise.models import Policy
 from spanwise.quickstart.answers import (
     answer_items,
     collect_feedback,
-    make_demonstrations,
     make_examples,
     score_answers,
 )
-from spanwise.quickstart.arm_rewards import ArmRewards, heads_of, oracle_pipeline, train_rewards
+from spanwise.quickstart.arm_rewards import ArmRewards, heads_of, train_rewards
 from spanwise.quickstart.config import (
     CEILINGS,
     FINE_GRAINED,
@@ -35,12 +32,10 @@ from spanwise.quickstart.config import (
     SimStudyConfig,
 )
 from spanwise.quickstart.free import SimRivals, greedily, kind_of
+from spanwise.quickstart.training import oracle_pipeline, train_arm, train_more
 from spanwise.rewards import RewardPipeline
-from spanwise.rl import Trainer, TrainerParts
-from spanwise.rl.algorithms import PPO
 from spanwise.rl.runtime import ProgressView
 from spanwise.sim import SimItem, make_items, policy_checkpoint
-from spanwise.training import train_sft
 
 TEST_SEED = 0
 """All training seeds are tested on the same prompts, so that intervals over both can be had."""
@@ -85,10 +80,13 @@ class SeedStudy:
         reference = Policy.load(str(policy_checkpoint()))
         self._measure(SFT, reference, reference)
         if SFT_MORE in self.config.arms:
-            self._measure(SFT_MORE, self._timed(SFT_MORE, self._sft_more), reference)
+            self.say(f"Fine-tuning on {self.config.demonstrations} more demonstrations")
+            folder = self._folder(SFT_MORE)
+            more = self._timed(SFT_MORE, lambda: train_more(self.config, self.seed, folder))
+            self._measure(SFT_MORE, more, reference)
         for arm in (arm for arm in self.config.arms if arm not in (SFT, SFT_MORE)):
             pipeline = self._pipeline(arm, reference)
-            policy = self._timed(arm, lambda a=arm, p=pipeline: self._ppo(a, p, reference, watch))
+            policy = self._timed(arm, lambda a=arm, p=pipeline: self._train(a, p, reference, watch))
             self._measure(arm, policy, reference)
         self._timed("examples", lambda: self._examples(self._rewards.get(FINE_GRAINED)))
         return self.outcome
@@ -96,25 +94,13 @@ class SeedStudy:
     def _pipeline(self, arm: str, reference: Policy) -> RewardPipeline:
         """What the arm's answers are paid."""
         if arm in CEILINGS:
-            sizes = {"rl": self.config.rl_prompts, "rl-heldout": self.config.heldout_prompts}
-            return oracle_pipeline(arm, [item for split, size in sizes.items() for item in self._items(size, split)])
+            return oracle_pipeline(arm, self.config, self.seed)
         kind = kind_of(arm)
         if kind not in self._rewards:
             feedback = self._timed(f"feedback, {kind}", lambda: self._feedback(kind, reference))
             self._rewards[kind] = self._timed(f"reward model, {kind}", lambda: self._reward_model(kind, feedback))
             self._timed(f"free rivals, {kind}", lambda: self._rivals_by_reward(kind, self._rewards[kind]))
         return self._rewards[kind].pipeline(arm)
-
-    def _sft_more(self) -> Policy:
-        """The SFT policy after further demonstrations of the same writer."""
-        count = self.config.demonstrations
-        self.say(f"Fine-tuning on {count} more demonstrations")
-        run = RunFolder(self._folder(SFT_MORE))
-        heldout = make_demonstrations(self.config.heldout_demonstrations, seed=self.seed, split="sft-heldout")
-        demonstrations = make_demonstrations(count, seed=self.seed, split="sft")
-        settings = self.config.sft.model_copy(update={"seed": derive_seed(self.seed, "sim/sft")})
-        tuned = train_sft(Policy.load(str(policy_checkpoint())), demonstrations, heldout, config=settings, run=run)
-        return Policy.load(str(tuned.checkpoint))
 
     def _feedback(self, kind: str, policy: Policy) -> list[FeedbackRecord]:
         """What the budget of minutes buys for the reward model of `kind`."""
@@ -139,22 +125,10 @@ class SeedStudy:
         self.outcome.reward_models |= rewards.quality
         return rewards
 
-    def _ppo(self, arm: str, pipeline: RewardPipeline, reference: Policy, watch: Watch) -> Policy:
+    def _train(self, arm: str, pipeline: RewardPipeline, reference: Policy, watch: Watch) -> Policy:
         self.say(f"PPO, {LABELS[arm]}")
-        trainer = self.config.trainer.model_copy(
-            update={"seed": derive_seed(self.seed, "sim/rl"), "sampling": self.config.sampling}
-        )
-        parts = TrainerParts(
-            policy=Policy(copy.deepcopy(reference.model), reference.tokenizer),
-            pipeline=pipeline,
-            prompts=[item.record for item in self._items(self.config.rl_prompts, "rl")],
-            heldout=[item.record for item in self._items(self.config.heldout_prompts, "rl-heldout")],
-            algorithm=PPO(trainer.ppo),
-        )
-        folder = RunFolder(self._folder(arm))
-        with watch(LABELS[arm], trainer.steps) as view:
-            Trainer(trainer, parts, folder, progress=view).run()
-        return Policy.load(str(folder.checkpoint("best")))
+        view = watch(LABELS[arm], self.config.trainer.steps)
+        return train_arm(self.config, self.seed, reference, pipeline, folder=self._folder(arm), watch=view)
 
     def _measure(self, arm: str, policy: Policy, reference: Policy) -> None:
         """Both decodings; those of the SFT policy with its free rivals."""
@@ -172,9 +146,7 @@ class SeedStudy:
 
     def _rivals_by_reward(self, kind: str, rewards: ArmRewards) -> None:
         if self._rivals is not None:
-            pipeline = rewards.pipeline(kind)
-            reward = AnswerReward(pipeline.sources, pipeline.mixture.config)
-            self.outcome.tables |= self._rivals.by_reward(kind, reward)
+            self.outcome.tables |= self._rivals.by_reward(kind, rewards.pipeline(kind))
 
     def _examples(self, rewards: ArmRewards | None) -> None:
         """The arms' answers to the first test prompts, with the token rewards of the fine-grained arm."""

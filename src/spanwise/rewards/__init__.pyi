@@ -2,6 +2,7 @@ from .change import ChangeReward as ChangeReward
 from .change import HolisticReward as HolisticReward
 from .change import whole_text as whole_text
 from .config import Aggregate as Aggregate
+from .config import EngineRewardsConfig as EngineRewardsConfig
 from .config import MixtureConfig as MixtureConfig
 from .config import Placement as Placement
 from .config import RewardsConfig as RewardsConfig

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from spanwise.core import Config
 from spanwise.rewards.foreign import SourceConfig
@@ -124,6 +124,12 @@ class RewardsConfig(SourcesConfig):
     placement: Placement = "end"
     """Where on a segment its reward goes: end (its last token, as in the papers), spread (over its tokens by
     characters) or every (over its tokens in equal shares)."""
+
+
+class EngineRewardsConfig(RewardsConfig):
+    """The rewards in the config of a run, whose other settings an engine has itself."""
+
+    model_config = ConfigDict(extra="ignore")
 
 
 class ScoreConfig(SourcesConfig):
