@@ -16,6 +16,7 @@ from spanwise.evals.report import write_report
 from spanwise.evals.runs import TradeOff
 from spanwise.evals.statistics import ExperimentResults
 from spanwise.models import Sampling
+from spanwise.quickstart import AnnotationConfig
 from spanwise.reward_models import FittingConfig
 from spanwise.rl import RolloutConfig
 from spanwise.rl.runtime import NoProgress
@@ -47,7 +48,7 @@ class Customisation(Study[CustomConfig, Results]):
         sizes = {
             "demonstrations": 24,
             "heldout_demonstrations": 4,
-            "feedback_prompts": 24,
+            "annotation": AnnotationConfig(minutes=144),
             "rl_prompts": 8,
             "heldout_prompts": 4,
             "test_prompts": 12,

@@ -14,7 +14,7 @@ from spanwise.evals.rivals.config import RivalSettings
 from spanwise.evals.statistics.results import ExperimentResults
 from spanwise.models.config import Sampling
 from spanwise.quickstart.answers import SIM_METRICS, Answers, score_answers
-from spanwise.quickstart.config import FINE_GRAINED, PREFERENCE, SFT, SimStudyConfig
+from spanwise.quickstart.config import FINE_GRAINED, PREFERENCE, SFT, AnnotationConfig, SimStudyConfig
 from spanwise.quickstart.results import greedy_sentences, save_outcome, summarize
 from spanwise.quickstart.study import SeedStudy
 from spanwise.reward_models.config import FittingConfig
@@ -27,7 +27,7 @@ SMALL = SimStudyConfig(
     arms=(SFT, PREFERENCE, FINE_GRAINED, "without-relevance"),
     demonstrations=24,
     heldout_demonstrations=4,
-    feedback_prompts=24,
+    annotation=AnnotationConfig(minutes=144),
     rl_prompts=8,
     heldout_prompts=4,
     test_prompts=12,

@@ -12,6 +12,7 @@ from .config import LABELS as LABELS
 from .config import PREFERENCE as PREFERENCE
 from .config import SFT as SFT
 from .config import STUDY as STUDY
+from .config import AnnotationConfig as AnnotationConfig
 from .config import SimStudyConfig as SimStudyConfig
 from .judge import OracleJudge as OracleJudge
 from .results import greedy_sentences as greedy_sentences

@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spanwise.core import RunFolder, derive_seed
+from spanwise.core import RunFolder
 from spanwise.evals.rivals import GREEDY, AnswerReward, arm_name, best_places, train_on_liked
 from spanwise.evals.statistics import Arm, ScoreTable
 from spanwise.feedback import DemonstrationRecord, Sample
 from spanwise.models import Policy, Sampling
 from spanwise.quickstart.answers import Answers, answer_items, make_demonstrations, score_answers
 from spanwise.quickstart.config import CEILINGS, FINE_GRAINED, LABELS, PREFERENCE, SFT, SFT_MORE, SimStudyConfig
+from spanwise.quickstart.training import sft_settings
 from spanwise.rewards import RewardPipeline
 from spanwise.sim import SimItem, make_items, policy_checkpoint
 
@@ -129,7 +130,7 @@ class SimRivals:
         demonstrations: list[DemonstrationRecord] = make_demonstrations(
             config.demonstrations, seed=self.seed, split="sft"
         )
-        settings = config.sft.model_copy(update={"seed": derive_seed(self.seed, "sim/sft")})
+        settings = sft_settings(config, self.seed)
         run = RunFolder(self.root / name / f"seed-{self.seed}")
         policy = train_on_liked(
             Policy.load(str(policy_checkpoint())), demonstrations, reward, share=config.free_rivals.liked_share,

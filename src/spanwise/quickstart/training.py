@@ -18,17 +18,22 @@ from spanwise.rl import Trainer, TrainerParts
 from spanwise.rl.algorithms import PPO
 from spanwise.rl.runtime import ProgressView
 from spanwise.sim import OracleSource, make_items, policy_checkpoint
-from spanwise.training import train_sft
+from spanwise.training import SFTConfig, train_sft
 
 
 def train_more(config: SimStudyConfig, seed: int, folder: Path) -> Policy:
     """The SFT policy after further demonstrations of the same writer."""
     demonstrations: list[DemonstrationRecord] = make_demonstrations(config.demonstrations, seed=seed, split="sft")
     heldout = make_demonstrations(config.heldout_demonstrations, seed=seed, split="sft-heldout")
-    settings = config.sft.model_copy(update={"seed": derive_seed(seed, "sim/sft")})
+    settings = sft_settings(config, seed)
     start = Policy.load(str(policy_checkpoint()))
     tuned = train_sft(start, demonstrations, heldout, config=settings, run=RunFolder(folder))
     return Policy.load(str(tuned.checkpoint))
+
+
+def sft_settings(config: SimStudyConfig, seed: int) -> SFTConfig:
+    """The settings of whoever learns from demonstrations of this seed."""
+    return config.sft.model_copy(update={"seed": derive_seed(seed, "sim/sft")})
 
 
 def train_arm(

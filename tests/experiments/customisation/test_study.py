@@ -11,7 +11,7 @@ from spanwise.core.errors import ConfigError
 from spanwise.evals.pages.tradeoff import write_trade_off
 from spanwise.evals.runs.scores import RunScores
 from spanwise.models.config import Sampling
-from spanwise.quickstart.config import FINE_GRAINED, SimStudyConfig
+from spanwise.quickstart.config import FINE_GRAINED, AnnotationConfig, SimStudyConfig
 from spanwise.reward_models.config import FittingConfig
 from spanwise.rl.config import EvaluationConfig, RolloutConfig, TrainerConfig, UpdateConfig
 from spanwise.rl.runtime.progress import NoProgress
@@ -24,7 +24,7 @@ SMALL = CustomConfig(
         arms=(FINE_GRAINED,),
         demonstrations=24,
         heldout_demonstrations=4,
-        feedback_prompts=24,
+        annotation=AnnotationConfig(minutes=144),
         rl_prompts=8,
         heldout_prompts=4,
         test_prompts=8,

@@ -18,13 +18,10 @@ from spanwise.reward_models.config import FittingConfig
 from spanwise.rl.config import EvaluationConfig, RolloutConfig, TrainerConfig, UpdateConfig
 from spanwise.sim.annotator import EXACT
 from spanwise.text.spans import Span
-from spanwise.training.config import SFTConfig
 
 ARMS_TRIED = ("sequence-edits", "token", "token-labels", "placebo", "density", "hybrid", "oracle")
 SMALL = EditStudyConfig(
     arms=ARMS_TRIED,
-    demonstrations=24,
-    heldout_demonstrations=4,
     pair_prompts=16,
     quality_prompts=6,
     localised_pairs=4,
@@ -32,7 +29,6 @@ SMALL = EditStudyConfig(
     curve_prompts=4,
     test_prompts=8,
     sampling=Sampling(max_new_tokens=48),
-    sft=SFTConfig(epochs=1, learning_rate=1e-4),
     sequence_fitting=FittingConfig(method="linear", strengths=(0.1,), state_scales=(0.1,)),
     token_fitting=FittingConfig(method="linear", strengths=(0.1,), state_scales=(0.1,)),
     trainer=TrainerConfig(
