@@ -91,12 +91,10 @@ def list_tokens(database: Database, user: User) -> list[Token]:
     with database.read() as connection:
         rows = connection.execute(query).mappings().all()
     used = pending(database).last_seen
+    latest = [{"used_at": used(tables.api_token, row["id"], row["used_at"])} for row in rows]
     return [
-        Token(
-            **{name: row[name] for name in Token.model_fields}
-            | {"used_at": used(tables.api_token, row["id"], row["used_at"])}
-        )
-        for row in rows
+        Token.model_validate({name: row[name] for name in Token.model_fields} | known)
+        for row, known in zip(rows, latest, strict=True)
     ]
 
 

@@ -117,14 +117,14 @@ def _write(desk: Desk, save: Save) -> tuple[int, str]:
     return draft.rev, draft.updated_at
 
 
-def _head(desk: Desk, item_id: str, round_number: int) -> Row[Any, Any] | None:
+def _head(desk: Desk, item_id: str, round_number: int) -> Row[Any, Any, Any] | None:
     """Revision, time and save of the user's draft, without its document."""
     draft = tables.draft
     query = select(draft.c.rev, draft.c.updated_at, draft.c.save_id)
     return desk.connection.execute(query.where(*_key(desk.user.id, item_id, round_number))).first()
 
 
-def _is_repeated(desk: Desk, save: Save, head: Row[Any, Any]) -> bool:
+def _is_repeated(desk: Desk, save: Save, head: Row[Any, Any, Any]) -> bool:
     if save.save_id is not None and save.save_id == head.save_id:
         return True
     if head.rev != save.base_rev + 1:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from statistics import median
 
-from sqlalchemy import ColumnElement, Connection, Select, distinct, func, select
+from sqlalchemy import ColumnElement, Connection, Select, TextClause, distinct, func, select
 from sqlalchemy import text as sql
 
 from spanwise.annotate.people import User
@@ -94,7 +94,7 @@ def own_progress(database: Database, project: Project, user: User) -> OwnProgres
     return OwnProgress(left=left, **counts)
 
 
-def _left(project: Project, user: User) -> Select[tuple[int]]:
+def _left(project: Project, user: User) -> Select[int]:
     slot, own = tables.slot, tables.slot.alias("own")
     had = select(own.c.k).where(own.c.item_id == slot.c.item_id, own.c.round == slot.c.round, own.c.user_id == user.id)
     free = slot.c.project_id == project.id, slot.c.kind == "normal", slot.c.state == "open"
@@ -112,7 +112,7 @@ def _states(connection: Connection, project: Project) -> dict[str, int]:
     return {f"slots_{name}": int(a - b) for name, a, b in zip(names, every, others, strict=True)}
 
 
-def _special(project: Project) -> tuple[ColumnElement[bool], ...]:
+def _special(project: Project) -> tuple[ColumnElement[bool] | TextClause, ...]:
     """Gold and training items, as their index says it."""
     return tables.item.c.project_id == project.id, sql("item.purpose <> 'normal'")
 

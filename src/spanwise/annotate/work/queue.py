@@ -13,7 +13,7 @@ import functools
 import random
 import secrets
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -185,7 +185,7 @@ def lend_again(desk: Desk, row: RowMapping) -> RowMapping:
     return _reloaded(desk.connection, row)
 
 
-def claim_of(desk: Desk, row: Mapping[str, Any], *, resumed: bool) -> Claim:
+def claim_of(desk: Desk, row: Mapping[Any, Any], *, resumed: bool) -> Claim:
     """The claim that a lent slot is, with its draft and suggestions."""
     shown = ("item_id", "round", "k", "kind", "lease_token", "lease_expires_at", "started_at")
     return Claim(
