@@ -10,18 +10,10 @@ SIGNS = {
     "without-completeness": (("completeness", -1),),
 }
 """What Table 5 of Wu et al. leads one to expect of each ablation: metric and sign of its difference to the full arm."""
-FREE = (
-    "**Read first: [turning the temperature down beats every arm of this page, for nothing](free_rivals.md).** The "
-    "slips of the demonstrations are random and below one half, so that the likeliest answer is nearly right, and all "
-    "arms, judged here at temperature 1, learn to sharpen."
-)
-
-
 def results_page(results: ExperimentResults) -> str:
     """The page in Markdown."""
     parts = [
         "# Results on the simulated world",
-        FREE,
         _origin(results),
         "## Arms",
         "Mean over prompts and seeds with its 95 % interval.",
