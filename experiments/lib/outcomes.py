@@ -2,7 +2,9 @@
 
 import datetime
 import platform
+import subprocess
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -43,6 +45,13 @@ def stacked(by_seed: Mapping[int, Mapping[str, StoredTable]], metrics: Iterable[
         metric: ScoreTable.stack({seed: tables[metric].table(seed) for seed, tables in by_seed.items()})
         for metric in metrics
     }
+
+
+def this_commit() -> str:
+    """The commit of the code, short; "no commit" outside of a clone."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "no commit"
 
 
 def today() -> str:

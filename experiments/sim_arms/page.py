@@ -1,7 +1,8 @@
 """`docs/results.md` as a function of a study's `ExperimentResults`: every number comes from there, none by hand."""
 
+from experiments.lib.outcomes import this_commit
 from experiments.lib.pages import arm_table, difference_table, made_of, notes, page, table, titled
-from spanwise.evals.statistics import Comparison, ExperimentResults, mean_and_interval
+from spanwise.evals.statistics import GREEDY, Comparison, ExperimentResults, mean_and_interval
 from spanwise.quickstart import ABLATIONS, FINE_GRAINED
 
 SIGNS = {
@@ -10,6 +11,8 @@ SIGNS = {
     "without-completeness": (("completeness", -1),),
 }
 """What Table 5 of Wu et al. leads one to expect of each ablation: metric and sign of its difference to the full arm."""
+
+
 def results_page(results: ExperimentResults) -> str:
     """The page in Markdown."""
     parts = [
@@ -34,21 +37,24 @@ def results_page(results: ExperimentResults) -> str:
 def _origin(results: ExperimentResults) -> str:
     seeds, minutes = made_of(results)
     return (
-        f"Made by `make results`, that is `{results.command}`, on {results.created}: seeds {seeds}, "
+        f"Made by `{results.command}` at commit {this_commit()} on {results.created}: seeds {seeds}, "
         f"{minutes:.0f} minutes in all on {results.machine}. "
         "The judge is the oracle of the simulated world; no training step sees it."
     )
 
 
 def readme_block(results: ExperimentResults) -> str:
-    """The table of arms for the README, with where it comes from."""
+    """The table of greedy answers and of the best of n for the README, with where it comes from."""
+    shown = {name: arm for name, arm in results.arms.items() if arm.decoding == GREEDY or name.endswith("best-of")}
+    metrics = {name: info for name, info in results.metrics.items() if name != "kl"}
     seeds = ", ".join(map(str, results.seeds))
     origin = (
-        f"`make results` on {results.created}, seeds {seeds}, {results.machine}; "
+        f"`{results.command}` on {results.created}, seeds {seeds}, {results.machine}; "
         "95 % intervals over seeds and prompts. "
-        "Everything else, the ablation included: [docs/results.md](docs/results.md)."
+        "Sampled answers, differences and reward models: [docs/results.md](docs/results.md)."
     )
-    return f"{arm_table(results)}\n\n{origin}"
+    table_of_arms = arm_table(results.model_copy(update={"arms": shown, "metrics": metrics}))
+    return f"{table_of_arms}\n\n{origin}"
 
 
 def _ablation(results: ExperimentResults) -> list[str]:
