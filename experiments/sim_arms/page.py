@@ -2,7 +2,8 @@
 
 from experiments.lib.outcomes import this_commit
 from experiments.lib.pages import arm_table, difference_table, made_of, notes, page, table, titled
-from spanwise.evals.statistics import GREEDY, Comparison, ExperimentResults, mean_and_interval
+from spanwise.evals.rivals import GREEDY
+from spanwise.evals.statistics import Comparison, ExperimentResults, mean_and_interval
 from spanwise.quickstart import ABLATIONS, FINE_GRAINED
 
 SIGNS = {
