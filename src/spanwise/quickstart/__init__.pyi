@@ -22,3 +22,4 @@ from .results import summarize as summarize
 from .study import TEST_SEED as TEST_SEED
 from .study import SeedOutcome as SeedOutcome
 from .study import SeedStudy as SeedStudy
+from .training import trainer_settings as trainer_settings

@@ -9,12 +9,12 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from spanwise.core import RunFolder, derive_seed
-from spanwise.feedback import DemonstrationRecord, PromptRecord
+from spanwise.feedback import PromptRecord
 from spanwise.models import Policy
 from spanwise.quickstart.answers import make_demonstrations
 from spanwise.quickstart.config import CEILINGS, SimStudyConfig
 from spanwise.rewards import MixtureConfig, RewardPipeline, SourceWeight
-from spanwise.rl import Trainer, TrainerParts
+from spanwise.rl import Trainer, TrainerConfig, TrainerParts
 from spanwise.rl.algorithms import PPO
 from spanwise.rl.runtime import ProgressView
 from spanwise.sim import OracleSource, make_items, policy_checkpoint
@@ -23,7 +23,7 @@ from spanwise.training import SFTConfig, train_sft
 
 def train_more(config: SimStudyConfig, seed: int, folder: Path) -> Policy:
     """The SFT policy after further demonstrations of the same writer."""
-    demonstrations: list[DemonstrationRecord] = make_demonstrations(config.demonstrations, seed=seed, split="sft")
+    demonstrations = make_demonstrations(config.demonstrations, seed=seed, split="sft")
     heldout = make_demonstrations(config.heldout_demonstrations, seed=seed, split="sft-heldout")
     settings = sft_settings(config, seed)
     start = Policy.load(str(policy_checkpoint()))
@@ -36,6 +36,11 @@ def sft_settings(config: SimStudyConfig, seed: int) -> SFTConfig:
     return config.sft.model_copy(update={"seed": derive_seed(seed, "sim/sft")})
 
 
+def trainer_settings(config: SimStudyConfig, seed: int) -> TrainerConfig:
+    """The settings of PPO for this seed, which samples as the study does."""
+    return config.trainer.model_copy(update={"seed": derive_seed(seed, "sim/rl"), "sampling": config.sampling})
+
+
 def train_arm(
     config: SimStudyConfig,
     seed: int,
@@ -46,7 +51,7 @@ def train_arm(
     watch: AbstractContextManager[ProgressView],
 ) -> Policy:
     """PPO from a copy of `reference`; the checkpoint with the best reward. A run that was stopped goes on."""
-    trainer = config.trainer.model_copy(update={"seed": derive_seed(seed, "sim/rl"), "sampling": config.sampling})
+    trainer = trainer_settings(config, seed)
     parts = TrainerParts(
         policy=Policy(copy.deepcopy(reference.model), reference.tokenizer),
         pipeline=pipeline,

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from spanwise.core import ConfigError, RunFolder, derive_seed, read_json, write_json
+from spanwise.core import ConfigError, RunFolder, read_json, write_json
 from spanwise.feedback import PromptRecord, RewardSource
 from spanwise.models import Policy
-from spanwise.quickstart import FINE_GRAINED, TEST_SEED, SeedStudy, SimStudyConfig
+from spanwise.quickstart import FINE_GRAINED, TEST_SEED, SeedStudy, SimStudyConfig, trainer_settings
 from spanwise.reward_models.network import load_reward_model
 from spanwise.rewards import LearnedRewards, MixtureConfig, RewardPipeline
 from spanwise.rl import Trainer, TrainerConfig, TrainerParts
@@ -91,13 +91,8 @@ class SimStart:
     def _train(
         self, run: RunFolder, sources: Sequence[RewardSource], mixture: MixtureConfig, plan: TrainingPlan
     ) -> None:
-        trainer = self.config.trainer.model_copy(
-            update={
-                "seed": derive_seed(self.seed, "sim/rl"),
-                "sampling": self.config.sampling,
-                "steps": plan.steps or self.config.trainer.steps,
-            }
-        )
+        steps = plan.steps or self.config.trainer.steps
+        trainer = trainer_settings(self.config, self.seed).model_copy(update={"steps": steps})
         parts = TrainerParts(
             policy=Policy.load(plan.start or self.reference),
             pipeline=RewardPipeline(sources, mixture),

@@ -5,24 +5,13 @@ import dataclasses
 import pytest
 from browser_server import FAIR
 from gestures import becomes, press, ready
+from test_browser_access import PAGES
 from test_browser_adjudicate import disputed
 
 from spanwise.annotate.store.project import CategoryConfig
 
 pytestmark = pytest.mark.browser
 WINDOWS = {"desk": (1360, 800), "twice the size": (680, 400), "phone": (390, 780)}
-PAGES = (
-    "/overview",
-    "/items",
-    "/mine",
-    "/adjudicate",
-    "/data",
-    "/people",
-    "/tokens",
-    "/settings",
-    "/guidelines",
-    "/runs",
-)
 LONG = "Donaudampfschifffahrtsgesellschaftskapitänsmützenabzeichen"
 BEYOND = """() => [...document.querySelectorAll("body *")].filter(element => {
     const box = element.getBoundingClientRect();
