@@ -35,10 +35,11 @@ def edits_page(results: EditResults) -> str:
         _origin(results),
         "## Arms",
         "Judged by the oracle on the test prompts after the last step; mean over prompts and seeds with its 95 % "
-        "interval. Every arm starts from the same SFT policy of its seed, learns from as many pairs and takes as many "
+        "interval. Every arm starts from the packaged SFT policy, learns from as many pairs and takes as many "
         "PPO steps; the total reward of each has deviation 1 over the same answers, so that the KL coefficient weighs "
         "the same. Placebo and hybrid pay the token model with consistency and labels, the density control pays the "
-        "sequence model trained on edit pairs. The oracle arm sees the true score in training: a ceiling, no method.",
+        "sequence model trained on edit pairs. The oracle arm sees the true labels of clauses in training: a "
+        "ceiling, no method.",
         arm_table(joint),
         "## Differences",
         "Arm less baseline on the same prompts, with the 95 % interval over seeds and prompts.",

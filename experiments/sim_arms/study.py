@@ -1,7 +1,7 @@
 """The study on the simulated world over several seeds: arms, ablation, and the page docs/results.md.
 
-Settings are tried on other prompts and seeds than those
-of the results: `--seeds 100 judged_split=validation test_prompts=300 arms=[sft,preference,fine-grained] KEY=VALUE`.
+Settings are tried on other prompts and seeds than those of the results:
+`--seeds 100 judged_split=validation test_prompts=300 arms=[sft,preference,fine-grained] KEY=VALUE`.
 """
 
 from collections.abc import Sequence

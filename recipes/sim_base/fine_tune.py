@@ -27,7 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint")
     parser.add_argument("--base", default=str(base_checkpoint()), help="checkpoint to start from")
-    parser.add_argument("--demonstrations", type=int, default=4000)
+    parser.add_argument("--demonstrations", type=int, default=8000)
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--lr", type=float, default=1e-3, help="peak learning rate")
     parser.add_argument("--seed", type=int, default=1000, help="of the demonstrations; studies use others")
