@@ -8,7 +8,7 @@ import torch
 from doubles import models as doubles
 
 from spanwise.feedback.edits import EditPair
-from spanwise.feedback.formats.edit_exports import preferences_of
+from spanwise.feedback.formats.training.edit_exports import preferences_of
 from spanwise.models import Policy
 from spanwise.training.config import DPOConfig
 from spanwise.training.dpo import PairObjective, pair_examples

@@ -12,6 +12,8 @@ LAYERS = (
     ("core",),
     ("text",),
     ("feedback",),
+    tuple(f"feedback/formats/{name}.py" for name in ("contract", "carried", "json_values", "offsets")),
+    ("feedback/formats/tools", "feedback/formats/corpora", "feedback/formats/training"),
     ("feedback/statistics", "feedback/formats", "llm"),
     ("annotate/store", "llm/editors"),
     ("annotate/people",),

@@ -23,7 +23,10 @@ from package_map import (
 )
 
 FILES_IN_A_ROOM, FILES_OF_PLUG_INS = 12, 20
-PLUG_INS = {"cli", "feedback/formats", "rl/algorithms", "rewards/scorers", "annotate/web/routes", "integrations"}
+PLUG_INS = {
+    "cli", "feedback/formats", "feedback/formats/tools", "feedback/formats/corpora", "feedback/formats/training",
+    "rl/algorithms", "rewards/scorers", "annotate/web/routes", "integrations",
+}  # fmt: skip
 """Rooms of many files of one kind, each of which one table names."""
 SMALL, OWN_IMPORTS = 80, 12
 RUN_BY_NAME = {

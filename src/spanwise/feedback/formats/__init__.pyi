@@ -1,4 +1,5 @@
 from .contract import Exported as Exported
+from .contract import Format as Format
 from .contract import Kind as Kind
 from .contract import Outcome as Outcome
 from .contract import Reading as Reading
@@ -6,14 +7,10 @@ from .contract import Unit as Unit
 from .contract import Written as Written
 from .conversion import Conversion as Conversion
 from .conversion import convert as convert
-from .edit_exports import PreferenceRecord as PreferenceRecord
-from .edit_exports import demonstrations_of as demonstrations_of
-from .edit_exports import preferences_of as preferences_of
+from .corpora.qa_feedback import import_demonstrations as import_demonstrations
+from .corpora.qa_feedback import item_from_record as item_from_record
 from .json_values import read_items as read_items
-from .qa_feedback import import_demonstrations as import_demonstrations
-from .qa_feedback import item_from_record as item_from_record
 from .registry import FORMATS as FORMATS
-from .registry import Format as Format
 from .registry import get_format as get_format
 from .registry import iter_feedback as iter_feedback
 from .registry import load_feedback as load_feedback
@@ -23,3 +20,6 @@ from .registry import pairs_as as pairs_as
 from .registry import read_edits as read_edits
 from .registry import read_feedback as read_feedback
 from .registry import write_feedback as write_feedback
+from .training.edit_exports import PreferenceRecord as PreferenceRecord
+from .training.edit_exports import demonstrations_of as demonstrations_of
+from .training.edit_exports import preferences_of as preferences_of

@@ -64,3 +64,27 @@ class Exported(Generic[RecordT_co]):
 
 
 PairExport = Callable[[Iterable[EditPair]], Exported[Record]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """One row of the table."""
+
+    name: str
+    sentence: str
+    """What it is, where it is not clear from the name."""
+    holds: tuple[Kind, ...]
+    read: Reader[FeedbackRecord] | None = None
+    read_pairs: Reader[EditPair] | None = None
+    """For formats of edits, and for those whose edits are more than the corrections of their marks."""
+    write: Writer | None = None
+    export_pairs: PairExport | None = None
+    """For formats of edits: what to write of pairs, one a line."""
+    cannot_keep: str = ""
+    """What its writer leaves out; empty where everything comes back."""
+    refusal: Callable[[FeedbackRecord], str | None] | None = None
+    """Why a record cannot be held at all, for formats that would have to cut it down; `convert` asks beforehand."""
+    unkept: Callable[[Iterable[FeedbackRecord]], dict[str, int]] | None = None
+    """In how many records are fields without a place, though they are no feedback."""
+    also: tuple[str, ...] = ()
+    """Other names that commands know it by."""

@@ -7,67 +7,31 @@ to have a format everywhere, and likewise one writer.
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from spanwise.core import ConfigError, DataError, is_path, load_object
 from spanwise.feedback.edits import EditPair
 from spanwise.feedback.files import all_or_raise, write_records
-from spanwise.feedback.formats import (
-    argilla,
-    doccano,
-    edit_exports,
-    label_studio,
-    mlqe_pe,
-    ours,
-    qa_feedback,
-    thresh,
-    toxic_spans,
-    trl,
-)
+from spanwise.feedback.formats import ours
 from spanwise.feedback.formats.contract import (
     Exported,
-    Kind,
+    Format,
     Outcome,
-    PairExport,
     Reader,
     Reading,
     Unit,
-    Writer,
     Written,
 )
+from spanwise.feedback.formats.corpora import CORPORA
+from spanwise.feedback.formats.tools import TOOLS
+from spanwise.feedback.formats.training import TRAINING
 from spanwise.feedback.problems import ReadResult, collected, with_unique_ids
 from spanwise.feedback.recognition import or_named
 from spanwise.feedback.record import Record
 from spanwise.feedback.schema import FeedbackRecord
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Format:
-    """One row of the table."""
-
-    name: str
-    sentence: str
-    """What it is, where it is not clear from the name."""
-    holds: tuple[Kind, ...]
-    read: Reader[FeedbackRecord] | None = None
-    read_pairs: Reader[EditPair] | None = None
-    """For formats of edits, and for those whose edits are more than the corrections of their marks."""
-    write: Writer | None = None
-    export_pairs: PairExport | None = None
-    """For formats of edits: what to write of pairs, one a line."""
-    cannot_keep: str = ""
-    """What its writer leaves out; empty where everything comes back."""
-    refusal: Callable[[FeedbackRecord], str | None] | None = None
-    """Why a record cannot be held at all, for formats that would have to cut it down; `convert` asks beforehand."""
-    unkept: Callable[[Iterable[FeedbackRecord]], dict[str, int]] | None = None
-    """In how many records are fields without a place, though they are no feedback."""
-    also: tuple[str, ...] = ()
-    """Other names that commands know it by."""
-
-
-_ROWS = (
+_OURS = (
     Format(
         name="spanwise",
         sentence="our own JSONL, one feedback record a line",
@@ -77,57 +41,6 @@ _ROWS = (
         also=("feedback",),
     ),
     Format(
-        name="qa-feedback",
-        sentence="the list of items of QA-Feedback (Wu et al. 2023)",
-        holds=("marks", "edits", "preferences"),
-        read=qa_feedback.read,
-        write=qa_feedback.write,
-        cannot_keep="records that are not four responses with feedback on the first; ids, annotators, model names",
-        refusal=qa_feedback.refusal,
-        unkept=qa_feedback.unkept,
-    ),
-    Format(
-        name="argilla",
-        sentence="records as Argilla 2 writes them (`Dataset.records.to_json`)",
-        holds=("marks", "edits"),
-        read=argilla.read,
-        write=argilla.write,
-    ),
-    Format(
-        name="label-studio",
-        sentence="tasks of Label Studio's JSON; a labeling config is written beside them",
-        holds=("marks", "edits"),
-        read=label_studio.read,
-        write=label_studio.write,
-    ),
-    Format(
-        name="doccano",
-        sentence="doccano's JSON lines of a text with labels, or with a rewritten text",
-        holds=("marks", "edits"),
-        read=doccano.read,
-        write=doccano.write,
-    ),
-    Format(
-        name="thresh",
-        sentence="Thresh's list of source, target and edits; its interface is written beside them",
-        holds=("marks", "edits"),
-        read=thresh.read,
-        read_pairs=thresh.read_pairs,
-        write=thresh.write,
-    ),
-    Format(
-        name="toxic-spans",
-        sentence="CSV of comments with the offsets of toxic characters",
-        holds=("marks",),
-        read=toxic_spans.read,
-    ),
-    Format(
-        name="mlqe-pe",
-        sentence="post-edited translations, a folder or .tar.gz of `*.mt`, `*.pe`, `*.src`",
-        holds=("edits",),
-        read_pairs=mlqe_pe.read_pairs,
-    ),
-    Format(
         name="pairs",
         sentence="our own JSONL, one edit pair a line",
         holds=("edits",),
@@ -135,44 +48,8 @@ _ROWS = (
         export_pairs=ours.all_of,
         cannot_keep="responses that nobody corrected; marks, missing information, preferences",
     ),
-    Format(
-        name="demonstrations",
-        sentence="edited answers to imitate, for `spanwise sft`",
-        holds=("edits",),
-        export_pairs=edit_exports.demonstrations_of,
-        cannot_keep="all but prompt, passages and edited answer",
-    ),
-    Format(
-        name="preferences",
-        sentence="edits as prompt, chosen, rejected; completions begin with their blank, for TRL's DPO",
-        holds=("edits",),
-        export_pairs=edit_exports.preferences_of,
-        cannot_keep="all but prompt and both answers; edits that change nothing",
-    ),
-    Format(
-        name="trl-preference",
-        sentence="TRL's preferences, plain or as messages, and hh-rlhf: every decided pair, and corrections",
-        holds=("edits", "preferences"),
-        read=trl.read_preference,
-        write=trl.write_preference,
-        cannot_keep="ties, pairs of equal texts, marks",
-    ),
-    Format(
-        name="trl-unpaired",
-        sentence="TRL's unpaired labels: whether a marked response is without error and gap",
-        holds=("marks",),
-        write=trl.write_unpaired,
-        cannot_keep="responses that nobody marked, places and categories, edits, preferences",
-    ),
-    Format(
-        name="trl-stepwise",
-        sentence="TRL's stepwise labels: which sub-sentences of a marked response no mark touches",
-        holds=("marks",),
-        write=trl.write_stepwise,
-        cannot_keep="responses that nobody marked, places and categories, edits, preferences",
-    ),
 )
-FORMATS: dict[str, Format] = {row.name: row for row in _ROWS}
+FORMATS: dict[str, Format] = {row.name: row for row in (*_OURS, *TOOLS, *CORPORA, *TRAINING)}
 """Every format by its name."""
 
 

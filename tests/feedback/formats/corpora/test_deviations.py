@@ -5,7 +5,7 @@ from doubles.feedback import json_values, thorough
 from hypothesis import given
 
 from spanwise.core.errors import DataError
-from spanwise.feedback.formats.deviations import deviations, restored
+from spanwise.feedback.formats.corpora.deviations import deviations, restored
 
 
 @thorough

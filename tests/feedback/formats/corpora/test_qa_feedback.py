@@ -7,7 +7,7 @@ from doubles.feedback import items, qa_file, real_records, small_item, thorough
 from hypothesis import given
 
 from spanwise.core.errors import DataError
-from spanwise.feedback.formats.qa_feedback import import_demonstrations, item_from_record, record_from_item
+from spanwise.feedback.formats.corpora.qa_feedback import import_demonstrations, item_from_record, record_from_item
 from spanwise.feedback.formats.registry import read_feedback
 from spanwise.feedback.schema import Evidence, FeedbackRecord
 

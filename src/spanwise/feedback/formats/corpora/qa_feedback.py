@@ -14,9 +14,8 @@ from typing import Any
 
 from spanwise.core import DataError, write_text
 from spanwise.feedback.formats.contract import Outcome, Reading, Written
-from spanwise.feedback.formats.deviations import deviations, restored
-from spanwise.feedback.formats.json_values import read_items
-from spanwise.feedback.formats.qa_feedback_item import (
+from spanwise.feedback.formats.corpora.deviations import deviations, restored
+from spanwise.feedback.formats.corpora.qa_feedback_item import (
     PAIRS,
     PREDICTIONS,
     WINNERS,
@@ -25,6 +24,7 @@ from spanwise.feedback.formats.qa_feedback_item import (
     Item,
     WrongGrounding,
 )
+from spanwise.feedback.formats.json_values import read_items
 from spanwise.feedback.problems import Place, Problem, ReadResult, RecordT, collected, validated
 from spanwise.feedback.prompts import DemonstrationRecord
 from spanwise.feedback.schema import Evidence, FeedbackRecord, MissingInfo, Passage, Preference, Response, SpanMark

@@ -1,7 +1,7 @@
 """Edit pairs as demonstrations and preferences: what goes in, what is left out, and what TRL would read."""
 
 from spanwise.feedback.edits import EditPair
-from spanwise.feedback.formats.edit_exports import demonstrations_of, preferences_of
+from spanwise.feedback.formats.training.edit_exports import demonstrations_of, preferences_of
 from spanwise.feedback.prompts import DemonstrationRecord, build_prompt
 from spanwise.feedback.schema import Passage
 

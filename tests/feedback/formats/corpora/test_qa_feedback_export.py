@@ -2,7 +2,7 @@ import pytest
 from doubles.feedback import TEXT, small_item, small_record
 
 from spanwise.core.errors import DataError
-from spanwise.feedback.formats.qa_feedback import item_from_record, record_from_item, unkept
+from spanwise.feedback.formats.corpora.qa_feedback import item_from_record, record_from_item, unkept
 from spanwise.feedback.schema import Evidence, Preference, Response, mark
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from spanwise.core.errors import DataError
+from spanwise.feedback.formats.corpora.toxic_spans import runs_of
 from spanwise.feedback.formats.registry import read_feedback
-from spanwise.feedback.formats.toxic_spans import runs_of
 from spanwise.text.spans import Span
 
-SHARED = Path(__file__).parents[3] / ".." / "shared" / "data" / "toxic_spans"
+SHARED = Path(__file__).parents[4] / ".." / "shared" / "data" / "toxic_spans"
 
 
 def write(path, *rows):

@@ -1,0 +1,36 @@
+"""The rows of annotation tools in the table of formats."""
+
+from spanwise.feedback.formats.contract import Format
+from spanwise.feedback.formats.tools import argilla, doccano, label_studio, thresh
+
+TOOLS = (
+    Format(
+        name="argilla",
+        sentence="records as Argilla 2 writes them (`Dataset.records.to_json`)",
+        holds=("marks", "edits"),
+        read=argilla.read,
+        write=argilla.write,
+    ),
+    Format(
+        name="label-studio",
+        sentence="tasks of Label Studio's JSON; a labeling config is written beside them",
+        holds=("marks", "edits"),
+        read=label_studio.read,
+        write=label_studio.write,
+    ),
+    Format(
+        name="doccano",
+        sentence="doccano's JSON lines of a text with labels, or with a rewritten text",
+        holds=("marks", "edits"),
+        read=doccano.read,
+        write=doccano.write,
+    ),
+    Format(
+        name="thresh",
+        sentence="Thresh's list of source, target and edits; its interface is written beside them",
+        holds=("marks", "edits"),
+        read=thresh.read,
+        read_pairs=thresh.read_pairs,
+        write=thresh.write,
+    ),
+)
