@@ -1,4 +1,4 @@
-# The annotation app: docker build -t spanwise . && see docs/annotate_deploy.md
+# The annotation app: docker build -t spanwise . && see docs/guides/annotate_deploy.md
 FROM python:3.12-slim
 
 RUN useradd --create-home --uid 10001 spanwise && mkdir /project && chown spanwise /project

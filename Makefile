@@ -21,7 +21,7 @@ help:
 	@echo "make check        lint, format and strict types"
 	@echo "make results      every number in the docs again (about eight hours for five seeds; SEEDS=\"0 1\" for fewer)"
 	@echo "make study        one study: NAME=detox SEEDS=\"0 1\" ARGS=\"--tiny\"; $(RUN) --list shows them"
-	@echo "make bench        speed and memory of PPO steps, rewards and alignment against others, into docs/performance.md"
+	@echo "make bench        speed and memory of PPO steps, rewards and alignment against others, into docs/results/performance.md"
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -87,23 +87,23 @@ study: $(VENV)/.ready
 	$(RUN) $(NAME) $(if $(filter file,$(origin SEEDS)),,--seeds $(SEEDS)) $(ARGS)
 
 results: $(VENV)/.ready
-	$(RUN) sim_arms --seeds $(SEEDS) --docs docs/results.md --readme README.md
-	$(RUN) edits --seeds $(SEEDS) --output runs/edit_arms --docs docs/edits_results.md
+	$(RUN) sim_arms --seeds $(SEEDS) --docs docs/results/sim_arms.md --readme README.md
+	$(RUN) edits --seeds $(SEEDS) --output runs/edit_arms --docs docs/results/edits.md
 	@if [ -d $(SHARED)/qa_feedback ]; then \
 	  $(RUN) qa_feedback --data $(SHARED)/qa_feedback --output runs/qa_feedback/heads && \
 	  $(BIN)/python benchmarks/segmentation_agreement.py && \
 	  $(BIN)/python benchmarks/reward_text_path.py && \
 	  $(BIN)/python benchmarks/reward_text_share.py && \
 	  $(BIN)/python benchmarks/edit_alignment.py && \
-	  $(RUN) corrections --data $(SHARED)/qa_feedback --docs docs/corrections.md; \
+	  $(RUN) corrections --data $(SHARED)/qa_feedback --docs docs/results/corrections.md; \
 	else echo "$(SHARED)/qa_feedback is absent: the numbers on real marks were not made again."; fi
 	@if [ -d $(SHARED)/mlqe_pe ]; then \
-	  $(RUN) post_edits --data $(SHARED)/mlqe_pe --output runs/mlqe_pe/study --docs docs/post_edits.md; \
+	  $(RUN) post_edits --data $(SHARED)/mlqe_pe --output runs/mlqe_pe/study --docs docs/results/post_edits.md; \
 	else echo "$(SHARED)/mlqe_pe is absent: the numbers on post-edits were not made again."; fi
 	@if [ -d $(SHARED)/toxic_spans ]; then \
-	  $(RUN) detox --seeds $(SEEDS) --data $(SHARED) --docs docs/detox_results.md; \
+	  $(RUN) detox --seeds $(SEEDS) --data $(SHARED) --docs docs/results/detox.md; \
 	else echo "$(SHARED)/toxic_spans is absent: the numbers on detoxification were not made again."; fi
-	$(RUN) customisation --seeds $(SEEDS) --docs docs/customisation_results.md
+	$(RUN) customisation --seeds $(SEEDS) --docs docs/results/customisation.md
 
 bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/reward_text_path.py

@@ -1,4 +1,4 @@
-"""Writes docs/performance.md from benchmarks/results/*.json.
+"""Writes docs/results/performance.md from benchmarks/results/*.json.
 
     python benchmarks/performance_page.py
 
@@ -12,7 +12,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 RESULTS, TRIED = HERE / "results", HERE / "tried.md"
-PAGE = HERE.parent / "docs" / "performance.md"
+PAGE = HERE.parent / "docs" / "results" / "performance.md"
 STEPS = [f"ppo_step_{dtype}_{lengths}" for dtype in ("bf16", "fp32") for lengths in ("full", "natural")]
 OPENING = """# Performance
 

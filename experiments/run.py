@@ -1,7 +1,7 @@
 """The one way to run a study: seeds that are done are skipped, what is missing is done, then its pages are written.
 
     python -m experiments.run --list
-    python -m experiments.run sim_arms --seeds 0 1 --output runs/sim_arms --docs docs/results.md trainer.steps=8
+    python -m experiments.run sim_arms --seeds 0 1 --docs docs/results/sim_arms.md trainer.steps=8
 
 `NAME --help` shows the settings of a study, given as key=value. `make study NAME=... SEEDS="0 1" ARGS="..."` sets up
 first. A study is a `lib.study.Study` in a folder of its own and an entry of STUDIES here.
@@ -42,10 +42,11 @@ class Entry:
 
 STUDIES = {
     "sim_arms": Entry(
-        "sim_arms.study:SimArms", "SFT, preference and fine-grained RLHF, and its ablations.", 43, "docs/results.md"
+        "sim_arms.study:SimArms", "SFT, preference and fine-grained RLHF, and its ablations.", 43,
+        "docs/results/sim_arms.md",
     ),
     "edits": Entry(
-        "edits.study:Edits", "Token rewards from edits against sequence rewards.", 91, "docs/edits_results.md"
+        "edits.study:Edits", "Token rewards from edits against sequence rewards.", 91, "docs/results/edits.md"
     ),
     "edits_tuning": Entry(
         "edits.tuning:Tuning", "Which losses of token reward models find changed tokens best.", 5, "lines alone"
@@ -56,19 +57,19 @@ STUDIES = {
     ),
     "corrections": Entry(
         "corrections.study:Corrections", "What human corrections and marked spans teach about each other.", 8,
-        "docs/corrections.md", data="qa_feedback",
+        "docs/results/corrections.md", data="qa_feedback",
     ),
     "post_edits": Entry(
-        "post_edits.study:PostEdits", "Token rewards from post-edited translations.", 20, "docs/post_edits.md",
+        "post_edits.study:PostEdits", "Token rewards from post-edited translations.", 20, "docs/results/post_edits.md",
         data="mlqe_pe",
     ),
     "detox": Entry(
-        "detox.study:Detox", "Holistic against fine-grained rewards on toxicity.", 45, "docs/detox_results.md",
+        "detox.study:Detox", "Holistic against fine-grained rewards on toxicity.", 45, "docs/results/detox.md",
         data=".",
     ),
     "customisation": Entry(
         "customisation.study:Customisation", "One dial turned by a sweep, one conditioned policy, and soups.", 95,
-        "docs/customisation_results.md",
+        "docs/results/customisation.md",
     ),
     "overoptimisation": Entry(
         "overoptimisation.study:Overoptimisation", "Long runs at three KL coefficients, judged by the oracle.", 60,

@@ -1,4 +1,4 @@
-"""`docs/corrections.md` as a function of the study's figures: every number comes from there, none by hand."""
+"""`docs/results/corrections.md` as a function of the study's figures: every number comes from there, none by hand."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -52,7 +52,7 @@ def _intro(result: Mapping[str, Any]) -> str:
         f"{study['folds']} folds by question; in each, one token model learns from the corrections alone and "
         f"one from the marked spans alone (first {token['layers']} layers of the encoder, "
         f"{token['fitting']['epochs']} epochs, `experiments/corrections/token.yaml`). Each word of the other "
-        "questions has the lowest reward of its tokens. Surface features are the 16 of `docs/post_edits.md`, "
+        "questions has the lowest reward of its tokens. Surface features are the 16 of `docs/results/post_edits.md`, "
         "learnt in the same folds. Thresholds of the Matthews correlation (MCC) are the best ones of the "
         "other folds. Gains are those of the first arm, which never saw the kind of label that it is tested "
         f"on; 95 % intervals from {study['resamples']:,} bootstrap resamples of answers."

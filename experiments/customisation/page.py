@@ -135,7 +135,7 @@ def customisation_page(results: ExperimentResults, plan: TradeOff) -> str:
     parts = [
         "# Results of the customisation experiment",
         f"Made by `{results.command}` on {results.created}: seeds {seeds}, {minutes:.0f} minutes of training and "
-        f"measuring on {results.machine}. What is compared: [customisation.md](customisation.md).",
+        f"measuring on {results.machine}. What is compared: [customisation](../guides/customisation.md).",
         "Means over prompts and seeds with their 95 % intervals. *Front*: no other setting of the same kind is at "
         "least as good in irrelevance, factual errors and completeness and better in one; in how many of the seeds.",
         *(part for group in plan.groups for part in _group(results, plan, group)),

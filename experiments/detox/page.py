@@ -1,4 +1,4 @@
-"""`docs/detox_results.md` as a function of what was stored: every number comes from there, none by hand."""
+"""`docs/results/detox.md` as a function of what was stored: every number comes from there, none by hand."""
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean, median
@@ -22,7 +22,7 @@ def detox_page(
     """The page in Markdown; studies that were not run are left out."""
     parts = [
         "# Results of detoxification",
-        f"Made by `{command}`. How it is done and what the words mean: [detox.md](detox.md).",
+        f"Made by `{command}`. How it is done and what the words mean: [detoxification](../guides/detox.md).",
         *(_spans(spans) if spans else []),
         *(_scorers(scorers) if scorers else []),
     ]

@@ -50,7 +50,8 @@ class DetoxConfig(Config):
 
     tasks: tuple[TaskName, ...] = ("comments", "stories")
     """Which tasks."""
-    # Where a policy may end when it likes, every arm learns to say next to nothing: silence is not toxic (docs/log.md).
+    # Where a policy may end when it likes, every arm learns to say next to nothing: silence is not toxic; see
+    # docs/results/log.md.
     # KL coefficients were chosen on validation prompts for like perplexity; the span model lost to words there.
     comments: DetoxStudyConfig = DetoxStudyConfig(
         arms=(START, HOLISTIC, SENTENCE, WORD),

@@ -1,4 +1,4 @@
-"""`docs/edits_results.md` and its curves as a function of `EditResults`: no number is written by hand."""
+"""`docs/results/edits.md` and its curves as a function of `EditResults`: no number is written by hand."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -68,7 +68,7 @@ def _origin(results: EditResults) -> str:
     seeds, minutes = made_of(joint)
     return (
         f"Made on {joint.created} from seeds {seeds}; {minutes:.0f} minutes of PPO in all on {joint.machine}. The "
-        "judge is the oracle of the simulated world. [token_rewards.md](token_rewards.md) explains models and losses."
+        "judge is the oracle of the simulated world. Models and losses: [token rewards](../guides/token_rewards.md)."
     )
 
 

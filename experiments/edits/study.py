@@ -1,4 +1,4 @@
-"""The study of edits on the simulated world: reward models, arms, and the page docs/edits_results.md.
+"""The study of edits on the simulated world: reward models, arms, and the page docs/results/edits.md.
 
 Each finished arm leaves its outcome in `<output>/seed-<n>/outcomes/` and is not run again; a PPO run that was stopped
 goes on where it was. `arms=[]` stops after the reward models. Settings are chosen on other seeds and splits than the

@@ -118,7 +118,7 @@ def defects_page(results: ExperimentResults) -> str:
         [
             "# Defects of the paper's code on the simulated world",
             f"Made by `{results.command}` on {results.created}: seeds {seeds}, {minutes:.0f} minutes of training and "
-            f"judging on {results.machine}. What the defects are: [algorithms.md](algorithms.md).",
+            f"judging on {results.machine}. What the defects are: `docs/reference/algorithms.md`.",
             arm_table(results),
             "## Differences",
             difference_table(results, results.comparisons),

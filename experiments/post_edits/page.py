@@ -1,4 +1,4 @@
-"""`docs/post_edits.md` as a function of the study's figures: every number comes from there, none by hand."""
+"""`docs/results/post_edits.md` as a function of the study's figures: every number comes from there, none by hand."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""`docs/results.md` as a function of a study's `ExperimentResults`: every number comes from there, none by hand."""
+"""`docs/results/sim_arms.md` as a function of `ExperimentResults`: every number comes from there, none by hand."""
 
 from experiments.lib.outcomes import this_commit
 from experiments.lib.pages import arm_table, difference_table, made_of, notes, page, table, titled
@@ -52,7 +52,7 @@ def readme_block(results: ExperimentResults) -> str:
     origin = (
         f"`{results.command}` on {results.created}, seeds {seeds}, {results.machine}; "
         "95 % intervals over seeds and prompts. "
-        "Sampled answers, differences and reward models: [docs/results.md](docs/results.md)."
+        "Sampled answers, differences and reward models: [docs/results/sim_arms.md](docs/results/sim_arms.md)."
     )
     table_of_arms = arm_table(results.model_copy(update={"arms": shown, "metrics": metrics}))
     return f"{table_of_arms}\n\n{origin}"

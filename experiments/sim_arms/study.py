@@ -1,4 +1,4 @@
-"""The study on the simulated world over several seeds: arms, ablation, and the page docs/results.md.
+"""The study on the simulated world over several seeds: arms, ablation, and the page docs/results/sim_arms.md.
 
 Settings are tried on other prompts and seeds than those of the results:
 `--seeds 100 judged_split=validation test_prompts=300 arms=[sft,preference,fine-grained] KEY=VALUE`.

@@ -1,4 +1,4 @@
-"""The table of risks in docs/annotate_internals.md names every risk, and tests that exist."""
+"""The table of risks in docs/internals/annotate.md names every risk, and tests that exist."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ ROW = re.compile(r"^\| (\d+) \|[^|]*\|([^|]*)\|[^|]*\|$", re.MULTILINE)
 
 
 def test_every_risk_has_tests_and_every_named_test_exists() -> None:
-    page = (ROOT / "docs" / "annotate_internals.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "internals" / "annotate.md").read_text(encoding="utf-8")
     rows = {int(number): re.findall(r"`(test_\w+)`", tests) for number, tests in ROW.findall(page)}
     assert sorted(rows) == list(range(1, 26))
     assert [number for number, names in rows.items() if not names] == []

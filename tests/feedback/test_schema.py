@@ -94,7 +94,7 @@ def test_empty_response_is_legal_because_a_model_may_say_nothing():
 
 
 def test_the_documented_record_is_a_record():
-    page = (Path(__file__).parents[2] / "docs" / "feedback.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "guides" / "feedback.md").read_text(encoding="utf-8")
     example = page.partition("```json\n")[2].partition("```")[0]
     record = FeedbackRecord.model_validate_json(example)
     assert [mark.span.of(record.responses[0].text) for mark in record.responses[0].spans] == [

@@ -107,7 +107,7 @@ def test_one_reward_at_the_end_is_verls_own_advantage(estimator):
     "name", [*DENSE, "grpo", "rloo", "opo", "gpg", "reinforce_plus_plus_baseline", "grpo_vectorized", "rloo_vectorized"]
 )
 def test_the_table_of_what_is_kept_and_what_is_added_up(name):
-    """docs/engines.md and the doctor say which estimators give every token its own advantage."""
+    """docs/guides/engines.md and the doctor say which estimators give every token its own advantage."""
     rewards, values, mask = batch()
     found = compute_advantage(proto(rewards, values, mask), name, config=config()).batch["advantages"]
     distinct = max(len({round(x, 4) for x in row[counts].tolist()}) for row, counts in zip(found, mask, strict=True))

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "spanwise"
 FILES = sorted(SOURCE.rglob("*.py"))
 MODULES = [path for path in FILES if path.name != "__init__.py"]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "recipes").rglob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "recipes").rglob("*.md"))]
 """What readers are told."""
 ROOMS = [path.parent for path in FILES if path.name == "__init__.py"]
 

@@ -1,4 +1,4 @@
-"""Functions, endpoints and classes of one's own: the examples of docs/own_code.md, run as they stand there."""
+"""Functions, endpoints and classes of one's own: the examples of docs/guides/own_code.md, run as they stand there."""
 
 import json
 import re
@@ -25,7 +25,7 @@ from spanwise.rl.algorithms.registry import make_algorithm
 from spanwise.rl.config import RLConfig, TrainerConfig
 from spanwise.text.segments import get_segmenter
 
-PAGE = Path(__file__).parents[2] / "docs" / "own_code.md"
+PAGE = Path(__file__).parents[2] / "docs" / "guides" / "own_code.md"
 
 
 @pytest.fixture(name="modules", autouse=True)

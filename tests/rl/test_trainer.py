@@ -166,7 +166,7 @@ def test_a_source_may_not_take_a_name_of_the_log(tmp_path):
 
 
 def documented_keys():
-    text = (Path(__file__).parents[2] / "docs" / "algorithms.md").read_text()
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "algorithms.md").read_text()
     table = text.partition("## Metrics")[2].partition("## Samples")[0]
     return set(re.findall(r"^\| `(.+?)` \|", table, flags=re.MULTILINE))
 

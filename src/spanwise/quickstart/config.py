@@ -153,4 +153,4 @@ STUDY = SimStudyConfig(
     free_rivals=RivalSettings(),
     trainer=SimStudyConfig().trainer.model_copy(update={"steps": 48}),
 )
-"""The study of docs/results.md: every arm and rival, with twice the feedback and the steps of quickstart."""
+"""The study of docs/results/sim_arms.md: every arm and rival, with twice the feedback and the steps of quickstart."""

@@ -27,7 +27,7 @@ _DUST = 1e-6  # movements below this are rounding
 
 
 class AlarmConfig(Config):
-    """When a run's log raises an alarm; what each looks at is in docs/overoptimisation.md."""
+    """When a run's log raises an alarm; what each looks at is in docs/guides/overoptimisation.md."""
 
     window: int = Field(default=4, ge=2)
     """Training steps whose mean stands for the start and for now; there is no alarm before twice as many steps."""

@@ -97,7 +97,7 @@ class KLConfig(Config):
     coef: float = Field(default=0.1, ge=0)
     """Weight of the KL penalty (kl_coef), or its first value when `target` is set."""
     estimator: KLEstimator = "k1"
-    """Per-token estimator; see docs/algorithms.md."""
+    """Per-token estimator; see docs/reference/algorithms.md."""
     target: float | None = Field(default=None, gt=0)
     """Mean KL per response to steer towards by adapting the weight; null keeps the weight fixed."""
     horizon: int = Field(default=10_000, ge=1)

@@ -1,4 +1,4 @@
-"""The figures of a step that are logged, from the containers that hold them; `docs/algorithms.md` has every formula.
+"""The logged figures of a step, from the containers that hold them; `docs/reference/algorithms.md` has the formulas.
 
 Means over responses leave out dropped ones; with nothing left they are NaN, which the run folder writes as null.
 """

@@ -283,9 +283,9 @@ def test_models_and_gold_stay_hidden_from_annotators(site) -> None:
 
 
 def test_the_description_of_the_api_is_true() -> None:
-    written = json.loads((Path(__file__).parents[3] / "docs" / "openapi.json").read_text())
+    written = json.loads((Path(__file__).parents[3] / "docs" / "reference" / "openapi.json").read_text())
     said = CliRunner().invoke(command_line, ["annotate", "openapi"])
-    assert written == json.loads(said.stdout), "run: spanwise annotate openapi --output docs/openapi.json"
+    assert written == json.loads(said.stdout), "run: spanwise annotate openapi --output docs/reference/openapi.json"
     names = [one["operationId"] for path in written["paths"].values() for one in path.values()]
     assert len(names) == len(set(names))
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from spanwise.feedback.formats.registry import FORMATS, names_of_formats
 
-DOCS = Path(__file__).parents[3] / "docs"
+DOCS = Path(__file__).parents[3] / "docs" / "guides"
 HEAD = "| format | what it is | read as | written from | holds | what its writer cannot keep |"
 
 

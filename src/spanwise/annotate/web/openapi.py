@@ -1,6 +1,6 @@
 """The description of the JSON API, made from the endpoints: `spanwise annotate openapi` prints it.
 
-`docs/openapi.json` is a copy, which a test keeps true.
+`docs/reference/openapi.json` is a copy, which a test keeps true.
 """
 
 import inspect

@@ -5,7 +5,7 @@ Shapes: S seeds, P prompts, R resamples. Everything is computed from a `ScoreTab
 - One seed: percentile bootstrap over prompts. It says nothing of other seeds.
 - Several seeds: Student interval around the mean of the seeds' means, whose variance is the variance between seeds
   divided by S plus the bootstrap variance over prompts, with Satterthwaite's degrees of freedom. A percentile
-  bootstrap over a handful of seeds is too narrow (docs/evaluation.md has the coverage of both).
+  bootstrap over a handful of seeds is too narrow (docs/guides/evaluation.md has the coverage of both).
 
 This file knows nothing of metrics' names or of files.
 """
