@@ -9,10 +9,12 @@ first. A study is a `lib.study.Study` in a folder of its own and an entry of STU
 
 import argparse
 import importlib
+import multiprocessing
 import re
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,10 @@ STUDIES = {
     "sim_arms": Entry(
         "sim_arms.study:SimArms", "SFT, preference and fine-grained RLHF, and its ablations.", 43,
         "docs/results/sim_arms.md",
+    ),
+    "minutes": Entry(
+        "minutes.study:Minutes", "Marks, preferences, edits and both for the same minutes, at three budgets.", 300,
+        "docs/results/minutes.md",
     ),
     "edits": Entry(
         "edits.study:Edits", "Token rewards from edits against sequence rewards.", 91, "docs/results/edits.md"
@@ -113,15 +119,29 @@ def _run(options: argparse.Namespace, settings: list[str]) -> None:
     study = kind(kind.configured(settings, output, tiny=options.tiny), place)
     seeds = _seeds(options, kind)
     if not options.only_report:
-        for seed in seeds:
-            if not study.finished(seed):
-                study.run_seed(seed, _teller(f"seed {seed} "))
+        _run_seeds(study, [seed for seed in seeds if not study.finished(seed)], options.jobs, options.threads)
     done = [seed for seed in seeds if study.finished(seed)]
     if seeds and not done:
         raise DataError(f"{output}: no seed is finished; run without --only-report.")
     command = _command(options, done, settings)
     say = _teller("")
     study.pages(study.summarise(done, say, command=command), say, command=command)
+
+
+def _run_seeds(study: Study[Any, Any], seeds: Sequence[int], jobs: int, threads: int) -> None:
+    """One seed after the other, or `jobs` at a time, each in a process with one thread unless told otherwise."""
+    if jobs == 1 or len(seeds) < 2:
+        for seed in seeds:
+            study.run_seed(seed, _teller(f"seed {seed} "))
+        return
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for work in [pool.submit(_run_apart, study, seed, threads or 1) for seed in seeds]:
+            work.result()
+
+
+def _run_apart(study: Study[Any, Any], seed: int, threads: int) -> None:
+    _use_threads(threads)
+    study.run_seed(seed, _teller(f"seed {seed} "))
 
 
 def _seeds(options: argparse.Namespace, kind: type[Study[Any, Any]]) -> tuple[int, ...]:
@@ -147,6 +167,12 @@ def _teller(prefix: str) -> Callable[[str], None]:
         print(f"{prefix}{time.monotonic() - begun:6.0f} s  {text}", flush=True)
 
     return say
+
+
+def _jobs(word: str) -> int:
+    if not word.isdecimal() or int(word) < 1:
+        raise argparse.ArgumentTypeError(f"{word!r} is no number of seeds; give 1 or more.")
+    return int(word)
 
 
 def _use_threads(threads: int) -> None:
@@ -195,6 +221,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, help=f"folder of the data set; one below {DATA} where not given")
     parser.add_argument("--only-report", action="store_true", help="run no seed; make the pages from what is there")
     parser.add_argument("--tiny", action="store_true", help="tiny sizes, to see that everything runs")
+    parser.add_argument("--jobs", type=_jobs, default=1, help="seeds at a time, each in a process of its own")
     parser.add_argument("--threads", type=int, default=0, help="threads of torch; the study's own where not given")
     return parser
 

@@ -52,6 +52,22 @@ def test_seeds_that_are_done_are_skipped_and_the_page_names_the_command(tmp_path
     assert page.read_text().endswith(": 5 3")
 
 
+def test_seeds_that_run_at_a_time_leave_what_they_leave_one_by_one(tmp_path, capfd):
+    words = ["sim_arms", "--docs", str(tmp_path / "page.md"), "size=4"]
+    assert run.main([*words, "--output", str(tmp_path / "apart"), "--jobs", "2"]) == 0
+    assert capfd.readouterr().out.count("counting") == 2
+    assert run.main([*words, "--output", str(tmp_path / "single")]) == 0
+    apart, single = ([(tmp_path / how / f"{seed}.txt").read_text() for seed in (0, 1)] for how in ("apart", "single"))
+    assert apart == single == ["4", "4"]
+
+
+def test_no_seeds_at_a_time_are_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        run.main(["sim_arms", "--output", str(tmp_path), "--jobs", "0"])
+    assert stop.value.code == 2
+    assert "give 1 or more" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

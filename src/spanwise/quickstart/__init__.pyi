@@ -5,6 +5,7 @@ from .answers import collect_feedback as collect_feedback
 from .answers import make_demonstrations as make_demonstrations
 from .answers import sample_texts as sample_texts
 from .answers import score_answers as score_answers
+from .arm_rewards import train_rewards as train_rewards
 from .config import ABLATIONS as ABLATIONS
 from .config import FINE_GRAINED as FINE_GRAINED
 from .config import FINE_GRAINED_HEADS as FINE_GRAINED_HEADS
@@ -22,4 +23,5 @@ from .results import summarize as summarize
 from .study import TEST_SEED as TEST_SEED
 from .study import SeedOutcome as SeedOutcome
 from .study import SeedStudy as SeedStudy
+from .training import train_arm as train_arm
 from .training import trainer_settings as trainer_settings
