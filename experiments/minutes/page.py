@@ -12,7 +12,7 @@ from spanwise.core import write_text
 from spanwise.evals.statistics import ExperimentResults, MetricInfo
 from spanwise.quickstart import SFT
 
-COLOURS = {"marks": "#4269d0", "preferences": "#efb118", "edits": "#3ca951", "marks+preferences": "#a463f2"}
+COLOURS = {"marks": "#4269d0", "preferences": "#efb118", "edits": "#3ca951", "mixed": "#a463f2"}
 SHOWN = ("quality", "relevance_error", "fact_error", "completeness")
 
 

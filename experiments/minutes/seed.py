@@ -37,7 +37,7 @@ from spanwise.rewards import LearnedRewards, MixtureConfig, RewardPipeline, tota
 from spanwise.rl.runtime import NoProgress
 from spanwise.sim import OracleSource, base_checkpoint, edit_answer, make_items, policy_checkpoint
 
-Feedback = Literal["marks", "preferences", "edits", "marks+preferences"]
+Feedback = Literal["marks", "preferences", "edits", "mixed"]
 TEST_SEED = 0
 """All training seeds are tested on the same prompts, so that intervals over both can be had."""
 REFERENCE_ANSWERS = 256
@@ -52,10 +52,11 @@ class MinutesConfig(Config):
             "marks": (900, 3600, 14400),
             "preferences": (900, 3600, 14400),
             "edits": (3600,),
-            "marks+preferences": (3600,),
+            "mixed": (3600,),
         }
     )
-    """Minutes of an annotator for each kind of feedback, one PPO run each. An edit takes as long as a marked answer."""
+    """Minutes of an annotator for each kind of feedback, one PPO run each. An edit takes as long as a marked answer;
+    mixed = marks for one half of the minutes, preferences for the other."""
     world: SimStudyConfig = STUDY.model_copy(update={"arms": (SFT,)})
     """Times, noise, reward models, PPO and test prompts; its own budget and arms are not used."""
     token_fitting: FittingConfig = FittingConfig(

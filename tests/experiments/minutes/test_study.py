@@ -18,7 +18,7 @@ from spanwise.text import Span
 
 SMALL = MinutesConfig.model_validate(
     {
-        "budgets": {"marks": [120], "preferences": [120], "edits": [120], "marks+preferences": [240]},
+        "budgets": {"marks": [120], "preferences": [120], "edits": [120], "mixed": [240]},
         "world": {
             **MinutesConfig().world.model_dump(mode="json"),
             "rl_prompts": 8,
@@ -64,11 +64,11 @@ def test_the_page_shows_every_part_and_says_that_one_seed_is_a_hint(study: Minut
     assert study.finished(3)
     results = study.summarise([3], lambda _: None, command="a test")
     assert set(results.arms) == {
-        "sft", "marks-120", "preferences-120", "edits-120", "marks+preferences-240"
+        "sft", "marks-120", "preferences-120", "edits-120", "mixed-240"
     }  # fmt: skip
     baselines = {(one.arm, one.baseline) for one in results.comparisons}
     assert ("marks-120", "preferences-120") in baselines
-    assert ("marks+preferences-240", "preferences-240") not in baselines
+    assert ("mixed-240", "preferences-240") not in baselines
     write_page(results, SMALL, tmp_path / "minutes.md")
     page = (tmp_path / "minutes.md").read_text()
     assert "hints, not results" in page
