@@ -1,6 +1,6 @@
 """Answers per CPU second of `spanwise score`, beside `spanwise reward score` as it was before answers were sorted.
 
-    python benchmarks/score_rate.py [--answers 2048] [--hidden 128] [--layers 4] [--json] [--record NAME]
+    python benchmarks/score_rate.py [--answers 2048] [--hidden 192] [--layers 4] [--json] [--record NAME]
 
 A random reward model with three heads judges made-up answers: "mixed" are answers to prompts of their own, whose
 lengths are log-normal, as those of people are; "grouped" are four answers of like length to each prompt, in any order.
@@ -112,7 +112,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--record", metavar="NAME")
-    for name, default in {"answers": 2048, "rounds": 3, "hidden": 128, "layers": 4}.items():
+    for name, default in {"answers": 2048, "rounds": 3, "hidden": 192, "layers": 4}.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     o = parser.parse_args()
     torch.set_num_threads(1)

@@ -2,9 +2,10 @@
 
     python benchmarks/trl_dense.py [--seeds 0 1 2 3 4] [--steps 30] [--record NAME]
 
-In TRL's environment (`make test-engines` makes it). Both arms start from the packaged checkpoint, sample with the same
-seeds and earn what the oracle pays; one trains on advantages per token (`DenseGRPOTrainer`), the other on one number an
-answer (`GRPOTrainer` with `SummedRewards`). Judged by the oracle's true score of greedy answers to held-out questions.
+In TRL's environment (`make test-engines` makes it). Both arms start from the packaged SFT policy, sample with the same
+seeds, 8 answers to each of 12 prompts for every three steps, and earn what the oracle pays; one trains on advantages
+per token (`DenseGRPOTrainer`), the other on one number an answer (`GRPOTrainer` with `SummedRewards`). Judged by the
+oracle's true score of greedy answers to held-out questions.
 """
 
 import argparse
@@ -26,15 +27,16 @@ from spanwise.integrations.trl import DenseGRPOTrainer, SummedRewards, training_
 from spanwise.models import Policy
 from spanwise.rewards import MixtureConfig, RewardPipeline, SourceWeight
 from spanwise.rl import RolloutMaker
-from spanwise.sim.model import base_checkpoint
+from spanwise.sim.model import policy_checkpoint
 from spanwise.sim.rewards import OracleSource
 from spanwise.sim.world import SimItem, make_items
 
-LONGEST = 64
+LONGEST = 96
 
 
 def pipeline(items: Sequence[SimItem]) -> RewardPipeline:
-    return RewardPipeline([OracleSource(items)], MixtureConfig(sources={"oracle": SourceWeight()}))
+    source = OracleSource(items)
+    return RewardPipeline([source], MixtureConfig(sources={source.name: SourceWeight()}))
 
 
 def true_score(model: Any, tokenizer: Any, heldout: Sequence[SimItem]) -> float:
@@ -45,12 +47,12 @@ def true_score(model: Any, tokenizer: Any, heldout: Sequence[SimItem]) -> float:
 
 
 def run(arm: str, seed: int, steps: int, prompts: Sequence[SimItem], heldout: Sequence[SimItem]) -> float:
-    tokenizer = Policy.load(base_checkpoint()).tokenizer
-    model = AutoModelForCausalLM.from_pretrained(base_checkpoint(), dtype=torch.float32)
+    tokenizer = Policy.load(policy_checkpoint()).tokenizer
+    model = AutoModelForCausalLM.from_pretrained(policy_checkpoint(), dtype=torch.float32)
     with tempfile.TemporaryDirectory() as folder:
         args = GRPOConfig(
-            output_dir=folder, per_device_train_batch_size=32, num_generations=8, max_steps=steps, beta=0.02,
-            max_completion_length=LONGEST, learning_rate=3e-4, lr_scheduler_type="constant", loss_type="bnpo",
+            output_dir=folder, per_device_train_batch_size=32, num_generations=8, steps_per_generation=3,
+            max_steps=steps, max_completion_length=LONGEST, learning_rate=3e-4, lr_scheduler_type="constant", loss_type="bnpo",
             report_to=[], save_strategy="no", use_cpu=True, bf16=False, seed=seed, temperature=1.0, top_k=0,
             disable_tqdm=True, logging_strategy="no",
         )  # fmt: skip
@@ -76,7 +78,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     prompts, heldout = make_items(256, seed=0, split="rl"), make_items(64, seed=0, split="test")
-    policy = Policy.load(base_checkpoint())
+    policy = Policy.load(policy_checkpoint())
     found: dict[str, Any] = {"start": true_score(policy.model, policy.tokenizer, heldout), "seeds": o.seeds}
     for seed in o.seeds:
         for arm in ("dense", "summed"):

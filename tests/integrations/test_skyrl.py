@@ -26,7 +26,8 @@ from skyrl.train.trainer import RayPPOTrainer  # noqa: E402
 
 from spanwise.core import ConfigError, DataError, ScoringError  # noqa: E402
 from spanwise.feedback import SegmentScores, Unscored  # noqa: E402
-from spanwise.integrations.registry import ESTIMATORS, row_of  # noqa: E402
+from spanwise.integrations.estimators import ESTIMATORS  # noqa: E402
+from spanwise.integrations.registry import row_of  # noqa: E402
 from spanwise.integrations.skyrl import REFUSED, SpanwiseGenerator  # noqa: E402
 from spanwise.models import Policy  # noqa: E402
 from spanwise.rewards import IdScorer, MixtureConfig, RewardPipeline, SourceWeight  # noqa: E402
@@ -148,7 +149,7 @@ def test_token_rewards_arrive_in_the_training_batch(policy, monkeypatch):
     for row, rewards in enumerate(found["rewards"]):
         assert rewards == expected.total[row, : len(rewards)].tolist()
         assert len(rewards) == len(output["response_ids"][row])
-    assert found["rollout_metrics"]["share/oracle"] == pytest.approx(float(expected.total.sum(1).mean()))
+    assert found["rollout_metrics"]["share/oracle-clauses"] == pytest.approx(float(expected.total.sum(1).mean()))
     cfg = types.SimpleNamespace(
         generator=types.SimpleNamespace(
             step_wise_trajectories=False, merge_stepwise_output=False, n_samples_per_prompt=2

@@ -30,7 +30,8 @@ from verl.trainer.ppo.v1.utils import compute_advantage_for_multi_trajectories
 from spanwise.core import DataError
 from spanwise.feedback import PromptRecord
 from spanwise.integrations import doctor, registry
-from spanwise.integrations.registry import ESTIMATORS, row_of
+from spanwise.integrations.estimators import ESTIMATORS
+from spanwise.integrations.registry import row_of
 from spanwise.integrations.verl import DROPPED, TOKEN_REWARDS, DenseOutput, SpanwiseRewardManager
 from spanwise.models import Policy
 from spanwise.rl.algorithms import dense_advantages, masked_gae, masked_normalize

@@ -9,7 +9,8 @@ ITEMS = make_items(2, seed=0, split="rl")
 
 
 def oracle_pipeline(*_):
-    return RewardPipeline([OracleSource(ITEMS)], MixtureConfig(sources={"oracle": SourceWeight()}))
+    source = OracleSource(ITEMS)
+    return RewardPipeline([source], MixtureConfig(sources={source.name: SourceWeight()}))
 
 
 registry._pipeline = oracle_pipeline

@@ -68,7 +68,7 @@ def settings(folder, estimator):
         "rollout": {"prompts_per_step": 2, "samples_per_prompt": ANSWERS, "max_prompt_tokens": 320},
         "sampling": {"max_new_tokens": 64},
         "reward_models": {"unused": {"checkpoint": "unused"}},
-        "mixture": {"sources": {"oracle": {}}},
+        "mixture": {"sources": {"oracle-clauses": {}}},
     }
     export_verl(RLConfig.from_values(values, place="test"), folder / "verl")
     extra = "\ntransfer_queue:\n  backend:\n    SimpleStorage:\n      num_data_storage_units: 1\n"

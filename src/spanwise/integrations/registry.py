@@ -12,17 +12,10 @@ import yaml
 from spanwise.core import ConfigError, DataError
 from spanwise.feedback import Place, PromptConfig, PromptRecord, parse_record, text_prompt
 from spanwise.rewards import EngineRewardsConfig, RewardPipeline, RewardsConfig, load_pipeline
-from spanwise.rl import DenseEstimator, Match, RLConfig
+from spanwise.rl import RLConfig
 
 RECORD = "record"
 """Under this name an engine's data carry the prompt as Spanwise knows it, a JSON line: its passages, its metadata."""
-ESTIMATORS: dict[str, tuple[DenseEstimator, Match]] = {
-    "spanwise_grpo": ("grpo", "position"),
-    "spanwise_rloo": ("rloo", "position"),
-    "spanwise_grpo_relative": ("grpo", "relative"),
-    "spanwise_rloo_relative": ("rloo", "relative"),
-}
-"""Names under which verl and SkyRL know our estimators, each with what it is and its match."""
 REWARDS_FILE, DEVICE = "SPANWISE_REWARDS", "SPANWISE_DEVICE"
 """Environment variables: the YAML file that says what answers earn, and where its models run (without it cpu)."""
 TESTED = {"trl": ("1.16", "1.17"), "verl": ("0.9.1", "0.9.2"), "skyrl": ("0.3.0", "0.3.1")}

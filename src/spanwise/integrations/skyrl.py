@@ -15,7 +15,7 @@ where a comparison column by column would be off: ours goes by the mask. Shapes:
 
 import asyncio
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ray
@@ -27,10 +27,10 @@ from skyrl.train.generators.skyrl_gym_generator import SkyRLGymGenerator
 from torch import Tensor
 
 from spanwise.core import ConfigError, DataError, ScoringError
-from spanwise.integrations.registry import ESTIMATORS, check_version, record_of, rewards_of_environment
+from spanwise.integrations.estimators import ESTIMATORS, engine_estimator
+from spanwise.integrations.registry import check_version, record_of, rewards_of_environment
 from spanwise.rewards import IdScorer, RewardPipeline, TokenScores
-from spanwise.rl import DenseEstimator, Match
-from spanwise.rl.algorithms import check_placed, dense_advantages, group_numbers
+from spanwise.rl.algorithms import check_placed
 
 check_version("skyrl")
 
@@ -97,33 +97,12 @@ def _check_masks(masks: Sequence[Sequence[int]], rewards: Float[Tensor, "b t"]) 
     check_placed(rewards, mask)
 
 
-def _estimator(
-    estimator: DenseEstimator, match: Match
-) -> Callable[..., tuple[Float[Tensor, "b t"], Float[Tensor, "b t"]]]:
-    def advantages(
-        token_level_rewards: Float[Tensor, "b t"],
-        response_mask: Tensor,
-        index: Sequence[Any],
-        gamma: float = 1.0,
-        grpo_norm_by_std: bool = True,
-        **_: Any,
-    ) -> tuple[Float[Tensor, "b t"], Float[Tensor, "b t"]]:
-        credit = dense_advantages(
-            token_level_rewards,
-            response_mask.bool(),
-            group_numbers(map(str, index)).to(token_level_rewards.device),
-            estimator=estimator,
-            match=match,
-            gamma=gamma,
-            divide_by_std=grpo_norm_by_std,
-        )
-        return credit.advantages, credit.returns
-
-    return advantages
+def _settings(others: Mapping[str, Any]) -> tuple[float, bool]:
+    return others.get("gamma", 1.0), others.get("grpo_norm_by_std", True)
 
 
-for _name, (_kind, _match) in ESTIMATORS.items():
-    register_advantage_estimator(_name)(_estimator(_kind, _match))
+for _name in ESTIMATORS:
+    register_advantage_estimator(_name)(engine_estimator(_name, _settings))
 
 
 def main() -> None:

@@ -17,12 +17,10 @@ Shapes: b answers, t tokens.
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 from verl import DataProto
 from verl.experimental.agent_loop.agent_loop import AgentLoopOutput
 from verl.experimental.agent_loop.agent_loop import register as register_agent_loop
@@ -31,10 +29,10 @@ from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
 from verl.trainer.ppo.core_algos import register_adv_est
 
 from spanwise.core import DataError, SpanwiseError
-from spanwise.integrations.registry import ESTIMATORS, check_version, record_of, rewards_of_environment
+from spanwise.integrations.estimators import ESTIMATORS, engine_estimator
+from spanwise.integrations.registry import check_version, record_of, rewards_of_environment
 from spanwise.rewards import IdScorer
-from spanwise.rl import DenseEstimator, Match
-from spanwise.rl.algorithms import check_placed, dense_advantages, group_numbers
+from spanwise.rl.algorithms import check_placed
 
 check_version("verl")
 
@@ -120,30 +118,10 @@ class SpanwiseSingleTurn(SingleTurnAgentLoop):
         return DenseOutput.model_construct(_fields_set=set(plain.model_fields_set), **values)
 
 
-def _estimator(
-    estimator: DenseEstimator, match: Match
-) -> Callable[..., tuple[Float[Tensor, "b t"], Float[Tensor, "b t"]]]:
-    def advantages(
-        token_level_rewards: Float[Tensor, "b t"],
-        response_mask: Tensor,
-        config: Any = None,
-        index: Sequence[Any] = (),
-        **_: Any,
-    ) -> tuple[Float[Tensor, "b t"], Float[Tensor, "b t"]]:
-        settings = {} if config is None else config
-        credit = dense_advantages(
-            token_level_rewards,
-            response_mask.bool(),
-            group_numbers(map(str, index)).to(token_level_rewards.device),
-            estimator=estimator,
-            match=match,
-            gamma=float(settings.get("gamma", 1.0)),
-            divide_by_std=bool(settings.get("norm_adv_by_std_in_grpo", True)),
-        )
-        return credit.advantages, credit.returns
-
-    return advantages
+def _settings(others: Mapping[str, Any]) -> tuple[float, bool]:
+    settings = others.get("config") or {}
+    return float(settings.get("gamma", 1.0)), bool(settings.get("norm_adv_by_std_in_grpo", True))
 
 
-for _name, (_kind, _match) in ESTIMATORS.items():
-    register_adv_est(_name)(_estimator(_kind, _match))
+for _name in ESTIMATORS:
+    register_adv_est(_name)(engine_estimator(_name, _settings))
