@@ -52,9 +52,9 @@ def run(arm: str, seed: int, steps: int, prompts: Sequence[SimItem], heldout: Se
     with tempfile.TemporaryDirectory() as folder:
         args = GRPOConfig(
             output_dir=folder, per_device_train_batch_size=32, num_generations=8, steps_per_generation=3,
-            max_steps=steps, max_completion_length=LONGEST, learning_rate=3e-4, lr_scheduler_type="constant", loss_type="bnpo",
-            report_to=[], save_strategy="no", use_cpu=True, bf16=False, seed=seed, temperature=1.0, top_k=0,
-            disable_tqdm=True, logging_strategy="no",
+            max_steps=steps, max_completion_length=LONGEST, learning_rate=3e-4, lr_scheduler_type="constant",
+            loss_type="bnpo", report_to=[], save_strategy="no", use_cpu=True, bf16=False, seed=seed, temperature=1.0,
+            top_k=0, disable_tqdm=True, logging_strategy="no",
         )  # fmt: skip
         common = {
             "args": args,

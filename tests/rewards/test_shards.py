@@ -2,9 +2,12 @@
 
 import json
 import math
+import os
+import random
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -143,36 +146,79 @@ def test_memory_holds_a_few_answers_of_a_large_part(tmp_path, source, monkeypatc
 
 
 PROGRAM = """
-import os, sys
+import sys
 from pathlib import Path
-from spanwise.rewards import ScoreConfig, shards
-from rewards.test_shards import Length, config, run
-class Fatal(Length):
-    def score(self, samples):
-        if len(self.asked) == 2:
-            os.kill(os.getpid(), 9)
-        return super().score(samples)
-shards.configured_sources = lambda config, *, device: [Fatal()]
+from spanwise.rewards import shards
+from rewards.test_shards import {source}, config, run
+shards.configured_sources = lambda config, *, device: [{source}()]
 shards.AT_ONCE = 2
 run(config(Path(sys.argv[1])))
 """
 
 
+class Fatal(Length):
+    """Ends its process when it is asked for the third time."""
+
+    def score(self, samples):
+        if len(self.asked) == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().score(samples)
+
+
+class Slow(Length):
+    """Takes its time, so that a signal from outside may come at any moment."""
+
+    def score(self, samples):
+        time.sleep(0.002)
+        return super().score(samples)
+
+
+def in_a_process(tmp_path, source):
+    tests = Path(__file__).parents[1]
+    path = ":".join([str(tests), str(tests.parent), str(tests.parent / "src"), *sys.path])
+    program = PROGRAM.format(source=source.__name__)
+    return subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)], env={"PYTHONPATH": path}, stderr=subprocess.PIPE
+    )
+
+
 def test_a_process_that_is_killed_loses_the_file_in_work_alone(tmp_path, source):
     write_answers(tmp_path / "answers.jsonl", TEXTS)
     settings = config(tmp_path)
-    tests = Path(__file__).parents[1]
-    path = ":".join([str(tests), str(tests.parent), str(tests.parent / "src"), *sys.path])
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(tmp_path)], env={"PYTHONPATH": path}, capture_output=True, check=False
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    process = in_a_process(tmp_path, Fatal)
+    _, said = process.communicate()
+    assert process.returncode == -signal.SIGKILL, said.decode()
     assert [path.name for path in settings.output.glob("*.parquet")] == ["scores-00000.parquet"]
     assert len(list(settings.output.glob(".scores-00001.parquet.*"))) == 1
     result = run(settings)
     assert (result.kept, result.files) == (1, 3)
     assert [row["reward"] for row in table(settings)] == [1.5, 2.5, None, None, 4.5, 0.5, 2.0]
     assert list(settings.output.glob(".scores-*")) == []
+
+
+def test_whenever_a_process_is_killed_what_is_there_is_whole(tmp_path, source):
+    """Killed again and again at random moments, it still ends with what one run gives, and no file is made twice."""
+    write_answers(tmp_path / "answers.jsonl", [f"{'x' * (n % 7 + 1)} y" for n in range(240)])
+    settings, whole, chance = config(tmp_path), config(tmp_path, output=tmp_path / "whole"), random.Random(0)
+    run(whole)
+    made: dict[str, int] = {}
+    for _ in range(3):
+        process = in_a_process(tmp_path, Slow)
+        wanted = len(made) + chance.randint(1, 15)
+        while process.poll() is None and len(list(settings.output.glob("*.parquet"))) < wanted:
+            time.sleep(0.001)
+        time.sleep(chance.random() * 0.02)
+        process.kill()
+        process.communicate()
+        now = {path.name: path.stat().st_mtime_ns for path in settings.output.glob("*.parquet")}
+        assert made.items() <= now.items()
+        for name in now:
+            assert pq.read_table(settings.output / name).equals(pq.read_table(whole.output / name))
+        made = now
+    assert 0 < len(made) < 80
+    result = run(settings)
+    assert (result.kept, result.files) == (len(made), 80)
+    assert table(settings) == table(whole)
 
 
 def test_a_bad_line_is_told_before_anything_is_scored(tmp_path, source):
