@@ -1,6 +1,7 @@
 """The doctor names what a run in verl would lose, without verl itself."""
 
 import copy
+import subprocess
 
 import pytest
 from typer.testing import CliRunner
@@ -87,3 +88,29 @@ def test_a_plug_in_that_fails_at_import_is_named_before_a_worker_hides_it(monkey
     monkeypatch.setattr(doctor.importlib, "import_module", broken)
     last = list(doctor.examine_verl(None))[-1]
     assert last == ("bad", "spanwise.integrations.verl fails at import: RuntimeError: its model is not there")
+
+
+def test_a_ray_that_never_answers_is_told(monkeypatch):
+    def silent(command, *, timeout, **_):
+        raise subprocess.TimeoutExpired(command, timeout)
+
+    monkeypatch.setattr(doctor.subprocess, "run", silent)
+    assert list(doctor._worker()) == [
+        ("bad", "No process of Ray answered within 10 minutes; look into /tmp/ray."),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "complaints"),
+    [
+        ("", ["Ray did not start, or its processes cannot import the plug-in: RuntimeError: its model is not there"]),
+        (
+            'KNOWN [["spanwise_grpo"], []]\n',
+            ["A process of Ray lacks spanwise_rloo.", "A process of Ray lacks the agent loop."],
+        ),
+    ],
+)
+def test_a_plug_in_that_a_worker_lacks_is_named(monkeypatch, said, complaints):
+    done = subprocess.CompletedProcess([], 1, stdout=said, stderr="Traceback\nRuntimeError: its model is not there\n")
+    monkeypatch.setattr(doctor.subprocess, "run", lambda *_, **__: done)
+    assert [finding.sentence for finding in doctor._worker() if finding.verdict == "bad"] == complaints

@@ -197,6 +197,7 @@ def run_path(tmp_path, *arguments, modules="spanwise.integrations.verl,integrati
         "HOME": str(tmp_path),  # Ray leaves a token there
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_TMPDIR": "/tmp",
+        "RAY_worker_niceness": "0",  # by default 15, with which workers on a busy machine import for minutes
         "OMP_NUM_THREADS": "1",
     }
     done = subprocess.run(

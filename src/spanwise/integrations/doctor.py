@@ -36,6 +36,8 @@ QUEUE_CPUS = 9
 """With fewer CPUs in Ray, verl's queue waits for ever for its eight storage units."""
 NEEDED = ("ray", "tensordict", "transfer_queue", "zmq", "fastapi", "uvicorn", "cachetools")
 """What verl's agent loop imports; its plain installation brings the first two alone."""
+PATIENCE_S = 600
+"""How long a process of Ray may take to answer, in seconds."""
 IN_A_WORKER = """
 import json, os, ray
 ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
@@ -102,10 +104,16 @@ def _environment() -> Iterator[Finding]:
 
 def _worker() -> Iterator[Finding]:
     """Asks a process of Ray what it knows, in a process of its own: a Ray that is started here would stay."""
-    environment = {**os.environ, "VERL_USE_EXTERNAL_MODULES": PLUG_IN, "RAY_USAGE_STATS_ENABLED": "0"}
-    done = subprocess.run(
-        [sys.executable, "-c", IN_A_WORKER], capture_output=True, text=True, env=environment, timeout=600, check=False
-    )
+    asked = {"VERL_USE_EXTERNAL_MODULES": PLUG_IN, "RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
+    environment = {**os.environ, **asked}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", IN_A_WORKER],
+            env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        yield Finding("bad", f"No process of Ray answered within {PATIENCE_S // 60} minutes; look into /tmp/ray.")
+        return
     line = next((line for line in done.stdout.splitlines() if line.startswith("KNOWN ")), None)
     if line is None:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
