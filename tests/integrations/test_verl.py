@@ -187,13 +187,14 @@ def test_the_reward_manager_says_what_was_wrong(monkeypatch, caplog):
     assert "Spanwise could not score an answer: The oracle knows no item" in caplog.text
 
 
-def run_path(tmp_path, *arguments, modules="spanwise.integrations.verl,integrations.verl_oracle"):
+def run_path(tmp_path, estimator, *, modules="spanwise.integrations.verl,integrations.verl_oracle", rewards="any"):
+    """What `verl_path` found, and under "said" what it and the processes of Ray printed."""
     tests = Path(__file__).parents[1]
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(tests), str(tests.parent / "src"), *sys.path]),
         "VERL_USE_EXTERNAL_MODULES": modules,
-        registry.REWARDS_FILE: "the-oracle",
+        registry.REWARDS_FILE: rewards,
         "HOME": str(tmp_path),  # Ray leaves a token there
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_TMPDIR": "/tmp",
@@ -201,11 +202,11 @@ def run_path(tmp_path, *arguments, modules="spanwise.integrations.verl,integrati
         "OMP_NUM_THREADS": "1",
     }
     done = subprocess.run(
-        [sys.executable, "-m", "integrations.verl_path", str(tmp_path), *arguments],
+        [sys.executable, "-m", "integrations.verl_path", str(tmp_path), estimator],
         env=environment, capture_output=True, text=True, cwd=tests, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    return json.loads((tmp_path / "result.json").read_text())
+    return {**json.loads((tmp_path / "result.json").read_text()), "said": done.stdout + done.stderr}
 
 
 @pytest.mark.parametrize("estimator", ["grpo", "rloo"])
@@ -215,6 +216,12 @@ def test_the_whole_path_from_prompt_to_advantage(tmp_path, estimator):
     assert found["rewards"] == 0.0
     assert found["advantages"] == 0.0
     assert found["distinct"] > 2
+
+
+def test_a_plug_in_that_fails_in_a_worker_leaves_no_answer_without_its_rewards(tmp_path):
+    found = run_path(tmp_path, "grpo", modules="spanwise.integrations.verl", rewards=str(tmp_path / "missing.yaml"))
+    assert found["trajectories"] == 0
+    assert "missing.yaml: cannot be read" in found["said"]
 
 
 def test_the_doctor_finds_the_plug_in_in_a_process_of_ray(monkeypatch, tmp_path):
