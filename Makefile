@@ -10,7 +10,7 @@ SHARED ?= ../shared/data
 export TOKENIZERS_PARALLELISM = false
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: help quickstart test test-all test-tools test-browser test-engines check format study results bench clean
+.PHONY: help quickstart test test-all test-tools test-browser test-engines check docs format study results bench clean
 
 help:
 	@echo "make quickstart   set up, then the whole loop on the simulated world (about 5 minutes after installation)"
@@ -19,6 +19,7 @@ help:
 	@echo "make test-browser build and install the wheel, then its annotation app in a real Chromium"
 	@echo "make test-engines TRL, verl and SkyRL in environments of their own, then their plug-ins against them"
 	@echo "make check        lint, format and strict types"
+	@echo "make docs         the documentation as a site, in build/docs"
 	@echo "make results      every number in the docs again (about eight hours for five seeds; SEEDS=\"0 1\" for fewer)"
 	@echo "make study        one study: NAME=detox SEEDS=\"0 1\" ARGS=\"--tiny\"; $(RUN) --list shows them"
 	@echo "make bench        speed and memory of PPO steps, rewards and alignment against others, into docs/results/performance.md"
@@ -79,6 +80,15 @@ check: $(VENV)/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
+# Warnings are errors: links that lead nowhere among them. No page loads scripts, styles or fonts from elsewhere.
+$(VENV)/.docs: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	touch $@
+
+docs: $(VENV)/.docs
+	$(BIN)/python -m sphinx -b html -W --keep-going -q -j 2 docs build/docs
+	@! grep -rlE '<(script|link|img)[^>]*(src|href)="(https?:)?//' build/docs --include='*.html'
+
 format: $(VENV)/.ready
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -124,4 +134,4 @@ bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/performance_page.py
 
 clean:
-	rm -rf $(VENV) runs .pytest_cache .ruff_cache
+	rm -rf $(VENV) runs build .pytest_cache .ruff_cache

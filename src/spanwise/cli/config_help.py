@@ -43,6 +43,11 @@ def describe_config(model: type[BaseModel]) -> str:
     return "\n\n".join([head, *(_row(*row) for row in _all_rows(model))])
 
 
+def config_rows(reference: str) -> Iterator[tuple[str, str, str, str]]:
+    """(key, type, default, sentence) of every field of the config at `reference`, as `--help` shows them."""
+    return _all_rows(_load(reference))
+
+
 def config_command(*references: str) -> type[TyperCommand]:
     """A command class whose --help ends with the fields of the configs at `references` ("package.module:Class").
 
@@ -50,6 +55,8 @@ def config_command(*references: str) -> type[TyperCommand]:
     """
 
     class ConfigCommand(TyperCommand):
+        configs = references
+
         def format_help(self, ctx: Any, formatter: Any) -> None:
             self.epilog = "\n\n".join(describe_config(_load(reference)) for reference in references)
             super().format_help(ctx, formatter)
@@ -64,6 +71,8 @@ def group_with_default(command: str, reference: str) -> type[TyperGroup]:
     """
 
     class DefaultGroup(TyperGroup):
+        configs = (reference,)
+
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
             short = args and args[0] not in self.commands and args[0] not in ctx.help_option_names
             return super().parse_args(ctx, [command, *args] if short else args)
@@ -76,7 +85,8 @@ def group_with_default(command: str, reference: str) -> type[TyperGroup]:
 
 
 def _all_rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
-    yield from field_rows(model, prefix)
+    for key, kind, default, sentence in field_rows(model, prefix):
+        yield key, re.sub(r"\b[a-z_][\w.]*\.(?=[A-Z])", "", kind), default, sentence  # Path, not pathlib.Path
     for section, inner in _named_sections(model, prefix):
         yield from _all_rows(inner, f"{section}.NAME.")
 
@@ -94,7 +104,6 @@ def _named_sections(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, 
 
 def _row(key: str, kind: str, default: str, sentence: str) -> str:
     shown = "required" if default == "required" else f"default {default or '(empty)'}"
-    kind = re.sub(r"\b[a-z_][\w.]*\.(?=[A-Z])", "", kind)  # Path, not pathlib.Path
     return f"  [bold cyan]{escape(key)}[/bold cyan] [dim]{escape(f'{kind}, {shown}')}[/dim]  {escape(sentence)}"
 
 
