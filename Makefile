@@ -86,7 +86,7 @@ $(VENV)/.docs: $(VENV)/.ready
 	touch $@
 
 docs: $(VENV)/.docs
-	$(BIN)/python -m sphinx -b html -W --keep-going -q -j 2 docs build/docs
+	$(BIN)/python -m sphinx -b html -E -W --keep-going -q -j 2 docs build/docs
 	@! grep -rlE '<(script|link|img)[^>]*(src|href)="(https?:)?//' build/docs --include='*.html'
 
 format: $(VENV)/.ready
