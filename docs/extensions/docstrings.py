@@ -35,7 +35,7 @@ def _paragraph(lines: list[str]) -> list[str]:
         words = inline("\n".join(text)).splitlines()
         is_item = bool(ITEM.match(f"{words[0]} ")) and text is not texts[0]
         written += [words[0], *(f"  {line}" if is_item else line for line in words[1:]), ""]
-    return written
+    return written[:-1]
 
 
 def inline(text: str) -> str:
