@@ -4,12 +4,22 @@ import importlib
 import re
 
 import pytest
+import yaml
 from package_map import ROOT, SOURCE
 
 from spanwise.feedback.formats import FORMATS
+from spanwise.reward_models import RewardModelConfig
 from spanwise.rl import RLConfig
 
 API = ROOT / "docs" / "reference" / "api"
+GUIDES = sorted((ROOT / "docs" / "guides").rglob("*.md"))
+CONFIGS = {"rl.yaml": RLConfig, "reward.yaml": RewardModelConfig}
+SHOWN = [
+    pytest.param(CONFIGS[name], text, id=f"{page.stem}-{name}")
+    for page in GUIDES
+    for name, text in re.findall(r"```yaml\n# (\S+)\n(.*?)```", page.read_text(), flags=re.DOTALL)
+]
+"""Whole configs of the guides: blocks that begin with the name of their file."""
 
 
 @pytest.fixture(name="reference", scope="module")
@@ -55,6 +65,11 @@ def test_settings_have_every_field_with_its_sentence(reference):
 def test_formats_are_those_of_the_registry(reference):
     rows = [line for line in reference.formats().splitlines() if line.startswith("| `")]
     assert [row.split("`")[1] for row in rows] == list(FORMATS)
+
+
+@pytest.mark.parametrize(("config", "text"), SHOWN)
+def test_configs_of_the_guides_are_configs(config, text):
+    assert config.from_values(yaml.safe_load(text), place="the guide")
 
 
 def test_tables_keep_bars_inside_cells(reference):
