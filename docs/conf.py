@@ -20,7 +20,8 @@ suppress_warnings = ["myst.header"]  # generated parts of a page begin below its
 default_role = "code"
 smartquotes = False  # a page shows what is typed
 autosummary_generate = False
-autodoc_typehints = "none"
+python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 90
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "exclude-members": "model_config, RENAMED"}
 

@@ -10,7 +10,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import typer
 from docstrings import as_rst
@@ -150,7 +150,7 @@ def room(name: str) -> str:
     module = importlib.import_module(name)
     folder = Path(module.__file__ or "").parent
     origins = _origins(folder / "__init__.pyi", name)
-    homes = {key: origin if _is_room(origin) else name for key, origin in origins.items()}
+    homes = {key: _home(key, origin, name) for key, origin in origins.items()}
     entries = [line for key, origin in origins.items() if homes[key] == name for line in _entry(name, key, origin)]
     about = as_rst((inspect.getdoc(module) or "").splitlines())
     text = "\n".join(["```{eval-rst}", *about, *_summary(homes), *entries, "```"])
@@ -176,8 +176,12 @@ def _rooms(names: Iterable[str]) -> str:
     return table(("room", "what it is for"), rows)
 
 
-def _is_room(module: str) -> bool:
-    return hasattr(importlib.import_module(module), "__path__")
+def _home(name: str, origin: str, door: str) -> str:
+    """The room that describes a name: the one it comes from, where that offers it, else the one whose door this is."""
+    if hasattr(importlib.import_module(origin), "__path__"):
+        return origin
+    room_of_file = origin.rpartition(".")[0]
+    return room_of_file if name in getattr(importlib.import_module(room_of_file), "__all__", ()) else door
 
 
 def _origins(stub: Path, room_name: str) -> dict[str, str]:
@@ -197,7 +201,15 @@ def _entry(room_name: str, name: str, origin: str) -> list[str]:
         return [f".. autoclass:: {room_name}.{name}", *members, ""]
     if inspect.isroutine(value):
         return [f".. autofunction:: {room_name}.{name}", ""]
-    return [f".. py:data:: {room_name}.{name}", "", *(f"   {line}" for line in as_rst(_comment(origin, name))), ""]
+    comment = _comment(origin, name)
+    said = as_rst(comment) if comment else [_choices(value)]
+    return [f".. py:data:: {room_name}.{name}", "", *(f"   {line}" for line in said), ""]
+
+
+def _choices(value: object) -> str:
+    """What a Literal may be."""
+    words = [f"``{word}``" for word in get_args(value) if isinstance(word, str)]
+    return f"One of {', '.join(words)}." if words else ""
 
 
 def _comment(module: str, name: str) -> list[str]:
