@@ -1,6 +1,6 @@
 """The spreadsheet of the tutorial: answers of the simulated world with marks in a reviewer's own words.
 
-    python tests/doubles/tutorial_marks.py docs/start/marks.csv
+python tests/doubles/tutorial_marks.py docs/start/marks.csv
 """
 
 import csv
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from spanwise.core import numpy_generator
 from spanwise.feedback import FeedbackRecord, Response
-from spanwise.sim import EXACT, HABITS, annotate, make_items, write_answer
+from spanwise.sim import CLEAN, EXACT, HABITS, annotate, make_items, write_answer
 
 COLUMNS = ("question", "context", "answer", "quote", "category", "done")
 OFF_TOPIC, WRONG = "off topic", "wrong"
@@ -24,8 +24,9 @@ def tutorial_csv(questions: int = 66) -> str:
     text = StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    for item in items:
-        record = annotate(item, [write_answer(item.truth, generator, HABITS)], generator, EXACT)
+    for index, item in enumerate(items):
+        answer = write_answer(item.truth, generator, HABITS if index % 3 else CLEAN)
+        record = annotate(item, [answer], generator, EXACT)
         (response,) = record.responses
         if all(response.text.count(mark.quote) == 1 for mark in response.spans):  # a quote has to say which is meant
             writer.writerows(_rows(record, response))
