@@ -16,8 +16,8 @@ from spanwise.feedback.prompts import Asked
 from spanwise.feedback.schema import Passage
 from spanwise.text import Span
 
-Density = Literal["token", "sub-sentence", "sentence", "paragraph", "sequence"]
-"""How often a source speaks."""
+Density = Literal["token", "phrase", "sub-sentence", "sentence", "paragraph", "sequence"]
+"""How often a source speaks; phrases are cut by the entropy of a language model."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from .adapters import base_fingerprint as base_fingerprint
 from .answers import Answer as Answer
 from .answers import answer_all as answer_all
 from .backbone import SHARE_BELOW as SHARE_BELOW
+from .backbone import Decoding as Decoding
 from .batches import Logprobs as Logprobs
 from .batches import PromptBatch as PromptBatch
 from .batches import ResponseBatch as ResponseBatch
@@ -18,6 +19,7 @@ from .checkpoints import load_policy as load_policy
 from .checkpoints import load_tokenizer as load_tokenizer
 from .checkpoints import merge_adapter as merge_adapter
 from .checkpoints import precision as precision
+from .checkpoints import weights_digest as weights_digest
 from .checkpoints import whole_folder as whole_folder
 from .checkpoints import without_bars as without_bars
 from .config import AnswerConfig as AnswerConfig
@@ -28,6 +30,9 @@ from .heads import ValueModel as ValueModel
 from .logprobs import VocabularyHead as VocabularyHead
 from .logprobs import token_logprobs as token_logprobs
 from .policy import Policy as Policy
+from .sampling import Draw as Draw
+from .sampling import continue_until_end as continue_until_end
+from .sampling import draw as draw
 from .sharding import gathered as gathered
 from .sharding import joined as joined
 from .sharding import local as local

@@ -5,6 +5,7 @@ or is one of another kind, is refused in one sentence before any work starts.
 """
 
 import contextlib
+import hashlib
 import shutil
 import tempfile
 import warnings
@@ -14,6 +15,7 @@ from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError
+from torch import nn
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -245,3 +247,12 @@ def _check_tokenizer(source: str, model: PreTrainedModel, tokenizer: PreTrainedT
 
 def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
+
+
+def weights_digest(model: PreTrainedModel) -> str:
+    """Twelve hex digits that change with any weight."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(cast("nn.Module", model).state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:12]

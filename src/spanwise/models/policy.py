@@ -184,6 +184,19 @@ class Policy:
             return [*self._prompts.answer(text)[0], self.eos_id]
         return [*self._encoder.ids(self._lead + text, add_special_tokens=False), self.eos_id]
 
+    def locate_response(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """The ids of `encode_response` without the end token, and the characters of `text` that each wrote.
+
+        Raises CheckpointError for a tokenizer without character offsets.
+        """
+        if not self.tokenizer.is_fast:
+            raise CheckpointError(f"{self.place}: its tokenizer has no character offsets; take one with a fast one.")
+        if self.form.takes_turns:
+            return self._prompts.answer(text)
+        lead = len(self._lead)
+        ((ids, offsets),) = self._encoder.located([self._lead + text], add_special_tokens=False)
+        return ids, [(max(0, start - lead), max(0, end - lead)) for start, end in offsets]
+
     def decode(self, ids: Sequence[int]) -> str:
         """The text of response ids for people to read: no special tokens, no space around it."""
         text = self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
@@ -259,7 +272,7 @@ class Policy:
         """
 
         def choose(states: Tensor, step: int) -> Draw:
-            logits = self._logits(states, sampling.temperature, may_end=step >= sampling.min_new_tokens)
+            logits = self.logits(states, sampling.temperature, may_end=step >= sampling.min_new_tokens)
             drawn = draw(logits, sampling.top_k, generator, top_p)
             return drawn if values is None else replace(drawn, values=values(states))
 
@@ -269,11 +282,14 @@ class Policy:
         """The likeliest token at every step; `logprobs` are those at temperature 1 among all that could be drawn."""
 
         def choose(states: Tensor, step: int) -> Draw:
-            return pick_likeliest(self._logits(states, 1.0, may_end=step >= min_new_tokens))
+            return pick_likeliest(self.logits(states, 1.0, may_end=step >= min_new_tokens))
 
         return self._continue(prompts, 1, choose, max_new_tokens)
 
-    def _logits(self, states: Tensor, temperature: float, *, may_end: bool) -> Tensor:
+    def logits(
+        self, states: Float[Tensor, "b h"], temperature: float = 1.0, *, may_end: bool = True
+    ) -> Float[Tensor, "b v"]:
+        """What the next token is drawn from, by its state; the ids that end a response barred unless it `may_end`."""
         logits = self._head.logits(states, temperature)
         if not may_end:
             logits[:, self._eos_ids] = BARRED

@@ -8,12 +8,12 @@ and took log-probabilities from another (wu2023.md W7). Knows nothing of text or
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from spanwise.models.backbone import Decoding
 from spanwise.models.batches import ResponseBatch
 
 SHRINK_BELOW = 0.8
@@ -63,8 +63,26 @@ def pick_likeliest(logits: Float[Tensor, "b v"]) -> Draw:
     return Draw(tokens, logprobs, None)
 
 
+@runtime_checkable
+class Continues(Protocol):
+    """What is decoded step by step: one policy's `Decoding`, or several that write the same tokens."""
+
+    @property
+    def hidden(self) -> Float[Tensor, "b h"]:
+        """The states that predict the next tokens."""
+        ...
+
+    def step(self, tokens: Int[Tensor, " b"], /) -> None:
+        """Writes one token in each row."""
+        ...
+
+    def keep(self, rows: Int[Tensor, " n"], /) -> None:
+        """Drops all other rows."""
+        ...
+
+
 def continue_until_end(
-    decoding: Decoding,
+    decoding: Continues,
     choose: Callable[[Tensor, int], Draw],
     *,
     max_new_tokens: int,

@@ -12,6 +12,9 @@ from .matching import METHODS as METHODS
 from .matching import Block as Block
 from .matching import Method as Method
 from .matching import matching_blocks as matching_blocks
+from .phrases import cut_phrases as cut_phrases
+from .phrases import phrase_ends as phrase_ends
+from .phrases import phrase_threshold as phrase_threshold
 from .scripts import count_words as count_words
 from .scripts import graphemes as graphemes
 from .scripts import pieces as pieces

@@ -152,6 +152,8 @@ def get_segmenter(name: str) -> Segmenter:
         return partial(windows, size=int(size))
     if is_path(name):
         return _own(name)
+    if name == "phrase":
+        raise ConfigError("Phrases are cut by a language model, not by the text alone; take another density.")
     known = f"{', '.join(SEGMENTERS)}, window:<words> or my.module:function"
     raise ConfigError(f"Unknown segmenter {name!r}; use one of {known}.")
 
