@@ -31,7 +31,7 @@ LAYERS = (
     ("reward_models/features",),
     ("reward_models/data",),
     ("reward_models/network",),
-    ("rewards/scorers", "rewards/foreign"),
+    ("rewards/scorers", "rewards/foreign", "rewards/signals"),
     ("rewards",),
     ("reward_models/fitting",),
     ("rl/config.py", "rl/alarms.py"),

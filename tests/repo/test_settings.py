@@ -72,6 +72,7 @@ EXCEPTIONS = {
     ("base_url", "ServerConfig"): "a server of one's own has the usual address of vLLM",
     ("categories", "ProjectConfig"): _PROJECT,
     ("checkpoint", "RewardModelUse"): "a reward of a reward model has nowhere else to take it from",
+    ("data", "WeightsConfig"): "there is no other source of preferences",
     ("demonstrations", "SimStudyConfig"): _COUNT,
     ("endpoint", "EditorConfig"): "an editor always asks a language model, a judge may be of another kind",
     ("free_rivals", "SimStudyConfig"): _STUDY,
@@ -84,6 +85,10 @@ EXCEPTIONS = {
     ("kind", "ScorerConfig"): _WAY,
     ("kind", "TokenRewardConfig"): _WAY,
     ("kind", "_Kind"): "read before it is known which config the file is",
+    **{
+        ("kind", f"{name}Config"): "the one kind of source that it is"
+        for name in ("Attribution", "Citation", "Entailment", "Json", "Length", "LogRatio", "Pattern")
+    },
     ("layers", "ClassifierConfig"): _DETOX,
     ("layers", "CommentModelConfig"): _DETOX,
     ("loss", "TokenRewardConfig"): _SECTION,
@@ -94,6 +99,10 @@ EXCEPTIONS = {
     ("micro_batch_tokens", "UpdateConfig"): "a limit beside micro_batch_size, which alone holds by default",
     ("mixture", "ScoreConfig"): "scores that nothing mixes are a result as well",
     ("model", "EndpointConfig"): "an endpoint has no use without one",
+    ("model", "EntailmentConfig"): "there is no entailment without one",
+    ("model", "PhraseConfig"): "phrases are cut by one",
+    ("pattern", "CitationConfig"): "citations have a usual form",
+    ("prompts", "RewardSourcesConfig"): _COUNT,
     ("name", "TokenLossConfig"): _WAY,
     ("name", "TokenRewardConfig"): "has a usual name; people name projects and categories themselves",
     ("options", "QuestionConfig"): "what people choose from",

@@ -94,12 +94,21 @@ def _all_rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, s
 def _named_sections(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, type[BaseModel]]]:
     """Sections that the user names, such as `sources: dict[str, SourceWeight]`, at any depth."""
     for name, field in model.model_fields.items():
+        if get_origin(field.annotation) is dict:
+            yield from ((f"{prefix}{name}", section) for section in _sections_in(field.annotation))
+            continue
         for candidate in (field.annotation, *get_args(field.annotation)):
             if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-                if get_origin(field.annotation) is dict:
-                    yield f"{prefix}{name}", candidate
-                else:
-                    yield from _named_sections(candidate, f"{prefix}{name}.")
+                yield from _named_sections(candidate, f"{prefix}{name}.")
+
+
+def _sections_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """All classes of sections in a type, those of a union of kinds as well."""
+    for part in get_args(annotation):
+        if isinstance(part, type) and issubclass(part, BaseModel):
+            yield part
+        else:
+            yield from _sections_in(part)
 
 
 def _row(key: str, kind: str, default: str, sentence: str) -> str:

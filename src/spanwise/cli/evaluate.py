@@ -100,7 +100,7 @@ def _sources(settings: "EvaluateConfig") -> list[Any]:
     from spanwise.rewards import foreign_sources, load_sources
 
     sources: list[Any] = [source for path in settings.reward_models for source in load_sources(path)]
-    sources += foreign_sources(settings.sources)
+    sources += foreign_sources(settings.sources, beside=sources)
     names = [source.name for source in sources]
     for name in names:
         if names.count(name) > 1:

@@ -1,3 +1,4 @@
+from .config import KIND_TAG as KIND_TAG
 from .config import Config as Config
 from .config import field_rows as field_rows
 from .config import innermost as innermost

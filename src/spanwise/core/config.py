@@ -20,6 +20,8 @@ from pydantic_core import PydanticUndefined
 from spanwise.core.errors import ConfigError, DataError
 from spanwise.core.files import read_text, write_text
 
+KIND_TAG = "kind="
+"""How tags of sections begin that are of one class or another by their key `kind`: pydantic names them as keys."""
 T = TypeVar("T")
 ConfigT = TypeVar("ConfigT", bound="Config")
 
@@ -230,7 +232,7 @@ def _filled(given: Any, default: Any) -> Any:
 def _complaints(model: type[BaseModel], error: ValidationError, place: str) -> Iterator[str]:
     known = [row[0] for row in field_rows(model)]
     for problem in innermost(error.errors()):
-        key = ".".join(str(part) for part in problem["loc"])
+        key = ".".join(str(part) for part in problem["loc"] if not str(part).startswith(KIND_TAG))
         if problem["type"] == "extra_forbidden":
             near = difflib.get_close_matches(key, known, n=1)
             hint = f"did you mean {near[0]}?" if near else "--help lists the known keys."

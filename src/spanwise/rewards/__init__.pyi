@@ -2,12 +2,14 @@ from .change import ChangeReward as ChangeReward
 from .change import HolisticReward as HolisticReward
 from .change import whole_text as whole_text
 from .config import Aggregate as Aggregate
+from .config import AnySource as AnySource
 from .config import EngineRewardsConfig as EngineRewardsConfig
 from .config import MixtureConfig as MixtureConfig
 from .config import Placement as Placement
 from .config import RewardsConfig as RewardsConfig
 from .config import ScoreConfig as ScoreConfig
 from .config import SourceWeight as SourceWeight
+from .config import WeightsConfig as WeightsConfig
 from .conversations import conversation_rewards as conversation_rewards
 from .ids import IdScorer as IdScorer
 from .ids import read_ids as read_ids
@@ -16,6 +18,7 @@ from .learned import LearnedSource as LearnedSource
 from .learned import load_sources as load_sources
 from .marked_words import MarkedWords as MarkedWords
 from .mixture import Mixture as Mixture
+from .mixture import fit_slopes as fit_slopes
 from .mixture import segment_statistics as segment_statistics
 from .mixture import total_deviation as total_deviation
 from .pipeline import RewardPipeline as RewardPipeline
@@ -23,6 +26,7 @@ from .pipeline import TokenScores as TokenScores
 from .projection import place as place
 from .shards import Shard as Shard
 from .shards import score_shard as score_shard
+from .sources import configured_sources as configured_sources
 from .sources import foreign_sources as foreign_sources
 from .sources import learned_sources as learned_sources
 from .sources import load_pipeline as load_pipeline

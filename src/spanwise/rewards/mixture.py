@@ -10,6 +10,9 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from jaxtyping import Float
+
 from spanwise.core import ConfigError, ScoringError
 from spanwise.feedback import SegmentScore, SegmentScores, Unscored
 from spanwise.rewards.config import MixtureConfig
@@ -80,8 +83,12 @@ class Mixture:
 
     def _gap(self, name: str, raw: Mapping[str, SegmentScores]) -> Unscored | None:
         """Why the source, or its gate, could not judge this response."""
-        gate = self.config.sources[name].gate
-        return _gap(raw[name]) or (None if gate is None else _gap(raw[gate]))
+        rule = self.config.sources[name]
+        gap = _gap(raw[name]) or (None if rule.gate is None else _gap(raw[rule.gate]))
+        segments = len(raw[name].scores)
+        if gap is None and rule.max_segments is not None and segments > rule.max_segments:
+            return Unscored(f"the answer has {segments} segments, max_segments is {rule.max_segments}")
+        return gap
 
     def _share(self, name: str, raw: Mapping[str, SegmentScores], step: int) -> WeightedScores:
         rule = self.config.sources[name]
@@ -95,7 +102,8 @@ class Mixture:
         return WeightedScores(
             spans=tuple(span for span, _ in scored),
             values=tuple(
-                factor * share * rule.value_of(score) for share, (_, score) in zip(shares, scored, strict=True)
+                factor * share * rule.value_of(score, number / len(scored))
+                for number, (share, (_, score)) in enumerate(zip(shares, scored, strict=True), start=1)
             ),
         )
 
@@ -109,6 +117,49 @@ def segment_statistics(scores: Iterable[SegmentScores]) -> tuple[float, float]:
     if len(values) < 2:
         raise ScoringError(f"Mean and deviation need at least 2 scored segments, there are {len(values)}.")
     return statistics.fmean(values), statistics.stdev(values)
+
+
+@dataclass(frozen=True, slots=True)
+class Slopes:
+    """Lines in ln(k / S) through the means and the deviations of scores at each place of an answer."""
+
+    center: float
+    center_slope: float
+    scale: float
+    scale_slope: float
+    center_error: float
+    """How far the means are from their line: root of the mean square, weighted by count."""
+    scale_error: float
+
+
+def fit_slopes(scores: Iterable[SegmentScores]) -> Slopes:
+    """The slopes of a source's weight, from scores of the start policy's answers.
+
+    Segment k of S stands at k / S. Least squares through the mean at each place, weighted by how many scores it has,
+    and through their population deviation, weighted by one less: a single score says nothing of spread. Raises
+    ScoringError where there are not two places with two scores each.
+    """
+    by_place: dict[float, list[float]] = {}
+    for item in scores:
+        scored = _numbers(item)
+        for number, (_, value) in enumerate(scored, start=1):
+            by_place.setdefault(number / len(scored), []).append(value)
+    counts = np.array([len(values) for values in by_place.values()], dtype=float)
+    if (counts > 1).sum() < 2:
+        raise ScoringError("Slopes need two scores at two places of an answer at least; score more answers.")
+    logs = np.log(list(by_place))
+    center = _line(logs, np.array([np.mean(values) for values in by_place.values()]), counts)
+    scale = _line(logs, np.array([np.std(values) for values in by_place.values()]), counts - 1)
+    return Slopes(center[0], center[1], scale[0], scale[1], center[2], scale[2])
+
+
+def _line(
+    x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], weight: Float[np.ndarray, " n"]
+) -> tuple[float, float, float]:
+    """Intercept, slope and weighted root mean square error."""
+    slope, intercept = np.polyfit(x, y, 1, w=np.sqrt(weight))
+    error = np.sqrt(np.average((y - intercept - slope * x) ** 2, weights=weight))
+    return float(intercept), float(slope), float(error)
 
 
 def total_deviation(config: MixtureConfig, scores: Mapping[str, Sequence[SegmentScores]]) -> float:

@@ -1,21 +1,31 @@
 """Reward sources from scorers, as a config names them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import chain
 
 from torch import nn
 
-from spanwise.core import resolve_device
+from spanwise.core import ConfigError, resolve_device
 from spanwise.feedback import RewardSource
 from spanwise.models import Adapters
 from spanwise.reward_models.network import load_reward_model
 from spanwise.rewards.change import ChangeReward, HolisticReward
-from spanwise.rewards.config import RewardModelUse, RewardsConfig, SourcesConfig
+from spanwise.rewards.config import AnySource, RewardModelUse, RewardsConfig, SourcesConfig
 from spanwise.rewards.foreign import HttpReward, SourceConfig, load_model, own_function, own_source
 from spanwise.rewards.learned import LearnedRewards, LearnedSource, load_sources
 from spanwise.rewards.marked_words import MarkedWords
 from spanwise.rewards.pipeline import RewardPipeline
 from spanwise.rewards.scorers import ScorerUse, load_scorer
+from spanwise.rewards.signals import (
+    AttributionConfig,
+    EntailmentConfig,
+    EntailmentReward,
+    LeaveOneOut,
+    LogRatioConfig,
+    LogRatioReward,
+    RuleConfig,
+    rule,
+)
 
 
 def load_pipeline(config: RewardsConfig, *, device: str = "auto") -> RewardPipeline:
@@ -26,8 +36,8 @@ def load_pipeline(config: RewardsConfig, *, device: str = "auto") -> RewardPipel
 def configured_sources(config: SourcesConfig, *, device: str = "auto") -> list[RewardSource]:
     """All sources of a config; raises CheckpointError or ConfigError for a model or scorer that is not there."""
     learned = learned_sources(config.reward_models, device=device)
-    others = [*scorer_sources(config.scorers, device=device), *foreign_sources(config.sources, device=device)]
-    return [*chain.from_iterable(learned.values()), *others]
+    own = [*chain.from_iterable(learned.values()), *scorer_sources(config.scorers, device=device)]
+    return [*own, *foreign_sources(config.sources, device=device, beside=own)]
 
 
 def learned_sources(
@@ -42,12 +52,36 @@ def learned_sources(
     }
 
 
-def foreign_sources(uses: Mapping[str, SourceConfig], *, device: str = "auto") -> list[RewardSource]:
-    """One source per entry, named as its key; raises CheckpointError or ConfigError for one that is not there."""
-    return [_foreign(name, use, device) for name, use in uses.items()]
+def foreign_sources(
+    uses: Mapping[str, AnySource], *, device: str = "auto", beside: Sequence[RewardSource] = ()
+) -> list[RewardSource]:
+    """One source per entry, named as its key; raises CheckpointError or ConfigError for one that is not there.
+
+    Those that share out the score of another source find it among the entries and `beside` them.
+    """
+    made = {name: _made(name, use, device) for name, use in uses.items() if not isinstance(use, AttributionConfig)}
+    known = {source.name: source for source in [*beside, *made.values()]}
+    for name, use in uses.items():
+        if isinstance(use, AttributionConfig):
+            made[name] = _attributed(name, use, known)
+    return [made[name] for name in uses]
 
 
-def _foreign(name: str, use: SourceConfig, device: str) -> RewardSource:
+def _attributed(name: str, use: AttributionConfig, known: Mapping[str, RewardSource]) -> RewardSource:
+    if use.of not in known:
+        raise ConfigError(f"sources.{name}.of: there is no source {use.of!r} to share out; known: {', '.join(known)}.")
+    return LeaveOneOut(name, use, known[use.of])
+
+
+def _made(name: str, use: SourceConfig | LogRatioConfig | EntailmentConfig | RuleConfig, device: str) -> RewardSource:
+    if isinstance(use, LogRatioConfig):
+        return LogRatioReward.load(name, use, device=resolve_device(device))
+    if isinstance(use, EntailmentConfig):
+        return EntailmentReward.load(name, use, device=device)
+    return _of_others(name, use, device) if isinstance(use, SourceConfig) else rule(name, use)
+
+
+def _of_others(name: str, use: SourceConfig, device: str) -> RewardSource:
     match use.kind:
         case "class":
             return own_source(name, use)

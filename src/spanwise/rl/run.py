@@ -77,9 +77,8 @@ def reward_pipeline(
             policy.form.check_beside(source.form, place=f"reward_models.{name}")
         if say is not None and isinstance(source.model, AdaptedRewardModel):
             say(_whose_weights(name, source.model, settings))
-    judged = scorer_sources(settings.scorers, device=settings.device)
-    others = foreign_sources(settings.sources, device=settings.device)
-    sources = [*chain.from_iterable(learned.values()), *judged, *others]
+    own = [*chain.from_iterable(learned.values()), *scorer_sources(settings.scorers, device=settings.device)]
+    sources = [*own, *foreign_sources(settings.sources, device=settings.device, beside=own)]
     return RewardPipeline(sources, settings.mixture, settings.placement)
 
 

@@ -9,8 +9,7 @@ from pydantic import Field, model_validator
 from spanwise.core import Config
 from spanwise.evals.rivals import FreeRivalsConfig
 from spanwise.models import AnswerConfig
-from spanwise.rewards import MixtureConfig
-from spanwise.rewards.foreign import SourceConfig
+from spanwise.rewards import AnySource, MixtureConfig
 
 
 class EvaluateConfig(Config):
@@ -27,7 +26,7 @@ class EvaluateConfig(Config):
     """A second file of responses to the same prompts to compare with."""
     reward_models: tuple[str, ...] = ()
     """Folders or Hub names of reward models that score the answers as well."""
-    sources: dict[str, SourceConfig] = Field(default_factory=dict[str, SourceConfig])
+    sources: dict[str, AnySource] = Field(default_factory=dict[str, AnySource])
     """Further reward sources by name, as `spanwise rl` takes them."""
     perplexity_model: str | None = None
     """Folder or Hub name of a language model, another than the one that answered, for the answers' perplexity."""

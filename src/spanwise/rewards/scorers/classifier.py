@@ -4,7 +4,6 @@ Classifiers whose labels exclude each other (softmax) and those with independent
 told apart by their config. Knows nothing of what the label means.
 """
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -14,7 +13,7 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel, Pr
 
 from spanwise.core import CheckpointError, ConfigError, resolve_device
 from spanwise.feedback import Unscored
-from spanwise.models import check_downloaded, load_tokenizer
+from spanwise.models import check_downloaded, load_tokenizer, weights_digest
 from spanwise.models.encoding import TextEncoder
 from spanwise.reward_models.network import window_of
 from spanwise.rewards.scorers.scorer import Probability, check_pin, checked
@@ -38,7 +37,7 @@ class TextClassifier:
     def version(self) -> str:
         """Twelve hex digits of the weights, and the label."""
         if self._version is None:
-            self._version = f"classifier-{_digest(self.model)}-{self._label}"
+            self._version = f"classifier-{weights_digest(self.model)}-{self._label}"
         return self._version
 
     def score(self, texts: Sequence[str]) -> list[Probability]:
@@ -97,11 +96,3 @@ def _label_id(model: PreTrainedModel, label: str) -> int:
     if len(names) > 2:
         raise ConfigError(f"The classifier has {len(names)} labels; name one of {', '.join(names)}.")
     return len(names) - 1
-
-
-def _digest(model: PreTrainedModel) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()[:12]

@@ -1,0 +1,13 @@
+from .attribution import LeaveOneOut as LeaveOneOut
+from .config import AttributionConfig as AttributionConfig
+from .config import CitationConfig as CitationConfig
+from .config import EntailmentConfig as EntailmentConfig
+from .config import JsonConfig as JsonConfig
+from .config import LengthConfig as LengthConfig
+from .config import LogRatioConfig as LogRatioConfig
+from .config import PatternConfig as PatternConfig
+from .config import RuleConfig as RuleConfig
+from .entailment import EntailmentReward as EntailmentReward
+from .log_ratio import LogRatioReward as LogRatioReward
+from .rubric import rubric_scores as rubric_scores
+from .rules import rule as rule
