@@ -1,15 +1,16 @@
-"""`spanwise reward train`, `evaluate` and `score`: reward models from feedback files, and what they say."""
+"""`spanwise reward`: reward models from feedback files, what they say, and how much each should count."""
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from spanwise.cli.config_help import AsJson, ConfigPath, Device, Overrides, config_command
-from spanwise.cli.render import quality_words, records_of
-from spanwise.cli.runner import on_device, say_device
+from spanwise.cli.render import bounds, quality_words, records_of
+from spanwise.cli.runner import Outcome, on_device, run_config, say_device
 from spanwise.core import ConfigError, check_readable
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from spanwise.feedback import EditPair, Sample
     from spanwise.reward_models import RewardModelConfig, TokenRewardConfig
     from spanwise.reward_models.fitting import HeadQuality, RewardModelRun
+    from spanwise.rewards import WeightsConfig
 
 app = typer.Typer(help="Train reward models on feedback, and measure them.", no_args_is_help=True)
 
@@ -111,6 +113,34 @@ def score(
         else:
             for name, scores in by_source.items():
                 _show(name, scores, sample)
+
+
+@app.command(cls=config_command("spanwise.rewards.config:WeightsConfig"))
+def weights(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = False) -> None:
+    """Learn how much each source of a mixture should count, from which of two answers people preferred."""
+    from spanwise.rewards import WeightsConfig
+
+    run_config(WeightsConfig, config, overrides, _learnt_weights, inputs=("data",), as_json=as_json)
+
+
+def _learnt_weights(settings: "WeightsConfig") -> Outcome:
+    from spanwise.reward_models.fitting import weights_of_preferences
+    from spanwise.rewards import configured_sources
+
+    records = records_of(settings.data, field="data")
+    learnt = weights_of_preferences(
+        configured_sources(settings, device=settings.device),
+        records,
+        settings.mixture.sources,
+        resamples=settings.resamples,
+        seed=settings.seed,
+    )
+    lines = [
+        f"{name}: {one.weight:.4g}{bounds(one.low, one.high)}{'' if one.tells else '  not told from 0'}"
+        for name, one in learnt.weights.items()
+    ]
+    agreement = f"agrees with {learnt.agreement:.1%} of {learnt.items:,} pairs, out of fold"
+    return Outcome(asdict(learnt), [*lines, f"{agreement}; equal weights with {learnt.agreement_of_equal:.1%}."])
 
 
 def _train_segments(settings: "RewardModelConfig") -> "RewardModelRun":

@@ -168,6 +168,17 @@ class RewardConfig(Config):
         return self
 
 
+class PhraseConfig(Config):
+    """How responses are cut into phrases: where a language model is unsure how they go on."""
+
+    model: str = Field(min_length=1)
+    """Folder or Hub name of the language model, usually the policy that RL will start from; it stays as it is."""
+    mean_tokens: float = Field(default=6.0, gt=1)
+    """How many of its tokens a phrase has on average, over the training responses."""
+    threshold: float | None = Field(default=None, ge=0)
+    """Entropy in nats above which a phrase ends; null finds the one that gives mean_tokens. The checkpoint keeps it."""
+
+
 class RewardModelConfig(RewardConfig):
     """One reward model: a backbone with one head per category. For separate models, write one config each."""
 
@@ -193,6 +204,11 @@ class RewardModelConfig(RewardConfig):
     """Let the preference loss learn what the first-listed response gains by its place, and leave that out of scores."""
     features: bool = False
     """Let the heads also read counted features: position, length, overlap with question, passages, what was said."""
+    pool: Density = "sequence"
+    """What the preference head scores: sequence = a whole answer; any other density = its segments, learnt from the
+    same preferences by the mean over each answer."""
+    phrases: PhraseConfig | None = None
+    """With pool=phrase: how phrases are cut."""
     pooling: Literal["auto", "last", "mean"] = "auto"
     """State of a segment: that of its last token, or the mean; auto = last for decoders, mean for encoders."""
 
@@ -207,6 +223,8 @@ class RewardModelConfig(RewardConfig):
         clash = sorted(set(HEADS) & set(self.custom))
         if clash:
             raise ValueError(f"custom.{clash[0]} has the name of a built-in head; rename it")
+        if (self.pool == "phrase") != (self.phrases is not None):
+            raise ValueError("pool=phrase and phrases go together; set both or neither")
         extra = self.features or self.likelihoods
         if self.fitting.method == "linear" and not extra and not any(self.fitting.state_scales):
             raise ValueError("fitting.state_scales leaves out the states; set features, or give a scale above 0")

@@ -10,13 +10,15 @@ from spanwise.feedback import Density
 class HeadSpec:
     """One head: what it judges, how often, and how its logits become scores.
 
-    A segment head's probability that a segment is right is sigmoid(slope * logit + offset); a sequence head's score,
-    and that of each token of a token head, is (logit - mean) / std. The numbers come from held-out data.
+    A segment head's probability that a segment is right is sigmoid(slope * logit + offset). The score of a sequence
+    head, of each token of a token head and of each segment of a pooled head is (logit - mean) / std. A pooled head
+    learns from pairs of responses: what it thinks of one is the mean over its segments. The numbers come from held-out
+    data.
     """
 
     name: str
     density: Density
-    kind: Literal["segment", "sequence", "token"]
+    kind: Literal["segment", "sequence", "token", "pooled"]
     slope: float = 1.0
     offset: float = 0.0
     mean: float = 0.0

@@ -52,7 +52,9 @@ def test_labels_pairs_and_listing_order_point_at_the_right_pieces():
         assert batch.correct[batch.label_mask].tolist() == [1.0, 0.0, 1.0, 1.0]
         assert batch.owners == [(0, 0)] * 3 + [(0, 1)] * 2 + [(0, 2)] * 4
         pairs = batch.pairs["preference"]
-        assert (pairs.better.tolist(), pairs.worse.tolist()) == ([4, 4], [2, 8])
+        assert pairs.first[pairs.better].tolist() == [4, 4]
+        assert pairs.first[pairs.worse].tolist() == [2, 8]
+        assert pairs.size.tolist() == [1, 1, 1]
         assert pairs.order.tolist() == [-1.0, 1.0]
 
 

@@ -46,6 +46,17 @@ def test_a_praised_span_is_never_wrong(category):
     assert (found.of(Span(start, start + 4)), found.wrong, counts["spans/marks of other categories"]) == (1.0, (), 0)
 
 
+def test_a_praised_beginning_leaves_no_token_wrong():
+    text = "Good start, bad end."
+    praised = (mark(text, 0, 10, "Style", polarity="positive"),)
+    found = FeedbackRecord(id="1", prompt="p", responses=(Response(text=text, marked=True, spans=praised),))
+    ((labelled,), _) = labels_of_spans([found], TokenRewardConfig(praise_categories=("Style",)))
+    assert labelled.wrong == ()
+    assert labelled.of(Span(0, 4)) == labelled.of(Span(12, 15)) == 1.0
+    with pytest.raises(ConfigError, match="praise"):
+        labels_of_spans([found])
+
+
 def test_praise_tells_what_an_unchecked_segment_is():
     marks = ("is painted green every four", "Irrelevant", {}), ("by hand", "Good", PRAISE)
     assert labels(record(*marks[:1]), factuality=FactualityRule()) == {"factuality": [1.0, None]}

@@ -1,4 +1,5 @@
 from .examples import Example as Example
+from .examples import PairTargets as PairTargets
 from .examples import TrainingBatch as TrainingBatch
 from .examples import make_batch as make_batch
 from .examples import make_examples as make_examples
@@ -16,6 +17,9 @@ from .packing import branch_positions as branch_positions
 from .packing import by_length as by_length
 from .packing import collate as collate
 from .packing import reading_order as reading_order
+from .phrases import PhraseCutter as PhraseCutter
+from .phrases import load_phrase_model as load_phrase_model
+from .phrases import threshold_of as threshold_of
 from .token_examples import LabelExample as LabelExample
 from .token_examples import PairExample as PairExample
 from .token_examples import SideTargets as SideTargets

@@ -34,11 +34,23 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class PairTargets:
-    """Pairs of one head: flat piece numbers, and +1/-1 where the better/worse one was shown first, 0 = unknown."""
+    """Pairs of one head's responses, and +1/-1 where the better/worse one was shown first, 0 = unknown."""
 
     better: Int[Tensor, " p"]
     worse: Int[Tensor, " p"]
     order: Float[Tensor, " p"]
+    first: Int[Tensor, " r"]
+    """Of each response that has pieces of this head, the number of the first of them among all pieces."""
+    size: Int[Tensor, " r"]
+    """How many it has: one of a sequence head."""
+
+    def means(self, pieces: Float[Tensor, "n ..."]) -> Float[Tensor, "r ..."]:
+        """What belongs to pieces, numbers or vectors, as the mean over those of each response."""
+        response = torch.repeat_interleave(torch.arange(len(self.size)), self.size)
+        within = torch.arange(len(response)) - torch.repeat_interleave(self.size.cumsum(0) - self.size, self.size)
+        rows = pieces[(self.first[response] + within).to(pieces.device)]
+        sums = torch.zeros_like(rows[: len(self.size)]).index_add(0, response.to(pieces.device), rows)
+        return sums / self.size.to(sums).reshape(-1, *[1] * (sums.ndim - 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +91,12 @@ def make_batch(
     responses = [examples[number].responses[position] for number, position in rows]
     targets: list[float | None] = []
     owners: list[tuple[int, int]] = []
-    places: dict[tuple[int, int, str], int] = {}
+    places: dict[str, dict[tuple[int, int], tuple[int, int]]] = {head.name: {} for head in heads}
     for number, position in rows:
         for head in heads:
-            places[number, position, head.name] = len(targets)
             targets_of_head = _targets(examples[number], position, head)
+            if targets_of_head:
+                places[head.name][number, position] = len(targets), len(targets_of_head)
             targets += targets_of_head
             owners += [(number, position)] * len(targets_of_head)
     known = [target is not None for target in targets]
@@ -91,7 +104,7 @@ def make_batch(
         inputs=collate(responses, heads, pad_id=pad_id, pack_to=pack_to),
         correct=torch.tensor([target or 0.0 for target in targets], dtype=torch.float32),
         label_mask=torch.tensor(known, dtype=torch.bool),
-        pairs={head.name: _pairs(examples, head.name, places) for head in heads if head.kind == "sequence"},
+        pairs={head.name: _pairs(examples, head.name, places[head.name]) for head in heads if head.kind != "segment"},
         owners=owners,
     )
 
@@ -116,11 +129,12 @@ def _targets(example: Example, position: int, head: HeadSpec) -> list[float | No
     return [label.correct for label, _ in zip(segment_labels, pieces, strict=True)]
 
 
-def _pairs(examples: Sequence[Example], head: str, places: dict[tuple[int, int, str], int]) -> PairTargets:
+def _pairs(examples: Sequence[Example], head: str, places: dict[tuple[int, int], tuple[int, int]]) -> PairTargets:
+    responses = {owner: index for index, owner in enumerate(places)}
     pairs: list[tuple[int, int, Pair]] = []
     for number, example in enumerate(examples):
         for pair in example.labels.pairs.get(head, ()):
-            better, worse = places.get((number, pair.better, head)), places.get((number, pair.worse, head))
+            better, worse = responses.get((number, pair.better)), responses.get((number, pair.worse))
             if better is not None and worse is not None:
                 pairs.append((better, worse, pair))
     order = [0.0 if pair.better_first is None else (1.0 if pair.better_first else -1.0) for _, _, pair in pairs]
@@ -128,4 +142,6 @@ def _pairs(examples: Sequence[Example], head: str, places: dict[tuple[int, int, 
         better=torch.tensor([better for better, _, _ in pairs], dtype=torch.long),
         worse=torch.tensor([worse for _, worse, _ in pairs], dtype=torch.long),
         order=torch.tensor(order, dtype=torch.float32),
+        first=torch.tensor([first for first, _ in places.values()], dtype=torch.long),
+        size=torch.tensor([size for _, size in places.values()], dtype=torch.long),
     )

@@ -16,9 +16,10 @@ import numpy as np
 from jaxtyping import Float
 from transformers import PreTrainedTokenizerBase
 
-from spanwise.core import CheckpointError
+from spanwise.core import CheckpointError, ConfigError
 from spanwise.feedback import Density, Passage, PromptConfig, Sample, Unscored, text_prompt
 from spanwise.models.encoding import PromptEncoder, TextEncoder
+from spanwise.reward_models.data.phrases import PhraseCutter
 from spanwise.reward_models.features import features_by_density
 from spanwise.text import Span, get_segmenter, last_token
 
@@ -104,7 +105,10 @@ class InputEncoder:
         densities: Sequence[Density],
         features: bool = False,
         form: PromptConfig = WU2023,
+        phrases: PhraseCutter | None = None,
     ) -> None:
+        if "phrase" in densities and phrases is None:
+            raise ConfigError("Phrases are cut by a language model; name it under phrases.")
         if not tokenizer.is_fast:
             raise CheckpointError(
                 "The reward model's tokenizer has no character offsets; use a model with a fast tokenizer."
@@ -117,6 +121,7 @@ class InputEncoder:
         self.use_passages = use_passages
         self.densities = tuple(dict.fromkeys(densities))
         self.features = features
+        self._phrases = phrases
 
     def encode(self, samples: Sequence[Sample]) -> list[EncodedResponse | Unscored]:
         """Encodes each sample, cutting passages where the window is too short; never the response.
@@ -124,8 +129,13 @@ class InputEncoder:
         Unscored where prompt and response alone are longer than the window.
         """
         inputs = [self._input(sample, sample.passages if self.use_passages else ()) for sample in samples]
+        by_sample = self._phrases.cut(samples) if self._phrases else [()] * len(samples)
         encoded: list[EncodedResponse | Unscored] = []
-        for item, tokens in zip(inputs, self._tokenize(inputs), strict=True):
+        for item, tokens, phrases in zip(inputs, self._tokenize(inputs), by_sample, strict=True):
+            if isinstance(phrases, Unscored):
+                encoded.append(phrases)
+                continue
+            item.phrases = phrases
             fits = len(tokens.ids) <= self.max_length
             encoded.append(self._located(item, tokens) if fits else self._encode_cut(item, len(tokens.ids)))
         return encoded
@@ -138,6 +148,7 @@ class InputEncoder:
                 passages, topic, excess=length - self.max_length, count=lambda text: self._length(text) + 1
             )
             shorter = self._input(item.sample, passages)
+            shorter.phrases = item.phrases
             tokens = self._tokenize([shorter])[0]
             length = len(tokens.ids)
             if length <= self.max_length:
@@ -157,10 +168,13 @@ class InputEncoder:
             elif density == "token":
                 segments[density], pieces[density] = tokens.one_by_one(item)
             else:
-                segments[density] = get_segmenter(density)(response) if response.strip() else ()
+                segments[density] = self._cut(density, item) if response.strip() else ()
                 pieces[density] = tuple(tokens.piece(item.place(span), item.text) for span in segments[density])
         features = _features(item.sample, segments) if self.features else {}
         return EncodedResponse(tokens.ids, segments, pieces, sentences_cut, features)
+
+    def _cut(self, density: Density, item: "_Input") -> tuple[Span, ...]:
+        return item.phrases if density == "phrase" else get_segmenter(density)(item.sample.response)
 
     def _input(self, sample: Sample, passages: Sequence[Passage]) -> "_Input":
         """A template's prompt is no part of the text: it is tokenized by itself, and the answer behind it."""
@@ -214,6 +228,8 @@ class _Input:
         self.passages = tuple(passages)
         self.text = prefix + sample.response.strip()
         self.start = len(prefix)
+        self.phrases: tuple[Span, ...] = ()
+        """Of the response, where the encoder cuts phrases."""
         self._shift = len(prefix) - (len(sample.response) - len(sample.response.lstrip()))
 
     def place(self, span: Span) -> Span:

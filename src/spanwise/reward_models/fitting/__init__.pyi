@@ -9,6 +9,8 @@ from .linear_segments import fit_pair_head as fit_pair_head
 from .linear_segments import fit_segment_head as fit_segment_head
 from .linear_tokens import best_fit as best_fit
 from .linear_tokens import read_tokens as read_tokens
+from .mixture_weights import weights_of_preferences as weights_of_preferences
+from .mixture_weights import weights_of_scores as weights_of_scores
 from .overlap import keep_seen as keep_seen
 from .overlap import seen_questions as seen_questions
 from .segments import SegmentFit as SegmentFit

@@ -115,12 +115,13 @@ def _collect(
             continue
         pairs = batch.pairs[head.name]
         head_outputs.scores += logits[mine].tolist()
-        head_outputs.better += logits[pairs.better].tolist()
-        head_outputs.worse += logits[pairs.worse].tolist()
+        means = pairs.means(logits)
+        head_outputs.better += means[pairs.better].tolist()
+        head_outputs.worse += means[pairs.worse].tolist()
         head_outputs.better_first += [order > 0 for order in pairs.order.tolist() if order]
         head_outputs.better_longer += [
             _length(group, batch.owners[better]) > _length(group, batch.owners[worse])
-            for better, worse in zip(pairs.better.tolist(), pairs.worse.tolist(), strict=True)
+            for better, worse in zip(pairs.first[pairs.better].tolist(), pairs.first[pairs.worse].tolist(), strict=True)
         ]
 
 

@@ -161,22 +161,24 @@ def _rows(
     number: int,
     head: HeadSpec,
 ) -> HeadInputs:
-    records = [(group[example].labels.record, position) for example, position in batch.owners]
-    question = np.array([prompts[record.question] for record, _ in records], dtype=np.int64)
-    wanted: Bool[np.ndarray, " n"] = (batch.inputs.pieces[:, 1] == number).numpy()
+    owners, (features, states) = batch.owners, read
     pairs = batch.pairs.get(head.name)
+    if pairs is not None:  # a row is a response: the mean of what its pieces are
+        owners = [owners[first] for first in pairs.first.tolist()]
+        features, states = (pairs.means(torch.from_numpy(rows)).numpy() for rows in read)
+    records = [(group[example].labels.record, position) for example, position in owners]
+    question = np.array([prompts[record.question] for record, _ in records], dtype=np.int64)
     if pairs is None:
-        wanted &= batch.label_mask.numpy()
+        wanted: Bool[np.ndarray, " n"] = (batch.label_mask & (batch.inputs.pieces[:, 1] == number)).numpy()
     else:
-        wanted &= np.isin(question, question[pairs.better.numpy()])
-    features, states = read
+        wanted = np.isin(question, question[pairs.better.numpy()])
     row_of = np.cumsum(wanted) - 1
     return HeadInputs(
         features[wanted],
         states[wanted],
         question[wanted],
         np.array([len(record.responses[position].text) for record, position in records], dtype=np.int64)[wanted],
-        batch.correct.double().numpy()[wanted],
+        batch.correct.double().numpy()[wanted] if pairs is None else np.zeros(int(wanted.sum())),
         None
         if pairs is None
         else PairRows(row_of[pairs.better.numpy()], row_of[pairs.worse.numpy()], pairs.order.double().numpy()),

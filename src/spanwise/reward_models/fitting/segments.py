@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from spanwise.core import DataError, RunFolder, resolve_device, torch_generator
-from spanwise.feedback import FeedbackRecord
+from spanwise.feedback import Density, FeedbackRecord, Sample
 from spanwise.reward_models.config import PAIR_HEADS, RewardModelConfig, SpanRule
 from spanwise.reward_models.data import (
     SHORT_SPANS,
@@ -24,8 +24,10 @@ from spanwise.reward_models.data import (
     InputEncoder,
     TrainingBatch,
     label_records,
+    load_phrase_model,
     make_batch,
     make_examples,
+    threshold_of,
     unused_categories,
 )
 from spanwise.reward_models.fitting.calibration import fit_platt, mean_and_deviation
@@ -66,11 +68,21 @@ def train_reward_model(
     Linear heads need no held-out records: without any, they are calibrated and measured by cross-validation. The rest
     as for `train`; raises DataError where a head has nothing to learn from.
     """
-    config = config.model_copy(update={"device": resolve_device(config.device)})
+    config = with_threshold(config.model_copy(update={"device": resolve_device(config.device)}), records)
     return train(
         config, records, SegmentObjective(config),
         heldout=heldout or None, backbone=backbone, folder=folder, progress=progress,
     )  # fmt: skip
+
+
+def with_threshold(config: RewardModelConfig, records: Sequence[FeedbackRecord]) -> RewardModelConfig:
+    """The config with the threshold of its phrases, measured on the responses of `records` where none is given."""
+    asked = config.phrases
+    if config.pool != "phrase" or asked is None or asked.threshold is not None:
+        return config
+    samples = [Sample.of(record, response.text) for record in records for response in record.responses]
+    threshold = threshold_of(load_phrase_model(asked.model), samples, asked.mean_tokens)
+    return config.model_copy(update={"phrases": asked.model_copy(update={"threshold": threshold})})
 
 
 def evaluate_reward_model(
@@ -105,6 +117,7 @@ class SegmentObjective:
             features=config.features,
             likelihoods=config.likelihoods,
             window=window,
+            phrases=config.phrases.model_dump() if config.phrases and config.pool == "phrase" else None,
             generator=torch_generator(config.seed, "reward/heads"),
         )
 
@@ -142,6 +155,10 @@ class SegmentObjective:
             )
         if fitting.judge:
             outputs = collect_outputs(model, fitting.judge, batch_size=size, pad_id=fitting.pad_id)
+        elif any(head.kind == "pooled" for head in model.config.head_specs):
+            # Out of fold there are scores of answers alone; those of segments, whose spread counts, are of the fit.
+            fitted = collect_outputs(model, fitting.train, batch_size=size, pad_id=fitting.pad_id)
+            outputs = {name: replace(said, scores=fitted[name].scores) for name, said in outputs.items()}
         model.config.set_heads([_calibrated(head, outputs[head.name]) for head in model.config.head_specs])
         return judge_heads(outputs, model.config.head_specs)
 
@@ -194,7 +211,8 @@ class SegmentFit(GradientFit[Example]):
             else:
                 pairs = batch.pairs[head.name]
                 offset = self.order_offset * pairs.order.to(device)
-                losses[head.name] = pair_loss(logits[pairs.better], logits[pairs.worse], offset)
+                scores = pairs.means(logits)
+                losses[head.name] = pair_loss(scores[pairs.better], scores[pairs.worse], offset)
         return losses
 
     def _batch(self, group: Sequence[Example]) -> TrainingBatch:
@@ -214,9 +232,16 @@ def head_specs(config: RewardModelConfig) -> tuple[HeadSpec, ...]:
     """The heads that the config asks for, not yet calibrated."""
     rules = config.span_rules
     return tuple(
-        HeadSpec(name, "sequence", "sequence") if name in PAIR_HEADS else HeadSpec(name, rules[name].density, "segment")
+        pair_head(name, config.pool if name == "preference" else "sequence")
+        if name in PAIR_HEADS
+        else HeadSpec(name, rules[name].density, "segment")
         for name in config.heads
     )
+
+
+def pair_head(name: str, density: Density) -> HeadSpec:
+    """A head that learns from pairs of responses: of a whole one, or of its segments, whose mean it is."""
+    return HeadSpec(name, density, "sequence" if density == "sequence" else "pooled")
 
 
 def segment_examples(

@@ -30,7 +30,15 @@ from spanwise.core import ConfigError
 from spanwise.models import Role, VocabularyHead, active
 from spanwise.models.cpu import Branches, attends_in_branches, read_branches, use_on_cpu, use_products_on_cpu
 from spanwise.models.encoding import form_of
-from spanwise.reward_models.data import WU2023, InputEncoder, PieceBatch, branch_mask, branch_positions
+from spanwise.reward_models.data import (
+    WU2023,
+    InputEncoder,
+    PhraseCutter,
+    PieceBatch,
+    branch_mask,
+    branch_positions,
+    load_phrase_model,
+)
 from spanwise.reward_models.features import (
     LIKELIHOODS,
     RESPONSE_FEATURES,
@@ -86,6 +94,7 @@ class SpanRewardConfig(PreTrainedConfig):
         window: int = 512,
         features: list[str] | None = None,
         likelihoods: bool = False,
+        phrases: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         self.backbone = backbone or {}
@@ -97,6 +106,8 @@ class SpanRewardConfig(PreTrainedConfig):
         """Names of the counted features beside the states; none = the heads read no such features."""
         self.likelihoods = likelihoods
         """Whether the heads also read how likely the backbone, as a language model, finds each piece."""
+        self.phrases = phrases
+        """The language model that cuts phrases, and its threshold; None = no head speaks of phrases."""
         super().__init__(**kwargs)
 
     @property
@@ -273,6 +284,7 @@ def build_reward_model(
     use_passages: bool = True,
     features: bool = False,
     likelihoods: bool = False,
+    phrases: dict[str, Any] | None = None,
     window: int,
     generator: torch.Generator,
 ) -> SpanRewardModel:
@@ -295,6 +307,7 @@ def build_reward_model(
         window=window,
         features=list(RESPONSE_FEATURES) if features else [],
         likelihoods=likelihoods,
+        phrases=phrases,
         pad_token_id=inner.pad_token_id,
     )
     config.set_heads(heads)
@@ -310,6 +323,7 @@ def build_reward_model(
 def encoder_of(model: SpanRewardModel, tokenizer: PreTrainedTokenizerBase) -> InputEncoder:
     """The input encoder that belongs to a model: the same in training and in serving, prompts included."""
     clauses = model.config.likelihoods and model.config.reads_tokens
+    cut = model.config.phrases
     return InputEncoder(
         tokenizer,
         max_length=model.config.window,
@@ -317,6 +331,7 @@ def encoder_of(model: SpanRewardModel, tokenizer: PreTrainedTokenizerBase) -> In
         densities=[*(head.density for head in model.config.head_specs), *(["sub-sentence"] if clauses else [])],
         features=bool(model.config.features),
         form=form_of(model) or WU2023,  # of checkpoints that do not say: there was no other form then
+        phrases=PhraseCutter(load_phrase_model(cut["model"]), cut["threshold"]) if cut else None,
     )
 
 
