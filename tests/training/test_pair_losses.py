@@ -72,3 +72,12 @@ def test_a_side_without_weight_says_nothing():
 def test_a_loss_of_nothing_is_refused():
     with pytest.raises(ValueError, match="both 0"):
         DPOLossConfig(preference=0.0)
+
+
+def test_figa_pushes_down_what_the_policy_was_confident_of():
+    """Weight 1 on the edit's new tokens, -.5 on the original's changed ones that had .55 or more; over both counts."""
+    figa = {"preference": 0.0, "likelihood": 1.0, "unchanged_weight": 0.0, "unlikelihood": 0.5}
+    assert float(loss_of(**figa).loss) == pytest.approx((0.5 + 0.5 * -2.0) / 2)
+    assert float(loss_of(**figa, confident=0.55).loss) == pytest.approx(0.5)  # exp(-2) is below it
+    with pytest.raises(ValueError, match="unlikelihood alone only pushes down"):
+        DPOLossConfig(unlikelihood=0.5)

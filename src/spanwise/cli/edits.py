@@ -14,7 +14,7 @@ from spanwise.cli.feedback import AllowLoss, Offsets, leave_if_bad, not_empty, u
 from spanwise.cli.render import count, plain_table, print_json, visible
 from spanwise.cli.runner import on_device
 from spanwise.core import ConfigError, DataError, read_text, write_text
-from spanwise.feedback import EditPair, write_records
+from spanwise.feedback import EditPair, chain_of, write_records
 from spanwise.feedback.formats import names_of_formats, pairs_as, read_edits
 from spanwise.feedback.statistics import (
     SUSPICIOUS,
@@ -200,6 +200,31 @@ def export(
         typer.echo(f"{output}: {len(exported.records):,} {to}.")
         for reason, number in exported.left_out.items():
             typer.echo(f"left out  {reason}: {number:,}")
+    leave_if_bad(result, allow_loss or ())
+
+
+@app.command()
+def chain(
+    file: Source,
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The JSONL file to write.")],
+    form: Form = "pairs",
+    offsets: Offsets = "auto",
+    allow_loss: AllowLoss = None,
+) -> None:
+    """Write each edit as the chain of its drafts: pairs of neighbours, which differ by one change.
+
+    The pairs of a chain share the weight of their edit, so that long chains do not dominate `spanwise dpo`. Pairs
+    without a change are counted and left out.
+    """
+    result = not_empty(read_edits(file, form, unit_of(offsets)), file)
+    chains = [chain_of(pair) for pair in result.records]
+    pairs = [pair for links in chains for pair in links]
+    if not pairs:
+        raise DataError(f"{file}: no pair has a change, so there is no chain to write.")
+    write_records(output, pairs)
+    edits = sum(bool(links) for links in chains)
+    typer.echo(f"{output}: {count(len(pairs), 'pair')} of {count(edits, 'edit')}; {len(chains) - edits:,} unchanged.")
     leave_if_bad(result, allow_loss or ())
 
 

@@ -1,6 +1,7 @@
 from .edits import Editor as Editor
 from .edits import EditPair as EditPair
 from .edits import EditSpan as EditSpan
+from .edits import chain_of as chain_of
 from .edits import edit_pair as edit_pair
 from .edits import pairs_of_corrections as pairs_of_corrections
 from .edits import spans_of as spans_of

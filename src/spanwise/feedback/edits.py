@@ -5,7 +5,8 @@ code points on both sides; putting the edited pieces in place of the original on
 be useless (identical, empty, a rewrite): `statistics/validation.py` says so, the record only says what there is.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -14,7 +15,7 @@ from spanwise.feedback.messages import Tools, Turns, is_empty, opening, read_tur
 from spanwise.feedback.problems import FieldError
 from spanwise.feedback.record import Index, Json, Record, Text
 from spanwise.feedback.schema import FeedbackRecord, Passage
-from spanwise.text import Span, TextEdit, align_texts
+from spanwise.text import Span, TextEdit, align_texts, apply_edit
 
 
 class EditSpan(Record):
@@ -65,6 +66,8 @@ class EditPair(Record):
     editor: Editor = Editor()
     spans: tuple[EditSpan, ...] | None = None
     """The changes in order; None where nobody has said them: then the texts are aligned."""
+    weight: float = Field(default=1.0, gt=0, allow_inf_nan=False, exclude_if=lambda weight: weight == 1.0)
+    """How much the pair counts in `spanwise dpo` beside those of weight 1."""
     provenance: Json = Field(default_factory=dict)
     """Where the pair came from; importers keep here what no field of ours holds."""
 
@@ -106,6 +109,38 @@ def spans_of(original: str, edited: str) -> tuple[EditSpan, ...]:
         )
         for part in align_texts(original, edited).changes
     )
+
+
+def chain_of(pair: EditPair) -> list[EditPair]:
+    """The drafts between original and edit, one more change made in each, from left to right, as pairs of neighbours.
+
+    Each pair teaches one change. A chain of n pairs has the weight of the pair that it was made of, 1 / n each; a pair
+    without a change gives none.
+    """
+    spans = spans_of(pair.original, pair.edited) if pair.spans is None else pair.spans
+    kept = {key: value for key, value in pair.provenance.items() if key != "tags"}  # of the original's words alone
+    drafts = [pair.original]
+    for done in range(1, len(spans) + 1):
+        made = [(span.original_span, span.edited_span.of(pair.edited)) for span in spans[:done]]
+        drafts.append(apply_edit(pair.original, made))
+    return [
+        pair.model_copy(update={
+            "id": f"{pair.id}-{step}" if pair.id else "",
+            "original": before,
+            "edited": after,
+            "spans": (_moved(spans[: step + 1]),),
+            "weight": pair.weight / len(spans),
+            "provenance": {**kept, "chain": {"of": pair.id, "step": step, "steps": len(spans)}},
+        })
+        for step, (before, after) in enumerate(pairwise(drafts))
+    ]  # fmt: skip
+
+
+def _moved(spans: Sequence[EditSpan]) -> EditSpan:
+    """The last of the spans, in a draft in which those before it were made already."""
+    last = spans[-1]
+    size = last.end - last.start
+    return last.model_copy(update={"start": last.edited_start, "end": last.edited_start + size})
 
 
 def pairs_of_corrections(records: Iterable[FeedbackRecord]) -> Iterator[EditPair]:

@@ -1,7 +1,9 @@
 from .config import DPOConfig as DPOConfig
+from .config import DPOLossConfig as DPOLossConfig
 from .config import DPORunConfig as DPORunConfig
 from .config import LoopConfig as LoopConfig
 from .config import OptimizerConfig as OptimizerConfig
+from .config import RankingConfig as RankingConfig
 from .config import SFTConfig as SFTConfig
 from .config import SFTRunConfig as SFTRunConfig
 from .dpo import DPOResult as DPOResult
@@ -15,5 +17,8 @@ from .loop import training_steps as training_steps
 from .optimizer import Optimizer as Optimizer
 from .processes import Processes as Processes
 from .processes import launched as launched
+from .ranking import RankedAnswers as RankedAnswers
+from .ranking import ranking_loss as ranking_loss
+from .ranking import train_ranking as train_ranking
 from .sft import SFTResult as SFTResult
 from .sft import train_sft as train_sft

@@ -121,11 +121,18 @@ class DPOLossConfig(Config):
     """Weight of the log-probability of a token that the edit changed, on either side."""
     unchanged_weight: NonNegativeFloat = 1.0
     """Weight of the log-probability of a token that stays; 0 = only changed tokens teach."""
+    unlikelihood: NonNegativeFloat = 0.0
+    """Weight of the log-probability of the original's changed tokens, which is pushed down (FIGA's beta); it goes with
+    likelihood and is divided by the same number of tokens."""
+    confident: float = Field(default=0.0, ge=0, lt=1)
+    """With unlikelihood: only tokens that the policy gives at least this probability are pushed down (FIGA: 0.55)."""
     per_token: bool = False
     """Divide the log-ratio of a side by the sum of its weights (dense DPO); beta must be larger then."""
 
     @model_validator(mode="after")
     def _learns(self) -> "DPOLossConfig":
+        if self.unlikelihood and not self.likelihood:
+            raise ValueError("unlikelihood alone only pushes down; set likelihood as well")
         if not self.preference and not self.likelihood:
             raise ValueError("preference and likelihood are both 0; give one of them a weight")
         return self
@@ -155,6 +162,21 @@ class DPOConfig(LoopConfig):
     """Longest prompt; pairs with a longer one are left out and counted."""
     max_response_tokens: int = Field(default=512, ge=1)
     """Longest original or edit with its end token; pairs with a longer one are left out and counted."""
+
+
+class RankingConfig(LoopConfig):
+    """Training on ranked answers (RRHF)."""
+
+    seed: int = 0
+    """The seed from which the order of the prompts follows."""
+    batch_size: int = Field(default=8, ge=1)
+    """Prompts per optimiser step; all their answers come along."""
+    micro_batch_tokens: int = Field(default=8192, ge=1)
+    """Tokens per forward pass: sets memory and speed, never the result; the answers to one prompt always fit."""
+    learning_rate: float = Field(default=2e-5, gt=0)
+    """Highest learning rate of AdamW."""
+    likelihood: NonNegativeFloat = 1.0
+    """Weight of learning the best answer by heart."""
 
 
 class DPORunConfig(DPOConfig):

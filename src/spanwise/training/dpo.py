@@ -31,6 +31,7 @@ class PairExample:
 
     prompt: tuple[int, ...]
     edit: TokenEdit
+    weight: float = 1.0
 
     def __len__(self) -> int:
         """Tokens of both sides, each with its prompt."""
@@ -44,6 +45,7 @@ def pair_examples(
     counts: Counter[str] = Counter()
     prompts: list[tuple[int, ...]] = []
     sides: list[tuple[list[int], list[int]]] = []
+    weights: list[float] = []
     for pair in pairs:
         reason = _unfit(pair)
         prompt = policy.encode_prompt(pair)
@@ -55,9 +57,11 @@ def pair_examples(
             counts[reason] += 1
             continue
         prompts.append(tuple(prompt))
+        weights.append(pair.weight)
         sides.append((original, edited))
     edits = align_token_pairs(sides, eos=policy.eos_id, merge_gap=config.merge_gap, gap_anchor=config.gap_anchor)
-    return [PairExample(prompt, edit) for prompt, edit in zip(prompts, edits, strict=True)], dict(counts)
+    rows = zip(prompts, edits, weights, strict=True)
+    return [PairExample(prompt, edit, weight) for prompt, edit, weight in rows], dict(counts)
 
 
 def _unfit(pair: EditPair) -> str | None:
@@ -129,10 +133,22 @@ def pair_losses(edited: PairSide, original: PairSide, config: DPOLossConfig) -> 
     """All terms of every pair. A side without any weight has log-ratio 0."""
     better, worse = log_ratios(edited, config), log_ratios(original, config)
     preference = dpo_losses(better, worse, beta=config.beta, penalty=config.penalty)
-    weights = token_weights(edited, config)
-    likelihood = -_over((weights * edited.logprobs).sum(1), weights.sum(1))
+    likelihood = _likelihood(edited, original, config)
     loss = config.preference * preference + config.likelihood * likelihood
     return PairLosses(loss, preference, likelihood, better, worse)
+
+
+def _likelihood(edited: PairSide, original: PairSide, config: DPOLossConfig) -> Float[Tensor, " b"]:
+    """What the edit's tokens lack, by weight, and what the original's changed ones have too much.
+
+    With unlikelihood it is FIGA's loss (Guo et al. 2023): both sums are divided by the weighted tokens of both sides.
+    """
+    weights = token_weights(edited, config)
+    if not config.unlikelihood:
+        return -_over((weights * edited.logprobs).sum(1), weights.sum(1))
+    pushed = original.changed & original.response_mask & (original.logprobs.detach().exp() >= config.confident)
+    total = config.unlikelihood * (pushed * original.logprobs).sum(1) - (weights * edited.logprobs).sum(1)
+    return _over(total, ((weights > 0).sum(1) + pushed.sum(1)).to(total))
 
 
 def _over(total: Float[Tensor, " b"], weight: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
@@ -224,9 +240,10 @@ class PairObjective:
         return micro_batches(batch, self.config.micro_batch_tokens, length=lambda index: len(self._examples[index]))
 
     def loss(self, part: Sequence[int], batch: Sequence[int]) -> tuple[Float[Tensor, ""], PairLosses]:
-        """The sum over the part's pairs, divided by the pairs of the batch."""
+        """The weighted sum over the part's pairs, divided by the weights of the batch."""
         losses = self._losses(part)
-        return losses.loss.sum() / len(batch), losses
+        weights = losses.loss.new_tensor([self._examples[index].weight for index in part])
+        return (weights * losses.loss).sum() / sum(self._examples[index].weight for index in batch), losses
 
     def figures(self, terms: Sequence[PairLosses]) -> dict[str, float]:
         """Means over the pairs."""
