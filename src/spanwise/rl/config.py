@@ -125,6 +125,9 @@ class PPOConfig(Config):
     """How token losses make the policy loss of a minibatch: token-mean, or the mean over responses of their sum
     (seq-mean-token-sum), of their mean (seq-mean-token-mean) or of their sum over sampling.max_new_tokens
     (seq-mean-token-sum-norm)."""
+    max_probability: float | None = Field(default=None, gt=0, lt=1)
+    """With a number, only tokens that were drawn with at most this probability teach the policy (SPO takes 0.9): where
+    it was sure, there was no choice to learn from. null lets all teach."""
     clip_range_value: float = Field(default=0.2, gt=0)
     """How far a value may move from the value at sampling before its gradient stops."""
     value_coef: float = Field(default=0.1, gt=0)

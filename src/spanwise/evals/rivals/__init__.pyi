@@ -1,3 +1,5 @@
+from .aligned import aligned_logits as aligned_logits
+from .aligned import aligned_responses as aligned_responses
 from .config import GREEDY as GREEDY
 from .config import DecodingConfig as DecodingConfig
 from .config import FreeRivalsConfig as FreeRivalsConfig
