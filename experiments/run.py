@@ -81,6 +81,14 @@ STUDIES = {
         "overoptimisation.study:Overoptimisation", "Long runs at three KL coefficients, judged by the oracle.", 60,
         "overoptimisation.html",
     ),
+    "baselines": Entry(
+        "baselines.study:Baselines", "RRHF, FIGA, DPO and others for the same minutes, without rewards in a loop.", 60,
+        "docs/results/baselines.md",
+    ),
+    "reward_sources": Entry(
+        "reward_sources.study:RewardSources", "Which reward sources know where an answer is wrong, and what they cost.",
+        25, "docs/results/reward_sources.md", data="qa_feedback",
+    ),
     "paper_defects": Entry(
         "paper_defects.study:PaperDefects", "What each defect of the code of Wu et al. 2023 does to a policy.", 30,
         "paper_defects.md",

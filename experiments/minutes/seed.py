@@ -110,13 +110,13 @@ class MinutesSeed:
         if kind == "edits":
             return self._of_edits(minutes)
         if kind == "marks":
-            return self._of_heads(FINE_GRAINED, minutes)[0]
+            return self.of_heads(FINE_GRAINED, minutes)[0]
         if kind == "preferences":
-            return self._of_heads(PREFERENCE, minutes)[0]
-        (marks, answers), (preferences, _) = (self._of_heads(one, minutes / 2) for one in (FINE_GRAINED, PREFERENCE))
+            return self.of_heads(PREFERENCE, minutes)[0]
+        (marks, answers), (preferences, _) = (self.of_heads(one, minutes / 2) for one in (FINE_GRAINED, PREFERENCE))
         return joined([marks, preferences], answers)
 
-    def _of_heads(self, kind: str, minutes: float) -> tuple[RewardPipeline, list[Sample]]:
+    def of_heads(self, kind: str, minutes: float) -> tuple[RewardPipeline, list[Sample]]:
         """The pipeline of a reward model of segments, and the answers that give its scale."""
         feedback = self.feedback_of(kind, minutes)
         answers = _answers(feedback)[:REFERENCE_ANSWERS]
@@ -145,14 +145,14 @@ class MinutesSeed:
             device="cpu",
         )
         backbone = load_backbone(str(base_checkpoint()), language_model=True)
-        train_token_model(settings, TokenData(edits=self._edits(feedback)), backbone=backbone, folder=folder)
+        train_token_model(settings, TokenData(edits=self.edits(feedback)), backbone=backbone, folder=folder)
         (source,) = LearnedRewards(*load_reward_model(folder.checkpoint("best"))).sources()
         return make_pipeline(
             ARMS["token-labels"], {LABELLED: source}, OracleSource([]), _answers(feedback)[:REFERENCE_ANSWERS],
             aggregate="fixed", seed=self.seed,
         )  # fmt: skip
 
-    def _edits(self, feedback: Sequence[FeedbackRecord]) -> tuple[EditPair, ...]:
+    def edits(self, feedback: Sequence[FeedbackRecord]) -> tuple[EditPair, ...]:
         """The edits of the answers in which the editor sees something to mend."""
         generator = numpy_generator(self.seed, "sim/minutes/edits")
         items = {item.record.id: item for item in make_items(len(feedback), seed=self.seed, split="feedback")}
