@@ -197,13 +197,22 @@ def _origins(stub: Path, room_name: str) -> dict[str, str]:
 def _entry(room_name: str, name: str, origin: str) -> list[str]:
     value = getattr(importlib.import_module(room_name), name)
     if inspect.isclass(value):
-        members = ["   :no-members:"] if issubclass(value, BaseModel) else []
-        return [f".. autoclass:: {room_name}.{name}", *members, ""]
+        fields = ["   :no-members:", "", *_fields(value)] if issubclass(value, BaseModel) else []
+        return [f".. autoclass:: {room_name}.{name}", *fields, ""]
     if inspect.isroutine(value):
         return [f".. autofunction:: {room_name}.{name}", ""]
     comment = _comment(origin, name)
     said = as_rst(comment) if comment else [_choices(value)]
     return [f".. py:data:: {room_name}.{name}", "", *(f"   {line}" for line in said), ""]
+
+
+def _fields(model: type[BaseModel]) -> Iterator[str]:
+    """The fields of a config or record with their defaults and sentences; those of a section stand at its class."""
+    for name, field in model.model_fields.items():
+        default = "" if field.is_required() else f" = {field.get_default(call_default_factory=True)!r}"
+        section = isinstance(field.default, BaseModel)
+        yield f"   ``{name}{f' = {type(field.default).__name__}()' if section else default}``"
+        yield from (f"      {line}" for line in as_rst((field.description or "").splitlines()))
 
 
 def _choices(value: object) -> str:
