@@ -71,7 +71,7 @@ def group_with_default(command: str, reference: str) -> type[TyperGroup]:
     """
 
     class DefaultGroup(TyperGroup):
-        configs = (reference,)
+        configs = tuple(filter(None, (reference,)))
 
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
             short = args and args[0] not in self.commands and args[0] not in ctx.help_option_names
