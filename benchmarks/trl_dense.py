@@ -54,7 +54,7 @@ def run(arm: str, seed: int, steps: int, prompts: Sequence[SimItem], heldout: Se
             output_dir=folder, per_device_train_batch_size=32, num_generations=8, steps_per_generation=3,
             max_steps=steps, max_completion_length=LONGEST, learning_rate=3e-4, lr_scheduler_type="constant",
             loss_type="bnpo", report_to=[], save_strategy="no", use_cpu=True, bf16=False, seed=seed, temperature=1.0,
-            top_k=0, disable_tqdm=True, logging_strategy="no",
+            top_k=0, disable_tqdm=True, logging_strategy="no", gradient_checkpointing=False,
         )  # fmt: skip
         common = {
             "args": args,
