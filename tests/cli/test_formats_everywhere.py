@@ -4,6 +4,7 @@ import json
 import tarfile
 
 import pytest
+from doubles import foreign
 from doubles.feedback import small_item, small_record
 from typer.testing import CliRunner
 
@@ -11,7 +12,7 @@ from spanwise.cli import app
 from spanwise.core.errors import ConfigError
 from spanwise.feedback.edits import EditPair, edit_pair
 from spanwise.feedback.files import load_or_raise, write_records
-from spanwise.feedback.formats.registry import names_of_formats
+from spanwise.feedback.formats.registry import FORMATS, names_of_formats
 from spanwise.feedback.schema import FeedbackRecord, Response, mark
 
 TEXT = "The mill was built in 1890."
@@ -45,6 +46,16 @@ EXAMPLES = {
     "pairs": edit_pair(TEXT, CORRECTED).model_dump(mode="json"),
     "trl-preference": {"prompt": "When?", "chosen": CORRECTED, "rejected": TEXT, "source": "correction"},
     "mlqe-pe": {"a.mt": TEXT, "a.pe": CORRECTED, "a.src": "Wann?"},
+    **{form: rows[0] for form, rows in foreign.ROWS.items()},
+    "helpsteer": foreign.ROWS["helpsteer"][4],
+    "hh-rlhf": foreign.ROWS["hh-rlhf"][0],
+    "sharegpt": foreign.ROWS["sharegpt"][1],
+    "alpaca": foreign.ROWS["alpaca"][1],
+    "mqm": foreign.TEXTS["mqm"].split("a\td\t1\t1\tr2")[0],
+    "m2": foreign.TEXTS["m2"].split("A 1 2")[0],
+    "haluquestqa": foreign.TEXTS["haluquestqa"].replace("[True]", "[False]"),
+    "inline": foreign.TEXTS["inline"].split("\n")[0],
+    "brat": None,
 }  # fmt: skip
 """A tiny file of every format that is read."""
 
@@ -67,8 +78,17 @@ def written(form, folder):
             for name in value:
                 archive.add(folder / name, name)
         return folder / "a.tar.gz"
+    if form == "brat":
+        foreign.written(form, folder)
+        return folder / "foreign.brat" / "a.ann"
     path.write_text(value if isinstance(value, str) else json.dumps(value))
     return path
+
+
+NOT_READ = {"label-studio-min": ["--allow-loss", "answers to rating"], "brat": ["--allow-loss", "attributes"]}
+"""What the tiny files hold that no record does."""
+WITHOUT_EDITS = ("hh-rlhf", "sharegpt", "alpaca")
+"""Formats whose edits are only written: read, they are preferences."""
 
 
 def test_every_reader_has_an_example():
@@ -77,24 +97,25 @@ def test_every_reader_has_an_example():
 
 @pytest.mark.parametrize("form", EXAMPLES)
 def test_a_reader_is_there_in_every_command(form, tmp_path):
-    path, output = written(form, tmp_path), tmp_path / "out.jsonl"
-    figures = json.loads(run("feedback", "stats", path, "--format", form, "--json").stdout)
+    path, output, allowed = written(form, tmp_path), tmp_path / "out.jsonl", NOT_READ.get(form, [])
+    figures = json.loads(run("feedback", "stats", path, "--format", form, "--json", *allowed).stdout)
     assert (figures["items"], figures["rejected"]) == (1, 0)
-    assert "1 good record, 0 bad" in run("feedback", "validate", path, "--format", form).stdout
-    run("feedback", "convert", path, "--from", form, "--to", "spanwise", "--output", output)
+    assert "1 good record, 0 bad" in run("feedback", "validate", path, "--format", form, *allowed).stdout
+    run("feedback", "convert", path, "--from", form, "--to", "spanwise", "--output", output, *allowed)
     (record,) = load_or_raise(output, FeedbackRecord)
-    first = record.responses[0]
-    assert first.spans or first.correction == CORRECTED
-    done = run("annotate", "import", tmp_path / "p", path, "--from", form, "--preset", "qa-feedback", "--json")
-    report = json.loads(done.stdout)
-    assert (report["items"], report["annotations"], report["rejected"]) == (1, 1, 0)
+    judged = any(r.spans or r.correction is not None for r in record.responses) or bool(record.preferences)
+    assert judged or any(response.ratings for response in record.responses) or FORMATS[form].holds == ("answers",)
+    into = ("annotate", "import", tmp_path / "p", path, "--from", form, "--preset", "qa-feedback", "--json")
+    report = json.loads(run(*into, *allowed).stdout)
+    assert (report["items"], report["annotations"], report["rejected"]) == (1, int(judged), 0)
 
 
-@pytest.mark.parametrize("form", names_of_formats("read as edits"))
+@pytest.mark.parametrize("form", [form for form in names_of_formats("read as edits") if form not in WITHOUT_EDITS])
 def test_every_format_that_holds_edits_is_read_as_edits(form, tmp_path):
     path, output = written(form, tmp_path), tmp_path / "out.jsonl"
-    assert json.loads(run("edits", "stats", path, "--format", form, "--json").stdout)["pairs"] == 1
-    run("edits", "export", path, "--format", form, "--to", "pairs", "--output", output)
+    allowed = NOT_READ.get(form, [])
+    assert json.loads(run("edits", "stats", path, "--format", form, "--json", *allowed).stdout)["pairs"] == 1
+    run("edits", "export", path, "--format", form, "--to", "pairs", "--output", output, *allowed)
     (pair,) = load_or_raise(output, EditPair)
     assert pair.edited
     assert pair.original != pair.edited
@@ -104,8 +125,8 @@ def test_a_format_without_edits_and_one_that_is_only_written_are_refused(tmp_pat
     path = written("toxic-spans", tmp_path)
     with pytest.raises(ConfigError, match="'toxic-spans' is no format that can be read as edits; choose one of"):
         run("edits", "stats", path, "--format", "toxic-spans")
-    with pytest.raises(ConfigError, match="'trl-unpaired' is no format that can be read; choose one of spanwise,"):
-        run("feedback", "stats", path, "--format", "trl-unpaired")
+    with pytest.raises(ConfigError, match="'trl-prompts' is no format that can be read; choose one of spanwise,"):
+        run("feedback", "stats", path, "--format", "trl-prompts")
     with pytest.raises(ConfigError, match="'mlqe-pe' is no format that can be written; choose one of"):
         run("feedback", "convert", path, "--from", "toxic-spans", "--to", "mlqe-pe", "--output", tmp_path / "o")
 
@@ -139,7 +160,7 @@ def test_convert_says_what_was_left_out_as_export_does(tmp_path):
 
 
 def test_help_lists_the_formats_of_the_table(monkeypatch):
-    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setenv("COLUMNS", "900")
     for command, use in (
         (("feedback", "stats"), "read"), (("feedback", "convert"), "written"), (("edits", "stats"), "read as edits"),
         (("edits", "export"), "made of edit pairs"), (("annotate", "import"), "read"),

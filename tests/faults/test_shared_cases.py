@@ -31,7 +31,7 @@ def answers(name, form):
 
 @pytest.mark.parametrize(("name", "words"), [
     ("ls_json_min.json", "JSON-MIN; export the full JSON there"),
-    ("hh_rlhf.jsonl", "--from trl-preference"),
+    ("hh_rlhf.jsonl", "--from hh-rlhf"),
     ("trl_preference.jsonl", "a TRL preference file"),
     ("trl_stepwise.jsonl", "a TRL stepwise file"),
     ("messages_demo.jsonl", "a file of chat messages"),

@@ -89,6 +89,8 @@ RECORDS = [
 @pytest.mark.parametrize("layout", ["lines", "list", "rows", "indented list"])
 @pytest.mark.parametrize("model", [FeedbackRecord, EditPair, PromptRecord, DemonstrationRecord])
 def test_files_of_other_records_are_named_and_not_taken_apart(record, words, layout, model, tmp_path):
+    if model in (PromptRecord, DemonstrationRecord) and words in ("ShareGPT", "an Alpaca file"):
+        return  # these are read
     path = tmp_path / "f.jsonl"
     texts = {"lines": json.dumps(record) + "\n" + json.dumps(record), "list": json.dumps([record, record]),
              "rows": json.dumps({"version": 1, "data": [record, record]}, indent=1),
@@ -132,6 +134,30 @@ def test_chat_messages_are_named_where_they_are_not_read(model, tmp_path):
     assert (demonstration.prompt, demonstration.completion) == ("Where?", "In Lund.")
     with pytest.raises(DataError, match="end with an answer of the assistant"):
         load_or_raise(tmp_path / "f", PromptRecord)
+
+
+def test_rows_of_sharegpt_and_alpaca_are_prompts_and_demonstrations(tmp_path):
+    talk = [{"from": "human", "value": "Where?"}, {"from": "gpt", "value": "In Lund."}]
+    rows = [
+        {"id": 1, "conversations": talk, "source": "x"},
+        {"instruction": "Where?", "input": "", "output": "In Lund."},
+    ]
+    (tmp_path / "f").write_text("\n".join(map(json.dumps, rows)))
+    first, second = load_or_raise(tmp_path / "f", DemonstrationRecord)
+    assert (first.prompt, first.completion, first.id, first.metadata) == ("Where?", "In Lund.", "1", {"source": "x"})
+    assert (second.prompt, second.completion) == ("Where?", "In Lund.")
+    (tmp_path / "f").write_text(json.dumps(rows[1]) + "\n" + json.dumps({"conversations": talk[:1]}))
+    assert [record.prompt for record in load_or_raise(tmp_path / "f", PromptRecord)] == ["Where?", "Where?"]
+
+
+def test_unknown_columns_are_kept_but_for_slips_and_judgements(tmp_path):
+    (tmp_path / "f").write_text(json.dumps({"prompt": "Where?", "completion": "Here.", "source": "x", "id": 3}))
+    (record,) = load_or_raise(tmp_path / "f", DemonstrationRecord)
+    assert (record.metadata, record.id) == ({"source": "x"}, "3")
+    for key in ("pasages", "label", "kto_tag"):
+        (tmp_path / "f").write_text(json.dumps({"prompt": "Where?", "completion": "Here.", key: True}))
+        with pytest.raises(DataError):
+            load_or_raise(tmp_path / "f", DemonstrationRecord)
 
 
 def test_a_file_with_one_good_record_is_read_line_by_line(tmp_path):

@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from doubles import foreign
 from doubles.feedback import small_item, small_record
 from doubles.mutations import Mutator, attempt, dumped, told
 
@@ -21,7 +22,7 @@ from spanwise.feedback.formats import names_of_formats, read_feedback, write_fee
 pytestmark = pytest.mark.slow
 SHARED = Path(__file__).parents[2] / ".." / "shared"
 INPUTS, TABLES = 88_000, 4_000
-"""Of all formats that hold JSON together, and of the one that is a table."""
+"""Of all formats that hold JSON together, and of those that are tables or texts."""
 FIRST = random.randrange(10**9) if os.environ.get("SPANWISE_TEST_EXAMPLES") == "exploring" else 0
 """The first seed: another one each time that new examples are wanted."""
 LISTS = ("qa-feedback", "label-studio", "argilla", "thresh")
@@ -83,6 +84,7 @@ OWN = {
     "pairs": [edit_pair(TEXT, TEXT.replace("1931", "1932"), id="e").model_dump(mode="json")],
     "qa-feedback": [small_item()],
     "spanwise": [record.model_dump(mode="json") for record in RECORDS],
+    **foreign.ROWS,
 }  # fmt: skip
 REAL = {
     "qa-feedback": "data/qa_feedback/dev_feedback.json.gz",
@@ -124,6 +126,8 @@ def finished(form, value):
         return carried + dumped(spans).count('"user_id"') if spans else carried
     if form == "qa-feedback":
         return 1
+    if form in foreign.FINISHED:
+        return foreign.finished(form, value) + dumped(value).count('\\"marked\\":true')
     return dumped(value).count('\\"marked\\":true')
 
 
@@ -222,3 +226,26 @@ def test_damaged_rows_of_a_table(tmp_path, capsys):
             assert sum(record.responses[0].text == "The mill." for record in result.records) >= 2, (seed, row)
     with capsys.disabled():
         told(f"toxic-spans from {FIRST}", figures)
+
+
+@pytest.mark.parametrize("form", foreign.TEXTS)
+def test_damaged_texts(form, tmp_path, capsys):
+    """Lines are dropped, doubled, cut and changed: no traceback, and no clean answer that no line says."""
+    lines = foreign.TEXTS[form].splitlines()
+    figures = Counter(inputs=0, refused=0, invented=0)
+    for seed in range(FIRST, FIRST + TABLES // len(foreign.TEXTS)):
+        mutator = Mutator(seed)
+        rows = list(lines)
+        at = mutator.random.randrange(len(rows))
+        rows[at : at + 1] = mutator.random.choice(([], [rows[at]] * 2, [mutator.text(rows[at])]))
+        content = ("\n".join(rows) + "\n").encode(errors="surrogatepass")
+        (tmp_path / "f").write_bytes(mutator.raw(content) if seed % 3 == 2 else content)
+        result = attempt(f"seed {seed}: {rows}", lambda: read_feedback(tmp_path / "f", form))
+        figures["inputs"] += 1
+        figures["refused"] += isinstance(result, SpanwiseError)
+        if not isinstance(result, SpanwiseError) and seed % 3 != 2 and form != "haluquestqa":
+            said = sum("no-error" in row.lower() or "noop" in row for row in rows)
+            figures["invented"] += max(0, clean(result.records) - said)
+    assert not figures["invented"]
+    with capsys.disabled():
+        told(f"{form} from {FIRST}", figures)

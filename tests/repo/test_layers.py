@@ -12,7 +12,7 @@ LAYERS = (
     ("core",),
     ("text",),
     ("feedback",),
-    tuple(f"feedback/formats/{name}.py" for name in ("contract", "carried", "json_values", "offsets")),
+    tuple(f"feedback/formats/{name}.py" for name in ("contract", "carried", "json_values", "offsets", "rows", "steps")),
     ("feedback/formats/tools", "feedback/formats/corpora", "feedback/formats/training"),
     ("feedback/statistics", "feedback/formats", "llm"),
     ("annotate/store", "llm/editors"),

@@ -78,6 +78,30 @@ def _json_min(record: Any) -> bool:
     return bool({"annotation_id", "lead_time"} & set(record)) or (isinstance(first, dict) and "labels" in first)
 
 
+_HALUCINATED = ("hallucinated_answer", "hallucinated_response", "hallucinated_summary")
+
+
+def _shepherd(record: Any) -> bool:
+    return _has("input", "label")(record) and "\u043a\u0438" in str(record["input"])
+
+
+def _grounded(record: Any) -> bool:
+    """Told by an answer with a list of labels that have a start and an end."""
+    labels = record.get("labels")
+    answer = any(isinstance(record.get(name), str) for name in ("response", "answer", "output"))
+    told = isinstance(labels, list) and all(isinstance(label, dict) and "start" in label for label in labels)
+    return answer and told and (bool(labels) or "source_id" in record)
+
+
+def _solution(record: Any) -> bool:
+    return isinstance(record.get("question"), dict) and isinstance(record.get("label"), dict)
+
+
+def _converted(what: str, name: str, told_by: Callable[[Any], bool]) -> Kind:
+    """A kind that is the format of that name."""
+    return Kind(what, f"`{_CONVERT.format(name)}` makes feedback of it", told_by, name)
+
+
 _READ_PREFERENCES = (
     "`spanwise evaluate reward-bench` reads it, and `" + _CONVERT.format("trl-preference") + "` makes feedback of it"
 )
@@ -92,31 +116,30 @@ RECORDS = (
     Kind("a file of edit pairs of Spanwise", "`spanwise edits` reads them", _has("original", "edited"), "pairs"),
     Kind(
         "a file of preferences of Anthropic's hh-rlhf (chosen and rejected dialogues)",
-        "`" + _CONVERT.format("trl-preference") + "` makes feedback of them",
+        "`" + _CONVERT.format("hh-rlhf") + "` makes feedback of them",
         _hh,
-        "trl-preference",
+        "hh-rlhf",
+        ("trl-preference",),
     ),
     Kind("a TRL preference file (chosen, rejected)", _READ_PREFERENCES, _has("chosen", "rejected"), "trl-preference"),
     Kind(
         "a TRL stepwise file (completions, labels)",
-        "Spanwise writes this format and does not read it: make each step labelled false a span of a feedback record",
+        "`" + _CONVERT.format("trl-stepwise") + "` makes marks of its steps",
         _has("completions", "labels"),
         "trl-stepwise",
     ),
     Kind(
         "a TRL file of unpaired labels (completion, label)",
-        "a label of a whole answer says nothing of its parts, so Spanwise does not read it: use TRL's KTOTrainer, or "
-        "mark the answers with `spanwise annotate import` after "
-        "`jq -c '{id, prompt, responses: [{text: .completion}]}'`",
+        "`" + _CONVERT.format("trl-unpaired") + "` makes ratings of whole answers of them",
         _has("completion", "label"),
         "trl-unpaired",
     ),
     Kind(
         "a file of demonstrations (prompt, completion)",
-        "`spanwise sft` reads them; for feedback on them, make a record of each with "
-        "`jq -c '{id, prompt, responses: [{text: .completion}]}' FILE`",
+        "`spanwise sft` reads them, and for feedback on them `" + _CONVERT.format("trl-completion") + "` makes records",
         _has("prompt", "completion"),
         "demonstrations",
+        ("trl-completion",),
     ),
     Kind(
         "a file of chat messages (role, content)",
@@ -124,13 +147,14 @@ RECORDS = (
         "feedback, each record needs an id, and `marked` and `spans` at the turn that they are about",
         _plain_turns,
         "messages",
-        ("prompts", "demonstrations"),
+        ("prompts", "demonstrations", "trl-completion"),
     ),
     Kind(
         "a ShareGPT file (conversations: from, value)",
-        "rename conversations to messages, from to role (human to user, gpt to assistant) and value to content, which "
-        "`spanwise sft` reads",
+        "`spanwise sft` reads it, and `" + _CONVERT.format("sharegpt") + "` makes records of its answers",
         _turns("conversations", "from", "value"),
+        "sharegpt",
+        ("prompts", "demonstrations"),
     ),
     Kind(
         "a file of conversations (role, content)",
@@ -150,10 +174,11 @@ RECORDS = (
     ),
     Kind(
         "an Alpaca file (instruction, output)",
-        "`spanwise evaluate win-rate --outputs FILE` reads it; for `spanwise sft`, write instruction and input as "
-        "prompt and output as completion, one JSON object a line",
+        "`spanwise sft` and `evaluate win-rate --outputs FILE` read it, and `" + _CONVERT.format("alpaca") + "` makes "
+        "records of its answers",
         _has("instruction", "output"),
         "alpaca",
+        ("prompts", "demonstrations"),
     ),
     Kind(
         "a file of judgements in AlpacaEval's format (output_1, output_2)",
@@ -161,25 +186,32 @@ RECORDS = (
         _has("instruction", "output_1", "output_2"),
         "alpaca-annotations",
     ),
-    Kind(
-        "an UltraFeedback file (instruction, completions)",
-        "write the better and the worse completion of each as chosen and rejected beside the prompt",
-        _has("instruction", "completions"),
-    ),
+    _converted("an UltraFeedback file (instruction, completions)", "ultrafeedback", _has("instruction", "completions")),
+    _converted("a HelpSteer file (ratings)", "helpsteer", _has("response", "helpfulness", "correctness", "coherence")),
+    _converted("a HelpSteer file of preferences", "helpsteer", _has("context", "response1", "response2")),
+    _converted("a HelpSteer file of preferences", "helpsteer", _has("response_1", "response_2", "preference_strength")),
+    _converted("a HelpSteer file of edits", "helpsteer", _has("context", "original_response", "edited_response")),
+    _converted("a HelpSteer file of edits", "helpsteer", _has("good_edited_response", "bad_edited_response")),
+    _converted("a Math-Shepherd file (input, label, task)", "math-shepherd", _shepherd),
+    _converted("a RAGTruth file (response, labels)", "ragtruth", _grounded),
+    _converted("a FELM file (segmented_response, labels)", "felm", _has("segmented_response", "labels")),
+    _converted("a HaluEval file", "halueval", lambda record: any(name in record for name in _HALUCINATED)),
+    _converted("a HaluEval file of answers", "halueval", _has("chatgpt_response", "hallucination")),
+    _converted("a file of MT-Bench's judgements", "mt-bench", _has("question_id", "winner", "conversation_a")),
+    _converted("a file of MT-Bench's judgements", "mt-bench", _has("question_id", "g1_winner", "g2_winner")),
+    _converted("a file of MT-Bench's grades", "mt-bench", _has("question_id", "user_prompt", "judgment", "score")),
     Kind(
         "a file of Stanford Human Preferences (human_ref_A, human_ref_B)",
         "write history as prompt, and by labels the references as chosen and rejected",
         _has("human_ref_A", "human_ref_B"),
     ),
-    Kind(
-        "a PRM800K file (question, label)",
-        "make each step rated -1 a span of a feedback record; Spanwise does not read this file",
-        lambda record: isinstance(record.get("question"), dict) and isinstance(record.get("label"), dict),
-    ),
+    _converted("a PRM800K file (question, label)", "prm800k", _solution),
     Kind(
         "Label Studio's JSON-MIN",
-        "export the full JSON there and read that with --format label-studio (annotate: --from)",
+        "export the full JSON there, which says who finished, and read that with --format label-studio; or "
+        "`" + _CONVERT.format("label-studio-min") + "` reads what is here",
         _json_min,
+        "label-studio-min",
     ),
     Kind(
         "a file of Label Studio tasks",
@@ -206,12 +238,7 @@ RECORDS = (
         _has("prediction 1"),
         "qa-feedback",
     ),
-    Kind(
-        "a Prodigy file (text, spans, _input_hash)",
-        "write each as a line of text and label, [[start, end, name], ...], and read it with --format doccano "
-        "--offsets code-points",
-        _has("_input_hash"),
-    ),
+    _converted("a Prodigy file (text, spans, _input_hash)", "prodigy", _has("_input_hash")),
     Kind(
         "a doccano file (text, label)",
         "`" + _CONVERT.format("doccano") + "` makes feedback of it",
@@ -273,6 +300,11 @@ def _table(delimiter: str) -> Callable[[list[str]], bool]:
     return told
 
 
+def _columns(delimiter: str, *names: str) -> Callable[[list[str]], bool]:
+    """Told by a first line with these names among its own."""
+    return lambda lines: set(names) <= {name.strip('"') for name in lines[0].split(delimiter)}
+
+
 def _is_yaml(lines: list[str]) -> bool:
     return all(re.match(r"\s*(?:#|-\s|[A-Za-z_]\w*:(?:\s|$))", line) for line in lines) and ":" in lines[0]
 
@@ -284,17 +316,12 @@ TEXTS = (
         "resolve or raw in the address, not blob)",
         lambda lines: bool(re.match(r"<(?:!doctype|html|\?xml|xmi:)", lines[0], re.IGNORECASE)),
     ),
+    _converted("an M2 file of grammatical errors", "m2", _is_m2),
     Kind(
-        "an M2 file of grammatical errors",
-        "apply its edits and write original and edited sentence as JSON lines (keys original, edited), which `spanwise "
-        "edits` reads",
-        _is_m2,
-    ),
-    Kind(
-        "a file of brat's standoff annotations (.ann), without the text that they mark",
-        'write each text with its T lines as {"text": ..., "label": [[start, end, name], ...]}, one a line, and read '
-        "that with --format doccano --offsets code-points",
+        "a file of brat's standoff annotations (.ann)",
+        "with the .txt that it marks beside it, `" + _CONVERT.format("brat") + "` makes feedback of it",
         _is_brat,
+        "brat",
     ),
     Kind(
         "a file of tagged words (CoNLL, BIO)",
@@ -308,6 +335,8 @@ TEXTS = (
         lambda lines: lines[0].lower().replace('"', "").split(",")[:2] == ["spans", "text"],
         "toxic-spans",
     ),
+    _converted("a TSV of MQM ratings", "mqm", _columns("\t", "system", "rater", "target", "category", "severity")),
+    _converted("the table of HaluQuestQA", "haluquestqa", _columns("\t", "question_text", "ans1_text", "ans2_text")),
     Kind("a TSV table", "write it as JSON lines with " + _PANDAS.format(", sep='\\t'"), _table("\t")),
     Kind("a CSV table", "write it as JSON lines with " + _PANDAS.format(""), _table(","), "toxic-spans"),
     Kind("a CSV table with semicolons", "write it as JSON lines with " + _PANDAS.format(", sep=';'"), _table(";")),

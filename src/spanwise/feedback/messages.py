@@ -1,4 +1,4 @@
-"""Turns of a conversation: what TRL and chat templates call `messages`.
+"""Turns of a conversation: what TRL and chat templates call `messages`, also where ShareGPT and Alpaca have them.
 
 Where a record has turns, its `prompt` is what people and judges read of them. Input may give the turns as `messages`
 or, in TRL's way, as a list under `prompt`; an answer of the assistant at their end is what the record is about.
@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, ConfigDict, model_validator
 
 from spanwise.feedback.problems import FieldError
 from spanwise.feedback.record import FilledText, Record, Text, plain_json
+from spanwise.text import normalize_newlines
 
 
 def joined_parts(content: Any) -> Any:
@@ -146,3 +147,72 @@ def _said(message: Message) -> str:
     """The content, or else what the turn holds instead, such as the call of a tool."""
     more = message.__pydantic_extra__
     return message.content or (json.dumps(more, ensure_ascii=False, default=str) if more else "")
+
+
+_SPEAKERS = {
+    "human": "user", "user": "user", "gpt": "assistant", "chatgpt": "assistant", "bing": "assistant",
+    "bard": "assistant", "model": "assistant", "assistant": "assistant", "observation": "tool", "tool": "tool",
+}  # fmt: skip
+"""Who speaks in ShareGPT's files and their kin; other names stay as they are."""
+
+
+def sharegpt_turns(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """The turns of a ShareGPT row as messages, its system text before them; FieldError where they are none."""
+    turns: Any = row["conversations"]
+    if not isinstance(turns, list) or not turns:
+        raise FieldError("conversations", "must be a list of turns.")
+    if isinstance(row.get("system"), str) and row["system"]:
+        turns = [{"from": "system", "value": row["system"]}, *cast("list[Any]", turns)]
+    return [_turn(turn, f"conversations.{number}") for number, turn in enumerate(cast("list[Any]", turns))]
+
+
+def _turn(turn: Any, place: str) -> dict[str, Any]:
+    who, said = (turn.get("from"), turn.get("value")) if isinstance(turn, dict) else (None, None)
+    if not isinstance(who, str) or not isinstance(said, str):
+        raise FieldError(place, "must be a turn with from and value.")
+    return {"role": _SPEAKERS.get(who, who), "content": normalize_newlines(said)}
+
+
+def alpaca_prompt(row: dict[str, Any]) -> str | list[dict[str, Any]]:
+    """What an Alpaca row asks: the instruction and its input, as turns where a system text or a history comes first."""
+    asked = row["instruction"]
+    if not isinstance(asked, str) or not isinstance(row.get("input") or "", str):
+        raise FieldError("instruction", "must be a text, and so must input.")
+    context = row.get("input") or ""
+    asked = normalize_newlines(f"{asked}\n\n{context}" if context.strip() else asked)
+    earlier = [
+        {"role": role, "content": normalize_newlines(said)}
+        for pair in row.get("history") or []
+        for role, said in zip(("user", "assistant"), pair, strict=True)
+    ]
+    system = [{"role": "system", "content": row["system"]}] if row.get("system") else []
+    return [*system, *earlier, {"role": "user", "content": asked}] if system or earlier else asked
+
+
+def asked_elsewhere(values: Any) -> Any:
+    """The same fields, with the prompt of a ShareGPT or Alpaca row where our fields stand."""
+    if not isinstance(values, dict) or {"prompt", "messages"} & set(cast("dict[str, Any]", values)):
+        return cast("Any", values)
+    fields = dict(cast("dict[str, Any]", values))
+    if "conversations" in fields:
+        turns = sharegpt_turns(fields)
+        return {**_without(fields, "conversations", "system"), "messages": turns}
+    if "instruction" in fields:
+        return {**_without(fields, "instruction", "input", "system", "history"), "prompt": alpaca_prompt(fields)}
+    return fields
+
+
+def demonstrated_elsewhere(values: Any) -> Any:
+    """The same, with the answer of an Alpaca row as the completion."""
+    fields = asked_elsewhere(values)
+    if fields is values or "output" not in fields:
+        return fields
+    answer = fields["output"]
+    return {
+        **_without(fields, "output"),
+        "completion": normalize_newlines(answer) if isinstance(answer, str) else answer,
+    }
+
+
+def _without(fields: dict[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if key not in keys}

@@ -11,9 +11,17 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from pydantic import Field, model_validator
 
 from spanwise.core import Config, ConfigError, DataError
-from spanwise.feedback.messages import Tools, Turns, is_empty, joined_parts, read_turns
+from spanwise.feedback.messages import (
+    Tools,
+    Turns,
+    asked_elsewhere,
+    demonstrated_elsewhere,
+    is_empty,
+    joined_parts,
+    read_turns,
+)
 from spanwise.feedback.problems import FieldError
-from spanwise.feedback.record import FilledText, Json, Record, Text
+from spanwise.feedback.record import FilledText, Json, Record, Text, with_metadata
 from spanwise.feedback.schema import Passage
 
 FormName = Literal["auto", "plain", "wu2023", "chat", "template"]
@@ -158,7 +166,7 @@ class PromptRecord(Record):
     @model_validator(mode="before")
     @classmethod
     def _turns(cls, values: Any) -> Any:
-        return read_turns(values, answer_at=None)
+        return with_metadata(cls, read_turns(asked_elsewhere(values), answer_at=None))
 
     @property
     def read_passages(self) -> tuple[Passage, ...]:
@@ -182,9 +190,10 @@ class DemonstrationRecord(PromptRecord):
     @model_validator(mode="before")
     @classmethod
     def _turns(cls, values: Any) -> Any:
-        fields = read_turns(values, answer_at="completion")
+        fields = read_turns(demonstrated_elsewhere(values), answer_at="completion")
         if not isinstance(fields, dict):
             return fields
+        fields = with_metadata(cls, fields)
         answer: Any = fields.get("completion")
         if isinstance(answer, list) and len(answer) != 1:
             raise FieldError("completion", f"holds {len(answer)} turns; write a record for each answer.")

@@ -3,8 +3,9 @@
 Knows nothing of feedback.
 """
 
+import difflib
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -60,3 +61,42 @@ class Record(BaseModel):
     """Base of all that is stored: frozen, strict about keys, documented by the string under each field."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+JUDGEMENTS = {
+    "label",
+    "labels",
+    "chosen",
+    "rejected",
+    "completions",
+    "responses",
+    "kto_tag",
+    "spans",
+    "marked",
+    "edited",
+}
+"""Columns of files that hold feedback: read as mere prompts or demonstrations, what is bad would be imitated."""
+
+
+def with_metadata(model: type[Record], fields: Any) -> Any:
+    """The same fields, columns that no field has under `metadata`; one that is nearly a field's name is let be.
+
+    What is let be is refused later: it is likely to be a slip, and a prompt without its passages would teach nothing.
+    So are columns that hold feedback.
+    """
+    if not isinstance(fields, dict) or not isinstance(fields.get("metadata", {}), dict):
+        return fields
+    if isinstance(fields.get("id"), int):
+        fields = {**fields, "id": str(fields["id"])}
+    names = list(model.model_fields)
+    others = {
+        key: value
+        for key, value in cast("dict[str, Any]", fields).items()
+        if key not in names and key not in JUDGEMENTS and not difflib.get_close_matches(key, names, n=1, cutoff=0.75)
+    }
+    if not others:
+        return cast("Any", fields)
+    return {
+        **{key: value for key, value in fields.items() if key not in others},
+        "metadata": {**others, **fields.get("metadata", {})},
+    }

@@ -17,6 +17,7 @@ from spanwise.feedback.record import FilledText, Index, Json, Record, Text
 from spanwise.text import Span, text_hash
 
 SCHEMA_VERSION = 1
+Rating = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Passage(Record):
@@ -91,6 +92,9 @@ class Response(Record):
     """The response after the annotator's minimal edit; None when nobody edited it."""
     model: Text | None = None
     """What wrote the response."""
+    ratings: dict[str, Rating] = Field(default_factory=dict[str, float], exclude_if=lambda value: not value)
+    """What people or judges gave the whole response, by aspect, in the figures of its source ("helpfulness": 4). They
+    do not say that somebody looked for spans. Only written where there are any."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "Response":

@@ -4,6 +4,7 @@ import copy
 import json
 
 import pytest
+from doubles import foreign
 from doubles.feedback import small_item, small_record
 from typer.testing import CliRunner
 
@@ -253,6 +254,8 @@ def changed(value):
 
 def said_in(form, value):
     """How many things people say in a value."""
+    if form in SAID:
+        return len(value.get(SAID[form]) or ())
     if form == "label-studio":
         return sum(len(annotation["result"]) for annotation in value.get("annotations", []))
     if form == "doccano":
@@ -264,8 +267,14 @@ def said_in(form, value):
 
 def said_by(form, record):
     """How many of these a record holds."""
+    if form == "trl-stepwise":
+        return sum(map(len, record.provenance["steps"])) if record.responses[0].marked else 0
     spans = sum((len(r.spans) if form != "argilla" else r.marked) for r in record.responses)
     return spans + sum(r.correction is not None for r in record.responses) + len(record.preferences)
+
+
+SAID = {"ragtruth": "labels", "prodigy": "spans", "trl-stepwise": "labels"}
+"""Where other formats keep what people say."""
 
 
 def clean(record):
@@ -273,14 +282,36 @@ def clean(record):
 
 
 def test_every_reader_of_keys_is_tried():
-    assert set(WHOLE) | {"toxic-spans", "mlqe-pe"} == set(names_of_formats("read"))
+    others = {"toxic-spans", "mlqe-pe", "brat", *foreign.ROWS, *foreign.TEXTS}
+    assert set(WHOLE) | others == set(names_of_formats("read"))
 
 
-@pytest.mark.parametrize(("form", "value"), [*WHOLE.items(), *EMPTY.items()])
+FOREIGN = [(form, row) for form, rows in foreign.ROWS.items() for row in rows]
+
+
+@pytest.mark.parametrize(("form", "value"), [*WHOLE.items(), *EMPTY.items(), *FOREIGN])
 def test_no_key_less_or_more_makes_an_answer_clean_or_loses_what_was_said(form, value, tmp_path):
     for other in changed(value):
-        finished = json.dumps(other).count('"marked": true') if form == "spanwise" else 0
-        result = read(tmp_path, form, [other] if form == "qa-feedback" else other)
+        finished = json.dumps(other).count('"marked": true') if form == "spanwise" else foreign.finished(form, other)
+        try:
+            result = read(tmp_path, form, [other] if form == "qa-feedback" else other)
+        except DataError:  # without that key it is a file of another kind, and refused as such
+            continue
         assert sum(map(clean, result.records)) <= finished, other
-        if form in EMPTY and not result.problems:
+        if (form in EMPTY or form in SAID) and not result.problems and other.get("answer") != "ignore":
             assert sum(said_by(form, r) for r in result.records) + sum(result.unread.values()) == said_in(form, other)
+
+
+@pytest.mark.parametrize(("form", "text"), foreign.TEXTS.items())
+def test_no_line_less_makes_an_answer_of_a_text_file_clean(form, text, tmp_path):
+    """Only what says that a person finished makes one: No-error, noop, or an expert's row of two answers."""
+    lines = text.split("\n")
+    for number in range(len(lines)):
+        left = lines[:number] + lines[number + 1 :]
+        (tmp_path / "f").write_text("\n".join(left))
+        try:
+            result = read_feedback(tmp_path / "f", form)
+        except DataError:
+            continue
+        finished = sum("No-error" in line or "|||noop|||" in line for line in left) + 2 * (form == "haluquestqa")
+        assert sum(map(clean, result.records)) <= finished, left

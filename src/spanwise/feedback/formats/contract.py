@@ -16,8 +16,8 @@ from spanwise.feedback.problems import Place, Problem
 from spanwise.feedback.record import Record
 from spanwise.feedback.schema import FeedbackRecord
 
-Kind = Literal["marks", "edits", "preferences"]
-"""What the records of a format may say."""
+Kind = Literal["marks", "edits", "preferences", "ratings", "answers"]
+"""What the records of a format may say; answers are such that nobody judged."""
 Unit = Literal["auto", "code-points", "utf-16", "graphemes"]
 """What the offsets of a file count; with "auto" what its tool documents and what the quoted words show."""
 

@@ -51,30 +51,35 @@ def read_values(path: Path) -> Iterator[tuple[Place, Any]]:
 
 
 def converted(path: Path, convert: Convert, reading: Reading) -> Iterator[Outcome[FeedbackRecord]]:
-    """The records that `convert` makes of the values of a file; what it refuses becomes problems.
-
-    A value that is refused is a problem as a whole, so nothing of it is counted as unread.
-    """
+    """The records that `convert` makes of the values of a file; what it refuses becomes problems."""
     for place, value in read_values(path):
         if isinstance(value, Problem):
             yield place, [value]
-            continue
-        of_value = Reading(reading.unit)
-        try:
-            records = list(convert(value, place, of_value))
-            reading.unread.update(of_value.unread)
-            yield from [(place, record) for record in records]
-        except FieldError as error:
-            yield place, [Problem(place, error.place, error.reason)]
-        except KeyError as error:
-            reason = f"lacks the key {str(error.args[0])!r:.60}, which items of this format have; export it again."
-            yield place, [Problem(place, "", reason)]
-        except (TypeError, AttributeError, IndexError):
-            yield place, [Problem(place, "", _other_layout(value))]
-        except ValidationError as error:
-            yield place, complaints(FeedbackRecord, error, place)
-        except ValueError as error:
-            yield place, [Problem(place, "", " ".join(str(error).split()))]
+        else:
+            yield from converted_value(value, place, convert, reading)
+
+
+def converted_value(value: Any, place: Place, convert: Convert, reading: Reading) -> Iterator[Outcome[FeedbackRecord]]:
+    """The records of one value, or all that is wrong with it.
+
+    A value that is refused is a problem as a whole, so nothing of it is counted as unread.
+    """
+    of_value = Reading(reading.unit)
+    try:
+        records = list(convert(value, place, of_value))
+        reading.unread.update(of_value.unread)
+        yield from [(place, record) for record in records]
+    except FieldError as error:
+        yield place, [Problem(place, error.place, error.reason)]
+    except KeyError as error:
+        reason = f"lacks the key {str(error.args[0])!r:.60}, which items of this format have; export it again."
+        yield place, [Problem(place, "", reason)]
+    except (TypeError, AttributeError, IndexError):
+        yield place, [Problem(place, "", _other_layout(value))]
+    except ValidationError as error:
+        yield place, complaints(FeedbackRecord, error, place)
+    except ValueError as error:
+        yield place, [Problem(place, "", " ".join(str(error).split()))]
 
 
 def _other_layout(value: Any) -> str:

@@ -1,7 +1,16 @@
 """The rows of annotation tools in the table of formats."""
 
 from spanwise.feedback.formats.contract import Format
-from spanwise.feedback.formats.tools import argilla, doccano, label_studio, thresh
+from spanwise.feedback.formats.tools import (
+    argilla,
+    brat,
+    doccano,
+    inline,
+    label_studio,
+    label_studio_min,
+    prodigy,
+    thresh,
+)
 
 TOOLS = (
     Format(
@@ -32,5 +41,31 @@ TOOLS = (
         read=thresh.read,
         read_pairs=thresh.read_pairs,
         write=thresh.write,
+    ),
+    Format(
+        name="label-studio-min",
+        sentence="Label Studio's JSON-MIN, one object an annotation",
+        holds=("marks", "edits"),
+        read=label_studio_min.read,
+    ),
+    Format(
+        name="prodigy",
+        sentence="Prodigy's tasks with spans and answer, as `db-out` writes and recipes read them",
+        holds=("marks",),
+        read=prodigy.read,
+        write=prodigy.write,
+        cannot_keep="nothing; Prodigy shows the first response",
+    ),
+    Format(
+        name="brat",
+        sentence="brat's folder of .txt and .ann, or one of the two beside the other",
+        holds=("marks",),
+        read=brat.read,
+    ),
+    Format(
+        name="inline",
+        sentence="corrections inside a text, a text a line: CriticMarkup, or wdiff's [-a-]{+b+}",
+        holds=("marks", "edits"),
+        read=inline.read,
     ),
 )

@@ -1,142 +1,200 @@
-"""TRL's data sets: preferences, which are read as well, unpaired labels, and stepwise supervision.
+"""TRL's data sets: prompts, prompts with completions, preferences, unpaired labels, and stepwise supervision.
 
-Preferences are read plain, as messages, and as the dialogues of hh-rlhf, whose prompt is what both share. The prompt
-that is written is the text that our policies read. Step texts keep the white space at their ends, so that they join to
-the response: train with `step_separator=""`.
+Prompts and answers are plain or messages. The prompt that is written is the text that our policies read. Steps of marks
+that were not judged step by step are sub-sentences, which keep the white space at their ends, so that they join to the
+response: train with `step_separator=""`.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from spanwise.core import write_jsonl
 from spanwise.feedback.formats.contract import Outcome, Reading, Written
 from spanwise.feedback.formats.json_values import converted
-from spanwise.feedback.messages import joined_parts
-from spanwise.feedback.problems import FieldError, Place, json_name
-from spanwise.feedback.prompts import build_prompt, split_dialogue
+from spanwise.feedback.formats.rows import (
+    Row,
+    answer_of,
+    asked_of,
+    decided,
+    lf_only,
+    name_of,
+    record_of,
+    row_of,
+    write_rows,
+)
+from spanwise.feedback.formats.steps import label_of, stepped, steps_of
+from spanwise.feedback.problems import FieldError, Place
+from spanwise.feedback.prompts import build_prompt
 from spanwise.feedback.schema import FeedbackRecord, Preference, Response
-from spanwise.text import Span, get_segmenter, normalize_newlines
+from spanwise.text import Span, get_segmenter
 
-Row = dict[str, Any]
-RowsOf = Callable[[FeedbackRecord], Iterator[Row | str]]
-"""The rows of a record; a string is the reason why there is none."""
+TRAINERS = {
+    "trl-completion", "trl-preference", "trl-unpaired", "trl-stepwise", "hh-rlhf", "sharegpt", "alpaca", "prm800k",
+    "math-shepherd",
+}  # fmt: skip
+"""Formats whose prompts are whole: nothing is put around them when they are written again."""
+LABEL = "label"
+"""The rating by which a whole answer was called good (1) or bad (0)."""
+
+
+def read_completion(path: Path, reading: Reading) -> Iterator[Outcome[FeedbackRecord]]:
+    """One record per row: its completion, which nobody marked."""
+    return converted(path, _completed, reading)
 
 
 def read_preference(path: Path, reading: Reading) -> Iterator[Outcome[FeedbackRecord]]:
     """One record per row: two responses of which the first is preferred, or one with its correction."""
-    return converted(path, _record, reading)
+    return converted(path, _preferred, reading)
+
+
+def read_unpaired(path: Path, reading: Reading) -> Iterator[Outcome[FeedbackRecord]]:
+    """One record per row: a response, whose label is a rating of the whole; nobody looked for spans."""
+    return converted(path, _labelled, reading)
+
+
+def read_stepwise(path: Path, reading: Reading) -> Iterator[Outcome[FeedbackRecord]]:
+    """One record per row: the steps as one response in which the wrong ones are marked."""
+    return converted(path, _judged, reading)
+
+
+def write_prompts(path: Path, records: Iterable[FeedbackRecord]) -> Written:
+    """One row per question, each once."""
+    known = set[str]()
+
+    def rows(record: FeedbackRecord) -> Iterator[Row | str]:
+        row = _asked(record)
+        text = json.dumps(row)
+        yield "questions that were there before" if text in known else row
+        known.add(text)
+
+    return write_rows(path, records, rows)
 
 
 def write_preference(path: Path, records: Iterable[FeedbackRecord]) -> Written:
     """One row per decided pair and per correction that changed something; `source` says which."""
-    return _write(path, records, _preferences)
+    return write_rows(path, records, _preferences)
 
 
 def write_unpaired(path: Path, records: Iterable[FeedbackRecord]) -> Written:
-    """One row per marked response; its label says that nobody found an error or a gap in it."""
-    return _write(path, records, _unpaired)
+    """One row per marked or labelled response; its label says that nobody found an error or a gap in it."""
+    return write_rows(path, records, _unpaired)
 
 
 def write_stepwise(path: Path, records: Iterable[FeedbackRecord]) -> Written:
-    """One row per marked response: its sub-sentences, and whether no mark touches them."""
-    return _write(path, records, _stepwise)
+    """One row per marked response: its steps, else its sub-sentences, and whether no mark touches them."""
+    return write_rows(path, records, _stepwise)
 
 
-def _record(value: Any, place: Place, _reading: Reading) -> Iterator[FeedbackRecord]:
-    if not isinstance(value, dict):
-        raise FieldError("", f"a row is a JSON object, this is {json_name(value)}; remove or mend it.")
-    row = cast("Row", value)
-    (before, chosen), (others, rejected) = (_answer(row[key], key) for key in ("chosen", "rejected"))
-    asked = _lf_only(row.get("prompt")) or before
+def _completed(value: Any, place: Place, _reading: Reading) -> Iterator[FeedbackRecord]:
+    row = row_of(value)
+    if "completion" not in row and "messages" in row:
+        before, text = answer_of(row["messages"], "messages")
+        yield record_of("trl-completion", place, row, [Response(text=text)], known=("messages",), asked=before)
+        return
+    yield record_of("trl-completion", place, row, [_completion(row)], known=("completion",), asked=asked_of(row))
+
+
+def _completion(row: Row, **more: Any) -> Response:
+    """The completion of a row, a text or one turn of the assistant."""
+    value = row["completion"]
+    if isinstance(value, str):
+        return Response(text=lf_only(value), **more)
+    before, text = answer_of(value, "completion")
+    if before:
+        raise FieldError("completion", f"holds {len(before) + 1} turns; write a row for each answer.")
+    return Response(text=text, **more)
+
+
+def _preferred(value: Any, place: Place, _reading: Reading) -> Iterator[FeedbackRecord]:
+    row = row_of(value)
+    (before, chosen), (others, rejected) = (answer_of(row[key], key) for key in ("chosen", "rejected"))
+    asked = lf_only(row.get("prompt")) or before
     if asked is before and before != others:
         raise FieldError("", "chosen and rejected answer different prompts; give the row a prompt of its own.")
     if chosen == rejected:
         raise FieldError("rejected", "is the text of chosen, so that nothing is preferred; drop the row.")
     fields: Row = {"preferences": (Preference(first=0, second=1, winner="first"),)}
-    fields["responses"] = (Response(text=chosen), Response(text=rejected))
+    responses = [Response(text=chosen), Response(text=rejected)]
     if row.get("source") == "correction":
-        fields = {"responses": (Response(text=rejected, correction=chosen),)}
-    name = str(row.get("id") or row.get("prompt_id") or f"{place.line}-{place.item}".removesuffix("-None"))
-    fields |= {"id": name, "provenance": {"format": "trl-preference"}}
-    yield FeedbackRecord.model_validate(fields | {"messages" if isinstance(asked, list) else "prompt": asked})
+        fields, responses = {}, [Response(text=rejected, correction=chosen)]
+    row = {**row, "id": row.get("id") or row.get("prompt_id") or name_of(place)}
+    ours = {"source"} if row.get("source") in ("correction", "preference") else set[str]()
+    known = {"chosen", "rejected", "prompt_id"} | ours
+    yield record_of("trl-preference", place, row, responses, known=known, asked=asked, **fields)
 
 
-def _answer(value: Any, key: str) -> tuple[Any, str]:
-    """What stands before the answer, turns or a text, and the answer."""
-    if isinstance(value, list) and value and all(isinstance(turn, dict) for turn in cast("list[Any]", value)):
-        *before, last = cast("list[Row]", _lf_only(value))
-        if isinstance(last.get("content"), str):
-            return before, str(last["content"])
-    if not isinstance(value, str):
-        raise FieldError(key, "must be a text or a list of messages with role and content.")
-    text = normalize_newlines(value)
-    return split_dialogue(text) or ("", text)
+def _labelled(value: Any, place: Place, _reading: Reading) -> Iterator[FeedbackRecord]:
+    row = row_of(value)
+    label = label_of(row["label"], "label")
+    if label is None:
+        raise FieldError("label", "says nothing; drop the row.")
+    response = _completion(row, ratings={LABEL: float(label)})
+    yield record_of("trl-unpaired", place, row, [response], known=("completion", "label"), asked=asked_of(row))
 
 
-def _lf_only(value: Any) -> Any:
-    """A text, or the turns of a conversation, with line breaks as records have them."""
-    if isinstance(value, str):
-        return normalize_newlines(value)
+def _judged(value: Any, place: Place, reading: Reading) -> Iterator[FeedbackRecord]:
+    row = row_of(value)
+    steps, labels = (_listed(row, key) for key in ("completions", "labels"))
+    if not steps or len(steps) != len(labels) or not all(isinstance(step, str) for step in steps):
+        reason = f"must be as many as there are completions, which are texts ({len(labels)} for {len(steps)})."
+        raise FieldError("labels", reason)
+    right = [label_of(label, f"labels.{number}") for number, label in enumerate(labels)]
+    response, places = stepped(steps, right, reading)
+    known, provenance = ("completions", "labels"), {"steps": [places]}
+    asked = asked_of(row)
+    yield record_of("trl-stepwise", place, row, [response], known=known, asked=asked, provenance=provenance)
+
+
+def _listed(row: Row, key: str) -> list[Any]:
+    value = row[key]
     if not isinstance(value, list):
-        return value
-    turns = [cast("Row", turn) if isinstance(turn, dict) else {} for turn in cast("list[Any]", value)]
-    return [
-        {**turn, "content": _lf_only(joined_parts(turn["content"]))} if "content" in turn else turn for turn in turns
-    ]
+        raise FieldError(key, "must be a list, one entry a step.")
+    return cast("list[Any]", value)
 
 
-def _write(path: Path, records: Iterable[FeedbackRecord], rows_of: RowsOf) -> Written:
-    left_out: Counter[str] = Counter()
+def _asked(record: FeedbackRecord) -> Row:
+    """The prompt of a row: turns as turns, what came from rows of a trainer as it came, else what our policies read."""
+    if record.messages:
+        tools = {"tools": [tool.model_dump(mode="json") for tool in record.tools]} if record.tools else {}
+        return {"prompt": [turn.model_dump(mode="json") for turn in record.messages], **tools}
+    as_it_came = record.provenance.get("format") in TRAINERS
+    return {"prompt": record.prompt if as_it_came else build_prompt(record.prompt, record.passages)}
 
-    def rows() -> Iterator[Row]:
-        for record in records:
-            for row in rows_of(record):
-                if isinstance(row, str):
-                    left_out[row] += 1
-                else:
-                    yield row
 
-    return Written(write_jsonl(path, rows()), dict(left_out))
+def _said(record: FeedbackRecord, text: str) -> Any:
+    """An answer of a row, a turn where the prompt is made of turns."""
+    return [{"role": "assistant", "content": text}] if record.messages else text
 
 
 def _preferences(record: FeedbackRecord) -> Iterator[Row | str]:
-    prompt = build_prompt(record.prompt, record.passages)
-    for preference in record.preferences:
-        first, second = record.responses[preference.first].text, record.responses[preference.second].text
-        if preference.winner == "tie":
-            yield "ties"
-        elif first == second:
-            yield "pairs of equal texts"
+    for pair in decided(record):
+        if isinstance(pair, str):
+            yield pair
         else:
-            chosen, rejected = (first, second) if preference.winner == "first" else (second, first)
-            yield {"prompt": prompt, "chosen": chosen, "rejected": rejected, "source": "preference"}
-    for response in record.responses:
-        if response.correction == response.text:
-            yield "corrections that change nothing"
-        elif response.correction is not None:
-            pair = {"chosen": response.correction, "rejected": response.text}
-            yield {"prompt": prompt, **pair, "source": "correction"}
+            chosen, rejected, source = pair
+            both = {"chosen": _said(record, chosen), "rejected": _said(record, rejected)}
+            yield {**_asked(record), **both, "source": source}
 
 
 def _unpaired(record: FeedbackRecord) -> Iterator[Row | str]:
     for response in record.responses:
         good = not any(mark.blames for mark in response.spans) and not response.missing
-        row = {"prompt": build_prompt(record.prompt, record.passages), "completion": response.text, "label": good}
-        yield row if response.marked else "responses that nobody marked"
+        said = good if response.marked else response.ratings.get(LABEL)
+        row = {**_asked(record), "completion": _said(record, response.text), "label": bool(said)}
+        yield row if said is not None else "responses that nobody marked"
 
 
 def _stepwise(record: FeedbackRecord) -> Iterator[Row | str]:
-    for response in record.responses:
+    for position, response in enumerate(record.responses):
         if not response.marked:
             yield "responses that nobody marked"
             continue
-        segments = get_segmenter("sub-sentence")(response.text)
+        steps: Sequence[Span] = steps_of(record, position) or get_segmenter("sub-sentence")(response.text)
         yield {
-            "prompt": build_prompt(record.prompt, record.passages),
-            "completions": [segment.of(response.text) for segment in segments],
-            "labels": [not _touched(segment, response) for segment in segments],
+            "prompt": record.prompt if record.messages else _asked(record)["prompt"],
+            "completions": [step.of(response.text) for step in steps],
+            "labels": [not _touched(step, response) for step in steps],
         }
 
 
