@@ -10,7 +10,7 @@ import pytest
 
 from spanwise.core import DataError
 from spanwise.feedback import EditPair, FeedbackRecord, PromptRecord, load_or_raise, read_records
-from spanwise.feedback.formats import load_feedback, read_feedback, write_feedback
+from spanwise.feedback.formats import load_feedback, read_edits, read_feedback, write_feedback
 from spanwise.feedback.prompts import DemonstrationRecord, split_dialogue
 from spanwise.feedback.recognition import recognised
 
@@ -37,12 +37,10 @@ def tar():
     (POINTER, "a Git LFS pointer: the file itself was not downloaded; get it with `git lfs pull`"),
     (gzip.compress(POINTER), "a Git LFS pointer"),
     (b"/annex/objects/SHA256E-s1--00.jsonl\n", "git-annex pointer"),
-    (b"PAR1\x15\x04\x15\x00\x00", "Parquet file; write it as JSON lines with pandas.read_parquet"),
     (b"ARROW1\x00\x00\xff\xff", "Arrow file"),
-    (archive("xl/workbook.xml", "[Content_Types].xml"), "Excel workbook; write it as JSON lines with pandas.read_ex"),
     (archive("word/document.xml"), "Word document"),
     (archive("marks.jsonl"), "a zip archive; unpack it"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook; save it as .xlsx"),
     (tar(), "a tar archive"),
     (gzip.compress(tar()), "a tar archive"),
     (b"\x28\xb5\x2f\xfd\x04\x58\x81", "zstd"),
@@ -57,6 +55,25 @@ def test_what_is_no_text_is_named_by_its_first_bytes(content, words, form, tmp_p
         read_feedback(tmp_path / "f.jsonl", form)
     assert words in str(error.value)
     assert str(error.value).startswith(f"{tmp_path / 'f.jsonl'}: is ")
+
+
+@pytest.mark.parametrize(("content", "words"), [
+    (b"PAR1\x15\x04\x15\x00\x00", "is a Parquet file; `spanwise feedback convert FILE marks.jsonl` makes feedback"),
+    (archive("xl/workbook.xml", "[Content_Types].xml"), "is an Excel workbook; `spanwise feedback convert FILE marks."),
+])  # fmt: skip
+@pytest.mark.parametrize("form", ["qa-feedback", "toxic-spans"])
+def test_tables_are_named_where_another_format_is_asked_for(content, words, form, tmp_path):
+    (tmp_path / "f.jsonl").write_bytes(content)
+    with pytest.raises(DataError) as error:
+        read_feedback(tmp_path / "f.jsonl", form)
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize("form", ["spanwise", "pairs", "table"])
+def test_a_damaged_parquet_file_is_refused_whatever_its_name(form, tmp_path):
+    (tmp_path / "f.jsonl").write_bytes(b"PAR1\x15\x04\x15\x00\x00")
+    with pytest.raises(DataError, match=r"f.jsonl: cannot be read as Parquet \(.*\); fetch it again"):
+        read_edits(tmp_path / "f.jsonl", form) if form == "pairs" else read_feedback(tmp_path / "f.jsonl", form)
 
 
 def test_gzipped_files_are_read_whatever_their_name(tmp_path):
@@ -104,7 +121,7 @@ def test_files_of_other_records_are_named_and_not_taken_apart(record, words, lay
 
 
 @pytest.mark.parametrize(("text", "words"), [
-    ("prompt,response\nWhere?,Here.\n", "a CSV table; write it as JSON lines with pandas.read_csv('f.jsonl')"),
+    ("prompt,response\nWhere?,Here.\n", "a CSV table; `spanwise feedback convert f.jsonl marks.jsonl --from table`"),
     ('prompt,response\n"Where, when?","Here,\nnow."\n', "a CSV table"),
     ("prompt;response\nWhere?;Here.\n", "a CSV table with semicolons"),
     ("prompt\tresponse\nWhere?\tHere.\n", "a TSV table"),

@@ -11,6 +11,9 @@ from package_map import FILES, MODULES, ROOMS, imported_files, label
 LAYERS = (
     ("core",),
     ("text",),
+    ("feedback/problems.py",),
+    ("feedback/formats/offsets.py",),
+    ("feedback/formats/tables",),
     ("feedback",),
     tuple(f"feedback/formats/{name}.py" for name in ("contract", "carried", "json_values", "offsets", "rows", "steps")),
     ("feedback/formats/tools", "feedback/formats/corpora", "feedback/formats/training"),

@@ -37,6 +37,7 @@ EXTRAS = {
     "transformers",
     "annotate": "alembic argon2 prometheus_client psycopg sqlalchemy starlette uvicorn",
     "editors": "anthropic openai",
+    "tables": "openpyxl",
 }
 """What each extra of the package installs."""
 

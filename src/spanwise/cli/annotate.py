@@ -12,7 +12,19 @@ from rich.table import Table
 
 from spanwise.cli.annotate_serve import alone, openapi, run_round, serve, suggest_all
 from spanwise.cli.config_help import AsJson
-from spanwise.cli.feedback import READ_HELP, WRITTEN_HELP, AllowLoss, Offsets, print_unread, unit_of
+from spanwise.cli.feedback import (
+    READ_HELP,
+    WRITTEN_HELP,
+    AllowLoss,
+    ColumnOptions,
+    EmptyIsClean,
+    Offsets,
+    Separator,
+    Sheet,
+    layout_of,
+    print_unread,
+    unit_of,
+)
 from spanwise.cli.render import left_out, print_json
 from spanwise.core import ConfigError, check_readable
 from spanwise.feedback.formats import get_format
@@ -56,12 +68,16 @@ def import_into(
         str, typer.Option(help="normal, or gold or train for items whose feedback is right.")
     ] = "normal",
     overlap: Annotated[int | None, typer.Option(help="How many people annotate each item.")] = None,
+    column: ColumnOptions = None,
+    separator: Separator = "",
+    empty_is_clean: EmptyIsClean = False,
+    sheet: Sheet = "",
     offsets: Offsets = "auto",
     allow_loss: AllowLoss = None,
     database: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """Import a file.
+    """Import a file, or a table of answers (CSV, TSV, Excel, Parquet).
 
     Bad records are listed with line and reason and leave the exit code 2, and so does feedback that is not read.
     """
@@ -70,9 +86,9 @@ def import_into(
     from spanwise.annotate.exchange import ImportSettings, import_file
 
     try:
-        settings = ImportSettings.model_validate(
-            {"purpose": purpose, "overlap": overlap, "offset_unit": unit_of(offsets)}
-        )
+        layout = layout_of(column, separator, sheet, empty_is_clean=empty_is_clean)
+        how = {"offset_unit": unit_of(offsets), "layout": layout, "allow_loss": tuple(allow_loss or ())}
+        settings = ImportSettings.model_validate({"purpose": purpose, "overlap": overlap, **how})
     except ValidationError as error:
         raise ConfigError(f"{error.errors()[0]['loc'][0]}: {error.errors()[0]['msg']}.") from error
     get_format(form, "read")

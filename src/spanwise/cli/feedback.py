@@ -14,7 +14,16 @@ from spanwise.cli.config_help import AsJson
 from spanwise.cli.render import count, left_out, plain_table, print_json, visible
 from spanwise.core import ConfigError, DataError
 from spanwise.feedback import Problem, ReadResult
-from spanwise.feedback.formats import Conversion, Unit, convert, names_of_formats, not_allowed, read_feedback
+from spanwise.feedback.formats import (
+    Conversion,
+    Reading,
+    Unit,
+    convert,
+    names_of_formats,
+    not_allowed,
+    read_feedback,
+)
+from spanwise.feedback.formats.tables import Layout, is_table
 from spanwise.feedback.statistics import Spread, Statistics, describe
 
 RecordT = TypeVar("RecordT")
@@ -31,6 +40,19 @@ AllowLoss = Annotated[
     list[str] | None,
     typer.Option(metavar="KIND", help="A kind of feedback that may stay unread, as the command names it; repeatable."),
 ]
+ColumnOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column",
+        metavar="MEANING=COLUMN",
+        help="What a column of a table means, such as prompt=question; repeatable.",
+    ),
+]
+Separator = Annotated[str, typer.Option(help="What parts the quotes in a cell of a table; empty = | and line breaks.")]
+EmptyIsClean = Annotated[
+    bool, typer.Option("--empty-is-clean", help="Somebody finished every row: an answer without marks has no errors.")
+]
+Sheet = Annotated[str, typer.Option(help="The sheet of a workbook, where several hold something.")]
 Offsets = Annotated[str, typer.Option(help=f"What the offsets of another tool count: {', '.join(get_args(Unit))}.")]
 
 
@@ -39,6 +61,10 @@ def stats(
     file: Source,
     *,
     form: Form = "spanwise",
+    column: ColumnOptions = None,
+    separator: Separator = "",
+    empty_is_clean: EmptyIsClean = False,
+    sheet: Sheet = "",
     offsets: Offsets = "auto",
     allow_loss: AllowLoss = None,
     as_json: AsJson = False,
@@ -48,7 +74,9 @@ def stats(
     Bad records are left out of the figures, listed on standard error, and make the exit code 2, and so does feedback
     that is not read.
     """
-    result = not_empty(read_feedback(file, form, unit_of(offsets)), file)
+    layout = layout_of(column, separator, sheet, empty_is_clean=empty_is_clean)
+    reading = Reading(unit_of(offsets), layout=layout, allow_loss=allow_loss or ())
+    result = not_empty(read_feedback(file, form, reading=reading), file)
     figures = describe(result.records)
     if as_json:
         print_json({**figures.as_dict(), "rejected": len(result.rejected), "unread": result.unread})
@@ -62,6 +90,10 @@ def validate(
     file: Source,
     *,
     form: Form = "spanwise",
+    column: ColumnOptions = None,
+    separator: Separator = "",
+    empty_is_clean: EmptyIsClean = False,
+    sheet: Sheet = "",
     offsets: Offsets = "auto",
     allow_loss: AllowLoss = None,
     as_json: AsJson = False,
@@ -71,7 +103,9 @@ def validate(
     Each problem names file, line, field and reason on standard error; one of them makes the exit code 2, and so does
     feedback that is not read.
     """
-    result = not_empty(read_feedback(file, form, unit_of(offsets)), file)
+    layout = layout_of(column, separator, sheet, empty_is_clean=empty_is_clean)
+    reading = Reading(unit_of(offsets), layout=layout, allow_loss=allow_loss or ())
+    result = not_empty(read_feedback(file, form, reading=reading), file)
     good, bad = len(result.records), len(result.rejected)
     if as_json:
         problems = [problem.as_dict() for problem in result.problems]
@@ -85,13 +119,22 @@ def validate(
 @app.command(name="convert")
 def convert_file(
     file: Source,
+    target: Annotated[
+        Path | None, typer.Argument(metavar="[OUTPUT]", help="Where to write; .gz compresses.", show_default=False)
+    ] = None,
     *,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write; .gz compresses.")],
-    to: Annotated[str, typer.Option("--to", help=WRITTEN_HELP)],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The same, as an option.")] = None,
+    to: Annotated[
+        str, typer.Option("--to", help=f"{WRITTEN_HELP} Empty = table for .csv, .tsv and .parquet, else spanwise.")
+    ] = "",
     form: Annotated[str, typer.Option("--from", help=READ_HELP)] = "spanwise",
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Write the good records; the bad ones go to OUTPUT.rejected.jsonl.")
     ] = False,
+    column: ColumnOptions = None,
+    separator: Separator = "",
+    empty_is_clean: EmptyIsClean = False,
+    sheet: Sheet = "",
     offsets: Offsets = "auto",
     allow_loss: AllowLoss = None,
     as_json: AsJson = False,
@@ -101,8 +144,11 @@ def convert_file(
     With bad records nothing is written and the exit code is 2, unless --skip-bad is given; the same holds for feedback
     that is not read, unless --allow-loss names its kind.
     """
-    allowed = allow_loss or ()
-    done = convert(file, form, output, to, skip_bad=skip_bad, allow_loss=allowed, unit=unit_of(offsets))
+    output = _one_output(target, output)
+    to = to or ("table" if is_table(output) else "spanwise")
+    allowed, layout = allow_loss or (), layout_of(column, separator, sheet, empty_is_clean=empty_is_clean)
+    unit = unit_of(offsets)
+    done = convert(file, form, output, to, skip_bad=skip_bad, allow_loss=allowed, unit=unit, layout=layout)
     bad = bool(done.problems) and not skip_bad
     refused = bad or bool(not_allowed(done.unread, allowed))
     if as_json:
@@ -115,6 +161,24 @@ def convert_file(
         print_problems(Console(stderr=True), done.problems, hint)
     if bad or lost:
         raise typer.Exit(2)
+
+
+def _one_output(*given: Path | None) -> Path:
+    paths = [path for path in given if path is not None]
+    if len(paths) != 1:
+        raise ConfigError("Name one file to write: spanwise feedback convert FILE OUTPUT.")
+    return paths[0]
+
+
+def layout_of(column: Sequence[str] | None, separator: str, sheet: str, *, empty_is_clean: bool) -> Layout:
+    """How a table is to be read; raises ConfigError for what is no MEANING=COLUMN."""
+    columns: dict[str, str] = {}
+    for given in column or ():
+        meaning, equals, name = given.partition("=")
+        if not equals or meaning in columns:
+            raise ConfigError(f"--column {given!r:.60}: write MEANING=COLUMN, each meaning once.")
+        columns[meaning] = name
+    return Layout(columns=columns, separator=separator, sheet=sheet, empty_is_clean=empty_is_clean)
 
 
 def _summary(done: Conversion, output: Path) -> dict[str, Any]:

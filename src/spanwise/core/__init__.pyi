@@ -12,7 +12,9 @@ from .errors import SpanError as SpanError
 from .errors import SpanwiseError as SpanwiseError
 from .errors import TrainingError as TrainingError
 from .files import atomic_path as atomic_path
+from .files import atomic_writer as atomic_writer
 from .files import check_readable as check_readable
+from .files import open_bytes as open_bytes
 from .files import read_json as read_json
 from .files import read_lines as read_lines
 from .files import read_text as read_text

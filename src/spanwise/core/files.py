@@ -133,6 +133,13 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 @contextlib.contextmanager
+def open_bytes(path: Path) -> Generator[IO[bytes]]:
+    """The bytes of a text file, plain or gzipped; raises DataError like `read_text`."""
+    with _unreadable(path), _open_bytes(path) as stream:
+        yield stream
+
+
+@contextlib.contextmanager
 def _open_bytes(path: Path) -> Generator[IO[bytes]]:
     """The bytes of a plain or gzipped file; raises DataError in one sentence for content that is no text."""
     with path.open("rb") as stream:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 GZIP = b"\x1f\x8b"
 _TO_JSONL = "to_json('rows.jsonl', orient='records', lines=True, force_ascii=False)"
+_TABLE = "`spanwise feedback convert FILE marks.jsonl` makes feedback of its rows"
 _POINTERS = {
     b"version https://git-lfs.github.com/spec/": (
         "a Git LFS pointer: the file itself was not downloaded",
@@ -26,9 +27,9 @@ _ENCODINGS = {
     b"\x00\x00\xfe\xff": ("text in UTF-32", "convert it with `iconv -f UTF-32 -t UTF-8`"),
 }
 _BINARY = {
-    b"PAR1": ("a Parquet file", f"write it as JSON lines with pandas.read_parquet(FILE).{_TO_JSONL}"),
+    b"PAR1": ("a Parquet file", _TABLE),
     b"ARROW1": ("an Arrow file", f"write it as JSON lines with pandas.read_feather(FILE).{_TO_JSONL}"),
-    b"\xd0\xcf\x11\xe0": ("an old Excel workbook", f"write it as JSON lines with pandas.read_excel(FILE).{_TO_JSONL}"),
+    b"\xd0\xcf\x11\xe0": ("an old Excel workbook", "save it as .xlsx, which is read as a table"),
     b"SQLite format 3\0": ("an SQLite database", "export the table that you need as JSON lines"),
     b"\x28\xb5\x2f\xfd": ("compressed with zstd", "unpack it with `zstd -d`"),
     b"BZh": ("compressed with bzip2", "unpack it with `bunzip2`"),
@@ -42,7 +43,7 @@ _BINARY = {
     b"%PDF-": ("a PDF document", "name a file of text records"),
 }
 _ZIPPED = {
-    "xl/": ("an Excel workbook", f"write it as JSON lines with pandas.read_excel(FILE).{_TO_JSONL}"),
+    "xl/": ("an Excel workbook", _TABLE),
     "word/": ("a Word document", "save it as plain text in UTF-8"),
 }
 

@@ -1,4 +1,4 @@
-"""Records in JSONL files: one per line, read one by one, every bad line reported and none in its way.
+"""Records in JSONL files and tables: one per line or row, read one by one, every bad one reported and none in its way.
 
 Generic over the record models (`FeedbackRecord`, `PromptRecord`, `DemonstrationRecord`). It knows how lines
 become records and nothing of what the records mean.
@@ -12,6 +12,7 @@ from typing import Any, cast
 from pydantic import BaseModel
 
 from spanwise.core import BadJSONError, DataError, parse, read_lines, write_jsonl
+from spanwise.feedback.formats.tables import is_table, outcomes_of
 from spanwise.feedback.messages import judged_turns
 from spanwise.feedback.problems import Place, Problem, ReadResult, RecordT, collected, validated, with_unique_ids
 from spanwise.feedback.recognition import or_named
@@ -30,9 +31,10 @@ _ASKED = {
 def iter_records(path: Path, model: type[RecordT]) -> Iterator[tuple[Place, RecordT | list[Problem]]]:
     """Yields the place of every line with its record, or with all that is wrong with it.
 
-    Raises DataError when the file cannot be read at all, is no JSONL file, or is known to be another kind of file.
+    Raises DataError when the file cannot be read at all, is neither JSONL nor a table, or is known to be another kind.
     """
-    yield from or_named(with_unique_ids(_records(path, model)), path, _ASKED.get(model.__name__, model.__name__))
+    asked = "table" if is_table(path) else _ASKED.get(model.__name__, model.__name__)
+    yield from or_named(with_unique_ids(_records(path, model)), path, asked)
 
 
 def read_records(path: Path, model: type[RecordT]) -> ReadResult[RecordT]:
@@ -62,6 +64,9 @@ def write_records(path: Path, records: Iterable[BaseModel]) -> int:
 
 
 def _records(path: Path, model: type[RecordT]) -> Iterator[tuple[Place, RecordT | list[Problem]]]:
+    if is_table(path):
+        yield from outcomes_of(path, model.__name__, lambda value, place: validated(model, value, place))
+        return
     for place, line in _lines(path):
         if isinstance(line, list):
             yield place, line

@@ -13,7 +13,7 @@ from typing import Any, cast
 from spanwise.feedback.messages import FEEDBACK
 
 _CONVERT = "spanwise feedback convert FILE --from {} --to spanwise -o marks.jsonl"
-_PANDAS = "pandas.read_csv('FILE'{}).to_json('rows.jsonl', orient='records', lines=True, force_ascii=False)"
+_TABLE = "`spanwise feedback convert FILE marks.jsonl --from table` makes feedback of its rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,8 +337,8 @@ TEXTS = (
     ),
     _converted("a TSV of MQM ratings", "mqm", _columns("\t", "system", "rater", "target", "category", "severity")),
     _converted("the table of HaluQuestQA", "haluquestqa", _columns("\t", "question_text", "ans1_text", "ans2_text")),
-    Kind("a TSV table", "write it as JSON lines with " + _PANDAS.format(", sep='\\t'"), _table("\t")),
-    Kind("a CSV table", "write it as JSON lines with " + _PANDAS.format(""), _table(","), "toxic-spans"),
-    Kind("a CSV table with semicolons", "write it as JSON lines with " + _PANDAS.format(", sep=';'"), _table(";")),
+    Kind("a TSV table", _TABLE, _table("\t"), "table"),
+    Kind("a CSV table", _TABLE, _table(","), "table", ("toxic-spans",)),
+    Kind("a CSV table with semicolons", _TABLE, _table(";"), "table"),
     Kind("a YAML file, as configs are", "name a file of records; a config stands alone in its command", _is_yaml),
 )

@@ -26,6 +26,8 @@ class Place:
     raw: bytes = field(repr=False)
     item: int | None = None
     """Position in the file's list, from 0, where the file is one list."""
+    row: int | None = None
+    """Its row where the file is a table; of a file, the names of the columns are row 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +36,12 @@ class Problem:
 
     place: Place
     field: str
-    """Dotted path of the field; empty when the whole record is meant."""
+    """Dotted path of the field, or the column of a table; empty when the whole record is meant."""
     reason: str
 
     def __str__(self) -> str:
         item = "" if self.place.item is None else f" item {self.place.item}:"
+        item = item if self.place.row is None else f" row {self.place.row}:"
         name = f" {self.field}:" if self.field else ""
         return f"{self.place.file}:{self.place.line}:{item}{name} {self.reason}"
 
@@ -51,8 +54,9 @@ class Problem:
         return self.place.line
 
     def as_dict(self) -> dict[str, Any]:
-        """File, line, item (where the file is one list), field and reason, for JSON output."""
+        """File, line, item (where the file is one list) or row (of a table), field and reason, for JSON output."""
         item = {} if self.place.item is None else {"item": self.place.item}
+        item |= {} if self.place.row is None else {"row": self.place.row}
         return {"file": self.file, "line": self.line, **item, "field": self.field, "reason": self.reason}
 
 
@@ -103,8 +107,14 @@ def with_unique_ids(outcomes: Iterable[tuple[Place, T | list[Problem]]]) -> Iter
             yield place, [Problem(place, "id", reason)]
             continue
         if name:
-            positions[name] = f"line {place.line}" if place.item is None else f"item {place.item}"
+            positions[name] = _said(place)
         yield place, outcome
+
+
+def _said(place: Place) -> str:
+    if place.row is not None:
+        return f"row {place.row}"
+    return f"line {place.line}" if place.item is None else f"item {place.item}"
 
 
 class FieldError(ValueError):

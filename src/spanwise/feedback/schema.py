@@ -72,10 +72,12 @@ class SpanMark(Record):
 
 
 class MissingInfo(Record):
-    """Something the response should have said, and where the passages say it."""
+    """Something the response should have said, and where the passages say it, if they do."""
 
     category: Text
-    evidence: Evidence
+    evidence: Evidence | None = Field(default=None, exclude_if=lambda value: value is None)
+    note: Text = Field(default="", exclude_if=lambda value: not value)
+    """What is missing, in the annotator's words."""
 
 
 class Response(Record):
@@ -199,4 +201,6 @@ def _evidence(record: FeedbackRecord) -> Iterator[tuple[str, Evidence]]:
         place = f"responses.{number}"
         for index, marked in enumerate(response.spans):
             yield from ((f"{place}.spans.{index}.evidence.{i}", e) for i, e in enumerate(marked.evidence))
-        yield from ((f"{place}.missing.{index}.evidence", m.evidence) for index, m in enumerate(response.missing))
+        yield from (
+            (f"{place}.missing.{index}.evidence", m.evidence) for index, m in enumerate(response.missing) if m.evidence
+        )

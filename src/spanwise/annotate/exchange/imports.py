@@ -40,7 +40,8 @@ from spanwise.annotate.store import (
 from spanwise.annotate.work import gold_row
 from spanwise.core import DataError
 from spanwise.feedback import FeedbackRecord, Place, Problem, Record
-from spanwise.feedback.formats import Outcome, Unit, get_format, iter_feedback, names_of_formats
+from spanwise.feedback.formats import Outcome, Reading, Unit, get_format, iter_feedback, names_of_formats
+from spanwise.feedback.formats.tables import Layout
 
 IMPORTS = names_of_formats("read")
 LARGEST_RECORD = 5_000_000
@@ -53,6 +54,10 @@ class ImportSettings(Record):
 
     offset_unit: Unit = "auto"
     """What the offsets of a foreign file count; where this is "auto", what its tool documents and its quotes show."""
+    layout: Layout = Layout()
+    """What the columns of a table mean, where their names do not say it."""
+    allow_loss: tuple[str, ...] = ()
+    """Kinds of feedback that may stay unread, as the report names them."""
     purpose: Literal["normal", "gold", "train"] = "normal"
     """One of normal, gold and train; the feedback of gold and training records is their right answer."""
     priority: float = 0.0
@@ -116,7 +121,8 @@ def import_file(
     batch |= {"user_id": user.id if user else None}
     with Stage() as stage:
         intake = _Intake(database, project, batch, wanted)
-        outcomes = iter_feedback(path, form, wanted.offset_unit, intake.unread)
+        reading = Reading(wanted.offset_unit, intake.unread, wanted.layout, wanted.allow_loss)
+        outcomes = iter_feedback(path, form, reading)
         held = False
         while piece := list(islice(outcomes, _AT_ONCE)):
             held = True

@@ -59,7 +59,7 @@ def body_of(record: FeedbackRecord) -> Body:
         no_errors=tuple(key for key, r in responses if r.marked and not r.spans and not r.missing),
         spans=tuple(_body_span(f"s{n + 1}", key, r.text, mark) for n, (key, r, mark) in enumerate(spans)),
         missing=tuple(
-            BodyMissing(target=key, category=gap.category, evidence=gap.evidence)
+            BodyMissing(target=key, category=gap.category, evidence=gap.evidence, comment=gap.note)
             for key, r in responses
             for gap in r.missing
         ),
@@ -146,7 +146,9 @@ def _response(response: ItemResponse, annotation: Annotation, project: Project) 
         marked=key in annotation.marked,
         spans=tuple(_mark(span, project) for span in body.spans if span.target == key),
         missing=tuple(
-            MissingInfo(category=gap.category, evidence=gap.evidence) for gap in body.missing if gap.target == key
+            MissingInfo(category=gap.category, evidence=gap.evidence, note=gap.comment)
+            for gap in body.missing
+            if gap.target == key
         ),
         correction=corrections[0] if corrections else None,
         model=response.model,

@@ -176,7 +176,7 @@ def _span_row(span: BodySpan) -> dict[str, Any]:
 
 def _evidence_rows(body: Body) -> list[dict[str, Any]]:
     owned = [("span", i, e, "contradicts") for i, span in enumerate(body.spans) for e in span.evidence]
-    owned += [("missing", i, gap.evidence, "states") for i, gap in enumerate(body.missing)]
+    owned += [("missing", i, gap.evidence, "states") for i, gap in enumerate(body.missing) if gap.evidence]
     return [
         {"owner_kind": kind, "owner": i, "relation": relation, **e.model_dump(mode="json")}
         for kind, i, e, relation in owned
@@ -281,7 +281,7 @@ def _body(row: RowMapping, parts: Rows) -> Body:
                 target=response_key(gap["target"]),
                 category=gap["category"],
                 comment=gap["comment"],
-                evidence=proofs["missing", i][0],
+                evidence=next(iter(proofs.get(("missing", i), ())), None),
             )
             for i, gap in enumerate(parts["missing"])
         ),

@@ -57,11 +57,11 @@ class BodySpan(Record):
 
 
 class BodyMissing(Record):
-    """Something that a response leaves out, and where the passages say it."""
+    """Something that a response leaves out, and where the passages say it, if they do."""
 
     target: Key = "r1"
     category: Text
-    evidence: Evidence
+    evidence: Evidence | None = None
     comment: Comment = ""
 
 

@@ -206,7 +206,10 @@ def _missing(gap: BodyMissing, item: Item, config: ProjectConfig, place: str) ->
     category = config.category(gap.category)
     if category is None or category.kind != "missing":
         yield _problem(f"{place}.category", f"{gap.category!r:.60} is no category of missing information here.")
-    yield from _evidence(gap.evidence, item, f"{place}.evidence")
+    if gap.evidence is not None:
+        yield from _evidence(gap.evidence, item, f"{place}.evidence")
+    elif item.passages:
+        yield _problem(f"{place}.evidence", "names the sentence that says what is missing.")
 
 
 def _corrections(body: Body, item: Item, config: ProjectConfig) -> Problems:

@@ -3,13 +3,13 @@ from .contract import Format as Format
 from .contract import Kind as Kind
 from .contract import Outcome as Outcome
 from .contract import Reading as Reading
-from .contract import Unit as Unit
 from .contract import Written as Written
 from .conversion import Conversion as Conversion
 from .conversion import convert as convert
 from .corpora.qa_feedback import import_demonstrations as import_demonstrations
 from .corpora.qa_feedback import item_from_record as item_from_record
 from .json_values import read_items as read_items
+from .offsets import Unit as Unit
 from .registry import FORMATS as FORMATS
 from .registry import get_format as get_format
 from .registry import iter_feedback as iter_feedback

@@ -6,20 +6,20 @@ what it wrote and what its format has no place for. Neither knows a database.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
 from spanwise.feedback.edits import EditPair
+from spanwise.feedback.formats.offsets import Unit
+from spanwise.feedback.formats.tables import Layout
 from spanwise.feedback.problems import Place, Problem
 from spanwise.feedback.record import Record
 from spanwise.feedback.schema import FeedbackRecord
 
 Kind = Literal["marks", "edits", "preferences", "ratings", "answers"]
 """What the records of a format may say; answers are such that nobody judged."""
-Unit = Literal["auto", "code-points", "utf-16", "graphemes"]
-"""What the offsets of a file count; with "auto" what its tool documents and what the quoted words show."""
 
 T = TypeVar("T")
 RecordT_co = TypeVar("RecordT_co", bound=Record, covariant=True)
@@ -33,6 +33,10 @@ class Reading:
     unit: Unit = "auto"
     unread: Counter[str] = field(default_factory=Counter[str])
     """Feedback of the file that became part of no record and of no problem: how often, by kind."""
+    layout: Layout = field(default_factory=Layout)
+    """Which column of a table means what."""
+    allow_loss: Collection[str] = ()
+    """Kinds of feedback that may stay unread; readers that name what they cannot read one by one ask for it."""
 
     def lost(self, kind: str, number: int = 1) -> None:
         """Counts feedback that is not read."""

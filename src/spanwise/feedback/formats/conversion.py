@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from spanwise.core import DataError, write_jsonl
-from spanwise.feedback.formats.contract import Unit
+from spanwise.feedback.formats.contract import Reading, Unit
 from spanwise.feedback.formats.registry import Format, get_format, not_allowed, read_feedback, write_feedback
+from spanwise.feedback.formats.tables import Layout
 from spanwise.feedback.problems import Place, Problem, ReadResult
 from spanwise.feedback.schema import FeedbackRecord
 
@@ -43,17 +44,19 @@ def convert(
     skip_bad: bool = False,
     allow_loss: Collection[str] = (),
     unit: Unit = "auto",
+    layout: Layout | None = None,
 ) -> Conversion:
     """Writes the records of `source` to `output`.
 
     With bad records it writes nothing, unless `skip_bad`: then the good ones go to `output` and the others, as
     they stood and with the reasons, to `output` + ".rejected.jsonl". Nor does it write where `source` holds feedback
-    that is not read, unless `allow_loss` names its kind. `unit` is what the offsets of `source` count. Raises
-    ConfigError for formats that cannot be read or written, DataError when `source` is no file of its format
-    or is empty.
+    that is not read, unless `allow_loss` names its kind. `unit` is what the offsets of `source` count, `layout` what
+    the columns of a table mean. Raises ConfigError for formats that cannot be read or written, DataError when `source`
+    is no file of its format or is empty.
     """
     target = get_format(to, "written")
-    result = _holdable(read_feedback(source, form, unit), target, source)
+    reading = Reading(unit, layout=layout or Layout(), allow_loss=allow_loss)
+    result = _holdable(read_feedback(source, form, reading=reading), target, source)
     if result.is_empty:
         raise DataError(f"{source}: holds no records; check the file.")
     rejected = result.rejected
@@ -75,6 +78,7 @@ def rejected_row(place: Place, problems: Sequence[Problem]) -> dict[str, Any]:
     except UnicodeDecodeError:
         raw = {"raw_base64": base64.b64encode(place.raw).decode()}
     item = {} if place.item is None else {"item": place.item}
+    item |= {} if place.row is None else {"row": place.row}
     return {"file": place.file, "line": place.line, **item, "problems": reasons, **raw}
 
 

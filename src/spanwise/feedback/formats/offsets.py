@@ -6,11 +6,13 @@ where it documents none, the reading whose borders fit words better. What stays 
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
+from typing import Literal
 
-from spanwise.feedback.formats.contract import Unit
 from spanwise.feedback.problems import FieldError
 from spanwise.text import graphemes
 
+Unit = Literal["auto", "code-points", "utf-16", "graphemes"]
+"""What the offsets of a file count; with "auto" what its tool documents and what the quoted words show."""
 _REMEDY = "say what they count with --offsets code-points, utf-16 or graphemes."
 _Spans = list[tuple[int, int]]
 

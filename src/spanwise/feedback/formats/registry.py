@@ -8,12 +8,12 @@ to have a format everywhere, and likewise one writer.
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from spanwise.core import ConfigError, DataError, is_path, load_object
 from spanwise.feedback.edits import EditPair
 from spanwise.feedback.files import all_or_raise, write_records
-from spanwise.feedback.formats import ours
+from spanwise.feedback.formats import ours, table
 from spanwise.feedback.formats.contract import (
     Exported,
     Format,
@@ -24,6 +24,7 @@ from spanwise.feedback.formats.contract import (
     Written,
 )
 from spanwise.feedback.formats.corpora import CORPORA
+from spanwise.feedback.formats.tables import Layout, is_table
 from spanwise.feedback.formats.tools import TOOLS
 from spanwise.feedback.formats.training import TRAINING
 from spanwise.feedback.problems import ReadResult, collected, with_unique_ids
@@ -39,6 +40,13 @@ _OURS = (
         read=ours.read,
         write=ours.write,
         also=("feedback",),
+    ),
+    Format(
+        name="table",
+        sentence="CSV, TSV, Excel and Parquet, one row an answer, a quote of it or a pair; marks are written as JSON",
+        holds=("marks", "edits", "preferences"),
+        read=table.read,
+        write=table.write,
     ),
     Format(
         name="pairs",
@@ -84,16 +92,20 @@ def get_format(name: str, use: Use) -> Format:
 
 
 def iter_feedback(
-    path: Path, form: str = "spanwise", unit: Unit = "auto", unread: Counter[str] | None = None
+    path: Path, form: str = "spanwise", reading: Reading | None = None
 ) -> Iterator[Outcome[FeedbackRecord]]:
     """The place of every record of `path` with the record, or with all that is wrong with it.
 
-    `unit` is what the offsets of other tools count; in `unread` is counted, by kind, the feedback that no record and no
-    problem holds. Raises ConfigError for an unknown format, DataError when the file is none of that format.
+    `reading` says how, and counts the feedback that no record and no problem holds. A table is read as one where our
+    own format is asked for. Raises ConfigError for an unknown format, DataError when the file is none of that format.
     """
+    row = _format_of(path, form)
+    yield from or_named(_records(row, path, reading or Reading()), path, row.name)
+
+
+def _format_of(path: Path, form: str) -> Format:
     row = get_format(form, "read")
-    reading = Reading(unit) if unread is None else Reading(unit, unread)
-    yield from or_named(_records(row, path, reading), path, row.name)
+    return FORMATS["table"] if row.name == "spanwise" and is_table(path) else row
 
 
 def _records(row: Format, path: Path, reading: Reading) -> Iterator[Outcome[FeedbackRecord]]:
@@ -104,30 +116,45 @@ def _records(row: Format, path: Path, reading: Reading) -> Iterator[Outcome[Feed
             yield place, outcome if isinstance(outcome, list) else ours.record_of_pair(outcome, place)
 
 
-def read_feedback(path: Path, form: str = "spanwise", unit: Unit = "auto") -> ReadResult[FeedbackRecord]:
+def read_feedback(
+    path: Path, form: str = "spanwise", unit: Unit = "auto", *, reading: Reading | None = None
+) -> ReadResult[FeedbackRecord]:
     """The good records of `path` and all problems, an id that comes twice included; raises like `iter_feedback`."""
-    unread: Counter[str] = Counter()
-    result = collected(with_unique_ids(iter_feedback(path, form, unit, unread)))
-    result.unread.update(unread)
+    how = reading or Reading(unit)
+    result = collected(with_unique_ids(iter_feedback(path, form, how)))
+    result.unread.update(how.unread)
     return result
 
 
 def load_feedback(
-    path: str | Path,
+    source: Any,
     format: str = "spanwise",  # noqa: A002 - its name
     *,
+    columns: Mapping[str, str] | None = None,
+    separator: str = "",
+    empty_is_clean: bool = False,
+    sheet: str = "",
     allow_loss: Collection[str] = (),
 ) -> list[FeedbackRecord]:
-    """All records of a feedback file, for programs.
+    """All records of a feedback file, a frame of pandas or Polars, or a data set of `datasets`, for programs.
 
-    Raises DataError when one of them is bad, when there is none, or when the file holds feedback of a kind that is not
-    read and that `allow_loss` does not name.
+    `columns` says what the columns of a table mean ({"prompt": "question"}) where their names do not; `separator`
+    parts the quotes of a cell, `empty_is_clean` says that somebody finished every row, `sheet` names one of a workbook.
+    Raises DataError when a record is bad, when there is none, or when the file holds feedback of a kind that is not
+    read and that `allow_loss` does not name; ConfigError for settings that fit no table.
     """
-    result = read_feedback(Path(path), format)
+    given = {"columns": dict(columns or {}), "separator": separator, "empty_is_clean": empty_is_clean, "sheet": sheet}
+    reading = Reading(layout=Layout.from_values(given, place="load_feedback"), allow_loss=allow_loss)
+    if isinstance(source, str | Path):
+        result = read_feedback(Path(source), format, reading=reading)
+    else:
+        result = collected(table.read_rows(source, reading))
+        result.unread.update(reading.unread)
+    name = str(source) if isinstance(source, str | Path) else f"<{type(source).__name__}>"
     if lost := not_allowed(result.unread, allow_loss):
         kinds = ", ".join(f"{kind} ({number:,})" for kind, number in lost.items())
-        raise DataError(f"{path}: holds feedback that is not read: {kinds}; name the kinds in allow_loss to go on.")
-    return all_or_raise(result, Path(path))
+        raise DataError(f"{name}: holds feedback that is not read: {kinds}; name the kinds in allow_loss to go on.")
+    return all_or_raise(result, Path(name))
 
 
 def not_allowed(unread: Mapping[str, int], allow_loss: Collection[str]) -> dict[str, int]:

@@ -150,7 +150,7 @@ def _category(name: str, records: Sequence[FeedbackRecord], characters: int) -> 
 
 def _missing(records: Sequence[FeedbackRecord]) -> MissingStatistics:
     by_item = [[gap for response in record.responses for gap in response.missing] for record in records]
-    evidence = [gap.evidence for gaps in by_item for gap in gaps]
+    evidence = [gap.evidence for gaps in by_item for gap in gaps if gap.evidence]
     passages = Counter(proof.passage for proof in evidence)
     return MissingStatistics(
         items=sum(bool(gaps) for gaps in by_item),

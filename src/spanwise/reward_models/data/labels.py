@@ -53,7 +53,7 @@ def _needed(
         minor = {
             (item.evidence.passage, number)
             for item in response.missing
-            if item.category in overlook
+            if item.evidence and item.category in overlook
             for number in item.evidence.sentences
         }
         for piece in _pieces(response.correction or ""):

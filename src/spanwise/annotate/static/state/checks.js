@@ -37,7 +37,7 @@ function spanProblems(answer, response, project, item) {
   }
   for (const missing of answer.missing) {
     const entry = missing.evidence[0];
-    if (!entry || (!entry.sentences.length && !entry.title)) {
+    if (item.passages.length && (!entry || (!entry.sentences.length && !entry.title))) {
       found.push({ place: "missing", reason: "Missing information: choose the sentence that says it.", response });
     }
   }

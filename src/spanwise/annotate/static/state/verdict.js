@@ -84,7 +84,7 @@ const indexOf = (item, key) => item.responses.findIndex((response) => response.k
 /** A candidate as a mark of the result. */
 function made({ key, kind, said }, category = said.category) {
   const changed = category !== said.category;
-  if (kind === "missing") return { id: newId(), category, evidence: [said.evidence], comment: said.comment ?? "", from: key };
+  if (kind === "missing") return { id: newId(), category, evidence: said.evidence ? [said.evidence] : [], comment: said.comment ?? "", from: key };
   const antecedent = said.antecedent && { start: said.antecedent.start, end: said.antecedent.end };
   const { start, end, severity, comment, evidence, suggestion_id } = said;
   return { id: newId(), start, end, category, severity, note: comment ?? "", origin: changed ? "modified" : said.origin, suggestion_id, evidence, antecedent, from: key };

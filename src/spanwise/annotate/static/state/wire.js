@@ -17,7 +17,7 @@ export function toBody(doc, item, project) {
     if (answer.no_errors) body.no_errors.push(key);
     body.spans.push(...answer.spans.map((span) => spanOut(span, key, offsets)));
     for (const missing of answer.missing) {
-      const evidence = missing.evidence[0] ?? { passage: 0, sentences: [], title: false };
+      const evidence = missing.evidence[0] ?? null;
       body.missing.push({ target: key, category: missing.category, evidence, comment: missing.comment ?? "" });
     }
     const right = edited.includes(index) && !answer.spans.length && !answer.missing.length;

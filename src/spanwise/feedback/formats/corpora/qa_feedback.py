@@ -220,7 +220,7 @@ def _canonical_item(record: FeedbackRecord) -> dict[str, Any]:
     first = record.responses[0]
     feedback = {
         "errors": [_error(mark, f"{record.id}: responses.0.spans.{i}") for i, mark in enumerate(first.spans)],
-        "missing-info": [_missing(missing) for missing in first.missing],
+        "missing-info": [_missing(gap, f"{record.id}: responses.0.missing.{i}") for i, gap in enumerate(first.missing)],
         "corrected-prediction": first.correction,
     }
     return {
@@ -273,8 +273,11 @@ def _evidence_text(evidence: tuple[Evidence, ...]) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def _missing(missing: MissingInfo) -> dict[str, Any]:
+def _missing(missing: MissingInfo, place: str) -> dict[str, Any]:
     evidence = missing.evidence
+    if evidence is None or missing.note:
+        what = "a note" if missing.note else "no passage"
+        raise DataError(f"{place}: has {what}, for which this format has no place; leave it out.")
     return {
         "error type": missing.category,
         "passage_id": evidence.passage + 1,
