@@ -15,9 +15,11 @@ from spanwise.cli.render import count, left_out, plain_table, print_json, visibl
 from spanwise.core import ConfigError, DataError
 from spanwise.feedback import Problem, ReadResult
 from spanwise.feedback.formats import (
+    Checked,
     Conversion,
     Reading,
     Unit,
+    checked,
     convert,
     names_of_formats,
     not_allowed,
@@ -105,8 +107,10 @@ def validate(
     """
     layout = layout_of(column, separator, sheet, empty_is_clean=empty_is_clean)
     reading = Reading(unit_of(offsets), layout=layout, allow_loss=allow_loss or ())
-    result = not_empty(read_feedback(file, form, reading=reading), file)
-    good, bad = len(result.records), len(result.rejected)
+    result = checked(file, form, reading)
+    for _ in result:
+        pass
+    good, bad = result.good, result.rejected
     if as_json:
         problems = [problem.as_dict() for problem in result.problems]
         counts = {"records": good, "rejected": bad, "unread": result.unread}
@@ -229,7 +233,7 @@ def not_empty(result: ReadResult[RecordT], file: Path) -> ReadResult[RecordT]:
     return result
 
 
-def leave_if_bad(result: ReadResult[Any], allow_loss: Collection[str]) -> None:
+def leave_if_bad(result: ReadResult[Any] | Checked, allow_loss: Collection[str]) -> None:
     """Lists what was wrong with a file and what was not read of it; exit code 2 unless all is well or allowed."""
     lost = print_unread(result.unread, allow_loss)
     if result.problems:

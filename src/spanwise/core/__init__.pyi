@@ -21,6 +21,7 @@ from .files import read_text as read_text
 from .files import sync as sync
 from .files import write_json as write_json
 from .files import write_jsonl as write_jsonl
+from .files import write_lines as write_lines
 from .files import write_text as write_text
 from .locks import Turn as Turn
 from .locks import give_lock_back as give_lock_back

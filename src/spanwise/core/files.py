@@ -84,6 +84,15 @@ def write_jsonl(path: Path, rows: Iterable[Any]) -> int:
     return count
 
 
+def write_lines(path: Path, lines: Iterable[str]) -> int:
+    """Writes one text a line, beside-then-rename, and returns how many."""
+    count = 0
+    with atomic_writer(path) as stream:
+        for count, line in enumerate(lines, start=1):  # noqa: B007 - how many there were
+            stream.write(line + "\n")
+    return count
+
+
 def sync(path: Path) -> None:
     """Has the system put the file at `path`, or the names in that folder, on disk; Windows does so for files only."""
     if _WINDOWS and path.is_dir():

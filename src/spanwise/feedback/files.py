@@ -11,11 +11,12 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
-from spanwise.core import BadJSONError, DataError, parse, read_lines, write_jsonl
+from spanwise.core import BadJSONError, DataError, parse, read_lines, write_lines
 from spanwise.feedback.formats.tables import is_table, outcomes_of
 from spanwise.feedback.messages import judged_turns
 from spanwise.feedback.problems import Place, Problem, ReadResult, RecordT, collected, validated, with_unique_ids
 from spanwise.feedback.recognition import or_named
+from spanwise.feedback.record import quick_record
 from spanwise.feedback.schema import FeedbackRecord
 
 _ASKED = {
@@ -60,7 +61,7 @@ def all_or_raise(result: ReadResult[RecordT], path: Path) -> list[RecordT]:
 
 def write_records(path: Path, records: Iterable[BaseModel]) -> int:
     """Writes one record per line, beside-then-rename, and returns how many."""
-    return write_jsonl(path, (record.model_dump(mode="json") for record in records))
+    return write_lines(path, (record.model_dump_json() for record in records))
 
 
 def _records(path: Path, model: type[RecordT]) -> Iterator[tuple[Place, RecordT | list[Problem]]]:
@@ -100,6 +101,8 @@ def _line_records(line: bytes, model: type[RecordT], place: Place) -> list[Recor
             f"{place.file}: holds one JSON list, not one record per line; write it with `jq -c '.[]'`, or choose "
             "another format."
         )
+    if (record := quick_record(model, line)) is not None:
+        return [record]
     try:
         value = parse(line.decode("utf-8"))
     except UnicodeDecodeError as error:

@@ -162,7 +162,7 @@ class FeedbackRecord(Record):
             if pair[0] == pair[1] or max(pair) >= len(self.responses):
                 reason = f"compares {pair[0]} with {pair[1]}; it needs two of the {len(self.responses)} responses."
                 raise FieldError(f"preferences.{index}", reason)
-        for place, evidence in _evidence(self):
+        for evidence, place in _evidence(self):
             _check_evidence(evidence, self.passages, place)
         return self
 
@@ -187,20 +187,21 @@ def _check_mark(mark: SpanMark, text: str, place: str) -> None:
         raise FieldError(f"{place}.quote", reason)
 
 
-def _check_evidence(evidence: Evidence, passages: tuple[Passage, ...], place: str) -> None:
-    if evidence.passage >= len(passages):
-        raise FieldError(f"{place}.passage", f"names passage {evidence.passage} of {len(passages)} (counted from 0).")
+def _check_evidence(evidence: Evidence, passages: tuple[Passage, ...], at: tuple[str | int, ...]) -> None:
+    place, held = ".".join(map(str, at)), len(passages)
+    if evidence.passage >= held:
+        raise FieldError(f"{place}.passage", f"names passage {evidence.passage} of {held} (counted from 0).")
     count = len(passages[evidence.passage].sentences)
     beyond = [number for number in evidence.sentences if number >= count]
     if beyond:
         raise FieldError(f"{place}.sentences", f"names sentence {beyond[0]} of {count} (counted from 0).")
 
 
-def _evidence(record: FeedbackRecord) -> Iterator[tuple[str, Evidence]]:
+def _evidence(record: FeedbackRecord) -> Iterator[tuple[Evidence, tuple[str | int, ...]]]:
     for number, response in enumerate(record.responses):
-        place = f"responses.{number}"
         for index, marked in enumerate(response.spans):
-            yield from ((f"{place}.spans.{index}.evidence.{i}", e) for i, e in enumerate(marked.evidence))
-        yield from (
-            (f"{place}.missing.{index}.evidence", m.evidence) for index, m in enumerate(response.missing) if m.evidence
-        )
+            for i, evidence in enumerate(marked.evidence):
+                yield evidence, ("responses", number, "spans", index, "evidence", i)
+        for index, gap in enumerate(response.missing):
+            if gap.evidence is not None:
+                yield gap.evidence, ("responses", number, "missing", index, "evidence")

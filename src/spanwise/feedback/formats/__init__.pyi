@@ -4,7 +4,9 @@ from .contract import Kind as Kind
 from .contract import Outcome as Outcome
 from .contract import Reading as Reading
 from .contract import Written as Written
+from .conversion import Checked as Checked
 from .conversion import Conversion as Conversion
+from .conversion import checked as checked
 from .conversion import convert as convert
 from .corpora.qa_feedback import import_demonstrations as import_demonstrations
 from .corpora.qa_feedback import item_from_record as item_from_record

@@ -1,20 +1,24 @@
 """One foreign file written as another, without a silent loss.
 
-By default a file with bad records is refused and nothing is written; told to skip them, `convert` puts each one beside
-the output with the reasons. What the target has no place for is counted.
+Records are read, checked and written one by one, so that a file of any size is converted in the same memory. By default
+a file with bad records is refused and nothing is written; told to skip them, `convert` puts each one beside the output
+with the reasons. What the target has no place for is counted.
 """
 
 import base64
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from spanwise.core import DataError, write_jsonl
-from spanwise.feedback.formats.contract import Reading, Unit
-from spanwise.feedback.formats.registry import Format, get_format, not_allowed, read_feedback, write_feedback
+from spanwise.feedback.formats.contract import Format, Outcome, Reading, Unit
+from spanwise.feedback.formats.registry import get_format, not_allowed, unique_feedback, write_feedback
 from spanwise.feedback.formats.tables import Layout
-from spanwise.feedback.problems import Place, Problem, ReadResult
+from spanwise.feedback.problems import Place, Problem
 from spanwise.feedback.schema import FeedbackRecord
 
 
@@ -55,19 +59,97 @@ def convert(
     is no file of its format or is empty.
     """
     target = get_format(to, "written")
-    reading = Reading(unit, layout=layout or Layout(), allow_loss=allow_loss)
-    result = _holdable(read_feedback(source, form, reading=reading), target, source)
-    if result.is_empty:
-        raise DataError(f"{source}: holds no records; check the file.")
-    rejected = result.rejected
-    if (rejected and not skip_bad) or not_allowed(result.unread, allow_loss):
-        return Conversion(0, result.problems, len(rejected), None, {}, {}, result.unread)
-    beside = output.with_name(f"{output.name}.rejected.jsonl") if rejected else None
-    if beside:
-        write_jsonl(beside, [rejected_row(place, problems) for place, problems in rejected.items()])
-    written = write_feedback(output, to, result.records)
-    unkept = target.unkept(result.records) if target.unkept else {}
-    return Conversion(written.rows, result.problems, len(rejected), beside, unkept, written.left_out, result.unread)
+    read = checked(source, form, Reading(unit, layout=layout or Layout(), allow_loss=allow_loss))
+    not_kept: Counter[str] = Counter()
+    beside = output.with_name(f"{output.name}.rejected.jsonl")
+
+    def good() -> Iterator[FeedbackRecord]:
+        with _Rejected(beside if skip_bad else None) as rejected:
+            for place, outcome in _holdable(read, target):
+                if isinstance(outcome, list):
+                    rejected.add(place, outcome)
+                elif skip_bad or not read.rejected:
+                    not_kept.update(target.unkept([outcome]) if target.unkept else {})
+                    yield outcome
+            if (read.rejected and not skip_bad) or not_allowed(read.unread, allow_loss):
+                raise _RefusedError
+            rejected.write()
+
+    try:
+        written = write_feedback(output, to, good())
+    except _RefusedError:
+        return Conversion(0, read.problems, read.rejected, None, {}, {}, read.unread)
+    where = beside if read.rejected else None
+    return Conversion(written.rows, read.problems, read.rejected, where, dict(not_kept), written.left_out, read.unread)
+
+
+@dataclass(slots=True)
+class Checked:
+    """A file that is read record by record, none of which is kept; the counts are those of what was read so far."""
+
+    outcomes: Iterator[Outcome[FeedbackRecord]]
+    good: int = 0
+    rejected: int = 0
+    """Records that are not taken."""
+    problems: list[Problem] = field(default_factory=list[Problem])
+    """All reasons, without the records themselves: these alone grow with the file, where it is bad."""
+    unread: Counter[str] = field(default_factory=Counter[str])
+
+    def __iter__(self) -> Iterator[Outcome[FeedbackRecord]]:
+        for place, outcome in self.outcomes:
+            if isinstance(outcome, list):
+                self.refuse(outcome)
+            else:
+                self.good += 1
+            yield place, outcome
+
+    def refuse(self, problems: list[Problem]) -> None:
+        """Notes why a record is not taken."""
+        self.rejected += 1
+        self.problems += [replace(problem, place=replace(problem.place, raw=b"")) for problem in problems]
+
+
+def checked(source: Path, form: str, reading: Reading) -> Checked:
+    """Reads a file without keeping its records; going through it raises like `read_feedback`, and for an empty file."""
+    read = Checked(iter(()), unread=reading.unread)
+
+    def outcomes() -> Iterator[Outcome[FeedbackRecord]]:
+        yield from unique_feedback(source, form, reading)
+        if not (read.good or read.rejected or reading.unread):
+            raise DataError(f"{source}: holds no records; check the file.")
+
+    read.outcomes = outcomes()
+    return read
+
+
+class _RefusedError(Exception):
+    """Nothing is to be written."""
+
+
+class _Rejected:
+    """What a conversion leaves out, kept on disk until the file of the others is whole."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path, self.number = path, 0
+
+    def __enter__(self) -> "_Rejected":
+        self._rows = tempfile.TemporaryFile("w+", encoding="utf-8")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._rows.close()
+
+    def add(self, place: Place, problems: Sequence[Problem]) -> None:
+        """Keeps a record as it stood, with what is wrong with it."""
+        if self.path is not None:
+            self.number += 1
+            self._rows.write(json.dumps(rejected_row(place, problems)) + "\n")
+
+    def write(self) -> None:
+        """Writes what was kept to its path, if it is anything."""
+        if self.path is not None and self.number:
+            self._rows.seek(0)
+            write_jsonl(self.path, map(json.loads, self._rows))
 
 
 def rejected_row(place: Place, problems: Sequence[Problem]) -> dict[str, Any]:
@@ -82,18 +164,14 @@ def rejected_row(place: Place, problems: Sequence[Problem]) -> dict[str, Any]:
     return {"file": place.file, "line": place.line, **item, "problems": reasons, **raw}
 
 
-def _holdable(result: ReadResult[FeedbackRecord], target: Format, source: Path) -> ReadResult[FeedbackRecord]:
-    """Moves the records that the target cannot hold to the problems."""
-    if target.refusal is None:
-        return result
-    kept: ReadResult[FeedbackRecord] = ReadResult([], list(result.problems), unread=result.unread)
-    for record, line in zip(result.records, result.lines, strict=True):
-        reason = target.refusal(record)
+def _holdable(read: Checked, target: Format) -> Iterator[Outcome[FeedbackRecord]]:
+    """The same, with a problem in place of every record that the target cannot hold."""
+    for place, outcome in read:
+        reason = None if isinstance(outcome, list) or target.refusal is None else target.refusal(outcome)
         if reason is None:
-            kept.records.append(record)
-            kept.lines.append(line)
-        else:
-            place = Place(str(source), line, record.model_dump_json().encode())
-            kept.problems.append(Problem(place, "", reason))
-    kept.problems.sort(key=lambda problem: problem.line)
-    return kept
+            yield place, outcome
+            continue
+        problems = [Problem(place, "", reason)]
+        read.good -= 1
+        read.refuse(problems)
+        yield place, problems

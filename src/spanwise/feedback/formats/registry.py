@@ -121,9 +121,15 @@ def read_feedback(
 ) -> ReadResult[FeedbackRecord]:
     """The good records of `path` and all problems, an id that comes twice included; raises like `iter_feedback`."""
     how = reading or Reading(unit)
-    result = collected(with_unique_ids(iter_feedback(path, form, how)))
+    result = collected(unique_feedback(path, form, how))
     result.unread.update(how.unread)
     return result
+
+
+def unique_feedback(path: Path, form: str, reading: Reading) -> Iterator[Outcome[FeedbackRecord]]:
+    """Like `iter_feedback`, with a problem in place of every record whose id came before."""
+    outcomes = iter_feedback(path, form, reading)
+    return outcomes if _format_of(path, form).name in ("spanwise", "table") else with_unique_ids(outcomes)
 
 
 def load_feedback(
