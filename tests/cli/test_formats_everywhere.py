@@ -42,6 +42,7 @@ EXAMPLES = {
         "source": "", "target": TEXT,
         "edits": [{"category": "replacement", "output_idx": [[22, 26]], "annotation": {"correction": "1850"}}],
     }],
+    "table": f"prompt,response,marks,correction\nWhen?,{TEXT},1890,{CORRECTED}\n",
     "toxic-spans": 'spans,text\n"[4, 5, 6, 7]",The mill was built.\n',
     "pairs": edit_pair(TEXT, CORRECTED).model_dump(mode="json"),
     "trl-preference": {"prompt": "When?", "chosen": CORRECTED, "rejected": TEXT, "source": "correction"},

@@ -15,7 +15,7 @@ LAYERS = (
     ("feedback/formats/offsets.py",),
     ("feedback/formats/tables",),
     ("feedback",),
-    tuple(f"feedback/formats/{name}.py" for name in ("contract", "carried", "json_values", "offsets", "rows", "steps")),
+    tuple(f"feedback/formats/{name}.py" for name in ("contract", "carried", "json_values", "rows", "steps")),
     ("feedback/formats/tools", "feedback/formats/corpora", "feedback/formats/training"),
     ("feedback/statistics", "feedback/formats", "llm"),
     ("annotate/store", "llm/editors"),

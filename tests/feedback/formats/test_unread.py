@@ -282,7 +282,7 @@ def clean(record):
 
 
 def test_every_reader_of_keys_is_tried():
-    others = {"toxic-spans", "mlqe-pe", "brat", *foreign.ROWS, *foreign.TEXTS}
+    others = {"table", "toxic-spans", "mlqe-pe", "brat", *foreign.ROWS, *foreign.TEXTS}
     assert set(WHOLE) | others == set(names_of_formats("read"))
 
 

@@ -1,4 +1,4 @@
-"""Rows written as CSV, TSV or Parquet, by the ending of the path; beside-then-rename.
+"""Rows written as Parquet, TSV or else CSV, by the ending of the path; beside-then-rename.
 
 Cells are texts, numbers or nothing: what has a structure stands in them as JSON.
 """
@@ -16,11 +16,11 @@ Cells = Mapping[str, str | int | None]
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Cells]) -> int:
-    """Writes the rows and returns how many; raises DataError for an ending that names no kind of table."""
+    """Writes the rows and returns how many; raises DataError for the ending of a workbook, which is not written."""
     kind = ending(path)
     if kind == ".parquet":
         return _parquet(path, columns, rows)
-    if kind not in (".csv", ".tsv"):
+    if kind in (".xlsx", ".xlsm", ".xls", ".ods"):
         raise DataError(f"{path}: tables are written as .csv, .tsv or .parquet; name the file so.")
     with atomic_writer(path) as stream:
         return _text(stream, columns, rows, "\t" if kind == ".tsv" else ",")
