@@ -11,20 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from spanwise.cli.annotate_serve import alone, openapi, run_round, serve, suggest_all
-from spanwise.cli.config_help import AsJson
-from spanwise.cli.feedback import (
-    READ_HELP,
-    WRITTEN_HELP,
-    AllowLoss,
-    ColumnOptions,
-    EmptyIsClean,
-    Offsets,
-    Separator,
-    Sheet,
-    layout_of,
-    print_unread,
-    unit_of,
-)
+from spanwise.cli.config_help import AsJson, ColumnOptions, EmptyIsClean, Separator, Sheet, layout_of
+from spanwise.cli.feedback import READ_HELP, WRITTEN_HELP, AllowLoss, Offsets, print_unread, unit_of
 from spanwise.cli.render import left_out, print_json
 from spanwise.core import ConfigError, check_readable
 from spanwise.feedback.formats import get_format

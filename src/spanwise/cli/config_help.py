@@ -1,4 +1,4 @@
-"""Shows every field of a command's config in its `--help`: key, type, default and sentence.
+"""Arguments that several commands take, and every field of a command's config in its `--help`.
 
 Knows no single config. A command names its config as "package.module:Class", which is imported only when help
 is asked for, so that `spanwise --help` stays quick and works without torch.
@@ -6,7 +6,7 @@ is asked for, so that `spanwise --help` stays quick and works without torch.
 
 import importlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, cast, get_args, get_origin
 
@@ -16,6 +16,7 @@ from rich.markup import escape
 from typer.core import TyperCommand, TyperGroup
 
 from spanwise.core import ConfigError, field_rows
+from spanwise.feedback.formats.tables import Layout
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="The settings.", show_default=False)]
 Overrides = Annotated[
@@ -28,6 +29,20 @@ Overrides = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 """The arguments that every command with a config takes."""
+ColumnOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column",
+        metavar="MEANING=COLUMN",
+        help="What a column of a table means, such as prompt=question; repeatable.",
+    ),
+]
+Separator = Annotated[str, typer.Option(help="What parts the quotes in a cell of a table; empty = | and line breaks.")]
+EmptyIsClean = Annotated[
+    bool, typer.Option("--empty-is-clean", help="Somebody finished every row: an answer without marks has no errors.")
+]
+Sheet = Annotated[str, typer.Option(help="The sheet of a workbook, where several hold something.")]
+"""How a table of feedback is to be read."""
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.")]
 """Where a command without a config runs its model."""
 
@@ -125,3 +140,14 @@ def _load(reference: str) -> type[BaseModel]:
             raise
         raise ConfigError(f"This command needs {error.name}; install it with: pip install 'spanwise[train]'") from error
     return cast("type[BaseModel]", config_class)
+
+
+def layout_of(column: Sequence[str] | None, separator: str, sheet: str, *, empty_is_clean: bool) -> Layout:
+    """How a table is to be read; raises ConfigError for what is no MEANING=COLUMN."""
+    columns: dict[str, str] = {}
+    for given in column or ():
+        meaning, equals, name = given.partition("=")
+        if not equals or meaning in columns:
+            raise ConfigError(f"--column {given!r:.60}: write MEANING=COLUMN, each meaning once.")
+        columns[meaning] = name
+    return Layout(columns=columns, separator=separator, sheet=sheet, empty_is_clean=empty_is_clean)

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from spanwise.cli.config_help import AsJson
+from spanwise.cli.config_help import AsJson, ColumnOptions, EmptyIsClean, Separator, Sheet, layout_of
 from spanwise.cli.render import count, left_out, plain_table, print_json, visible
 from spanwise.core import ConfigError, DataError
 from spanwise.feedback import Problem, ReadResult
@@ -25,7 +25,7 @@ from spanwise.feedback.formats import (
     not_allowed,
     read_feedback,
 )
-from spanwise.feedback.formats.tables import Layout, is_table
+from spanwise.feedback.formats.tables import is_table
 from spanwise.feedback.statistics import Spread, Statistics, describe
 
 RecordT = TypeVar("RecordT")
@@ -42,19 +42,6 @@ AllowLoss = Annotated[
     list[str] | None,
     typer.Option(metavar="KIND", help="A kind of feedback that may stay unread, as the command names it; repeatable."),
 ]
-ColumnOptions = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--column",
-        metavar="MEANING=COLUMN",
-        help="What a column of a table means, such as prompt=question; repeatable.",
-    ),
-]
-Separator = Annotated[str, typer.Option(help="What parts the quotes in a cell of a table; empty = | and line breaks.")]
-EmptyIsClean = Annotated[
-    bool, typer.Option("--empty-is-clean", help="Somebody finished every row: an answer without marks has no errors.")
-]
-Sheet = Annotated[str, typer.Option(help="The sheet of a workbook, where several hold something.")]
 Offsets = Annotated[str, typer.Option(help=f"What the offsets of another tool count: {', '.join(get_args(Unit))}.")]
 
 
@@ -172,17 +159,6 @@ def _one_output(*given: Path | None) -> Path:
     if len(paths) != 1:
         raise ConfigError("Name one file to write: spanwise feedback convert FILE OUTPUT.")
     return paths[0]
-
-
-def layout_of(column: Sequence[str] | None, separator: str, sheet: str, *, empty_is_clean: bool) -> Layout:
-    """How a table is to be read; raises ConfigError for what is no MEANING=COLUMN."""
-    columns: dict[str, str] = {}
-    for given in column or ():
-        meaning, equals, name = given.partition("=")
-        if not equals or meaning in columns:
-            raise ConfigError(f"--column {given!r:.60}: write MEANING=COLUMN, each meaning once.")
-        columns[meaning] = name
-    return Layout(columns=columns, separator=separator, sheet=sheet, empty_is_clean=empty_is_clean)
 
 
 def _summary(done: Conversion, output: Path) -> dict[str, Any]:

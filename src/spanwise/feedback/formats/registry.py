@@ -24,7 +24,6 @@ from spanwise.feedback.formats.contract import (
     Written,
 )
 from spanwise.feedback.formats.corpora import CORPORA
-from spanwise.feedback.formats.tables import Layout, is_table
 from spanwise.feedback.formats.tools import TOOLS
 from spanwise.feedback.formats.training import TRAINING
 from spanwise.feedback.problems import ReadResult, collected, with_unique_ids
@@ -105,7 +104,7 @@ def iter_feedback(
 
 def _format_of(path: Path, form: str) -> Format:
     row = get_format(form, "read")
-    return FORMATS["table"] if row.name == "spanwise" and is_table(path) else row
+    return FORMATS["table"] if row.name == "spanwise" and table.holds(path) else row
 
 
 def _records(row: Format, path: Path, reading: Reading) -> Iterator[Outcome[FeedbackRecord]]:
@@ -150,7 +149,7 @@ def load_feedback(
     read and that `allow_loss` does not name; ConfigError for settings that fit no table.
     """
     given = {"columns": dict(columns or {}), "separator": separator, "empty_is_clean": empty_is_clean, "sheet": sheet}
-    reading = Reading(layout=Layout.from_values(given, place="load_feedback"), allow_loss=allow_loss)
+    reading = table.reading_of(given, allow_loss)
     if isinstance(source, str | Path):
         result = read_feedback(Path(source), format, reading=reading)
     else:

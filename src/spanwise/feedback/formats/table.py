@@ -4,12 +4,12 @@ How rows are read, the room `tables` says. What is written has a row for every r
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from spanwise.feedback.formats.contract import Outcome, Reading, Written
-from spanwise.feedback.formats.tables import TableReading, outcomes_of, write_rows
+from spanwise.feedback.formats.tables import Layout, TableReading, is_table, outcomes_of, write_rows
 from spanwise.feedback.problems import Place, Problem, validated, with_unique_ids
 from spanwise.feedback.schema import FeedbackRecord
 
@@ -20,6 +20,16 @@ COLUMNS = (
     "annotator", "model", *_OF_RECORD,
 )  # fmt: skip
 """The columns of a table that we write."""
+
+
+def holds(path: Path) -> bool:
+    """Whether a path is that of a table."""
+    return is_table(path)
+
+
+def reading_of(layout: dict[str, Any], allow_loss: Collection[str]) -> Reading:
+    """How to read a table of that layout; raises ConfigError for values that are none."""
+    return Reading(layout=Layout.from_values(layout, place="load_feedback"), allow_loss=allow_loss)
 
 
 def read(path: Path, reading: Reading) -> Iterator[Outcome[FeedbackRecord]]:
