@@ -132,7 +132,7 @@ def quick_record(model: type[RecordT], line: bytes) -> RecordT | None:
 @functools.cache
 def _quick_validator(model: type[BaseModel]) -> SchemaValidator:
     """The model's own validator, texts checked by compiled code and without what reads turns of a conversation."""
-    return SchemaValidator(cast("Any", _quick(model.__pydantic_core_schema__)))
+    return SchemaValidator(_quick(model.__pydantic_core_schema__))
 
 
 def _quick(schema: Any) -> Any:
