@@ -193,6 +193,12 @@ def test_prompts_and_demonstrations_are_read_from_tables(tmp_path):
     assert (demonstration.prompt, demonstration.completion) == ("Who?", "Ada.")
 
 
+def test_answers_with_feedback_are_no_demonstrations(tmp_path):
+    path = table(tmp_path / "a.csv", ("question", "answer", "quotes"), ("Who?", "Ada.", "Ada"))
+    with pytest.raises(DataError, match="holds feedback, so that bad answers would be imitated"):
+        load_or_raise(path, DemonstrationRecord)
+
+
 @pytest.mark.parametrize(("rows", "words"), [
     ([("a", "b"), ("1", "2")], "no column is known to hold the answers; name it with --column response=COLUMN (th"),
     ([("answer", "completion"), ("1", "2")], "the columns 'answer' and 'completion' may both be the response; say"),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+from spanwise.core import DataError
 from spanwise.feedback.formats.tables.cells import is_blank, several, structure, text_of
 from spanwise.feedback.formats.tables.feedback import WrongMarksError, passages_of, record_value
 from spanwise.feedback.formats.tables.layout import Columns, columns_of
@@ -44,6 +45,10 @@ def outcomes_of(
         columns = Columns({}, (), (), table.columns)
     else:
         columns = columns_of(table.columns, how.layout, kind, table.name)
+    judged = columns.has_marks or columns.missing or {"correction", "chosen", "rejected"} & columns.by_meaning.keys()
+    if kind == "DemonstrationRecord" and judged:
+        remedy = "convert it with `spanwise feedback convert`, or leave such columns out"
+        raise DataError(f"{table.name}: holds feedback, so that bad answers would be imitated; {remedy}.")
     for rows in _groups(table.rows, columns, merge=kind == "FeedbackRecord"):
         place = _place(table.name, rows)
         if rows[0].damage:
