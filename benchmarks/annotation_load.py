@@ -43,7 +43,10 @@ def main() -> None:
                 said = ", ".join(f"{count} {name}" for name, count in sorted(done.troubles.items()))
                 print(f"20 annotators, {said}: {done.saves:,} drafts, {done.submissions:,} submissions acknowledged,")
                 print(f"  {done.lost} lost, {len(done.conflicts)} false conflicts, {len(done.late)} without an answer,")
-                print(f"  {len(done.wrong)} wrong answers, slowest {done.slowest:.1f} s, check ok: {done.sound}")
+                print(
+                    f"  {len(done.wrong)} wrong answers, slowest {done.slowest:.1f} s, check ok: {done.sound}, "
+                    f"{done.cut_off} answers cut off on the way"
+                )
             else:
                 told, lost, report = kill_and_check(url, times=options.kills, writers=4)
                 print(f"{options.kills} kills: {told:,} revisions acknowledged, {lost} lost, check ok: {report.ok}")

@@ -70,6 +70,10 @@ class Told:
     late: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     troubles: dict[str, int] = field(default_factory=dict)
+    acknowledged: int = 0
+    """Saves, each revision counted."""
+    cut_off: int = 0
+    """Requests whose connection was lost, or whose browser died, before the answer came."""
     refused: int = 0
     slowest: float = 0.0
 
@@ -85,6 +89,7 @@ class Outcome:
     sound: bool
     saves: int
     submissions: int
+    cut_off: int
     troubles: dict[str, int]
     slowest: float
 
@@ -201,6 +206,7 @@ class Annotator:
         if answer:
             self.sent, self.rev = None, answer["rev"]
             self.told.saves[self.name, item] = (self.rev, self.words)
+            self.told.acknowledged += 1
 
     def _insist(self, method: str, path: str, body: Callable[[], Any]) -> dict[str, Any] | None:
         """Asks until there is an answer that means something; None when the server will not have it."""
@@ -240,7 +246,8 @@ class Annotator:
         try:
             link.request(method, path, json.dumps(body), headers)
             if self.random.random() < 0.05:
-                return None  # the connection is lost, or the browser was killed, before the answer came
+                self.told.cut_off += 1
+                return None
             response = link.getresponse()
             text = response.read()
             if cookie := response.getheader("set-cookie"):
@@ -341,8 +348,9 @@ def _outcome(url: str, told: Told) -> Outcome:
         late=told.late,
         wrong=told.wrong,
         sound=report.ok,
-        saves=len(told.saves),
+        saves=told.acknowledged,
         submissions=len(told.submissions),
+        cut_off=told.cut_off,
         troubles=told.troubles,
         slowest=told.slowest,
     )

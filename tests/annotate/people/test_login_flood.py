@@ -65,6 +65,7 @@ def test_a_flood_of_logins_holds_few_threads_and_ends(world, ann, monkeypatch):
     gate = threading.Event()
     hasher = SlowHasher(gate)
     monkeypatch.setattr(logins, "_hasher", hasher)
+    monkeypatch.setattr(logins, "_TURN_SECONDS", 60)
     turned_away = threading.Semaphore(0)
 
     def come(number: int) -> str:
@@ -83,6 +84,36 @@ def test_a_flood_of_logins_holds_few_threads_and_ends(world, ann, monkeypatch):
     assert said == {"wait": 24, "wrong": 16}
     monkeypatch.undo()
     assert _said(world, "ann", WORD, "another") == "in"
+
+
+def test_who_waits_too_long_for_others_passwords_is_told_to_come_again(world, ann, monkeypatch):
+    gate = threading.Event()
+    hasher = SlowHasher(gate)
+    monkeypatch.setattr(logins, "_hasher", hasher)
+    monkeypatch.setattr(logins, "_TURN_SECONDS", 0.05)
+    with ThreadPoolExecutor(3) as pool:
+        first = [pool.submit(_said, world, f"name {number}") for number in range(2)]
+        while hasher.now < 2:
+            threading.Event().wait(0.01)
+        assert pool.submit(_said, world, "third").result(60) == "wait"
+        gate.set()
+        assert [one.result(60) for one in first] == ["wrong", "wrong"]
+
+
+def test_logging_in_waits_for_the_database_for_a_moment_only(world, ann, monkeypatch):
+    write, waits = world.database.write, []
+
+    def noted(lock: str = "", *, patience: float | None = None):
+        waits.append(patience)
+        return write(lock, patience=patience)
+
+    secret = logins.one_time_login(world.database, ann)
+    monkeypatch.setattr(world.database, "write", noted)
+    assert _said(world, "ann", "wrong password") == "wrong"
+    assert _said(world, "ann", WORD) == "in"
+    logins.redeem_login(world.database, secret)
+    assert len(waits) == 3
+    assert max(patience if patience is not None else world.database.patience for patience in waits) < 1
 
 
 def test_an_unknown_name_costs_as_much_work_as_a_known_one(world, ann, monkeypatch):

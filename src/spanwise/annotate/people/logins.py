@@ -29,12 +29,15 @@ FREE_TRIES, FREE_TRIES_PER_ADDRESS = 5, 20
 FIRST_WAIT, LONGEST_WAIT = 30, 900
 _REFUSED = (StorageError, BusyError)  # by the database, at the moment
 _SEEN_SECONDS = 60  # to know this well when somebody was there is enough
+_TURN_SECONDS = 2.0  # that one waits for passwords of others to be hashed
+_WRITE_SECONDS = 0.5  # that one waits for the database, which can be told later
 
 _hasher = PasswordHasher()
 _at_once = threading.Semaphore(2)
 _waiting = threading.Semaphore(16)
 _DUMMY = _hasher.hash(secrets.token_urlsafe(16))
 _WRONG = "The name or the password is wrong."
+_CROWD = "Too many people log in at this moment; try again in a few seconds."
 _SPENT = "This address was used already or is too old; ask for another one."
 
 
@@ -66,15 +69,14 @@ def log_in(database: Database, name: str, password: str, *, address: str) -> Ses
     """
     key, source = name_key(name), _digest(f"address/{address}")
     if not _waiting.acquire(blocking=False):
-        raise LoginError("Too many people log in at this moment; try again in a few seconds.", retry_after=3)
+        raise LoginError(_CROWD, retry_after=3)
     try:
-        with _at_once:  # the count of tries is read here, so that many tries at once count like one after the other
-            row = _proven(database, key, source, password[: LONGEST + 1])
+        row = _proven_in_turn(database, key, source, password[: LONGEST + 1])
     finally:
         _waiting.release()
     user = user_of(row)
     try:
-        with database.write() as connection:
+        with _write_soon(database) as connection:
             connection.execute(delete(tables.login_attempt).where(tables.login_attempt.c.name_key == key))
             if _hasher.check_needs_rehash(row["password_hash"]):
                 new = update(tables.user).where(tables.user.c.id == row["id"])
@@ -148,7 +150,7 @@ def redeem_login(database: Database, secret: str) -> Session:
     owner = select(tables.user).join(key, key.c.user_id == tables.user.c.id)
     owner = owner.where(*valid, tables.user.c.disabled_at.is_(None))
     try:
-        with database.write("spanwise-login-key") as connection:
+        with _write_soon(database, "spanwise-login-key") as connection:
             row = connection.execute(owner).mappings().first()
             if row is None or hashed in pending(database).spent:
                 raise LoginError(_SPENT)
@@ -190,6 +192,21 @@ def _new_session(connection: Connection, database: Database, user: User, how: st
     return Session(token=token, user=user, expires_at=row["expires_at"])
 
 
+def _write_soon(database: Database, lock: str = "") -> contextlib.AbstractContextManager[Connection]:
+    """A write that waits only for a moment: what it would have stored is kept in memory otherwise."""
+    return database.write(lock, patience=min(database.patience, _WRITE_SECONDS))
+
+
+def _proven_in_turn(database: Database, key: str, source: str, password: str) -> RowMapping:
+    """The same as `_proven`, for two at a time; the count of tries is read in turn, so that many at once all count."""
+    if not _at_once.acquire(timeout=_TURN_SECONDS):
+        raise LoginError(_CROWD, retry_after=3)
+    try:
+        return _proven(database, key, source, password)
+    finally:
+        _at_once.release()
+
+
 def _proven(database: Database, key: str, source: str, password: str) -> RowMapping:
     """The user whose password this is; raises LoginError, and counts the failure."""
     with database.read() as connection:
@@ -222,7 +239,7 @@ def _count_failure(database: Database, key: str, source: str) -> None:
     row = {"name_key": key, "address_hash": source, "at": database.now()}
     old = attempt.c.at < database.later(-86400), attempt.c.at > database.later(60)  # the clock was ahead
     try:
-        with database.write() as connection:
+        with _write_soon(database) as connection:
             connection.execute(delete(attempt).where(or_(*old)))
             connection.execute(insert(attempt).values(**row))
     except _REFUSED:
