@@ -25,12 +25,13 @@ from pathlib import Path
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from spanwise.annotate.manage.listing import ItemFilter, list_items
 from spanwise.annotate.people.logins import new_session
 from spanwise.annotate.people.users import create_user, get_user
 from spanwise.annotate.rounds.rounds import COMMAND
 from spanwise.annotate.store import tables
 from spanwise.annotate.store.database import Database, sqlite_url
-from spanwise.annotate.store.items import NewItem, add_items, list_items
+from spanwise.annotate.store.items import NewItem, add_items
 from spanwise.annotate.store.project import DESCRIPTION, ProjectConfig, preset
 from spanwise.annotate.store.setup import DATA, register
 from spanwise.annotate.store.upkeep import CheckReport, check, upgrade
@@ -114,8 +115,8 @@ def listed(url: str, *, items: int, times: int = 20) -> dict[str, float]:
     asked = {
         "first page": lambda: list_items(database, project),
         "last page": lambda: list_items(database, project, offset=items - 50),
-        "by state": lambda: list_items(database, project, state="open", offset=items // 2),
-        "by search": lambda: list_items(database, project, query=f"i{items - 1}"),
+        "by state": lambda: list_items(database, project, ItemFilter(state="open"), offset=items // 2),
+        "by search": lambda: list_items(database, project, ItemFilter(query=f"i{items - 1}")),
         "progress": lambda: progress(database, project),
     }
     found = {}

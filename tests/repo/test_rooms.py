@@ -34,6 +34,7 @@ RUN_BY_NAME = {
     "annotate/store/migrations/versions/0001_first.py",
     "annotate/store/migrations/versions/0002_many.py",
     "annotate/store/migrations/versions/0003_groups.py",
+    "annotate/store/migrations/versions/0004_threads.py",
 }
 """Files that Alembic runs."""
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import sys
-from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from spanwise.cli.annotate_serve import alone, openapi, run_round, serve, suggest_all
+from spanwise.cli.annotate_manage import assign, change, groups, quality, undo
+from spanwise.cli.annotate_serve import Folder, Url, alone, openapi, opened, run_round, serve, suggest_all
 from spanwise.cli.config_help import AsJson, ColumnOptions, EmptyIsClean, Separator, Sheet, layout_of
 from spanwise.cli.feedback import READ_HELP, WRITTEN_HELP, AllowLoss, Offsets, print_unread, unit_of
 from spanwise.cli.render import left_out, print_json
@@ -18,7 +18,6 @@ from spanwise.core import ConfigError, check_readable
 from spanwise.feedback.formats import get_format
 
 if TYPE_CHECKING:
-    from spanwise.annotate.store import Database, Project
     from spanwise.feedback.statistics import Agreement, Alpha, SpanAgreement
 
 _TOLD = ("item", "annotation", "draft")
@@ -29,17 +28,10 @@ app.add_typer(users, name="users")
 app.add_typer(db, name="db")
 app.command(name="serve")(serve)
 app.command(name="openapi")(openapi)
+for command in (assign, change, undo, quality):
+    app.command(name=command.__name__)(command)
+users.command(name="groups")(groups)
 
-Folder = Annotated[Path, typer.Argument(metavar="PROJECT", help="The project's folder.", show_default=False)]
-Url = Annotated[
-    str | None,
-    typer.Option(
-        "--database",
-        envvar="SPANWISE_DATABASE",
-        show_envvar=True,
-        help="A PostgreSQL address in place of the project's database.",
-    ),
-]
 Preset = Annotated[
     str | None, typer.Option(help="For a new project: qa-feedback, minimal-edit, toxicity or preference.")
 ]
@@ -82,7 +74,7 @@ def import_into(
     get_format(form, "read")
     if not file.is_dir():  # some formats are folders
         check_readable(file)
-    with _opened(project, database, preset) as (base, described):
+    with opened(project, database, preset) as (base, described):
         report = import_file(base, described, file, form, settings=settings)
         if as_json:
             print_json(report.model_dump(mode="json"))
@@ -98,7 +90,7 @@ def import_into(
 @app.command(name="take-back")
 def take_back(project: Folder, batch: str, *, database: Url = None) -> None:
     """Take an import back, as long as nobody has worked on its items."""
-    with _opened(project, database) as (base, described):
+    with opened(project, database) as (base, described):
         from spanwise.annotate.exchange import roll_back
 
         typer.echo(f"Took back {roll_back(base, described, batch):,} items.")
@@ -117,7 +109,7 @@ def export_from(
     as_json: AsJson = False,
 ) -> None:
     """Export the annotations, with a manifest beside the file."""
-    with _opened(project, database) as (base, described):
+    with opened(project, database) as (base, described):
         from spanwise.annotate.exchange import export_file, since_when
         from spanwise.annotate.store import Selection
 
@@ -140,7 +132,7 @@ def agreement(
     as_json: AsJson = False,
 ) -> None:
     """Show how far annotators agree, on segments, spans, evidence, edits and preferences."""
-    with _opened(project, database) as (base, described):
+    with opened(project, database) as (base, described):
         from spanwise.annotate.exchange import measure_agreement
 
         measured = measure_agreement(base, described, resamples=resamples)
@@ -153,7 +145,7 @@ def agreement(
 @app.command()
 def progress(project: Folder, *, database: Url = None, as_json: AsJson = False) -> None:
     """Show how far the project has come."""
-    with _opened(project, database) as (base, described):
+    with opened(project, database) as (base, described):
         from spanwise.annotate.work import progress as count
 
         counts = count(base, described)
@@ -177,7 +169,7 @@ def suggest_marks(
     database: Url = None,
 ) -> None:
     """Let a reward model propose marks for all items that it has not judged."""
-    with _opened(project, database) as (base, described):
+    with opened(project, database) as (base, described):
         for name, count in suggest_all(base, described, checkpoint, threshold=threshold):
             typer.echo(f"{name}: judged {count:,} items.")
 
@@ -198,7 +190,7 @@ def close_round(
     from spanwise.annotate.rounds import DESCRIPTION, RoundConfig
 
     settings = RoundConfig.load(config or project / DESCRIPTION)
-    with _opened(project, database) as (base, described):
+    with opened(project, database) as (base, described):
         who = get_user(base, by) if by else local_user(base)
         report = run_round(base, described, settings, project, by=who)
         if as_json:
@@ -210,7 +202,7 @@ def close_round(
 @users.command(name="list")
 def list_people(project: Folder, *, database: Url = None, as_json: AsJson = False) -> None:
     """List everybody with an account."""
-    with _opened(project, database) as (base, _):
+    with opened(project, database) as (base, _):
         from spanwise.annotate.people import list_users
 
         found = list_users(base)
@@ -232,7 +224,7 @@ def add(
     database: Url = None,
 ) -> None:
     """Add somebody; without --password, print the secret of an address that logs them in once."""
-    with _opened(project, database, preset) as (base, _):
+    with opened(project, database, preset) as (base, _):
         from spanwise.annotate.people import create_user, one_time_login, set_password
 
         user = create_user(base, name, role=role)
@@ -246,7 +238,7 @@ def add(
 @users.command()
 def password(project: Folder, name: str, *, database: Url = None) -> None:
     """Set somebody's password, read from standard input; it ends their sessions."""
-    with _opened(project, database) as (base, _):
+    with opened(project, database) as (base, _):
         from spanwise.annotate.people import set_password
 
         set_password(base, name, sys.stdin.readline().rstrip("\n"))
@@ -256,7 +248,7 @@ def password(project: Folder, name: str, *, database: Url = None) -> None:
 @users.command()
 def link(project: Folder, name: str, *, database: Url = None) -> None:
     """Print an address that logs somebody in once, within a week: for those who cannot get in."""
-    with _opened(project, database) as (base, _):
+    with opened(project, database) as (base, _):
         from spanwise.annotate.people import get_user, one_time_login
 
         typer.echo(f"Send {name} this once: /login/once?key={one_time_login(base, get_user(base, name))}")
@@ -271,7 +263,7 @@ def role(
     database: Url = None,
 ) -> None:
     """Give somebody another role; it ends their sessions."""
-    with _opened(project, database) as (base, _):
+    with opened(project, database) as (base, _):
         from spanwise.annotate.people import set_role
 
         typer.echo(f"{name} is {set_role(base, name, role).role} now.")
@@ -280,7 +272,7 @@ def role(
 @users.command()
 def disable(project: Folder, name: str, *, database: Url = None) -> None:
     """Shut somebody's account; what they said stays."""
-    with _opened(project, database) as (base, _):
+    with opened(project, database) as (base, _):
         from spanwise.annotate.people import disable as shut
 
         shut(base, name)
@@ -290,7 +282,7 @@ def disable(project: Folder, name: str, *, database: Url = None) -> None:
 @db.command()
 def backup(project: Folder, target: Annotated[Path, typer.Argument(metavar="TARGET")]) -> None:
     """Copy the database while others work on it."""
-    with _opened(project, None) as (base, _):
+    with opened(project, None) as (base, _):
         from spanwise.annotate.store import backup as copy
 
         typer.echo(f"Wrote {copy(base, target)}.")
@@ -382,16 +374,3 @@ def _span_figures(figures: "SpanAgreement") -> tuple[str, str, str, str]:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
-
-
-@contextlib.contextmanager
-def _opened(folder: Path, url: str | None, preset: str | None = None) -> "Generator[tuple[Database, Project]]":
-    """The project in `folder`, closed afterwards whatever happens."""
-    from spanwise.annotate.store import read_description
-
-    read_description(folder, preset_name=preset)  # refuses a wrong folder before the database is loaded
-    from spanwise.annotate.store import open_project
-
-    base, described = open_project(folder, preset_name=preset, url=url)
-    with contextlib.closing(base):
-        yield base, described

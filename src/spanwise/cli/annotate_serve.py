@@ -23,6 +23,18 @@ if TYPE_CHECKING:
     from spanwise.annotate.store import Database, Project
 
 
+Folder = Annotated[Path, typer.Argument(metavar="PROJECT", help="The project's folder.", show_default=False)]
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        envvar="SPANWISE_DATABASE",
+        show_envvar=True,
+        help="A PostgreSQL address in place of the project's database.",
+    ),
+]
+
+
 def serve(
     project: Annotated[Path, typer.Argument(metavar="PROJECT", help="The project's folder.", show_default=False)],
     *,
@@ -232,3 +244,16 @@ def _only_server(project: Path) -> Generator[None]:
         if not take_lock(lock):
             typer.echo(f"Another server works on {project} already; nothing breaks, but one is enough.", err=True)
         yield
+
+
+@contextlib.contextmanager
+def opened(folder: Path, url: str | None, preset: str | None = None) -> "Generator[tuple[Database, Project]]":
+    """The project in `folder`, closed afterwards whatever happens."""
+    from spanwise.annotate.store import read_description
+
+    read_description(folder, preset_name=preset)  # refuses a wrong folder before the database is loaded
+    from spanwise.annotate.store import open_project
+
+    base, described = open_project(folder, preset_name=preset, url=url)
+    with contextlib.closing(base):
+        yield base, described

@@ -12,8 +12,9 @@ from hypothesis import given
 from spanwise.annotate.exchange.exports import export_file, iter_exported, since_when
 from spanwise.annotate.exchange.imports import ImportSettings, import_file, list_batches, roll_back
 from spanwise.annotate.exchange.records import record_of_item
+from spanwise.annotate.manage.listing import ItemFilter, list_items
 from spanwise.annotate.store.annotations import Selection
-from spanwise.annotate.store.items import NewItem, add_items, get_item, list_items
+from spanwise.annotate.store.items import NewItem, add_items, get_item
 from spanwise.annotate.store.project import preset
 from spanwise.annotate.store.refusals import AccessError, UnknownError
 from spanwise.annotate.store.upkeep import check
@@ -70,7 +71,7 @@ def test_any_record_goes_through_the_database_unchanged(record, tmp_path):
     assert (report.rejected, report.annotations) == (0, int(bool(said)))
     if said:
         with world.database.read() as connection:
-            item = list_items(world.database, world.project, query=record.id).rows
+            item = list_items(world.database, world.project, ItemFilter(query=record.id)).rows
             assert record in list(iter_exported(connection, world.project, Selection(kinds=("imported",))))
         assert item
     roll_back(world.database, world.project, report.batch_id)

@@ -6,10 +6,11 @@ import pytest
 from doubles.annotation import TEXT, lease_of, repetition, spans_only, wrong_fact
 
 from spanwise.annotate.exchange.panel import measure_agreement
+from spanwise.annotate.manage.listing import list_items
 from spanwise.annotate.rounds.rounds import RoundConfig, joined, next_round
 from spanwise.annotate.store.annotations import annotations_of
 from spanwise.annotate.store.body import Body
-from spanwise.annotate.store.items import get_item, list_items
+from spanwise.annotate.store.items import get_item
 from spanwise.annotate.store.refusals import AccessError, SubmissionError
 from spanwise.annotate.store.setup import register
 from spanwise.annotate.work.adjudication import Verdict, adjudicate, adjudication_queue, lanes

@@ -13,7 +13,7 @@ from sqlalchemy import event
 
 from spanwise.annotate.exchange import imports
 from spanwise.annotate.exchange.imports import import_file, list_batches
-from spanwise.annotate.store.items import list_items
+from spanwise.annotate.manage.listing import list_items
 from spanwise.annotate.store.upkeep import check
 from spanwise.core.errors import SpanwiseError
 

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from spanwise.annotate.exchange.imports import import_file
-from spanwise.annotate.store.items import list_items
+from spanwise.annotate.manage.listing import list_items
 from spanwise.annotate.store.setup import open_project
 from spanwise.cli import app
 from spanwise.core.seeding import numpy_generator

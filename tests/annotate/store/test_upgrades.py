@@ -20,7 +20,7 @@ NEXT = '''
 """A step that makes a table, moves words, and is killed where CUT says so."""
 import os, signal
 from alembic import op
-revision, down_revision = "0009", "0003"
+revision, down_revision = "0009", "0004"
 def cut(where):
     if os.environ.get("CUT") == where:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -126,7 +126,7 @@ def test_a_copy_that_was_cut_off_is_swept_away_and_made_again(tmp_path, steps):
     assert _upgrade(path, steps).returncode == 0
     assert not list(tmp_path.glob(".a.db.before-*.part"))
     (copy,) = tmp_path.glob("a.db.before-0009-*.bak")
-    assert _all(copy)["alembic_version"] == [("0003",)]
+    assert _all(copy)["alembic_version"] == [("0004",)]
 
 
 def test_many_that_upgrade_at_once_do_it_once(tmp_path):
@@ -154,7 +154,7 @@ def test_a_database_of_the_first_release_is_counted_and_keeps_its_drafts(tmp_pat
         for table, values in OLD:
             connection.exec_driver_sql(f"INSERT INTO {table} VALUES ({', '.join('?' * len(values))})", values)
     done = upgrade(base)
-    assert (done.before, done.after) == ("0001", "0003")
+    assert (done.before, done.after) == ("0001", "0004")
     with base.read() as connection:
         tally = connection.exec_driver_sql("SELECT item_id, open, leased, submitted, skipped FROM tally ORDER BY 1")
         assert [tuple(row) for row in tally] == [("i1", 1, 1, 0, 0), ("i2", 0, 0, 0, 0)]

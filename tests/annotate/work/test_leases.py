@@ -7,6 +7,8 @@ import pytest
 from doubles.annotation import World, _template, lease_of, spans_only
 from sqlalchemy import event, update
 
+from spanwise.annotate.manage.assignments import set_groups
+from spanwise.annotate.manage.changes import assign, set_overlap
 from spanwise.annotate.people.logins import log_in, set_password
 from spanwise.annotate.store import tables
 from spanwise.annotate.store.database import sqlite_url
@@ -16,7 +18,6 @@ from spanwise.annotate.store.setup import touch_queue
 from spanwise.annotate.web.app import create_app
 from spanwise.annotate.web.routes.work import WorkClaim
 from spanwise.annotate.work.drafts import Save, save_draft
-from spanwise.annotate.work.overlap import assign, set_groups, set_overlap
 from spanwise.annotate.work.queue import Claim, NothingNow, claim, release
 
 PASSWORD = "correct horse"

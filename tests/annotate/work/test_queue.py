@@ -6,13 +6,14 @@ from doubles.annotation import Lease, World, lease_of, spans_only
 from sqlalchemy import select, text
 from sqlalchemy.exc import DatabaseError
 
+from spanwise.annotate.manage.assignments import reopen_skipped
+from spanwise.annotate.manage.changes import set_overlap
+from spanwise.annotate.manage.listing import ItemFilter, list_items
 from spanwise.annotate.store import tables
 from spanwise.annotate.store.database import new_id
-from spanwise.annotate.store.items import list_items
 from spanwise.annotate.store.refusals import AccessError, LeaseError, UnknownError
 from spanwise.annotate.work.desk import SlotKey
 from spanwise.annotate.work.drafts import Save, load_draft, save_draft
-from spanwise.annotate.work.overlap import reopen_skipped, set_overlap
 from spanwise.annotate.work.queue import NothingNow, claim, expire, release, renew
 from spanwise.annotate.work.submission import skip
 from spanwise.core.errors import DataError
@@ -103,7 +104,7 @@ def test_skipped_items_do_not_come_back_to_who_skipped_them(world):
     world.items(1)
     skip(world.database, world.project, world.user("ann"), lease_of(world.claim("ann")), reason="unreadable")
     assert _nothing(world, "ann").finished
-    assert list_items(world.database, world.project, state="skipped").total == 1
+    assert list_items(world.database, world.project, ItemFilter(state="skipped")).total == 1
     (row,) = list_items(world.database, world.project).rows
     assert reopen_skipped(world.database, world.project, row.id, by=world.boss) == 1
     assert isinstance(_nothing(world, "ann"), NothingNow)

@@ -133,6 +133,11 @@ def import_file(
             return intake.store(connection, stage)
 
 
+_OF_ITEMS = (
+    tables.slot, tables.response, tables.passage, tables.suggestion, tables.gold, tables.assignment, tables.comment,
+)  # fmt: skip
+
+
 def roll_back(database: Database, project: Project, batch_id: str, *, by: User | None = None) -> int:
     """Takes an import back and returns how many items went; raises DataError when people have worked on them."""
     if by is not None:
@@ -149,7 +154,7 @@ def roll_back(database: Database, project: Project, batch_id: str, *, by: User |
             connection.execute(delete(table).where(table.c.annotation_id.in_(of_batch)))
         connection.execute(delete(annotation).where(annotation.c.batch_id == batch_id))
         owned = select(item.c.id).where(item.c.batch_id == batch_id)
-        for table in (tables.slot, tables.response, tables.passage, tables.suggestion, tables.gold, tables.assignment):
+        for table in _OF_ITEMS:
             connection.execute(delete(table).where(table.c.item_id.in_(owned)))
         connection.execute(delete(item).where(item.c.batch_id == batch_id))
         connection.execute(update(batch).where(batch.c.id == batch_id).values(rolled_back_at=database.now()))

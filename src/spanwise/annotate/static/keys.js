@@ -19,6 +19,7 @@ export const KEYS = [
   { id: "pane.previous", keys: ["Shift+F6"], group: "Everywhere", label: "Previous pane", typing: true },
   { id: "tab", keys: ["Alt+Digit"], group: "Everywhere", label: "Tab Mark, Edit or Compare", show: "Alt+1..3", typing: true },
   { id: "suggestions", keys: ["p"], group: "Everywhere", label: "Show the model's suggestions" },
+  { id: "ask", keys: ["q"], group: "Everywhere", label: "Ask the manager about the item" },
   { id: "search", keys: ["/"], group: "Everywhere", label: "Search the passages" },
 
   { id: "caret.left", keys: ["ArrowLeft"], group: "Mark", label: "Previous word" },

@@ -29,14 +29,11 @@ from .database import utc_now as utc_now
 from .differences import changed_words as changed_words
 from .differences import diff as diff
 from .items import Item as Item
-from .items import ItemPage as ItemPage
 from .items import ItemResponse as ItemResponse
-from .items import ItemState as ItemState
 from .items import NewItem as NewItem
 from .items import add_items as add_items
 from .items import get_item as get_item
 from .items import item_rows as item_rows
-from .items import list_items as list_items
 from .items import load_items as load_items
 from .items import next_position as next_position
 from .items import open_slots as open_slots

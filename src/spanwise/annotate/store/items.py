@@ -1,4 +1,4 @@
-"""Items: a prompt, its passages and its responses, as they are stored, read and listed.
+"""Items: a prompt, its passages and its responses, as they are stored and read.
 
 Texts are stored once each, under their hash, with the boundaries that spans snap to (`Segments`). Slots of an item are
 made here with it and handed out by `work/queue.py`. What people say about an item lies elsewhere (`annotations.py`).
@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, RowMapping, Select, Table, func, insert, or_, select
-from sqlalchemy import text as sql
+from sqlalchemy import Connection, RowMapping, Table, func, insert, select
 
 from spanwise.annotate.store import tables
 from spanwise.annotate.store.body import response_key
@@ -24,10 +23,7 @@ CONVERSATION = "conversation"  # under this name the stored values of an item ho
 
 VERSION = 2
 """Raised whenever one of the lists may come out otherwise."""
-MOST_LISTED, MOST_FOUND = 200, 10_000
-"""Rows of a page, and finds of a search."""
 Bounds = tuple[tuple[int, int], ...]
-ItemState = Literal["open", "leased", "done", "skipped"]
 
 
 class Segments(Record):
@@ -83,30 +79,6 @@ class Item(Record):
     def response(self, key: str) -> ItemResponse | None:
         """The response called `key`, if there is one."""
         return next((response for response in self.responses if response.key == key), None)
-
-
-class ItemRow(Record):
-    """An item in a list, with its slots by state."""
-
-    id: str
-    ext_id: str
-    prompt: str
-    round: int
-    priority: float
-    overlap: int
-    purpose: str
-    batch_id: str | None
-    open: int
-    leased: int
-    submitted: int
-    skipped: int
-
-
-class ItemPage(Record):
-    """One page of a list of items."""
-
-    total: int
-    rows: tuple[ItemRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,35 +178,6 @@ def load_items(connection: Connection, project: Project, ids: Sequence[str]) -> 
     return {i: _item(rows[i], passages.get(i, []), responses.get(i, [])) for i in ids}
 
 
-def list_items(
-    database: Database,
-    project: Project,
-    *,
-    state: ItemState | None = None,
-    query: str = "",
-    offset: int = 0,
-    limit: int = 50,
-) -> ItemPage:
-    """A page of the project's items in order of import, with how their slots stand.
-
-    The search is for a part of an item's id or prompt, letters of either case alike; it ends at 10,000 finds.
-    """
-    tally = tables.tally
-    with database.read() as connection:
-        if query:
-            ids = connection.execute(_search(database, project, query, state)).scalars().all()
-            total, ids = len(ids), ids[offset : offset + min(limit, MOST_LISTED)]
-        else:
-            chosen = select(tally.c.item_id).where(tally.c.project_id == project.id)
-            chosen = chosen if state is None else chosen.where(sql(_IN_STATE[state]))
-            total = connection.execute(chosen.with_only_columns(func.count())).scalar_one()
-            ids = _page(connection, chosen, total, offset, min(limit, MOST_LISTED))
-        counted = tally.c.open, tally.c.leased, tally.c.submitted, tally.c.skipped
-        joined = select(tables.item, *counted).join(tally, tally.c.item_id == tables.item.c.id)
-        rows = {row["id"]: row for row in connection.execute(joined.where(tables.item.c.id.in_(ids))).mappings()}
-    return ItemPage(total=total, rows=tuple(_row(rows[item_id]) for item_id in ids))
-
-
 def open_slots(item: Any, numbers: range) -> list[dict[str, Any]]:
     """Rows of open slots for an item row; gold and training items get theirs when they are handed out."""
     if item["purpose"] != "normal":
@@ -248,45 +191,6 @@ def open_slots(item: Any, numbers: range) -> list[dict[str, Any]]:
 
 def _pairs(spans: Sequence[Span]) -> Bounds:
     return tuple((span.start, span.end) for span in spans)
-
-
-_IN_STATE: dict[ItemState, str] = {
-    "open": "tally.open > 0",
-    "leased": "tally.leased > 0",
-    "skipped": "tally.skipped > 0",
-    "done": "tally.open = 0 AND tally.leased = 0 AND tally.submitted + tally.skipped > 0",
-}
-"""As the indexes of `tally` say it, so that they are used."""
-
-
-def _page(connection: Connection, chosen: Select[Any], total: int, offset: int, limit: int) -> Sequence[str]:
-    """Ids from the nearer end: the way there is what takes time."""
-    position, size = tables.tally.c.position, max(0, min(limit, total - offset))
-    if offset <= total // 2:
-        return connection.execute(chosen.order_by(position).offset(offset).limit(size)).scalars().all()
-    behind = chosen.order_by(position.desc()).offset(total - offset - size).limit(size)
-    return connection.execute(behind).scalars().all()[::-1]
-
-
-def _search(database: Database, project: Project, query: str, state: ItemState | None) -> Select[Any]:
-    """Ids in order of import. The items are read one after the other, once: faster than any order that an index has."""
-    item, tally = tables.item, tables.tally
-    wanted = _like(item.c.ext_id, query, database), _like(item.c.prompt, query, database)
-    ids = select(item.c.id).where(item.c.project_id == project.id, or_(*wanted))
-    if state is not None:
-        ids = ids.join(tally, tally.c.item_id == item.c.id).where(sql(_IN_STATE[state]))
-    unsorted = item.c.position + 0  # else SQLite jumps to and fro between the index and the items
-    return ids.order_by(unsorted).limit(MOST_FOUND)
-
-
-def _like(column: Any, query: str, database: Database) -> Any:
-    """A search within a column; SQLite's own LIKE takes no notice of case, PostgreSQL's ILIKE neither."""
-    like = "%" + query.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-    return column.like(like, escape="\\") if database.dialect == "sqlite" else column.ilike(like, escape="\\")
-
-
-def _row(row: RowMapping) -> ItemRow:
-    return ItemRow(prompt=row["prompt"][:200], **{name: row[name] for name in ItemRow.model_fields if name != "prompt"})
 
 
 def _item(row: RowMapping, passages: list[Passage], responses: list[ItemResponse]) -> Item:

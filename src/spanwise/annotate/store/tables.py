@@ -271,9 +271,10 @@ adjudication = Table(
     "adjudication", metadata, _ref("annotation_id", "annotation.id", primary_key=True),
     _json("source_ids"), _json("reasons"),
 )  # fmt: skip
-comment = Table(
-    "comment", metadata, _id(), _ref("item_id", "item.id"), _ref("user_id", "user_account.id"), _text("content"),
-    _text("at"), _text("resolved_at", nullable=True), Index(None, "item_id"),
+comment = Table(  # a question about an item; what replies to one is an answer
+    "comment", metadata, _id(), _ref("item_id", "item.id"), _ref("user_id", "user_account.id"),
+    _ref("reply_to", "comment.id", nullable=True), _text("content"),
+    _text("at"), _text("resolved_at", nullable=True), Index(None, "item_id"), Index(None, "reply_to"),
 )  # fmt: skip
 export_log = Table(
     "export_log", metadata, _id(), _ref("project_id", "project.id"), _text("format"), _json("selection"),

@@ -39,6 +39,7 @@ from spanwise.annotate.store import (
     SubmissionError,
     UnknownError,
 )
+from spanwise.annotate.web.messages import direction_of, language_of, translate
 from spanwise.annotate.web.security import SessionCookie, TooLargeError, local_path, problem
 from spanwise.annotate.web.watch import Watch
 from spanwise.core import SpanwiseError, strict_json
@@ -320,7 +321,11 @@ def _adapter(gives: Any) -> TypeAdapter[Any]:
 
 def render(site: Site, request: Request, user: User | None, page: Page) -> HTMLResponse:
     """A page with what all pages show: the project, the user, what this user may open."""
+    language = language_of(request)
     shared = {
+        "t": functools.partial(translate, language),
+        "language": language,
+        "direction": direction_of(language),
         "project": site.project,
         "user": user,
         "may": functools.partial(_allowed, user),

@@ -7,17 +7,18 @@ from .adjudication import lanes as lanes
 from .adjudication import next_undecided as next_undecided
 from .adjudication import save_verdict as save_verdict
 from .desk import ClientId as ClientId
+from .desk import Desk as Desk
 from .desk import Lease as Lease
 from .desk import SlotKey as SlotKey
+from .desk import at_desk as at_desk
 from .drafts import Save as Save
 from .drafts import Saved as Saved
 from .drafts import save_draft as save_draft
 from .gold import gold_report as gold_report
 from .gold import gold_row as gold_row
-from .overlap import assign as assign
-from .overlap import reopen_skipped as reopen_skipped
-from .overlap import set_groups as set_groups
-from .overlap import set_overlap as set_overlap
+from .gold import gold_scores as gold_scores
+from .gold import set_gold as set_gold
+from .gold import unset_gold as unset_gold
 from .overview import Progress as Progress
 from .overview import own_progress as own_progress
 from .overview import progress as progress
@@ -30,6 +31,7 @@ from .queue import claim as claim
 from .queue import expire as expire
 from .queue import release as release
 from .queue import renew as renew
+from .queue import slot_key as slot_key
 from .submission import Receipt as Receipt
 from .submission import Submission as Submission
 from .submission import WorkPage as WorkPage
@@ -38,4 +40,5 @@ from .submission import reopen as reopen
 from .submission import skip as skip
 from .submission import submit as submit
 from .suggestions import Suggestion as Suggestion
+from .suggestions import is_held_out as is_held_out
 from .suggestions import suggest as suggest

@@ -12,7 +12,19 @@ from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, sel
 from sqlalchemy import text as sql
 
 from spanwise.annotate.people import User, require
-from spanwise.annotate.store import Body, Database, Item, Project, SubmissionError, get_item, is_superseded, tables
+from spanwise.annotate.store import (
+    Body,
+    Database,
+    Item,
+    Project,
+    SubmissionError,
+    UnknownError,
+    get_item,
+    is_superseded,
+    open_slots,
+    tables,
+    touch_queue,
+)
 from spanwise.annotate.work.desk import Desk, at_desk
 from spanwise.annotate.work.validation import problems_of
 from spanwise.core import derive_seed
@@ -57,6 +69,31 @@ def set_gold(
         desk.connection.execute(update(tables.item).where(tables.item.c.id == item_id).values(purpose=kind))
         desk.connection.execute(delete(slot).where(slot.c.item_id == item_id, slot.c.state == "open"))
         desk.log("gold.set", item_id, purpose=kind)
+
+
+def unset_gold(database: Database, project: Project, item_id: str, *, by: User) -> None:
+    """Makes a gold or training item an ordinary one; its right answer is forgotten, the scores given by it stay.
+
+    Those who had it keep what they said; slots that are missing are opened for others.
+    """
+    require(by, "manage")
+    item, slot = tables.item, tables.slot
+    with at_desk(database, project, by) as desk:
+        chosen = item.c.id == item_id, item.c.project_id == project.id, item.c.purpose != "normal"
+        row = desk.connection.execute(select(item).where(*chosen).with_for_update()).mappings().first()
+        if row is None:
+            raise UnknownError(f"{item_id!r:.60} is no gold or training item.")
+        desk.connection.execute(delete(tables.gold).where(tables.gold.c.item_id == item_id))
+        desk.connection.execute(update(item).where(item.c.id == item_id).values(purpose="normal"))
+        last = select(func.count(), func.coalesce(func.max(slot.c.k), -1))
+        last = last.where(slot.c.item_id == item_id, slot.c.round == row["round"])
+        there, highest = desk.connection.execute(last).one()
+        numbers = range(highest + 1, highest + 1 + max(0, row["overlap"] - there))
+        added = open_slots({**row, "purpose": "normal"}, numbers)
+        if added:
+            desk.connection.execute(insert(slot), added)
+        touch_queue(desk.connection, project)
+        desk.log("gold.unset", item_id, before=row["purpose"])
 
 
 def keep_gold(connection: Connection, item_id: str, body: Body, *, at: str, user_id: str | None) -> None:
@@ -120,15 +157,20 @@ def training_failed(connection: Connection, project: Project, user_id: str) -> b
 
 def gold_report(database: Database, project: Project) -> list[GoldRow]:
     """The scores of everybody who answered gold or training items, by name."""
+    return [
+        GoldRow(user_id=user_id, name=name, answered=len(scores), mean=fmean(scores), recent=fmean(scores[-WINDOW:]))
+        for (name, user_id), scores in sorted(gold_scores(database, project).items())
+    ]
+
+
+def gold_scores(database: Database, project: Project) -> dict[tuple[str, str], list[float]]:
+    """All scores on gold and training items, the oldest first, by name and id of the user."""
     with database.read() as connection:
         rows = connection.execute(_scores(project, ("gold", "train"))).all()
     by_user: dict[tuple[str, str], list[float]] = {}
     for row in rows:
         by_user.setdefault((row.name, row.user_id), []).append(row.score)
-    return [
-        GoldRow(user_id=user_id, name=name, answered=len(scores), mean=fmean(scores), recent=fmean(scores[-WINDOW:]))
-        for (name, user_id), scores in sorted(by_user.items())
-    ]
+    return by_user
 
 
 def _scores(project: Project, purposes: tuple[str, ...]) -> Select[Any, Any, Any]:

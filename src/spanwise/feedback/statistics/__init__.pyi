@@ -12,6 +12,9 @@ from .fingerprints import Fingerprint as Fingerprint
 from .fingerprints import fingerprint as fingerprint
 from .records import Statistics as Statistics
 from .records import describe as describe
+from .reliability import agreement_by as agreement_by
+from .reliability import interval_of_mean as interval_of_mean
+from .reliability import reliabilities as reliabilities
 from .spread import Spread as Spread
 from .validation import EditRules as EditRules
 from .validation import Judge as Judge

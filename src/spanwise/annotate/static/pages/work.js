@@ -132,7 +132,7 @@ function globalKeys(store, actions, commands) {
   return {
     sheet: actions.sheet, guidelines: actions.guidelines, undo: actions.undo, redo: actions.redo,
     save: actions.save, submit: actions.submit, "submit.stay": () => actions.submit({ stay: true }),
-    skip: actions.skip, suggestions: actions.suggestions,
+    skip: actions.skip, ask: actions.ask, suggestions: actions.suggestions,
     leave: commands.leave,
     "pane.next": () => pane(1), "pane.previous": () => pane(-1),
     tab: (event, digit) => {
@@ -181,7 +181,7 @@ function actionsOf(store, session, commands, suggest) {
     }
   };
   return {
-    submit, skip: open("skip"), sheet: open("sheet"), guidelines: open("guidelines"),
+    submit, skip: open("skip"), ask: open("ask"), sheet: open("sheet"), guidelines: open("guidelines"),
     undo: () => store.undo(), redo: () => store.redo(), noErrors: commands.noErrors,
     save: () => session.saver.flush(), suggestions: suggest.show, next: () => next(), reopen,
     async skipped(reason) {

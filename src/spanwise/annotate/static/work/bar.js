@@ -18,6 +18,7 @@ export function Bar({ store, actions }) {
     <button type="button" class="quiet" disabled=${!store.canRedo} title=${hint("redo")} onClick=${actions.redo}>Redo</button>
     <button type="button" class="quiet" title=${hint("sheet")} onClick=${actions.sheet}>Keys <kbd>?</kbd></button>
     <button type="button" class="quiet" title=${hint("guidelines")} onClick=${actions.guidelines}>Guidelines <kbd>G</kbd></button>
+    <button type="button" class="quiet" title=${hint("ask")} onClick=${actions.ask}>Ask <kbd>Q</kbd></button>
     ${store.claim.can_suggest && html`<button type="button" class="quiet" title=${hint("suggestions")} onClick=${actions.suggestions}>Suggestions <kbd>P</kbd></button>`}
     <button type="button" class="quiet" title=${hint("skip")} onClick=${actions.skip}>Skip</button>
     ${marking && html`<button type="button" class="plain" aria-pressed=${store.answer.no_errors} title=${hint("no_errors")} onClick=${actions.noErrors}>No errors <kbd>0</kbd></button>`}

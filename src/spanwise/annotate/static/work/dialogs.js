@@ -2,12 +2,14 @@
 
 import { Dialog } from "../ui/dialog.js";
 import { html, useState } from "../vendor/preact-htm.js";
+import { Ask } from "./ask.js";
 import { shortened } from "./mark.js";
 
 export function Dialogs({ store, actions, guidelines }) {
   const { ui } = store;
   const close = () => store.show({ dialog: null });
   if (ui.dialog === "skip") return html`<${Skip} skip=${actions.skipped} close=${close} />`;
+  if (ui.dialog === "ask") return html`<${Ask} store=${store} close=${close} />`;
   if (ui.dialog === "guidelines") {
     return html`<${Dialog} title="Guidelines" onClose=${close} wide><${Guidelines} blocks=${guidelines.blocks} /><p class="muted small">Version ${guidelines.version}</p><//>`;
   }

@@ -1,6 +1,18 @@
 """All endpoints, one file per area: a new endpoint is a function there and a row in its `ENDPOINTS`."""
 
-from spanwise.annotate.web.routes import adjudication, data, health, manage, people, rounds, runs, session, work
+from spanwise.annotate.web.routes import (
+    adjudication,
+    data,
+    health,
+    manage,
+    people,
+    quality,
+    questions,
+    rounds,
+    runs,
+    session,
+    work,
+)
 
 __all__ = ["ENDPOINTS"]
 
@@ -8,6 +20,8 @@ ENDPOINTS = (
     *session.ENDPOINTS,
     *work.ENDPOINTS,
     *manage.ENDPOINTS,
+    *questions.ENDPOINTS,
+    *quality.ENDPOINTS,
     *adjudication.ENDPOINTS,
     *data.ENDPOINTS,
     *people.ENDPOINTS,

@@ -20,6 +20,7 @@ from spanwise.annotate.exchange import (
     ImportSettings,
     export_file,
     import_file,
+    last_export,
     list_batches,
     roll_back,
     since_when,
@@ -41,7 +42,7 @@ def show_data(call: Call, report: ImportReport | None = None, *, refused: bool =
     """Forms for import and export, and the batches so far; after an import its report, or why it was `refused`."""
     batches = list_batches(call.database, call.project)
     shown = {"formats": IMPORTS, "exports": EXPORTS, "batches": batches, "units": UNITS}
-    shown |= {"report": report, "refused": refused}
+    shown |= {"report": report, "refused": refused, "last": last_export(call.database, call.project)}
     return Page("data.html", shown)
 
 

@@ -1,38 +1,39 @@
 """The manager's side: how far the project is, how well people agree, what is lent to whom, and what happened."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from pydantic import Field
 
-from spanwise.annotate.exchange import measure_agreement
-from spanwise.annotate.rounds import RoundJob
-from spanwise.annotate.store import (
-    EventPage,
-    Item,
+from spanwise.annotate.exchange import list_batches, measure_agreement
+from spanwise.annotate.manage import (
+    PURPOSES,
+    STATES,
+    Change,
+    ChangeRow,
+    ItemFilter,
     ItemPage,
-    ItemState,
-    annotations_of,
-    current,
-    get_item,
-    history,
-    list_items,
-)
-from spanwise.annotate.web.endpoints import Call, Endpoint, Page, Redirect
-from spanwise.annotate.work import (
-    Progress,
-    SlotKey,
     assign,
-    expire,
-    gold_report,
-    progress,
+    assigned_to,
+    change_items,
+    list_changes,
+    list_items,
+    list_threads,
     reopen_skipped,
     set_groups,
     set_overlap,
+    take_change_back,
 )
+from spanwise.annotate.rounds import RoundJob
+from spanwise.annotate.store import EventPage, Item, annotations_of, current, get_item, history
+from spanwise.annotate.web.endpoints import Call, Endpoint, Page, Redirect
+from spanwise.annotate.work import Progress, SlotKey, expire, gold_report, progress
 from spanwise.feedback import Record
 
 PAGE_SIZE = 50
-STATES: tuple[ItemState, ...] = ("open", "leased", "done", "skipped")
+FILTER = ("state", "q", "round", "purpose", "batch", "annotator", "assigned", "asked")
+"""What the list of items is asked for by, in addresses and forms."""
 
 
 class ExpireRequest(Record):
@@ -56,6 +57,19 @@ class AssignRequest(Record):
     """Names of users, and of groups with an "@" before them; none lets everybody have them again."""
 
 
+class ChangeRequest(Record):
+    """What the items that a filter finds get."""
+
+    chosen: ItemFilter
+    change: Change
+
+
+class ChangesAnswer(Record):
+    """The last changes of many items, newest first."""
+
+    rows: tuple[ChangeRow, ...]
+
+
 class GroupsRequest(Record):
     """The groups of a user."""
 
@@ -67,6 +81,7 @@ def show_overview(call: Call) -> Page:
     shown = {
         "progress": progress(call.database, call.project),
         "gold": gold_report(call.database, call.project),
+        "questions": list_threads(call.database, call.project, call.who, limit=1).open,
         "round": current(call.database, call.project).round,
         "job": call.site.parts.get(RoundJob),
     }
@@ -74,33 +89,77 @@ def show_overview(call: Call) -> Page:
 
 
 def show_items(call: Call) -> Page:
-    """All items, page by page."""
-    return Page(
-        "items.html",
-        {
-            "page": _items(call),
-            "states": STATES,
-            "state": call.query("state"),
-            "query": call.query("q"),
-            "offset": call.number("offset", 0),
-            "size": PAGE_SIZE,
-        },
-    )
+    """The items that the filter finds, page by page, and what may be changed of all of them."""
+    asked = {name: call.query(name)[:200] for name in FILTER}
+    shown = {
+        "page": _items(call),
+        "states": STATES,
+        "purposes": PURPOSES,
+        "batches": list_batches(call.database, call.project),
+        "changes": list_changes(call.database, call.project, limit=5),
+        "asked": asked,
+        "address": urlencode({name: value for name, value in asked.items() if value}),
+        "offset": call.number("offset", 0),
+        "size": PAGE_SIZE,
+    }
+    return Page("items.html", shown)
 
 
 def show_item(call: Call) -> Page:
     """One item with all that was said about it and all that happened to it."""
     item = get_item(call.database, call.project, call.path("item_id"))
     annotations = annotations_of(call.database, call.project, item.id, all_versions=True)
-    events = history(call.database, subject=item.id)
-    return Page("item.html", {"item": item, "annotations": annotations, "events": events})
+    shown = {
+        "item": item,
+        "annotations": annotations,
+        "events": history(call.database, subject=item.id),
+        "assigned": assigned_to(call.database, item.id),
+        "threads": list_threads(call.database, call.project, call.who, item_id=item.id).rows,
+    }
+    return Page("item.html", shown)
 
 
 def _items(call: Call) -> ItemPage:
-    known: dict[str, ItemState] = {one: one for one in STATES}
-    state = known.get(call.query("state"))
-    offset, query = call.number("offset", 0), call.query("q")[:200]
-    return list_items(call.database, call.project, state=state, query=query, offset=offset, limit=PAGE_SIZE)
+    chosen = _filter({name: call.query(name) for name in FILTER})
+    return list_items(call.database, call.project, chosen, offset=call.number("offset", 0), limit=PAGE_SIZE)
+
+
+def _filter(asked: Mapping[str, str]) -> ItemFilter:
+    """What is no state, round or purpose asks for nothing."""
+    digits = asked["round"]
+    return ItemFilter(
+        state=next((one for one in STATES if one == asked["state"]), None),
+        query=asked["q"][:200],
+        round=int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 9 else None,
+        purpose=next((one for one in PURPOSES if one == asked["purpose"]), None),
+        batch_id=asked["batch"],
+        annotator=asked["annotator"],
+        assigned=asked["assigned"],
+        asked=asked["asked"] == "yes",
+    )
+
+
+def change_found(call: Call) -> Redirect:
+    """Changes all items that the filter of the page finds."""
+    asked = {name: call.field(name) for name in FILTER}
+    names, everybody = call.field("names").split(), call.field("everybody") == "yes"
+    given = {"names": names if names or everybody else None}
+    given |= {name: call.field(name) or None for name in ("overlap", "priority")}
+    change_items(call.database, call.project, _filter(asked), Change.model_validate(given), by=call.who)
+    return Redirect(f"/items?{urlencode({name: value for name, value in asked.items() if value})}")
+
+
+def undo_change(call: Call) -> Redirect:
+    """Takes the last change of many items back."""
+    take_change_back(call.database, call.project, call.field("change_id"), by=call.who)
+    return Redirect("/items")
+
+
+def assign_item(call: Call) -> Redirect:
+    """Keeps an item for some people or groups, from its page; for everybody where none is named."""
+    item_id = call.path("item_id")
+    assign(call.database, call.project, [item_id], call.field("names").split(), by=call.who)
+    return Redirect(f"/items/{item_id}")
 
 
 def end_lease(call: Call) -> Redirect:
@@ -139,7 +198,7 @@ def api_agreement(call: Call) -> dict[str, Any]:
 
 
 def api_items(call: Call) -> ItemPage:
-    """A page of items, by state and words of the prompt."""
+    """A page of items, by `state`, `q`, `round`, `purpose`, `batch`, `annotator`, `assigned` and `asked`."""
     return _items(call)
 
 
@@ -163,6 +222,21 @@ def api_assign(call: Call) -> None:
     assign(call.database, call.project, call.body.item_ids, call.body.names, by=call.who)
 
 
+def api_change(call: Call) -> ChangeRow:
+    """Gives many items other people, another number of annotators or another priority, at once."""
+    return change_items(call.database, call.project, call.body.chosen, call.body.change, by=call.who)
+
+
+def api_changes(call: Call) -> ChangesAnswer:
+    """The last changes of many items."""
+    return ChangesAnswer(rows=list_changes(call.database, call.project))
+
+
+def api_undo_change(call: Call) -> None:
+    """Takes a change of many items back, the last one first."""
+    take_change_back(call.database, call.project, call.path("change_id"), by=call.who)
+
+
 def api_groups(call: Call) -> None:
     """Puts a user into groups, to which items can be assigned."""
     set_groups(call.database, call.project, call.path("name"), call.body.groups, by=call.who)
@@ -180,6 +254,9 @@ ENDPOINTS = (
     Endpoint("POST", "/items/{item_id}/expire", end_lease, "manage"),
     Endpoint("POST", "/items/{item_id}/overlap", change_overlap, "manage"),
     Endpoint("POST", "/items/{item_id}/reopen", open_skipped, "manage"),
+    Endpoint("POST", "/items/{item_id}/assign", assign_item, "manage"),
+    Endpoint("POST", "/items/change", change_found, "manage"),
+    Endpoint("POST", "/items/undo", undo_change, "manage"),
     Endpoint("GET", "/api/v1/progress", api_progress, "view", gives=Progress, scope="read"),
     Endpoint("GET", "/api/v1/agreement", api_agreement, "view", gives=dict[str, Any], scope="read"),
     Endpoint("GET", "/api/v1/items", api_items, "view", gives=ItemPage, scope="read"),
@@ -190,6 +267,9 @@ ENDPOINTS = (
     Endpoint(
         "PUT", "/api/v1/items/{item_id}/overlap", api_overlap, "manage", takes=OverlapRequest, scope="admin", status=204
     ),
+    Endpoint("GET", "/api/v1/changes", api_changes, "view", gives=ChangesAnswer, scope="read"),
+    Endpoint("POST", "/api/v1/changes", api_change, "manage", takes=ChangeRequest, gives=ChangeRow, scope="admin"),
+    Endpoint("DELETE", "/api/v1/changes/{change_id}", api_undo_change, "manage", scope="admin", status=204),
     Endpoint("POST", "/api/v1/assignments", api_assign, "manage", takes=AssignRequest, scope="admin", status=204),
     Endpoint(
         "PUT", "/api/v1/users/{name}/groups", api_groups, "manage", takes=GroupsRequest, scope="admin", status=204

@@ -2,6 +2,7 @@
 
 from typing import cast, get_args
 
+from spanwise.annotate.manage import groups_of, set_groups
 from spanwise.annotate.people import (
     ROLES,
     Scope,
@@ -23,7 +24,8 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 def show_people(call: Call, **fresh: str) -> Page:
     """All accounts; `fresh` is a one-time address that was just made, shown this once."""
     shown = {"address": "", "address_for": ""} | fresh
-    return Page("people.html", {"people": list_users(call.database), "roles": ROLES} | shown)
+    people, groups = list_users(call.database), groups_of(call.database)
+    return Page("people.html", {"people": people, "roles": ROLES, "groups": groups} | shown)
 
 
 def add_person(call: Call) -> Page:
@@ -47,6 +49,12 @@ def _with_link(call: Call, name: str) -> Page:
 def change_role(call: Call) -> Redirect:
     """Gives an account another role."""
     set_role(call.database, call.field("name"), call.field("role"), by=call.who)
+    return Redirect("/people")
+
+
+def change_groups(call: Call) -> Redirect:
+    """Puts an account into groups, and out of all others."""
+    set_groups(call.database, call.project, call.field("name"), call.field("groups").split(), by=call.who)
     return Redirect("/people")
 
 
@@ -91,6 +99,7 @@ ENDPOINTS = (
     Endpoint("POST", "/people", add_person, "admin"),
     Endpoint("POST", "/people/link", new_link, "admin"),
     Endpoint("POST", "/people/role", change_role, "admin"),
+    Endpoint("POST", "/people/groups", change_groups, "admin"),
     Endpoint("POST", "/people/state", change_state, "admin"),
     Endpoint("GET", "/tokens", show_tokens, "user"),
     Endpoint("POST", "/tokens", add_token, "user"),
