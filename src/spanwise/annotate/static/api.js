@@ -3,6 +3,8 @@
  * what has no answer in time has failed, with status 0, and whether the server did it is not known.
  */
 
+import { t } from "./messages.js";
+
 const { build: BUILD = "", user: USER = "" } = document.documentElement.dataset;
 const PATIENCE = 15_000;
 
@@ -12,7 +14,7 @@ export const LOGGED_IN = "spanwise:logged-in";
 
 export class ApiError extends Error {
   constructor(status, body) {
-    super(body?.detail ?? "The server could not be reached.");
+    super(body?.detail ?? t("The server could not be reached."));
     this.status = status;
     this.detail = body?.detail ?? "";
     this.body = body;
@@ -43,7 +45,7 @@ async function answered(path, request) {
     return [response, await response.text()];
   } catch (error) {
     const late = error.name === "TimeoutError";
-    throw new ApiError(0, { detail: late ? "The server does not answer." : "The server cannot be reached." });
+    throw new ApiError(0, { detail: late ? t("The server does not answer.") : t("The server cannot be reached.") });
   }
 }
 
@@ -75,7 +77,7 @@ export async function lookAgain() {
 
 /** The page goes on only for the person whose work it holds. */
 function loggedIn(id) {
-  if (id !== USER) throw new ApiError(403, { detail: "That is another account. Log in as the person whose work this page holds." });
+  if (id !== USER) throw new ApiError(403, { detail: t("That is another account. Log in as the person whose work this page holds.") });
   window.dispatchEvent(new CustomEvent(LOGGED_IN));
 }
 
@@ -83,7 +85,7 @@ function parsed(text) {
   try {
     return JSON.parse(text);
   } catch {
-    return { detail: "The server sent an answer that could not be read." };
+    return { detail: t("The server sent an answer that could not be read.") };
   }
 }
 

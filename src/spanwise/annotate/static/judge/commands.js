@@ -1,5 +1,6 @@
 /** What an adjudicator can do beside all that an annotator can: decide marks, take comparisons and edits over. */
 
+import { t } from "../messages.js";
 import { decision } from "../state/verdict.js";
 import { announce } from "../ui/announce.js";
 import { onceDrawn } from "../ui/drawn.js";
@@ -27,8 +28,8 @@ export function judgeCommands(store, candidates, commands) {
       const action = decision(store.project, store.doc, store.item, one, verdict, category);
       store.act(action);
       const displaced = action.displaced.length;
-      announce(`${store.category(category ?? one.said.category).label} ${verdict}${displaced ? `, ${displaced} in its place taken out` : ""}`);
-      if (displaced) commands.say(`${displaced === 1 ? "One mark that it overlaps was" : `${displaced} marks that it overlaps were`} taken out; undo brings back.`);
+      announce(`${store.category(category ?? one.said.category).label} ${verdict}${displaced ? `, ${t("{count} in its place taken out", { count: displaced })}` : ""}`);
+      if (displaced) commands.say(displaced === 1 ? t("One mark that it overlaps was taken out; undo brings back.") : t("{count} marks that it overlaps were taken out; undo brings back.", { count: displaced }));
       const next = candidates.findIndex((other, place) => place > index && !decided(other));
       look(next < 0 || category ? index : next);
     },

@@ -1,5 +1,6 @@
 /** What each annotator marked, one lane each: to read, and to choose a mark in. */
 
+import { t } from "../messages.js";
 import { TextPane } from "../text/pane.js";
 import { html, useLayoutEffect, useMemo, useRef } from "../vendor/preact-htm.js";
 
@@ -28,8 +29,8 @@ function Lane({ store, lane, candidate, judge }) {
   };
   const free = lane.body.no_errors.includes(key);
   return html`<div class="lane"><strong>${lane.label}</strong>
-    <div><div class="text" ref=${box} tabindex="0" role="region" aria-label="Annotator ${lane.label}" onClick=${chosen}></div>
-    ${free ? html`<span class="tag good">No errors</span>` : null}${lane.body.comment && html`<p class="muted small lane-comment" dir="auto">${lane.body.comment}</p>`}</div></div>`;
+    <div><div class="text" ref=${box} tabindex="0" role="region" aria-label=${t("Annotator {name}", { name: lane.label })} onClick=${chosen}></div>
+    ${free ? html`<span class="tag good">${t("No errors")}</span>` : null}${lane.body.comment && html`<p class="muted small lane-comment" dir="auto">${lane.body.comment}</p>`}</div></div>`;
 }
 
 /** Scrolls the lane, and it alone, to the mark in view. */

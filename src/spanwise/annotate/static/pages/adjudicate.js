@@ -10,6 +10,7 @@ import { Candidates, Details } from "../judge/candidates.js";
 import { Lanes } from "../judge/lanes.js";
 import { Comparisons, Edits } from "../judge/ways.js";
 import { hint, listen, projectKeys } from "../keys.js";
+import { t } from "../messages.js";
 import { cautions } from "../state/cautions.js";
 import { examined, problems } from "../state/checks.js";
 import { newId } from "../state/ids.js";
@@ -79,13 +80,13 @@ function goOn() {
 function open() {
   const first = candidates.findIndex((one) => !store.doc.decisions[one.key]);
   const found = [];
-  if (first >= 0) found.push({ reason: `${judge.open()} ${judge.open() === 1 ? "mark is" : "marks are"} not decided yet.`, tab: "mark", candidate: first });
+  if (first >= 0) found.push({ reason: judge.open() === 1 ? t("One mark is not decided yet.") : t("{count} marks are not decided yet.", { count: judge.open() }), tab: "mark", candidate: first });
   for (const response of examined(project, item).map((index) => item.responses[index])) {
     const index = item.responses.indexOf(response);
-    if (project.tasks.includes("edit") && store.doc.responses[index].correction === null && editsOf(lanes, response.key).length) found.push({ reason: "Choose whose edit holds, or make your own.", tab: "edit", response: index });
+    if (project.tasks.includes("edit") && store.doc.responses[index].correction === null && editsOf(lanes, response.key).length) found.push({ reason: t("Choose whose edit holds, or make your own."), tab: "edit", response: index });
   }
   for (const one of comparisons) {
-    if (!wayTaken(store.doc, one)) found.push({ reason: `Choose whose comparison holds (${one.aspect}).`, tab: "compare" });
+    if (!wayTaken(store.doc, one)) found.push({ reason: t("Choose whose comparison holds ({aspect}).", { aspect: one.aspect }), tab: "compare" });
   }
   return found.length ? found : problems(concluded(store.doc, item, project), project, item, store.texts);
 }
@@ -105,14 +106,14 @@ async function submit() {
   } catch (error) {
     store.show({ busy: false });
     if (error.body?.problems) refuse(error.body.problems.map((one) => ({ ...one, server: true })));
-    else commands.say(error.status ? error.detail : `${error.detail} Your decisions are kept on this device; submit again later.`);
+    else commands.say(error.status ? error.detail : `${error.detail} ${t("Your decisions are kept on this device; submit again later.")}`);
   }
 }
 
 function refuse(found) {
   const [first] = found;
   store.show({ problems: found, mode: null, ...(first.tab && { tab: first.tab }), ...(first.response !== undefined && { response: first.response }) });
-  announce(`Not submitted: ${first.reason}`);
+  announce(t("Not submitted: {reason}", { reason: first.reason }));
   if (first.candidate !== undefined) judge.look(first.candidate);
   else if (first.span) commands.pick(first.span);
 }
@@ -130,26 +131,26 @@ function View() {
   return html`
     <${Notices} store=${store} actions=${actions} openTab=${openTab} />
     <div class="work judge on-${ui.tab}" data-item=${item.id} inert=${Boolean(ui.busy)}>
-      <section class="column context scroller" aria-label="Prompt and passages" tabindex="0">
+      <section class="column context scroller" aria-label=${t("Prompt and passages")} tabindex="0">
         <${Prompt} item=${item} />
-        <h2 class="pane-title">Passages</h2>
+        <h2 class="pane-title">${t("Passages")}</h2>
         <${Passages} store=${store} commands=${commands} />
         <${Others} marked=${marked} />
       </section>
-      <section class="column main-column scroller" aria-label="What people said, and the result" tabindex="0">
-        <div class="tabs-row"><div class="tabs" role="group" aria-label="Tasks">
-            ${TABS.map(([, tab, label], index) => html`<button type="button" aria-pressed=${ui.tab === tab} data-tab=${tab} onClick=${() => openTab(tab)}>${label} <kbd>Alt+${index + 1}</kbd></button>`)}</div>
-          ${ui.tab !== "compare" && marked.length > 1 && html`<div class="tabs small" role="group" aria-label="Responses">
+      <section class="column main-column scroller" aria-label=${t("What people said, and the result")} tabindex="0">
+        <div class="tabs-row"><div class="tabs" role="group" aria-label=${t("Tasks")}>
+            ${TABS.map(([, tab, label], index) => html`<button type="button" aria-pressed=${ui.tab === tab} data-tab=${tab} onClick=${() => openTab(tab)}>${t(label)} <kbd>Alt+${index + 1}</kbd></button>`)}</div>
+          ${ui.tab !== "compare" && marked.length > 1 && html`<div class="tabs small" role="group" aria-label=${t("Responses")}>
             ${marked.map((index) => html`<button type="button" aria-pressed=${ui.response === index} onClick=${() => commands.turn(index)}>${index + 1}</button>`)}</div>`}</div>
         ${ui.tab === "mark" && html`<${Marking} chosen=${chosen} />`}
         ${ui.tab === "edit" && html`<${Edits} store=${store} lanes=${lanes} judge=${judge} /><${EditTab} key=${store.text.key} store=${store} commands=${edit} />`}
         ${ui.tab === "compare" && html`<${Comparisons} store=${store} comparisons=${comparisons} judge=${judge} /><${CompareTab} store=${store} compare=${compare} />`}
       </section>
-      <aside class="column side-column scroller" aria-label="Details">
-        ${ui.tab === "mark" && html`<h2 class="pane-title">Mark</h2><${Details} store=${store} candidate=${chosen} judge=${judge} /><${Palette} store=${store} commands=${commands} />`}
+      <aside class="column side-column scroller" aria-label=${t("Details")}>
+        ${ui.tab === "mark" && html`<h2 class="pane-title">${t("Mark")}</h2><${Details} store=${store} candidate=${chosen} judge=${judge} /><${Palette} store=${store} commands=${commands} />`}
         <${Questions} store=${store} lanes=${lanes} />
-        <h2 class="pane-title">Comment</h2>
-        <textarea class="whole" rows="3" dir="auto" aria-label="Comment" value=${store.doc.comment} onInput=${(event) => store.act({ type: "comment", comment: event.target.value, continues: "comment" })}></textarea>
+        <h2 class="pane-title">${t("Comment")}</h2>
+        <textarea class="whole" rows="3" dir="auto" aria-label=${t("Comment")} value=${store.doc.comment} onInput=${(event) => store.act({ type: "comment", comment: event.target.value, continues: "comment" })}></textarea>
       </aside></div>
     <${Foot} />
     <${Dialogs} store=${store} actions=${actions} guidelines=${guidelines} />
@@ -158,12 +159,12 @@ function View() {
 
 function Marking({ chosen }) {
   return html`<${Lanes} store=${store} lanes=${lanes} candidate=${chosen} judge=${judge} />
-    <h2 class="pane-title">Result</h2>
+    <h2 class="pane-title">${t("Result")}</h2>
     <${ResponsePane} key=${store.text.key} store=${store} commands=${commands} />
-    <p id="response-help" class="help muted small">A accepts, R rejects, J and K go through the marks. The result is cut and marked like any response: [ ] { } move the edges of a mark, 1–9 label.</p>
-    <h2 class="pane-title">Marks: ${judge.open()} to decide</h2>
+    <p id="response-help" class="help muted small">${t("A accepts, R rejects, J and K go through the marks. The result is cut and marked like any response: [ ] { } move the edges of a mark, 1–9 label.")}</p>
+    <h2 class="pane-title">${t("Marks: {count} to decide", { count: judge.open() })}</h2>
     <${Candidates} store=${store} candidates=${candidates} judge=${judge} />
-    <h2 class="pane-title">In the result</h2>
+    <h2 class="pane-title">${t("In the result")}</h2>
     <${SpanList} store=${store} commands=${commands} />`;
 }
 
@@ -171,19 +172,19 @@ function Marking({ chosen }) {
 function Others({ marked }) {
   const others = item.responses.filter((_, index) => !marked.includes(index));
   if (!others.length) return null;
-  return html`<h2 class="pane-title">Other responses</h2>${others.map((response) => html`<section class="other" aria-label="Response ${response.key.slice(1)}"><strong>${response.key.slice(1)}</strong> <${Shown} text=${response.text} /></section>`)}`;
+  return html`<h2 class="pane-title">${t("Other responses")}</h2>${others.map((response) => html`<section class="other" aria-label=${t("Response {number}", { number: response.key.slice(1) })}><strong>${response.key.slice(1)}</strong> <${Shown} text=${response.text} /></section>`)}`;
 }
 
 function Foot() {
   const { ui } = store;
-  return html`<footer class="bar"><span class="save ${ui.save.kind}" data-save=${ui.save.kind} role="status">${saveText(ui.save)}</span><a class="button" href="/adjudicate">All items</a>
+  return html`<footer class="bar"><span class="save ${ui.save.kind}" data-save=${ui.save.kind} role="status">${saveText(ui.save)}</span><a class="button" href="/adjudicate">${t("All items")}</a>
       <span class="grow"></span>
-      <button type="button" class="quiet" disabled=${!store.canUndo} title=${hint("undo")} onClick=${() => store.undo()}>Undo</button>
-      <button type="button" class="quiet" disabled=${!store.canRedo} title=${hint("redo")} onClick=${() => store.redo()}>Redo</button>
-      <button type="button" class="quiet" onClick=${() => store.show({ dialog: "sheet" })}>Keys <kbd>?</kbd></button>
-      <button type="button" class="quiet" title=${hint("guidelines")} onClick=${() => store.show({ dialog: "guidelines" })}>Guidelines <kbd>G</kbd></button>
-      <button type="button" class="plain" title=${hint("item.next")} onClick=${goOn}>Next item <kbd>N</kbd></button>
-      <button type="button" class="primary" disabled=${ui.busy} title=${hint("submit")} onClick=${submit}>Submit verdict <kbd>${hint("submit")}</kbd></button></footer>`;
+      <button type="button" class="quiet" disabled=${!store.canUndo} title=${hint("undo")} onClick=${() => store.undo()}>${t("Undo")}</button>
+      <button type="button" class="quiet" disabled=${!store.canRedo} title=${hint("redo")} onClick=${() => store.redo()}>${t("Redo")}</button>
+      <button type="button" class="quiet" onClick=${() => store.show({ dialog: "sheet" })}>${t("Keys")} <kbd>?</kbd></button>
+      <button type="button" class="quiet" title=${hint("guidelines")} onClick=${() => store.show({ dialog: "guidelines" })}>${t("Guidelines")} <kbd>G</kbd></button>
+      <button type="button" class="plain" title=${hint("item.next")} onClick=${goOn}>${t("Next item")} <kbd>N</kbd></button>
+      <button type="button" class="primary" disabled=${ui.busy} title=${hint("submit")} onClick=${submit}>${t("Submit verdict")} <kbd>${hint("submit")}</kbd></button></footer>`;
 }
 
 async function begin() {

@@ -2,6 +2,7 @@
 
 import { api, pageData } from "../api.js";
 import { hint, listen } from "../keys.js";
+import { t } from "../messages.js";
 import { Offsets } from "../text/offsets.js";
 import { visible } from "../text/invisible.js";
 import { colourOf, isDark, stepOf } from "../text/colours.js";
@@ -12,7 +13,7 @@ import { html, render, useEffect, useRef } from "../vendor/preact-htm.js";
 const { id, name } = pageData();
 const root = document.getElementById("island");
 const SCALES = ["sample", "run", "fixed"];
-const SCALE_NAMES = { sample: "this sample", run: "the whole run", fixed: "±1" };
+const SCALE_NAMES = { sample: t("this sample"), run: t("the whole run"), fixed: "±1" };
 const query = new URLSearchParams(location.search);
 const state = {
   wanted: 0,
@@ -79,36 +80,36 @@ function segmentSums(values) {
 
 function View(view) {
   const { sample, list, channel, message } = view;
-  if (!sample) return html`<p class="muted loading">${message || "Loading…"}</p>`;
+  if (!sample) return html`<p class="muted loading">${message || t("Loading…")}</p>`;
   const channels = Object.keys(sample.channels);
   const full = fullValue(view);
   return html`<div class="heat">
-    <section class="column scroller" aria-label="Sample">
+    <section class="column scroller" aria-label=${t("Sample")}>
       <div class="heat-head">
-        <strong>Sample ${view.index + 1} of ${sample.count}</strong><span class="muted">step ${sample.step}${sample.total !== null ? `, reward ${format(sample.total)}` : ""}${sample.dropped ? ", dropped" : ""}</span><span class="grow"></span>
+        <strong>${t("Sample {number} of {total}", { number: view.index + 1, total: sample.count })}</strong><span class="muted">${t("step {number}", { number: sample.step })}${sample.total !== null ? `, ${t("reward {value}", { value: format(sample.total) })}` : ""}${sample.dropped ? `, ${t("dropped")}` : ""}</span><span class="grow"></span>
         <button type="button" title=${hint("sample.previous")} disabled=${view.index === 0} onClick=${() => openSample(view.index - 1)}>← <kbd>K</kbd></button>
         <button type="button" title=${hint("sample.next")} disabled=${view.index + 1 >= sample.count} onClick=${() => openSample(view.index + 1)}><kbd>J</kbd> →</button>
       </div>
-      <h2 class="pane-title">Prompt</h2>
+      <h2 class="pane-title">${t("Prompt")}</h2>
       <p class="text" dir="auto">${visible(sample.prompt)}</p>
       <div class="heat-head">
-        <div class="switch" role="group" aria-label="Channel">${channels.map((one) => html`<button type="button" aria-pressed=${one === channel} onClick=${() => show({ channel: one })}>${one}</button>`)}</div>
+        <div class="switch" role="group" aria-label=${t("Channel")}>${channels.map((one) => html`<button type="button" aria-pressed=${one === channel} onClick=${() => show({ channel: one })}>${one}</button>`)}</div>
         <${Scale} full=${full} scale=${view.scale} />
       </div>
-      ${channel ? html`<${HeatText} ...${view} full=${full} />` : html`<p class="text">${visible(sample.response)}</p><p class="muted">This run logged no values per token.</p>`}
+      ${channel ? html`<${HeatText} ...${view} full=${full} />` : html`<p class="text">${visible(sample.response)}</p><p class="muted">${t("This run logged no values per token.")}</p>`}
       <div class="heat-head">
-        ${[["values", "Numbers", "values"], ["sums", "Segment sums", "sums"], ["overlay", "Marked spans", "overlay"], ["table", "Table", null]].map(([flag, label, key]) => html`<button type="button" aria-pressed=${view[flag]} onClick=${() => show({ [flag]: !view[flag] })}>${label} ${key && html`<kbd>${hint(key)}</kbd>`}</button>`)}
-        <button type="button" class="quiet" onClick=${() => show({ sheet: true })}>Keys <kbd>?</kbd></button>
+        ${[["values", t("Numbers"), "values"], ["sums", t("Segment sums"), "sums"], ["overlay", t("Marked spans"), "overlay"], ["table", t("Table"), null]].map(([flag, label, key]) => html`<button type="button" aria-pressed=${view[flag]} onClick=${() => show({ [flag]: !view[flag] })}>${label} ${key && html`<kbd>${hint(key)}</kbd>`}</button>`)}
+        <button type="button" class="quiet" onClick=${() => show({ sheet: true })}>${t("Keys")} <kbd>?</kbd></button>
         ${message && html`<span class="muted" role="status">${message}</span>`}
       </div>
       ${view.table && html`<${TokenTable} sample=${sample} channels=${channels} token=${view.token} />`}
     </section>
-    <aside class="column side-column scroller" aria-label="Token and samples">
+    <aside class="column side-column scroller" aria-label=${t("Token and samples")}>
       <${Values} ...${view} channels=${channels} />
-      <h2 class="pane-title">Samples of ${name}</h2>
-      <label class="small">Step <select value=${view.step} onChange=${(event) => choose(event.target.value)}><option value="">all</option>${(list?.steps ?? []).map((step) => html`<option value=${step}>${step}</option>`)}</select></label>
-      <ol class="sample-list">${(list?.rows ?? []).map((row) => html`<li><button type="button" aria-current=${row.index === view.index} onClick=${() => openSample(row.index)}><span dir="auto">${visible(row.response || "(empty)")}</span><span class="muted">${row.total === null ? "" : format(row.total)}</span><span class="muted small">step ${row.step}</span></button></li>`)}</ol>
-      ${list && list.total > list.rows.length && html`<p class="muted small">${list.rows.length} of ${list.total} shown</p>`}
+      <h2 class="pane-title">${t("Samples of {name}", { name })}</h2>
+      <label class="small">${t("Step")} <select value=${view.step} onChange=${(event) => choose(event.target.value)}><option value="">${t("all")}</option>${(list?.steps ?? []).map((step) => html`<option value=${step}>${step}</option>`)}</select></label>
+      <ol class="sample-list">${(list?.rows ?? []).map((row) => html`<li><button type="button" aria-current=${row.index === view.index} onClick=${() => openSample(row.index)}><span dir="auto">${visible(row.response || t("(empty)"))}</span><span class="muted">${row.total === null ? "" : format(row.total)}</span><span class="muted small">${t("step {number}", { number: row.step })}</span></button></li>`)}</ol>
+      ${list && list.total > list.rows.length && html`<p class="muted small">${t("{count} of {total} shown", { count: list.rows.length, total: list.total })}</p>`}
     </aside>
     ${view.sheet && html`<${KeySheet} groups=${["Heat map"]} onClose=${() => show({ sheet: false })} />`}
   </div>`;
@@ -132,7 +133,7 @@ function Scale({ full, scale }) {
   }, []);
   const next = SCALES[(SCALES.indexOf(scale) + 1) % SCALES.length];
   return html`<span class="scale">${format(-full)}<canvas ref=${canvas} width="21" height="1" aria-hidden="true"></canvas>${format(full)}
-    <button type="button" class="quiet" title=${hint("scale")} onClick=${() => show({ scale: next })}>by ${SCALE_NAMES[scale]} <kbd>N</kbd></button></span>`;
+    <button type="button" class="quiet" title=${hint("scale")} onClick=${() => show({ scale: next })}>${t("by {scale}", { scale: SCALE_NAMES[scale] })} <kbd>N</kbd></button></span>`;
 }
 
 /** The answer, piece by piece: text that a token wrote, text that none wrote, and tokens that wrote nothing. */
@@ -153,7 +154,7 @@ function HeatText({ sample, channel, full, token, values, sums, overlay }) {
     if (place) at = place[1];
   });
   if (at < offsets.length) pieces.push(offsets.slice(at, offsets.length));
-  const label = `Response in ${sample.tokens.length} tokens, coloured by ${channel}; arrow keys walk through them`;
+  const label = t("Response in {count} tokens, coloured by {channel}; arrow keys walk through them", { count: sample.tokens.length, channel });
   return html`<div class="heat-text ${values || sums ? "numbers" : ""}" id="heat-text" tabindex="0" role="application" aria-roledescription="heat map" aria-label=${label} dir="auto" ref=${box}>${pieces}</div>`;
 }
 
@@ -161,21 +162,21 @@ function Token({ index, text, special, value, full, current, number, over }) {
   const step = stepOf(value, full);
   const classes = ["tok", special && "special", current && "current", value && "end", over && "over"].filter(Boolean).join(" ");
   const style = step ? { "--heat": colourOf(step), ...(isDark(step) ? { "--heat-ink": "#fff" } : {}) } : {};
-  const said = value === null ? "not scored" : format(value);
+  const said = value === null ? t("not scored") : format(value);
   return html`<span class=${classes} style=${style} data-token=${index} data-value=${number ? format(number) : undefined} title="${text}: ${said}"
     onMouseEnter=${() => show({ token: index })} onClick=${() => show({ token: index })}>${visible(text)}</span>`;
 }
 
 function Values({ sample, channels, channel, token }) {
-  if (token === null || token === undefined || sample.tokens[token] === undefined) return html`<p class="muted">Point at a token, or walk with ← →.</p>`;
+  if (token === null || token === undefined || sample.tokens[token] === undefined) return html`<p class="muted">${t("Point at a token, or walk with ← →.")}</p>`;
   const place = sample.places[token];
-  return html`<h2 class="pane-title">Token ${token + 1}</h2>
-    <p class="text"><q dir="auto">${visible(sample.tokens[token])}</q> <span class="muted small">${place ? `characters ${place[0]}–${place[1]}` : "wrote nothing"}</span></p>
+  return html`<h2 class="pane-title">${t("Token {number}", { number: token + 1 })}</h2>
+    <p class="text"><q dir="auto">${visible(sample.tokens[token])}</q> <span class="muted small">${place ? t("characters {start}–{end}", { start: place[0], end: place[1] }) : t("wrote nothing")}</span></p>
     <table class="values"><tbody>${channels.map((one) => html`<tr aria-current=${one === channel ? "true" : undefined}><td>${one}</td><td>${format(sample.channels[one][token])}</td></tr>`)}</tbody></table>`;
 }
 
 function TokenTable({ sample, channels, token }) {
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="Values as a table"><table class="values"><thead><tr><th>Token</th><th>Characters</th>${channels.map((one) => html`<th>${one}</th>`)}</tr></thead>
+  return html`<div class="scroll" tabindex="0" role="region" aria-label=${t("Values as a table")}><table class="values"><thead><tr><th>${t("Token")}</th><th>${t("Characters")}</th>${channels.map((one) => html`<th>${one}</th>`)}</tr></thead>
     <tbody>${sample.tokens.map((text, index) => html`<tr aria-current=${index === token ? "true" : undefined}><td>${visible(text)}</td><td>${sample.places[index]?.join("–") ?? ""}</td>${channels.map((one) => html`<td>${format(sample.channels[one][index])}</td>`)}</tr>`)}</tbody></table></div>`;
 }
 
@@ -202,9 +203,9 @@ function nextChannel() {
 async function copy() {
   try {
     await navigator.clipboard.writeText(location.href);
-    show({ message: "Link copied." });
+    show({ message: t("Link copied.") });
   } catch {
-    show({ message: "Copy the address of this page: it holds the view." });
+    show({ message: t("Copy the address of this page: it holds the view.") });
   }
 }
 
@@ -221,7 +222,7 @@ listen({
   try {
     await openList();
     root.replaceChildren();
-    if (!state.list.total) show({ message: "This run has logged no samples yet." });
+    if (!state.list.total) show({ message: t("This run has logged no samples yet.") });
     else if (state.step && !query.has("sample") && state.list.rows.length) await openSample(state.list.rows[0].index);
     else await openSample(state.index, state.token);
   } catch (error) {

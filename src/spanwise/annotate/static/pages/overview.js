@@ -1,6 +1,7 @@
 /** The overview's agreement panel: fetched after the page, because it takes a moment to compute. */
 
 import { api } from "../api.js";
+import { t } from "../messages.js";
 import { html, render } from "../vendor/preact-htm.js";
 
 const box = document.getElementById("agreement");
@@ -15,18 +16,18 @@ function Alpha({ alpha }) {
 }
 
 function Panel({ panel }) {
-  if (!panel.items) return html`<p class="muted">No item has annotations of two people yet.</p>`;
+  if (!panel.items) return html`<p class="muted">${t("No item has annotations of two people yet.")}</p>`;
   const rows = [...panel.categories, ...panel.missing];
-  return html`<p class="muted">${panel.items} items with annotations of several people (${panel.annotators.length} people).</p>
+  return html`<p class="muted">${t("{items} items with annotations of several people ({people} people).", { items: panel.items, people: panel.annotators.length })}</p>
     ${rows.length > 0 && html`<div class="scroll"><table>
-      <thead><tr><th>Category</th><th class="left">Judged per</th><th class="left">Krippendorff's alpha [95 %]</th><th>Units</th><th>Span F1</th><th>Found alike</th><th>Cut alike</th></tr></thead>
+      <thead><tr><th>${t("Category")}</th><th class="left">${t("Judged per")}</th><th class="left">${t("Krippendorff's alpha [95 %]")}</th><th>${t("Units")}</th><th>${t("Span F1")}</th><th>${t("Found alike")}</th><th>${t("Cut alike")}</th></tr></thead>
       <tbody>${rows.map((row) => html`<tr><td>${row.category}</td><td class="left muted">${row.level}</td><td class="left nowrap"><${Alpha} alpha=${row.alpha} /></td><td>${row.alpha.units}</td><td>${number(row.spans.f1)}</td><td>${number(row.spans.detection)}</td><td>${number(row.spans.boundary)}</td></tr>`)}
-      <tr><td>All spans</td><td></td><td></td><td>${panel.spans.spans}</td><td>${number(panel.spans.f1)}</td><td>${number(panel.spans.detection)}</td><td>${number(panel.spans.boundary)}</td></tr></tbody></table></div>`}
+      <tr><td>${t("All spans")}</td><td></td><td></td><td>${panel.spans.spans}</td><td>${number(panel.spans.f1)}</td><td>${number(panel.spans.detection)}</td><td>${number(panel.spans.boundary)}</td></tr></tbody></table></div>`}
     <dl class="plain-list">
-      <div><dt>Comparisons, ordinal alpha</dt><dd><${Alpha} alpha=${panel.preferences.alpha} /></dd></div>
-      <div><dt>Comparisons that are the same</dt><dd>${panel.preferences.same === null ? "–" : `${Math.round(panel.preferences.same * 100)} %`}</dd></div>
-      <div><dt>Evidence shared on matching spans</dt><dd>${number(panel.evidence)}</dd></div>
-      <div><dt>Edits, F1 of changed words</dt><dd>${number(panel.edits)}</dd></div>
+      <div><dt>${t("Comparisons, ordinal alpha")}</dt><dd><${Alpha} alpha=${panel.preferences.alpha} /></dd></div>
+      <div><dt>${t("Comparisons that are the same")}</dt><dd>${panel.preferences.same === null ? "–" : `${Math.round(panel.preferences.same * 100)} %`}</dd></div>
+      <div><dt>${t("Evidence shared on matching spans")}</dt><dd>${number(panel.evidence)}</dd></div>
+      <div><dt>${t("Edits, F1 of changed words")}</dt><dd>${number(panel.edits)}</dd></div>
     </dl>`;
 }
 

@@ -1,12 +1,13 @@
 /** The overview's part on the next round: a button, and what the round is at while the server's command works. */
 
 import { api } from "../api.js";
+import { t } from "../messages.js";
 import { announce } from "../ui/announce.js";
 import { html, render } from "../vendor/preact-htm.js";
 
 const STAGES = [
-  ["export", "export what was said"], ["train", "train the reward models"], ["answer", "let the policy answer"],
-  ["score", "find the most uncertain answers"], ["queue", "queue them"],
+  ["export", t("export what was said")], ["train", t("train the reward models")], ["answer", t("let the policy answer")],
+  ["score", t("find the most uncertain answers")], ["queue", t("queue them")],
 ];
 const OFTEN = 1500;
 
@@ -26,15 +27,15 @@ function Stages({ state, stage }) {
 function Round({ told, start, busy }) {
   const { state, ready, said, log } = told;
   if (!ready && state === "idle") {
-    return html`<p>To close rounds from here, say in <code>round.yaml</code>, beside <code>project.yaml</code>, how: <code>reward_model</code>, <code>generate</code>, <code>prompts</code>.</p>`;
+    return html`<p>${t("To close rounds from here, say in")} <code>round.yaml</code>${t(", beside")} <code>project.yaml</code>${t(", how:")} <code>reward_model</code>, <code>generate</code>, <code>prompts</code>.</p>`;
   }
-  const again = state === "failed" ? "Try again" : `Close round ${box.dataset.round}`;
+  const again = state === "failed" ? t("Try again") : t("Close round {number}", { number: box.dataset.round });
   return html`
     ${state !== "idle" && html`<${Stages} ...${told} />`}
-    ${state === "running" && html`<progress aria-label="Closing the round"></progress>`}
+    ${state === "running" && html`<progress aria-label=${t("Closing the round")}></progress>`}
     ${state === "done" && html`<p class="notice">${said}</p>`}
     ${state === "failed" && html`<p class="notice bad" role="alert">${said}</p>`}
-    ${log.length > 0 && state !== "done" && html`<details open=${state === "failed"}><summary>What the commands say</summary><pre class="log">${log.join("\n")}</pre></details>`}
+    ${log.length > 0 && state !== "done" && html`<details open=${state === "failed"}><summary>${t("What the commands say")}</summary><pre class="log">${log.join("\n")}</pre></details>`}
     ${state !== "running" && ready && html`<p><button type="button" class="primary" disabled=${busy} onClick=${start}>${again}</button></p>`}`;
 }
 
@@ -67,7 +68,7 @@ async function start() {
 }
 
 function trouble(error) {
-  render(html`<p class="notice bad" role="alert">${error.detail || error.message}</p><p><button type="button" onClick=${look}>Look again</button></p>`, box);
+  render(html`<p class="notice bad" role="alert">${error.detail || error.message}</p><p><button type="button" onClick=${look}>${t("Look again")}</button></p>`, box);
 }
 
 box.replaceChildren();

@@ -2,6 +2,7 @@
 
 import { api, pageData } from "../api.js";
 import { listen } from "../keys.js";
+import { t } from "../messages.js";
 import { KeySheet } from "../ui/sheet.js";
 import { Chart } from "../ui/chart.js";
 import { html, render } from "../vendor/preact-htm.js";
@@ -43,18 +44,18 @@ function groupsOf(runs, filter) {
 }
 
 function View({ runs, log, smoothing, filter, sheet, message, at }) {
-  if (!runs.length) return html`<p class="muted">${message || "Loading…"}</p>`;
+  if (!runs.length) return html`<p class="muted">${message || t("Loading…")}</p>`;
   const rest = others.filter((other) => !runs.some((run) => run.id === other.id));
   return html`<div class="run-head">
-      ${runs.map((run, index) => html`<span class="run-name"><span class="series-${index}" aria-hidden="true">━</span> ${run.name} ${run.live && html`<span class="tag good">running</span>`} <span class="muted">step ${run.last_step ?? "–"}</span>${index > 0 && html`<button type="button" class="quiet" aria-label="Take away ${run.name}" onClick=${() => show({ runs: runs.filter((other) => other !== run) })}>✕</button>`}</span>`)}
-      ${rest.length > 0 && html`<label>Lay over <select onChange=${(event) => { add(event.target.value); event.target.value = ""; }}><option value="">choose a run</option>${rest.map((other) => html`<option value=${other.id}>${other.name}</option>`)}</select></label>`}
+      ${runs.map((run, index) => html`<span class="run-name"><span class="series-${index}" aria-hidden="true">━</span> ${run.name} ${run.live && html`<span class="tag good">${t("running")}</span>`} <span class="muted">${t("step {number}", { number: run.last_step ?? "–" })}</span>${index > 0 && html`<button type="button" class="quiet" aria-label=${t("Take away {name}", { name: run.name })} onClick=${() => show({ runs: runs.filter((other) => other !== run) })}>✕</button>`}</span>`)}
+      ${rest.length > 0 && html`<label>${t("Lay over")} <select onChange=${(event) => { add(event.target.value); event.target.value = ""; }}><option value="">${t("choose a run")}</option>${rest.map((other) => html`<option value=${other.id}>${other.name}</option>`)}</select></label>`}
     </div>
     <div class="run-head">
-      <label>Filter <input type="search" id="curve-filter" value=${filter} onInput=${(event) => show({ filter: event.target.value })} /></label>
-      <label>Smoothing <select value=${smoothing} onChange=${(event) => show({ smoothing: Number(event.target.value) })}>${SMOOTHING.map((one, index) => html`<option value=${index}>${one ? one : "none"}</option>`)}</select></label>
-      <button type="button" aria-pressed=${log} onClick=${() => show({ log: !log })}>Log scale <kbd>L</kbd></button>
-      <button type="button" onClick=${refresh}>Refresh <kbd>R</kbd></button>
-      <span class="muted small" role="status">${message || (at ? `as of ${at.toLocaleTimeString()}` : "")}</span>
+      <label>${t("Filter")} <input type="search" id="curve-filter" value=${filter} onInput=${(event) => show({ filter: event.target.value })} /></label>
+      <label>${t("Smoothing")} <select value=${smoothing} onChange=${(event) => show({ smoothing: Number(event.target.value) })}>${SMOOTHING.map((one, index) => html`<option value=${index}>${one ? one : "none"}</option>`)}</select></label>
+      <button type="button" aria-pressed=${log} onClick=${() => show({ log: !log })}>${t("Log scale")} <kbd>L</kbd></button>
+      <button type="button" onClick=${refresh}>${t("Refresh")} <kbd>R</kbd></button>
+      <span class="muted small" role="status">${message || (at ? t("as of {time}", { time: at.toLocaleTimeString() }) : "")}</span>
     </div>
     ${groupsOf(runs, filter).map(([group, names]) => html`<h2 class="group-title">${group}</h2><div class="charts">${names.map((one) => html`<${Chart} key=${one} name=${one} runs=${runs} log=${log} smoothing=${SMOOTHING[smoothing]} open=${openStep} />`)}</div>`)}
     ${sheet && html`<${KeySheet} groups=${["Runs"]} onClose=${() => show({ sheet: false })} />`}`;
@@ -77,4 +78,4 @@ refresh();
 setInterval(() => {
   if (document.visibilityState === "visible" && state.runs.some((run) => run.live)) refresh();
 }, REFRESH);
-document.title = `${name} · runs`;
+document.title = `${name} · ${t("Runs")}`;

@@ -2,6 +2,7 @@
 
 import { pageData } from "../api.js";
 import { KEYS, hint, keysOf, namesOf, projectKeys, saveSettings, settings } from "../keys.js";
+import { t } from "../messages.js";
 import { html, render } from "../vendor/preact-htm.js";
 import { LOOK, look, wear } from "./shell.js";
 
@@ -60,11 +61,11 @@ function clash(entry) {
 
 function draw() {
   const groups = [...new Set(KEYS.map((entry) => entry.group))];
-  const table = html`${groups.map((group) => html`<h3>${group}</h3><table class="key-table"><tbody>
+  const table = html`${groups.map((group) => html`<h3>${t(group)}</h3><table class="key-table"><tbody>
     ${KEYS.filter((entry) => entry.group === group).map((entry) => {
       const other = clash(entry);
-      return html`<tr><td>${entry.label}</td><td class="left"><kbd>${waiting === entry.id ? "press a key" : hint(entry.id)}</kbd> ${other && html`<span class="caution">also: ${other.label}</span>`}</td>
-        <td><button type="button" class="quiet" aria-label="Change the key of: ${entry.label}" onClick=${() => change(entry.id)}>Change</button></td></tr>`;
+      return html`<tr><td>${t(entry.label)}</td><td class="left"><kbd>${waiting === entry.id ? t("press a key") : hint(entry.id)}</kbd> ${other && html`<span class="caution">${t("also")}: ${t(other.label)}</span>`}</td>
+        <td><button type="button" class="quiet" aria-label=${t("Change the key of: {action}", { action: t(entry.label) })} onClick=${() => change(entry.id)}>${t("Change")}</button></td></tr>`;
     })}</tbody></table>`)}`;
   render(table, document.getElementById("keys"));
 }

@@ -2,6 +2,7 @@
 
 import { api, pageData } from "../api.js";
 import { KEYS, hint, listen, projectKeys } from "../keys.js";
+import { t } from "../messages.js";
 import { cautions } from "../state/cautions.js";
 import { examined, problems } from "../state/checks.js";
 import { announce } from "../ui/announce.js";
@@ -78,7 +79,7 @@ async function mount({ claim, item }, receipt = null) {
   }
   requestAnimationFrame(() => setTimeout(() => performance.mark("spanwise:drawn")));
   const { snapping } = store.text;
-  announce(`Response 1, ${snapping.words.ranges.length} words, ${store.answer.spans.length || "no"} spans`);
+  announce(t("Response {number}, {words} words, {spans}", { number: 1, words: snapping.words.ranges.length, spans: store.answer.spans.length ? t("{count} spans", { count: store.answer.spans.length }) : t("no spans") }));
   if (receipt) setTimeout(() => store.ui.receipt === receipt && store.show({ receipt: null }), 10_000);
 }
 
@@ -168,7 +169,7 @@ function actionsOf(store, session, commands, suggest) {
     store.show({ busy: true, problems: [] });
     try {
       const receipt = await session.submit();
-      announce("Submitted");
+      announce(t("Submitted"));
       if (receipt.lesson) return store.show({ dialog: "lesson", receipt, busy: false });
       if (stay) await reopen(receipt.annotation_id);
       else if (asked || reopened) location.assign("/mine");
@@ -177,7 +178,7 @@ function actionsOf(store, session, commands, suggest) {
       store.show({ busy: false });
       onceDrawn(() => before?.focus?.({ preventScroll: true }));
       if (error.status === 422 && error.body?.problems) refuse(store, commands, error.body.problems.map((one) => ({ ...one, server: true })));
-      else commands.say(error.status ? error.detail : `${error.detail} Your work is kept on this device; submit again later.`);
+      else commands.say(error.status ? error.detail : `${error.detail} ${t("Your work is kept on this device; submit again later.")}`);
     }
   };
   return {
@@ -202,10 +203,10 @@ function unread(store) {
   const found = [];
   if (project.tasks.includes("preference") && store.item.responses.length > 1) {
     const open = store.item.responses.filter((response) => !store.ui.seen.includes(response.key));
-    if (open.length) found.push({ place: "preferences", reason: "Read every response to its end before you submit.", tab: "compare" });
+    if (open.length) found.push({ place: "preferences", reason: t("Read every response to its end before you submit."), tab: "compare" });
   }
   if (asksForReading(store) && store.doc.answers.read_passages !== "yes") {
-    found.push({ place: "answers", reason: "An unverifiable span: confirm that you have read all passages.", tab: "mark" });
+    found.push({ place: "answers", reason: t("An unverifiable span: confirm that you have read all passages."), tab: "mark" });
   }
   return found;
 }
@@ -218,7 +219,7 @@ function refuse(store, commands, found) {
   if (first.tab) patch.tab = first.tab;
   else if (first.span || first.place === "no_errors" || first.place === "missing") patch.tab = "mark";
   store.show(patch);
-  announce(`Not submitted: ${first.reason}`);
+  announce(t("Not submitted: {reason}", { reason: first.reason }));
   if (first.span) commands.pick(first.span);
 }
 
@@ -228,17 +229,17 @@ function Page({ store, commands, edit, compare, suggest, actions }) {
   return html`
     <${Notices} store=${store} actions=${actions} openTab=${(tab) => openTab(store, tab)} />
     <div class="work on-${ui.tab}" data-item=${item.id} inert=${Boolean(ui.busy)}>
-      <section class="column context scroller" aria-label="Prompt and passages">
+      <section class="column context scroller" aria-label=${t("Prompt and passages")}>
         <${Prompt} item=${item} />
-        <h2 class="pane-title">Passages</h2>
+        <h2 class="pane-title">${t("Passages")}</h2>
         <${Passages} store=${store} commands=${commands} />
       </section>
-      <section class="column main-column scroller" aria-label="Response">
+      <section class="column main-column scroller" aria-label=${t("Response")}>
         <div class="tabs-row">
-          <div class="tabs" role="group" aria-label="Tasks">
-            ${TASKS.map(([, tab, label]) => html`<button type="button" aria-pressed=${ui.tab === tab} data-tab=${tab} onClick=${() => openTab(store, tab)}>${label} <kbd>Alt+${TABS.findIndex((one) => one[1] === tab) + 1}</kbd></button>`)}
+          <div class="tabs" role="group" aria-label=${t("Tasks")}>
+            ${TASKS.map(([, tab, label]) => html`<button type="button" aria-pressed=${ui.tab === tab} data-tab=${tab} onClick=${() => openTab(store, tab)}>${t(label)} <kbd>Alt+${TABS.findIndex((one) => one[1] === tab) + 1}</kbd></button>`)}
           </div>
-          ${ui.tab !== "compare" && responses.length > 1 && html`<div class="tabs small" role="group" aria-label="Responses">
+          ${ui.tab !== "compare" && responses.length > 1 && html`<div class="tabs small" role="group" aria-label=${t("Responses")}>
             ${responses.map((index) => html`<button type="button" aria-pressed=${ui.response === index} onClick=${() => commands.turn(index)}>${index + 1}</button>`)}</div>`}
         </div>
         ${ui.tab === "mark" && html`
@@ -248,7 +249,7 @@ function Page({ store, commands, edit, compare, suggest, actions }) {
         ${ui.tab === "edit" && html`<${EditTab} key=${store.text.key} store=${store} commands=${edit} />`}
         ${ui.tab === "compare" && html`<${CompareTab} store=${store} compare=${compare} />`}
       </section>
-      <section class="column side-column scroller" aria-label="Categories and guidelines">
+      <section class="column side-column scroller" aria-label=${t("Categories and guidelines")}>
         ${ui.tab === "mark" ? html`<${Palette} store=${store} commands=${commands} />` : html`<${Aside} tab=${ui.tab} />`}
         <${Questions} store=${store} />
       </section>
@@ -263,8 +264,8 @@ function Aside({ tab }) {
   const group = { edit: "Edit", compare: "Compare" }[tab];
   const pairs = project.pairs !== "ranking";
   const wanted = KEYS.filter((entry) => entry.group === group && (group === "Edit" || isFor(entry.id, pairs)));
-  return html`<h2 class="pane-title">Keys</h2>
-    <dl class="key-list">${wanted.map((entry) => html`<div><dt>${entry.label}</dt><dd><kbd>${hint(entry.id)}</kbd></dd></div>`)}</dl>`;
+  return html`<h2 class="pane-title">${t("Keys")}</h2>
+    <dl class="key-list">${wanted.map((entry) => html`<div><dt>${t(entry.label)}</dt><dd><kbd>${hint(entry.id)}</kbd></dd></div>`)}</dl>`;
 }
 
 function isFor(id, pairs) {
@@ -274,12 +275,12 @@ function isFor(id, pairs) {
 
 function help(store) {
   const { mode, sticky, sel, current } = store.ui;
-  if (mode?.kind === "antecedent") return "Choose the earlier text that the span repeats, then Enter. Esc leaves.";
-  if (mode?.kind === "missing") return "What kind of information is missing? Press its number. Esc leaves.";
-  if (sticky) return `Every selection becomes ${store.category(sticky).label}. Esc ends that.`;
-  if (sel) return "Shift+← → extend, X grows, 1–9 label.";
-  if (current) return "[ ] move the start, { } the end, 1–9 relabel, E evidence, C comment, Del removes.";
-  return "Drag over text, or use the arrow keys; Tab goes through the spans.";
+  if (mode?.kind === "antecedent") return t("Choose the earlier text that the span repeats, then Enter. Esc leaves.");
+  if (mode?.kind === "missing") return t("What kind of information is missing? Press its number. Esc leaves.");
+  if (sticky) return t("Every selection becomes {category}. Esc ends that.", { category: store.category(sticky).label });
+  if (sel) return t("Shift+← → extend, X grows, 1–9 label.");
+  if (current) return t("[ ] move the start, { } the end, 1–9 relabel, E evidence, C comment, Del removes.");
+  return t("Drag over text, or use the arrow keys; Tab goes through the spans.");
 }
 
 if (reopened) reopen(reopened).catch((error) => render(html`<${Nothing} error=${error.detail} again=${() => next()} />`, clear()));

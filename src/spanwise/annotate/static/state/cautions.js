@@ -3,6 +3,7 @@
  * than the spans are many: what a span says by itself is kept with it, and one sweep finds spans within others. Pure.
  */
 
+import { t } from "../messages.js";
 import { countWords } from "../text/diff.js";
 
 /** What was found in a span alone; spans are never changed, only replaced. @type {WeakMap<object, string[]>} */
@@ -16,7 +17,7 @@ export function cautions(spans, text, project) {
     if (!known.has(span)) known.set(span, alone(span, text, categories.get(span.category)));
     const reasons = [...known.get(span)];
     const label = (name) => categories.get(name)?.label ?? name;
-    if (higher) reasons.push(`${label(span.category)}: lies in a span marked ${label(higher.category)}, which comes first.`);
+    if (higher) reasons.push(t("{category}: lies in a span marked {higher}, which comes first.", { category: label(span.category), higher: label(higher.category) }));
     if (reasons.length) found.set(span.id, reasons);
   }
   return found;
@@ -26,10 +27,10 @@ function alone(span, text, category) {
   const reasons = [];
   const words = countWords(text.offsets.slice(span.start, span.end));
   if (category?.min_words && words < category.min_words) {
-    reasons.push(`${category.label}: under ${category.min_words} words; too short to train on.`);
+    reasons.push(t("{category}: under {count} words; too short to train on.", { category: category.label, count: category.min_words }));
   }
   const sentence = text.snapping.snap(span.start, span.start + 1, "sentence");
-  if (sentence && span.end > sentence[1]) reasons.push(`${category?.label ?? span.category}: runs over the end of a sentence.`);
+  if (sentence && span.end > sentence[1]) reasons.push(t("{category}: runs over the end of a sentence.", { category: category?.label ?? span.category }));
   return reasons;
 }
 

@@ -3,6 +3,7 @@
  * person who is still writing. Pure.
  */
 
+import { t } from "../messages.js";
 import { countWords, wordDiff, wordsChanged } from "../text/diff.js";
 
 /** Which responses are marked and edited. */
@@ -19,7 +20,7 @@ export function problems(doc, project, item, texts) {
   }
   if (project.tasks.includes("preference")) found.push(...choiceProblems(doc, project, item));
   for (const question of project.questions ?? []) {
-    if (question.required && !(doc.answers[question.key] ?? "").trim()) found.push({ place: "answers", reason: `Not answered yet: ${question.text}` });
+    if (question.required && !(doc.answers[question.key] ?? "").trim()) found.push({ place: "answers", reason: t("Not answered yet: {question}", { question: question.text }) });
   }
   return found;
 }
@@ -28,7 +29,7 @@ function spanProblems(answer, response, project, item) {
   const found = [];
   const categories = new Map(project.categories.map((category) => [category.name, category]));
   if (!answer.spans.length && !answer.missing.length && !answer.no_errors) {
-    found.push({ place: "no_errors", reason: "Nothing is marked yet: mark something, or say that there are no errors.", response });
+    found.push({ place: "no_errors", reason: t("Nothing is marked yet: mark something, or say that there are no errors."), response });
   }
   for (const span of answer.spans) {
     const category = categories.get(span.category);
@@ -38,7 +39,7 @@ function spanProblems(answer, response, project, item) {
   for (const missing of answer.missing) {
     const entry = missing.evidence[0];
     if (item.passages.length && (!entry || (!entry.sentences.length && !entry.title))) {
-      found.push({ place: "missing", reason: "Missing information: choose the sentence that says it.", response });
+      found.push({ place: "missing", reason: t("Missing information: choose the sentence that says it."), response });
     }
   }
   return found;
@@ -46,10 +47,10 @@ function spanProblems(answer, response, project, item) {
 
 /** What a span of this category still needs; empty when nothing. */
 export function lacks(span, category, item) {
-  if (category.severities?.length && !span.severity) return "choose how severe it is.";
-  if (category.needs === "evidence" && item.passages.length && !span.evidence.length) return "link the sentence that shows it.";
-  if (category.needs === "antecedent" && !span.antecedent) return "choose the earlier text that it repeats.";
-  if (category.needs === "comment" && !span.note.trim()) return "say why in a comment.";
+  if (category.severities?.length && !span.severity) return t("choose how severe it is.");
+  if (category.needs === "evidence" && item.passages.length && !span.evidence.length) return t("link the sentence that shows it.");
+  if (category.needs === "antecedent" && !span.antecedent) return t("choose the earlier text that it repeats.");
+  if (category.needs === "comment" && !span.note.trim()) return t("say why in a comment.");
   return "";
 }
 
@@ -57,22 +58,23 @@ function editProblems(answer, response, project, texts) {
   const { text } = texts[response].offsets;
   if (answer.correction === null) {
     const wanted = project.require_edit && (answer.spans.length || answer.missing.length);
-    return wanted ? [{ place: "corrections", reason: "Marked, but not corrected yet: mend the text under Edit.", response, tab: "edit" }] : [];
+    return wanted ? [{ place: "corrections", reason: t("Marked, but not corrected yet: mend the text under Edit."), response, tab: "edit" }] : [];
   }
   if (answer.correction.trim() || answer.empty_reason.trim() || !text.trim()) return [];
-  return [{ place: "corrections", reason: "The edited text is empty: say why, or restore the text.", response, tab: "edit" }];
+  return [{ place: "corrections", reason: t("The edited text is empty: say why, or restore the text."), response, tab: "edit" }];
 }
 
 function choiceProblems(doc, project, item) {
   if (item.responses.length < 2) return [];
   return project.aspects.flatMap((aspect) => {
     if (project.pairs === "ranking") {
-      return doc.rankings[aspect] ? [] : [{ place: "rankings", reason: `Rank the responses (${aspect}).`, tab: "compare" }];
+      return doc.rankings[aspect] ? [] : [{ place: "rankings", reason: t("Rank the responses ({aspect}).", { aspect }), tab: "compare" }];
     }
     const open = pairsOf(project, item).filter(([a, b]) => !choice(doc, aspect, a, b));
     if (!open.length) return [];
-    const count = open.length === 1 ? "One pair is" : `${open.length} pairs are`;
-    return [{ place: "preferences", reason: `${count} not compared yet (${aspect}).`, tab: "compare" }];
+    const values = { aspect, count: open.length };
+    const reason = open.length === 1 ? t("One pair is not compared yet ({aspect}).", values) : t("{count} pairs are not compared yet ({aspect}).", values);
+    return [{ place: "preferences", reason, tab: "compare" }];
   });
 }
 
@@ -105,7 +107,7 @@ export function contradictions(preferences, name) {
         const first = i < j && i < k;
         if (!first || j === k || !(better(x, y) >= 0 && better(y, z) >= 0 && better(z, x) >= 0)) continue;
         const strict = better(x, y) > 0 || better(y, z) > 0 || better(z, x) > 0;
-        if (strict) found.push(`${signed(x, y)}, ${signed(y, z)}, but ${signed(z, x)}`);
+        if (strict) found.push(t("{first}, {second}, but {third}", { first: signed(x, y), second: signed(y, z), third: signed(z, x) }));
       }
     }
   }
@@ -116,8 +118,8 @@ export function contradictions(preferences, name) {
 export function forbidden(project, spans, { id, start, end, category }) {
   const touching = spans.filter((span) => span.id !== id && span.start < end && start < span.end);
   if (!touching.length || project.overlap_rule === "any") return "";
-  if (project.overlap_rule === "forbid") return "Spans may not overlap in this project.";
-  return touching.some((span) => span.category === category) ? "Spans of one category may not overlap here." : "";
+  if (project.overlap_rule === "forbid") return t("Spans may not overlap in this project.");
+  return touching.some((span) => span.category === category) ? t("Spans of one category may not overlap here.") : "";
 }
 
 /** How much of a response was rewritten: `{changed, words, share}`. */

@@ -7,6 +7,7 @@
  * on this device. Knows nothing of annotations.
  */
 
+import { t } from "../messages.js";
 import { newId } from "./ids.js";
 
 const DELAY = 800;
@@ -101,7 +102,7 @@ export class Saver {
   #failed(error) {
     const { status } = error;
     if (status === 409 && error.body?.current) return this.#dispute(error);
-    if (status === 401) return this.onState({ kind: "offline", kept: this.kept !== false, detail: "You are logged out." });
+    if (status === 401) return this.onState({ kind: "offline", kept: this.kept !== false, detail: t("You are logged out.") });
     if (status && status < 500 && status !== 429) {
       this.#unsend(); // the server has not taken it, and will not
       return this.onState({ kind: "refused", detail: error.detail });

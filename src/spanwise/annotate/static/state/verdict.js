@@ -4,6 +4,7 @@
  * no more than the marks are many. Pure.
  */
 
+import { t } from "../messages.js";
 import { examined, forbidden } from "./checks.js";
 import { reduce } from "./document.js";
 import { newId } from "./ids.js";
@@ -193,7 +194,7 @@ function straight(one) {
 /** A way of comparing as a sentence, such as "1 > 2, 2 = 3". */
 export function told({ said }) {
   const number = (key) => key.slice(1);
-  const sign = { a: ">", b: "<", tie: "=", both_bad: "= (both bad)" };
+  const sign = { a: ">", b: "<", tie: "=", both_bad: t("= (both bad)") };
   return said
     .map((one) => {
       if (one.tiers) return one.tiers.map((tier) => tier.map(number).join(" = ")).join(" > ");

@@ -1,5 +1,6 @@
 /** One metric of one or more runs as a plot (uPlot): smoothed line, faint raw range, gaps where there is no number. */
 
+import { t } from "../messages.js";
 import uPlot from "../vendor/uplot.js";
 import { html, useEffect, useMemo, useRef } from "../vendor/preact-htm.js";
 
@@ -54,8 +55,8 @@ export function Chart({ name, runs, log, smoothing, open }) {
   const shown = Math.max(...runs.map((run) => run.series[name]?.steps.length ?? 0));
   const total = Math.max(...runs.map((run) => run.series[name]?.total ?? 0));
   const last = runs[0].series[name]?.mean.at(-1);
-  const said = `${name}: ${total} points, the last ${last ?? "without a number"}`;
-  return html`<figure class="chart" data-chart=${name}><h3><span>${name}</span><small>${last === null || last === undefined ? "" : short(last)} · ${shown < total ? `${shown} of ${total} points` : `${total} points`}</small></h3><div ref=${box} role="img" aria-label=${said}></div></figure>`;
+  const said = t("{name}: {total} points, the last {last}", { name, total, last: last ?? t("without a number") });
+  return html`<figure class="chart" data-chart=${name}><h3><span>${name}</span><small>${last === null || last === undefined ? "" : short(last)} · ${shown < total ? t("{shown} of {total} points", { shown, total }) : t("{total} points", { total })}</small></h3><div ref=${box} role="img" aria-label=${said}></div></figure>`;
 }
 
 function options({ width, runs, log, faint, open }) {

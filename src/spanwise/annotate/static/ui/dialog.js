@@ -3,6 +3,7 @@
  * it, so that the next key goes into it and not to the page behind.
  */
 
+import { t } from "../messages.js";
 import { html, useLayoutEffect, useRef } from "../vendor/preact-htm.js";
 import { onceDrawn } from "./drawn.js";
 
@@ -24,7 +25,7 @@ export function Dialog({ title, onClose, children, wide = false }) {
     onceDrawn(() => ref.current?.isConnected && !ref.current.open && ref.current.showModal());
   };
   return html`<dialog ref=${ref} class=${wide ? "dialog wide" : "dialog"} aria-label=${title} onCancel=${cancel} onClose=${closed}>
-    <header><h2>${title}</h2><button type="button" class="quiet" aria-label="Close" onClick=${onClose}>✕</button></header>
+    <header><h2>${title}</h2><button type="button" class="quiet" aria-label=${t("Close")} onClick=${onClose}>✕</button></header>
     <div class="dialog-body">${children}</div>
   </dialog>`;
 }

@@ -1,6 +1,7 @@
 /** Logging in again without leaving the page, so that the work in it goes on. */
 
 import { logIn, lookAgain } from "../api.js";
+import { t } from "../messages.js";
 import { html, render, useState } from "../vendor/preact-htm.js";
 import { Dialog } from "./dialog.js";
 
@@ -32,13 +33,13 @@ function Login({ done }) {
     }
   };
   const send = attempt((event) => logIn(event.target.elements.name.value, event.target.elements.password.value));
-  return html`<${Dialog} title="You are logged out" onClose=${done}>
-    <p>Your work is kept on this device. Log in to go on here.</p>
+  return html`<${Dialog} title=${t("You are logged out")} onClose=${done}>
+    <p>${t("Your work is kept on this device. Log in to go on here.")}</p>
     <form class="stack" onSubmit=${send}>
-      <label>Name <input name="name" autocomplete="username" required autofocus /></label>
-      <label>Password <input name="password" type="password" autocomplete="current-password" required /></label>
-      <button class="primary">Log in</button>
+      <label>${t("Name")} <input name="name" autocomplete="username" required autofocus /></label>
+      <label>${t("Password")} <input name="password" type="password" autocomplete="current-password" required /></label>
+      <button class="primary">${t("Log in")}</button>
     </form>
     ${error && html`<p class="notice bad" role="alert">${error}</p>`}
-    <p class="muted small">No password? Open your one-time address in another tab, then <button type="button" class="small-button" onClick=${attempt(lookAgain)}>go on here</button>.</p><//>`;
+    <p class="muted small">${t("No password? Open your one-time address in another tab, then")} <button type="button" class="small-button" onClick=${attempt(lookAgain)}>${t("go on here")}</button>.</p><//>`;
 }

@@ -1,5 +1,6 @@
 /** What a person can do while marking, by name: keys and buttons call the same functions. */
 
+import { t } from "../messages.js";
 import { announce } from "../ui/announce.js";
 import { examined, forbidden } from "../state/checks.js";
 import { newId } from "../state/ids.js";
@@ -66,7 +67,7 @@ export function markCommands(store) {
       if (reason) return say(reason);
       store.act({ type: "span.add", span });
       show({ sel: null, current: span.id, message: "" });
-      announce(`${category.label}: marked`);
+      announce(t("{category}: marked", { category: category.label }));
       commands.needs(span, category);
     },
 
@@ -86,26 +87,26 @@ export function markCommands(store) {
         const first = store.text.snapping.words.ranges[0];
         show({ mode: { kind: "antecedent" }, sel: first && first[1] <= span.start ? select(first) : null });
         document.getElementById("response")?.focus();
-        return announce("Choose the earlier text that it repeats, then press Enter.");
+        return announce(t("Choose the earlier text that it repeats, then press Enter."));
       }
-      if (!store.item.passages.length) return say("This item has no passages to link to.");
+      if (!store.item.passages.length) return say(t("This item has no passages to link to."));
       const { closest, all } = walkOrder(store);
       show({ mode: { kind: "evidence", cursor: closest[0] ?? all[0], typed: "" } });
-      announce("Choose evidence: arrows and Space, or type passage dot sentence. Enter ends.");
+      announce(t("Choose evidence: arrows and Space, or type passage dot sentence. Enter ends."));
     },
 
     linkMissing(id) {
-      if (!store.item.passages.length) return say("This item has no passages to link to.");
+      if (!store.item.passages.length) return say(t("This item has no passages to link to."));
       const [first] = sentencesOf(store.item);
       show({ mode: { kind: "evidence", missing: id, cursor: first, typed: "" }, sel: null, current: null });
     },
 
     setAntecedent(range) {
       const span = store.currentSpan;
-      if (!span || range[1] > span.start) return say("Choose text that stands before the span.");
+      if (!span || range[1] > span.start) return say(t("Choose text that stands before the span."));
       store.act({ type: "span.antecedent", id: span.id, antecedent: { start: range[0], end: range[1] } });
       commands.leave();
-      announce("Repetition linked.");
+      announce(t("Repetition linked."));
     },
 
     toggleSentence(one) {
@@ -116,7 +117,7 @@ export function markCommands(store) {
       const evidence = mode?.missing
         ? store.answer.missing.find((missing) => missing.id === mode.missing)?.evidence
         : store.currentSpan?.evidence;
-      announce(`${spokenPlace(one)} ${hasSentence(evidence ?? [], one) ? "linked" : "no longer linked"}`);
+      announce(`${spokenPlace(one)} ${hasSentence(evidence ?? [], one) ? "linked" : t("no longer linked")}`);
     },
 
     /** A sentence was clicked outside of evidence mode: it is linked where the span in view can have evidence. */
@@ -136,9 +137,9 @@ export function markCommands(store) {
 
     /** Starts to say what is missing: the category first, its sentence next. */
     missing() {
-      if (!store.categories("missing").length) return say("This project does not ask for missing information.");
+      if (!store.categories("missing").length) return say(t("This project does not ask for missing information."));
       show({ mode: { kind: "missing" }, sel: null, current: null });
-      announce("Missing information: choose a kind by its number.");
+      announce(t("Missing information: choose a kind by its number."));
     },
 
     addMissing(name) {
@@ -152,7 +153,7 @@ export function markCommands(store) {
       const { answer } = store;
       if (answer.spans.length || answer.missing.length) return show({ dialog: "clear" });
       store.act({ type: "no_errors", value: !answer.no_errors });
-      announce(store.answer.no_errors ? "No errors" : "Not marked as free of errors");
+      announce(store.answer.no_errors ? t("No errors") : t("Not marked as free of errors"));
     },
 
     removeSpan(id) {
@@ -162,7 +163,7 @@ export function markCommands(store) {
       store.act({ type: "span.remove", id });
       const next = store.answer.spans[Math.min(index, store.answer.spans.length - 1)];
       show({ current: next?.id ?? null, mode: null });
-      announce("Span removed");
+      announce(t("Span removed"));
     },
 
     /** Moves one edge of the span in view, or of the selection, by a word. */
@@ -192,7 +193,7 @@ export function markCommands(store) {
     /** The next grade of the span in view, mildest first; behind the last one the first again. */
     nextSeverity(span) {
       const { severities } = store.category(span.category);
-      if (!severities?.length) return say("This category has no severities.");
+      if (!severities?.length) return say(t("This category has no severities."));
       const severity = severities[(severities.indexOf(span.severity) + 1) % severities.length];
       store.act({ type: "span.severity", id: span.id, severity });
       announce(severity);

@@ -1,5 +1,6 @@
 /** The Compare tab: pairs side by side, or a board of tiers; in the order that the server drew for this person. */
 
+import { t } from "../messages.js";
 import { choice, contradictions, pairsOf } from "../state/checks.js";
 import { visible } from "../text/invisible.js";
 import { wordDiff } from "../text/diff.js";
@@ -15,12 +16,12 @@ export function CompareTab({ store, compare }) {
   const aspect = project.aspects[ui.aspect ?? 0];
   const clashes = contradictions(store.doc.preferences.filter((one) => one.aspect === aspect), (key) => letter(store, key));
   return html`<div class="compare">
-    ${project.aspects.length > 1 && html`<div role="group" class="switch" aria-label="Aspect">
+    ${project.aspects.length > 1 && html`<div role="group" class="switch" aria-label=${t("Aspect")}>
       ${project.aspects.map((name, index) => html`<button type="button" aria-pressed=${name === aspect} onClick=${() => store.show({ aspect: index })}>${name}</button>`)}</div>`}
     ${project.pairs === "ranking" ? html`<${Board} store=${store} compare=${compare} aspect=${aspect} />` : html`<${Pairs} store=${store} compare=${compare} aspect=${aspect} />`}
-    ${clashes.length > 0 && html`<div class="clash" role="status"><strong>These cannot all hold:</strong>
+    ${clashes.length > 0 && html`<div class="clash" role="status"><strong>${t("These cannot all hold:")}</strong>
       <ul>${clashes.map((text) => html`<li>${text}</li>`)}</ul>
-      <p class="muted">You may keep them; they are stored as you gave them.</p></div>`}
+      <p class="muted">${t("You may keep them; they are stored as you gave them.")}</p></div>`}
   </div>`;
 }
 
@@ -33,22 +34,22 @@ export function pairOf(store) {
 function Pairs({ store, compare, aspect }) {
   const pairs = pairsOf(store.project, store.item, store.claim.response_order);
   const pair = pairOf(store);
-  if (!pair) return html`<p class="muted">There is only one response: nothing to compare.</p>`;
+  if (!pair) return html`<p class="muted">${t("There is only one response: nothing to compare.")}</p>`;
   const chosen = choice(store.doc, aspect, ...pair);
   const value = chosen && (chosen.a === pair[0] || !["a", "b"].includes(chosen.choice) ? chosen.choice : { a: "b", b: "a" }[chosen.choice]);
   const strong = chosen?.strength === 2;
   const texts = pair.map((key) => textOf(store, key).text);
   const runs = useMemo(() => (store.ui.differences ? wordDiff(...texts) : null), [store.ui.differences, ...pair]);
   return html`
-    ${pairs.length > 1 && html`<div class="pair-list" role="group" aria-label="Pairs">
+    ${pairs.length > 1 && html`<div class="pair-list" role="group" aria-label=${t("Pairs")}>
       ${pairs.map(([a, b], index) => html`<button type="button" aria-pressed=${index === (store.ui.pair ?? 0)} onClick=${() => store.show({ pair: index })}>
         ${letter(store, a)}${sign(store, aspect, a, b)}${letter(store, b)}</button>`)}</div>`}
     <div class="pair">
       ${pair.map((key, side) => html`<${Card} key=${key} store=${store} name=${key} side=${side} runs=${runs} compare=${compare} won=${value === ["a", "b"][side]} strong=${strong}
         seen=${store.ui.seen.includes(key)} />`)}
     </div>
-    <div class="verdicts" role="group" aria-label="Which is better?">
-      ${[["a", `${letter(store, pair[0])} is better`, "1"], ["tie", "Equally good", "="], ["both_bad", "Both bad", "B"], ["b", `${letter(store, pair[1])} is better`, "2"]].map(([name, label, key]) => html`
+    <div class="verdicts" role="group" aria-label=${t("Which is better?")}>
+      ${[["a", t("{name} is better", { name: letter(store, pair[0]) }), "1"], ["tie", t("Equally good"), "="], ["both_bad", t("Both bad"), "B"], ["b", t("{name} is better", { name: letter(store, pair[1]) }), "2"]].map(([name, label, key]) => html`
         <button type="button" class="plain" data-choice=${name} aria-pressed=${value === name} onClick=${() => compare.choose(name)}>${label} <kbd>${key}</kbd></button>`)}
     </div>`;
 }
@@ -75,9 +76,9 @@ function Card({ store, name, side, runs, compare, won, strong, seen }) {
     };
   }, [name]);
   const model = textOf(store, name).model;
-  return html`<article class="answer-card ${won ? "won" : ""}" aria-label="Response ${letter(store, name)}">
-    <header><strong>${letter(store, name)}</strong> ${model && html`<span class="muted">${model}</span>`} ${won && html`<span class="tag">${strong ? "much better" : "better"}</span>`} ${!seen && html`<span class="tag unread">not read to its end</span>`}</header>
-    <div class="text" data-pane tabindex="0" role="region" aria-label="Text of response ${letter(store, name)}" data-side=${side} dir="auto" ref=${box}>
+  return html`<article class="answer-card ${won ? "won" : ""}" aria-label=${t("Response {number}", { number: letter(store, name) })}>
+    <header><strong>${letter(store, name)}</strong> ${model && html`<span class="muted">${model}</span>`} ${won && html`<span class="tag">${strong ? t("much better") : "better"}</span>`} ${!seen && html`<span class="tag unread">${t("not read to its end")}</span>`}</header>
+    <div class="text" data-pane tabindex="0" role="region" aria-label=${t("Text of response {number}", { number: letter(store, name) })} data-side=${side} dir="auto" ref=${box}>
       ${runs ? runs.map((run) => (run.kind === "same" ? visible(run.before) : html`<mark>${visible(side ? run.after : run.before)}</mark>`)) : visible(textOf(store, name).text)}
     </div>
   </article>`;
@@ -93,23 +94,23 @@ function Board({ store, compare, aspect }) {
     compare.place(aspect, event.dataTransfer.getData("text/plain"), tier, fresh);
   };
   const allow = (event) => event.preventDefault();
-  return html`<p class="muted">Best on top. Choose a card with ↑ ↓, move it with Alt+↑ ↓, <kbd>T</kbd> puts it beside the one above. ${given ? "" : "Not ranked yet."}</p>
-    <ol class="board" aria-label="Ranking, best first">
+  return html`<p class="muted">${t("Best on top. Choose a card with ↑ ↓, move it with Alt+↑ ↓; T puts it beside the one above.")} ${given ? "" : t("Not ranked yet.")}</p>
+    <ol class="board" aria-label=${t("Ranking, best first")}>
       ${tiers.map((tier, index) => html`
         <li class="gap" onDragOver=${allow} onDrop=${(event) => drop(event, index, true)} aria-hidden="true"></li>
-        <li class="tier" onDragOver=${allow} onDrop=${(event) => drop(event, index, false)} aria-label="Tier ${index + 1}">
+        <li class="tier" onDragOver=${allow} onDrop=${(event) => drop(event, index, false)} aria-label=${t("Tier {number}", { number: index + 1 })}>
           <span class="tier-number">${index + 1}</span>
-          <div class="tier-cards">${tier.map((key) => html`<article key=${key} class="board-card ${key === focused ? "current" : ""}" tabindex="0" draggable="true" data-card=${key} aria-label="Response ${letter(store, key)}, tier ${index + 1} of ${tiers.length}"
+          <div class="tier-cards">${tier.map((key) => html`<article key=${key} class="board-card ${key === focused ? "current" : ""}" tabindex="0" draggable="true" data-card=${key} aria-label=${t("Response {name}, tier {number} of {total}", { name: letter(store, key), number: index + 1, total: tiers.length })}
             onFocus=${() => { compare.see(key); if (focused !== key) store.show({ card_at: key }); }} onDragStart=${(event) => event.dataTransfer.setData("text/plain", key)}>
-            <header><strong>${letter(store, key)}</strong>${!store.ui.seen.includes(key) && html`<span class="tag unread">not read</span>`}<span class="grow"></span>
-              <button type="button" class="quiet" aria-label="Response ${letter(store, key)} a tier up" onClick=${() => compare.shift(aspect, key, -1)}>↑</button>
-              <button type="button" class="quiet" aria-label="Response ${letter(store, key)} a tier down" onClick=${() => compare.shift(aspect, key, 1)}>↓</button></header>
+            <header><strong>${letter(store, key)}</strong>${!store.ui.seen.includes(key) && html`<span class="tag unread">${t("not read")}</span>`}<span class="grow"></span>
+              <button type="button" class="quiet" aria-label=${t("Response {name} a tier up", { name: letter(store, key) })} onClick=${() => compare.shift(aspect, key, -1)}>↑</button>
+              <button type="button" class="quiet" aria-label=${t("Response {name} a tier down", { name: letter(store, key) })} onClick=${() => compare.shift(aspect, key, 1)}>↓</button></header>
             <div class="text" dir="auto"><${Against} store=${store} name=${key} above=${aboveOf(tiers, key)} /></div>
           </article>`)}</div>
         </li>`)}
       <li class="gap" onDragOver=${allow} onDrop=${(event) => drop(event, tiers.length, true)} aria-hidden="true"></li>
     </ol>
-    ${!given && html`<button type="button" class="plain" onClick=${() => compare.keepOrder(aspect)}>This order is right</button>`}`;
+    ${!given && html`<button type="button" class="plain" onClick=${() => compare.keepOrder(aspect)}>${t("This order is right")}</button>`}`;
 }
 
 function aboveOf(tiers, key) {

@@ -1,5 +1,6 @@
 /** The Edit tab: a plain text field over a live diff, a meter, and the marked spans as a list to tick off. */
 
+import { t } from "../messages.js";
 import { countWords, refine, revert, tokens, wordDiff, wordsChanged } from "../text/diff.js";
 import { newSpan } from "../state/wire.js";
 import { forbidden } from "../state/checks.js";
@@ -8,7 +9,7 @@ import { html, useLayoutEffect, useMemo, useRef } from "../vendor/preact-htm.js"
 import { shortened } from "./mark.js";
 
 const VIEWS = ["inline", "sides", "changes"];
-const VIEW_NAMES = { inline: "Inline", sides: "Side by side", changes: "Changes only" };
+const VIEW_NAMES = { inline: t("Inline"), sides: t("Side by side"), changes: t("Changes only") };
 const REPLACES = 0.8;
 
 /** The diff of the response on screen, computed once per text. */
@@ -37,16 +38,16 @@ export function EditTab({ store, commands }) {
     <div class="edit-head">
       <${Meter} runs=${runs} before=${before} limit=${store.project.edit_limit} />
       <span class="grow"></span>
-      <div role="group" aria-label="How changes are shown" class="switch">
+      <div role="group" aria-label=${t("How changes are shown")} class="switch">
         ${VIEWS.map((name) => html`<button type="button" aria-pressed=${view === name} onClick=${() => store.show({ view: name })}>${VIEW_NAMES[name]}</button>`)}
       </div>
-      <button type="button" class="quiet" disabled=${!changes.length} onClick=${commands.reset}>Take all back</button>
+      <button type="button" class="quiet" disabled=${!changes.length} onClick=${commands.reset}>${t("Take all back")}</button>
     </div>
-    <label class="visually-hidden" for="correction">The response, edited</label>
+    <label class="visually-hidden" for="correction">${t("The response, edited")}</label>
     <textarea id="correction" data-pane ref=${field} dir="auto" spellcheck="true" onInput=${(event) => commands.typed(event.target.value)} onPaste=${commands.pasted}></textarea>
-    ${answer.correction !== null && !answer.correction.trim() && before.trim() && html`<label class="reason">Why is nothing left?
+    ${answer.correction !== null && !answer.correction.trim() && before.trim() && html`<label class="reason">${t("Why is nothing left?")}
       <input value=${answer.empty_reason} onInput=${(event) => store.act({ type: "edit.reason", reason: event.target.value, continues: "reason" })} /></label>`}
-    <div class="diff ${view}" id="diff" data-pane tabindex="0" role="region" aria-label="Changes, ${changes.length}">
+    <div class="diff ${view}" id="diff" data-pane tabindex="0" role="region" aria-label=${t("Changes, {count}", { count: changes.length })}>
       ${view === "sides" ? html`<${Sides} runs=${runs} />` : runs.map((run, index) => html`<${Run} key=${index} run=${run} alone=${view === "changes"} current=${changes[ui.change ?? -1] === index}
         revert=${() => commands.revertRun(index)} />`)}
     </div>
@@ -60,9 +61,9 @@ function Meter({ runs, before, limit }) {
   const share = changed / words;
   const over = limit && share > limit;
   return html`<div class="meter ${over ? "over" : ""}">
-    <progress max="1" value=${Math.min(share, 1)} aria-label="Share of words changed"></progress>
-    <span>${changed} of ${words} words changed (${Math.round(share * 100)} %)${limit ? html`<span class="muted">, at most ${Math.round(limit * 100)} % wished</span>` : null}</span>
-    ${over && html`<strong class="caution">More than a minimal edit</strong>`}
+    <progress max="1" value=${Math.min(share, 1)} aria-label=${t("Share of words changed")}></progress>
+    <span>${t("{changed} of {words} words changed ({share} %)", { changed, words, share: Math.round(share * 100) })}${limit ? html`<span class="muted">, ${t("at most {share} % wished", { share: Math.round(limit * 100) })}</span>` : null}</span>
+    ${over && html`<strong class="caution">${t("More than a minimal edit")}</strong>`}
   </div>`;
 }
 
@@ -74,7 +75,7 @@ function Run({ run, alone, current, revert: takeBack }) {
   }
   const { head, tail } = refine(run.before, run.after);
   return html`<span class="change ${current ? "current" : ""}" data-change>
-    ${run.before && html`<del><${Inner} text=${run.before} head=${head} tail=${tail} plain=${!run.after} /></del>`}${run.after && html`<ins><${Inner} text=${run.after} head=${head} tail=${tail} plain=${!run.before} /></ins>`}<button type="button" class="revert" title="Take this change back (Alt+Backspace)" aria-label="Take back: ${shortened(run.before || run.after, 40)}" onClick=${takeBack}>↶</button>
+    ${run.before && html`<del><${Inner} text=${run.before} head=${head} tail=${tail} plain=${!run.after} /></del>`}${run.after && html`<ins><${Inner} text=${run.after} head=${head} tail=${tail} plain=${!run.before} /></ins>`}<button type="button" class="revert" title=${t("Take this change back (Alt+Backspace)")} aria-label=${t("Take back: {text}", { text: shortened(run.before || run.after, 40) })} onClick=${takeBack}>↶</button>
   </span>`;
 }
 
@@ -86,8 +87,8 @@ function Inner({ text, head, tail, plain }) {
 
 function Sides({ runs }) {
   const side = (key, tag) => runs.map((run) => (run.kind === "same" ? run.before : run[key] && (tag === "del" ? html`<del>${run[key]}</del>` : html`<ins>${run[key]}</ins>`)));
-  return html`<div class="side"><h3>Before</h3><div class="text">${side("before", "del")}</div></div>
-    <div class="side"><h3>After</h3><div class="text">${side("after", "ins")}</div></div>`;
+  return html`<div class="side"><h3>${t("Before")}</h3><div class="text">${side("before", "del")}</div></div>
+    <div class="side"><h3>${t("After")}</h3><div class="text">${side("after", "ins")}</div></div>`;
 }
 
 /** Spans to mend: each ticks itself once its text was changed. */
@@ -96,10 +97,10 @@ function Ticks({ store, runs, commands }) {
   const state = useMemo(() => spans.map((span) => [span, isChanged(store, span, runs)]), [spans, runs]);
   if (!spans.length) return null;
   const done = state.filter(([, changed]) => changed).length;
-  return html`<section class="ticks" aria-label="Marked spans to mend">
-    <h3>Marked spans: ${done} of ${spans.length} mended</h3>
+  return html`<section class="ticks" aria-label=${t("Marked spans to mend")}>
+    <h3>${t("Marked spans: {done} of {total} mended", { done, total: spans.length })}</h3>
     <ul>${state.map(([span, changed]) => html`<li class=${changed ? "done" : ""} style=${{ "--colour": store.category(span.category).colour }}>
-      <button type="button" onClick=${() => commands.goTo(span)}><span class="tick" aria-hidden="true">${changed ? "✓" : "○"}</span><span class="visually-hidden">${changed ? "mended" : "open"}:</span> <span class="chip">${store.category(span.category).label}</span> <q dir="auto">${shortened(store.text.offsets.slice(span.start, span.end), 60)}</q></button>
+      <button type="button" onClick=${() => commands.goTo(span)}><span class="tick" aria-hidden="true">${changed ? "✓" : "○"}</span><span class="visually-hidden">${changed ? t("mended") : t("open")}:</span> <span class="chip">${store.category(span.category).label}</span> <q dir="auto">${shortened(store.text.offsets.slice(span.start, span.end), 60)}</q></button>
     </li>`)}</ul>
   </section>`;
 }
@@ -126,11 +127,11 @@ export function editCommands(store, commands) {
       const field = event.target;
       const replaced = field.selectionEnd - field.selectionStart;
       const all = field.value.length;
-      if (all > 40 && pasted.length > 20 && replaced > REPLACES * all) commands.say("This replaces the response. A minimal edit changes as little as possible.");
+      if (all > 40 && pasted.length > 20 && replaced > REPLACES * all) commands.say(t("This replaces the response. A minimal edit changes as little as possible."));
     },
     revertRun(index) {
       write(revert(runsOf(store), index));
-      commands.say("Change taken back.");
+      commands.say(t("Change taken back."));
     },
     reset: () => write(null),
     step(direction) {
@@ -168,11 +169,11 @@ export function editCommands(store, commands) {
         .map(([start, end]) => store.text.snapping.snap(start, end, "word"))
         .filter((range) => range && !store.answer.spans.some((span) => span.start < range[1] && range[0] < span.end));
       const unlabelled = ranges.filter((range) => !forbidden(store.project, store.answer.spans, newSpan(...range, "")));
-      if (!unlabelled.length) return commands.say("Every change lies in a marked span already.");
+      if (!unlabelled.length) return commands.say(t("Every change lies in a marked span already."));
       const [start, end] = unlabelled[0];
       store.show({ tab: "mark", sel: { start, end, anchor: [start, end] }, current: null });
       onceDrawn(() => document.getElementById("response")?.focus());
-      return commands.say(unlabelled.length > 1 ? `Changed here; ${unlabelled.length - 1} more after it (Alt+S).` : "Changed here: choose a category.");
+      return commands.say(unlabelled.length > 1 ? t("Changed here; {count} more after it (Alt+S).", { count: unlabelled.length - 1 }) : t("Changed here: choose a category."));
     },
   };
   return edit;

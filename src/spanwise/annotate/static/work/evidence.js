@@ -1,5 +1,6 @@
 /** Passages as one list of sentences, and which of them are linked. Pure. */
 
+import { t } from "../messages.js";
 import { mostSimilar } from "../text/similar.js";
 
 const CLOSEST = 5;
@@ -57,7 +58,7 @@ export function evidenceKey(store, commands, event) {
   else if (event.key === "Backspace") typed(store, mode.typed.slice(0, -1));
   else if (event.key === " " || event.key === "Enter") {
     const one = mode.typed ? named(store.item, mode.typed) : mode.cursor;
-    if (mode.typed && !one) commands.say(`There is no sentence ${mode.typed}.`);
+    if (mode.typed && !one) commands.say(t("There is no sentence {number}.", { number: mode.typed }));
     if (event.key === "Enter" && !mode.typed) commands.leave();
     else if (one) commands.toggleSentence(one);
   } else return false;

@@ -1,5 +1,6 @@
 /** The response with its marks, and the list of spans under it. */
 
+import { t } from "../messages.js";
 import { paint, supported } from "../ui/highlight.js";
 import { kept } from "../ui/kept.js";
 import { TextPane } from "../text/pane.js";
@@ -56,7 +57,7 @@ export function ResponsePane({ store, commands }) {
   useLayoutEffect(() => followPointer(root.current, store, commands, () => pane.current), [key]);
 
   const spans = answer.spans.length;
-  const said = `Response ${ui.response + 1}, ${snapping.words.ranges.length} words, ${spans ? `${spans} spans` : "no spans"}`;
+  const said = t("Response {number}, {words} words, {spans}", { number: ui.response + 1, words: snapping.words.ranges.length, spans: spans ? t("{count} spans", { count: spans }) : t("no spans") });
   return html`<div
     class="text response ${ui.mode?.kind === "antecedent" ? "choosing" : ""}" id="response" data-pane tabindex="0" role="textbox"
     aria-readonly="true" aria-multiline="true" aria-label=${said} aria-describedby="response-help" ref=${root}
@@ -74,9 +75,9 @@ function reveal(root, range) {
 export function SpanList({ store, commands }) {
   const { answer, ui } = store;
   if (!answer.spans.length && !answer.missing.length) {
-    return html`<p class="muted empty">${answer.no_errors ? "Marked as free of errors." : "No spans yet. Select text, then press the number of a category."}</p>`;
+    return html`<p class="muted empty">${answer.no_errors ? t("Marked as free of errors.") : t("No spans yet. Select text, then press the number of a category.")}</p>`;
   }
-  return html`<ol class="spans" aria-label="Marked spans">
+  return html`<ol class="spans" aria-label=${t("Marked spans")}>
     ${answer.spans.map((span) => html`<${SpanRow} key=${span.id} span=${span} store=${store} commands=${commands} current=${span.id === ui.current} note=${ui.noteFor === span.id} cautions=${ui.cautions.get(span.id) ?? []} />`)}
     ${answer.missing.map((missing) => html`<${MissingRow} key=${missing.id} missing=${missing} store=${store} commands=${commands} />`)}
   </ol>`;
@@ -95,9 +96,9 @@ const SpanRow = kept(({ span, store, commands, current, note, cautions }) => {
       ${span.evidence.map((entry) => html`<button type="button" class="link-chip" onClick=${() => commands.showEvidence(entry)}>${places(entry)}</button>`)}
       ${span.antecedent && html`<span class="link-chip" dir="auto">↩ ${shortened(store.text.offsets.slice(span.antecedent.start, span.antecedent.end), 32)}</span>`}
       ${category.severities?.length ? html`<${Severity} span=${span} category=${category} store=${store} />` : null}
-      ${["evidence", "antecedent"].includes(category.needs) && html`<button type="button" class="quiet" onClick=${() => commands.link(span.id)}>${span.evidence.length || span.antecedent ? "Change" : "Link"}</button>`}
-      <button type="button" class="quiet" onClick=${() => commands.openNote(span.id)}>${span.note ? "Comment ●" : "Comment"}</button>
-      <button type="button" class="quiet" aria-label="Remove: ${category.label}, ${shortened(quote, 30)}" onClick=${() => commands.removeSpan(span.id)}>✕</button>
+      ${["evidence", "antecedent"].includes(category.needs) && html`<button type="button" class="quiet" onClick=${() => commands.link(span.id)}>${span.evidence.length || span.antecedent ? t("Change") : t("Link")}</button>`}
+      <button type="button" class="quiet" onClick=${() => commands.openNote(span.id)}>${span.note ? t("Comment ●") : t("Comment")}</button>
+      <button type="button" class="quiet" aria-label=${t("Remove: {what}", { what: `${category.label}, ${shortened(quote, 30)}` })} onClick=${() => commands.removeSpan(span.id)}>✕</button>
     </span>
     ${(note || span.note) && html`<${Note} span=${span} store=${store} commands=${commands} focus=${note} />`}
     ${need && html`<p class="caution">${need[0].toUpperCase()}${need.slice(1)}</p>`}
@@ -107,9 +108,9 @@ const SpanRow = kept(({ span, store, commands, current, note, cautions }) => {
 
 function Severity({ span, category, store }) {
   const set = (event) => store.act({ type: "span.severity", id: span.id, severity: event.target.value || null });
-  return html`<label class="severity"><span class="visually-hidden">Severity</span>
+  return html`<label class="severity"><span class="visually-hidden">${t("Severity")}</span>
     <select value=${span.severity ?? ""} onChange=${set}>
-      <option value="">severity…</option>
+      <option value="">${t("severity…")}</option>
       ${category.severities.map((name) => html`<option value=${name}>${name}</option>`)}
     </select></label>`;
 }
@@ -127,7 +128,7 @@ function Note({ span, store, commands, focus }) {
       commands.closeNote();
     }
   };
-  return html`<input class="note" ref=${field} dir="auto" aria-label="Comment on the span" placeholder="Comment" value=${span.note} onInput=${typed} onKeyDown=${done} />`;
+  return html`<input class="note" ref=${field} dir="auto" aria-label=${t("Comment on the span")} placeholder=${t("Comment")} value=${span.note} onInput=${typed} onKeyDown=${done} />`;
 }
 
 function MissingRow({ missing, store, commands }) {
@@ -136,11 +137,11 @@ function MissingRow({ missing, store, commands }) {
   return html`<li class="span missing" style=${{ "--colour": category.colour }}>
     <button type="button" class="span-main" onClick=${() => commands.linkMissing(missing.id)}>
       <span class="chip">${category.label}</span>
-      ${entry ? html`<q dir="auto">${shortened(sentenceText(store, entry))}</q>` : html`<span class="need">choose the sentence that says it</span>`}
+      ${entry ? html`<q dir="auto">${shortened(sentenceText(store, entry))}</q>` : html`<span class="need">${t("choose the sentence that says it")}</span>`}
     </button>
     <span class="span-more">
       ${entry && html`<button type="button" class="link-chip" onClick=${() => commands.showEvidence(entry)}>${places(entry)}</button>`}
-      <button type="button" class="quiet" aria-label="Remove: ${category.label}" onClick=${() => store.act({ type: "missing.remove", id: missing.id })}>✕</button>
+      <button type="button" class="quiet" aria-label=${t("Remove: {what}", { what: category.label })} onClick=${() => store.act({ type: "missing.remove", id: missing.id })}>✕</button>
     </span>
   </li>`;
 }

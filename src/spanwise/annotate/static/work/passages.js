@@ -1,5 +1,6 @@
 /** Prompt and passages with numbered sentences; in evidence mode a list that links sentences to a span. */
 
+import { t } from "../messages.js";
 import { visible } from "../text/invisible.js";
 import { html, useEffect, useLayoutEffect, useMemo, useRef } from "../vendor/preact-htm.js";
 import { hasSentence, places, sentenceId, spokenPlace, walkOrder } from "./evidence.js";
@@ -35,15 +36,15 @@ export function Passages({ store, commands }) {
     near=${closest.indexOf(closest.find((other) => sentenceId(other) === sentenceId(one))) + 1} dot=${missing.get(sentenceId(one))} needle=${needle} choose=${mode ? commands.toggleSentence : commands.tapSentence} />`;
   return html`
     ${mode && html`<${EvidenceHelp} mode=${mode} store=${store} commands=${commands} evidence=${evidence} />`}
-    ${item.passages.length > 0 && html`<label class="search"><span class="visually-hidden">Search the passages</span>
-      <input id="passage-search" type="search" placeholder="Search passages" value=${ui.search ?? ""} onInput=${searched} /></label>`}
-    <div class="passages" id="passages" ref=${list} data-pane tabindex="0" role="listbox" aria-multiselectable="true" aria-label="Passages"
+    ${item.passages.length > 0 && html`<label class="search"><span class="visually-hidden">${t("Search the passages")}</span>
+      <input id="passage-search" type="search" placeholder=${t("Search passages")} value=${ui.search ?? ""} onInput=${searched} /></label>`}
+    <div class="passages" id="passages" ref=${list} data-pane tabindex="0" role="listbox" aria-multiselectable="true" aria-label=${t("Passages")}
       aria-activedescendant=${cursor ? sentenceId(cursor) : undefined}>
-      ${item.passages.map((passage, number) => html`<div role="group" class="passage" aria-label="Passage ${number + 1}">
+      ${item.passages.map((passage, number) => html`<div role="group" class="passage" aria-label=${t("Passage {number}", { number: number + 1 })}>
         ${passage.title ? option({ passage: number, sentence: -1, text: passage.title }) : html`<div class="passage-number" role="presentation">${number + 1}</div>`}
         ${passage.sentences.map((text, sentence) => option({ passage: number, sentence, text }))}
       </div>`)}
-      ${!item.passages.length && html`<div role="option" aria-selected="false" aria-disabled="true" class="muted none">This item has no passages.</div>`}
+      ${!item.passages.length && html`<div role="option" aria-selected="false" aria-disabled="true" class="muted none">${t("This item has no passages.")}</div>`}
     </div>`;
 }
 
@@ -51,7 +52,7 @@ function Sentence({ one, on, active, near, dot, needle, choose }) {
   const classes = ["sentence", one.sentence < 0 && "title", on && "on", active && "active", near > 0 && "near", needle && !one.text.toLowerCase().includes(needle) && "unfound"];
   const number = spokenPlace(one);
   return html`<div id=${sentenceId(one)} role="option" aria-selected=${on} class=${classes.filter(Boolean).join(" ")} onClick=${() => choose(one)}>
-    <span class="number" title=${near ? `${near}. in likeness to the span` : null}>${number}</span><span class="sentence-text" dir="auto">${visible(one.text)}</span>
+    <span class="number" title=${near ? t("{place}. in likeness to the span", { place: near }) : null}>${number}</span><span class="sentence-text" dir="auto">${visible(one.text)}</span>
     ${dot && html`<span class="dot" style=${{ "--colour": dot.colour }} title=${dot.label}><span class="visually-hidden">${dot.label}</span></span>`}
   </div>`;
 }
@@ -69,11 +70,11 @@ function dots(store) {
 }
 
 function EvidenceHelp({ mode, store, commands, evidence }) {
-  const subject = mode.missing ? "what is missing" : "the span";
-  const chosen = evidence.map(places).join(", ") || "none yet";
+  const subject = mode.missing ? t("what is missing") : t("the span");
+  const chosen = evidence.map(places).join(", ") || t("none yet");
   return html`<div class="mode-help" role="status">
-    <strong>Evidence for ${subject}</strong>: ${chosen}${mode.typed && html` · typing <kbd>${mode.typed}</kbd>`}
-    <span class="muted"> ↑ ↓ and Space, or type 2.4. Enter ends.</span>
-    <button type="button" class="small-button" onClick=${commands.leave}>Done</button>
+    <strong>${t("Evidence for {subject}", { subject })}</strong>: ${chosen}${mode.typed && html` · ${t("typing")} <kbd>${mode.typed}</kbd>`}
+    <span class="muted"> ${t("↑ ↓ and Space, or type 2.4. Enter ends.")}</span>
+    <button type="button" class="small-button" onClick=${commands.leave}>${t("Done")}</button>
   </div>`;
 }

@@ -1,12 +1,13 @@
 /** The project's own questions about an item: a choice, a step of a scale, or free text. */
 
+import { t } from "../messages.js";
 import { html } from "../vendor/preact-htm.js";
 
 /** @param {{store: any, lanes?: {label: string, body: any}[]}} props `lanes` are what several people answered */
 export function Questions({ store, lanes = [] }) {
   const { questions = [] } = store.project;
   if (!questions.length) return null;
-  return html`<div class="questions"><h2 class="pane-title">Questions</h2>
+  return html`<div class="questions"><h2 class="pane-title">${t("Questions")}</h2>
     ${questions.map((question) => html`<${Question} key=${question.key} store=${store} question=${question} said=${saidOf(lanes, question.key)} />`)}</div>`;
 }
 
@@ -19,7 +20,7 @@ function Question({ store, question, said }) {
   const value = store.doc.answers[key] ?? "";
   const set = (fresh, continues) => store.act({ type: "answer", key, value: fresh, continues });
   const steps = kind === "scale" ? Array.from({ length: question.steps }, (_, index) => String(index + 1)) : question.options;
-  return html`<fieldset class="question ${kind}"><legend>${text}${question.required ? "" : html` <span class="muted">(if you like)</span>`}</legend>
+  return html`<fieldset class="question ${kind}"><legend>${text}${question.required ? "" : html` <span class="muted">${t("(if you like)")}</span>`}</legend>
     ${kind === "text"
       ? html`<textarea class="whole" rows="2" dir="auto" aria-label=${text} value=${value} onInput=${(event) => set(event.target.value, `answer ${key}`)}></textarea>`
       : html`<div class="steps">${steps.map((step) => html`<label class="check"><input type="radio" name="question ${key}" checked=${value === step} onChange=${() => set(step)} /> <span>${step}</span></label>`)}</div>`}

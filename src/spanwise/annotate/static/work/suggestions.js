@@ -1,5 +1,6 @@
 /** Suggestions of a model: shown when asked for, or filled in; each span keeps where it came from. */
 
+import { t } from "../messages.js";
 import { forbidden } from "../state/checks.js";
 import { newId } from "../state/ids.js";
 import { fromBody } from "../state/wire.js";
@@ -19,9 +20,9 @@ export function suggestionCommands(store, commands) {
   return {
     prefill: add,
     show() {
-      if (!store.claim.suggestions.length) return commands.say("There are no suggestions for this item.");
+      if (!store.claim.suggestions.length) return commands.say(t("There are no suggestions for this item."));
       add();
-      return commands.say("Suggestions added. Remove or change what is wrong; undo takes each back.");
+      return commands.say(t("Suggestions added. Remove or change what is wrong; undo takes each back."));
     },
   };
 }

@@ -3,15 +3,18 @@
 from typing import Annotated
 
 from pydantic import Field
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from spanwise.annotate.people import end_all_sessions, end_session, log_in, may, redeem_login, set_password
 from spanwise.annotate.store import LoginError
 from spanwise.annotate.web.endpoints import Call, Endpoint, Page, Redirect
+from spanwise.annotate.web.messages import COOKIE, LANGUAGES
 from spanwise.annotate.web.routes.work import show_settings
 from spanwise.annotate.web.security import local_path
 from spanwise.core import DataError
 from spanwise.feedback import Record
+
+_YEAR = 31_536_000  # seconds
 
 
 class LoginRequest(Record):
@@ -86,6 +89,18 @@ def change_password(call: Call) -> Page | Redirect:
     return Redirect("/settings?changed=yes", session=session.token)
 
 
+def choose_language(call: Call) -> Response:
+    """Keeps the language that somebody chose in this browser; the browser's own where none is named."""
+    response = RedirectResponse("/settings", status_code=303)
+    language = call.field("language")
+    if language in LANGUAGES:
+        secure = call.site.cookie.https
+        response.set_cookie(COOKIE, language, max_age=_YEAR, httponly=True, samesite="lax", secure=secure)
+    else:
+        response.delete_cookie(COOKIE)
+    return response
+
+
 def show_once(call: Call) -> Page:
     """The page behind the one-time address; it redeems the key by a form, because looking must change nothing."""
     return Page("once.html", {"key": call.query("key")})
@@ -114,6 +129,7 @@ ENDPOINTS = (
     Endpoint("POST", "/login/once", log_in_once, "public"),
     Endpoint("POST", "/logout", log_out, "user"),
     Endpoint("POST", "/settings/password", change_password, "user"),
+    Endpoint("POST", "/settings/language", choose_language, "user"),
     Endpoint("POST", "/api/v1/session", api_log_in, "public", takes=LoginRequest, gives=SessionAnswer),
     Endpoint("GET", "/api/v1/session", api_session, "user", gives=SessionAnswer),
 )

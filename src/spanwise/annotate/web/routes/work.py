@@ -7,6 +7,7 @@ from pydantic import Field
 from spanwise.annotate.store import Item, get_item, guideline_text
 from spanwise.annotate.web.endpoints import Call, Endpoint, Page, RequestError
 from spanwise.annotate.web.markdown import blocks_of
+from spanwise.annotate.web.messages import COOKIE, LANGUAGES
 from spanwise.annotate.work import (
     Claim,
     ClientId,
@@ -199,7 +200,7 @@ def show_reopened(call: Call) -> Page:
 
 
 def _work_page(call: Call, **asked: str | None) -> Page:
-    return Page("work.html", {"title": "Work"}, page_frame(call) | {"item_id": None, "annotation_id": None} | asked)
+    return Page("work.html", {}, page_frame(call) | {"item_id": None, "annotation_id": None} | asked)
 
 
 def page_frame(call: Call) -> dict[str, Any]:
@@ -232,7 +233,8 @@ def show_guidelines(call: Call) -> Page:
 
 def show_settings(call: Call, **more: str) -> Page:
     """Keys, font, contrast, which are kept in the browser, and the password; `more` says how changing it went."""
-    shown = {"error": "", "changed": call.query("changed")} | more
+    chosen = {"languages": LANGUAGES, "chosen_language": call.request.cookies.get(COOKIE, "")}
+    shown = chosen | {"error": "", "changed": call.query("changed")} | more
     return Page("settings.html", shown, {"hotkeys": call.project.config.hotkeys}, status=400 if shown["error"] else 200)
 
 
