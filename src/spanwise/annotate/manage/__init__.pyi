@@ -9,11 +9,11 @@ from .changes import change_items as change_items
 from .changes import list_changes as list_changes
 from .changes import set_overlap as set_overlap
 from .changes import take_change_back as take_change_back
+from .listing import PURPOSES as PURPOSES
+from .listing import STATES as STATES
 from .listing import ItemFilter as ItemFilter
 from .listing import ItemPage as ItemPage
 from .listing import ItemState as ItemState
-from .listing import PURPOSES as PURPOSES
-from .listing import STATES as STATES
 from .listing import list_items as list_items
 from .reliability import ReliabilityPanel as ReliabilityPanel
 from .reliability import measure_reliability as measure_reliability
