@@ -163,14 +163,21 @@ def progress(project: Folder, *, database: Url = None, as_json: AsJson = False) 
 @app.command(name="suggest")
 def suggest_marks(
     project: Folder,
-    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A reward model.", show_default=False)],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A reward model's checkpoint, or a YAML file with `sources`, `scorers` or `reward_models`.",
+            show_default=False,
+        ),
+    ],
     *,
     threshold: Annotated[float, typer.Option(help="Segments that score lower are proposed as errors.")] = 0.0,
     database: Url = None,
 ) -> None:
-    """Let a reward model propose marks for all items that it has not judged."""
+    """Let reward sources propose marks for all items that they have not judged."""
     with opened(project, database) as (base, described):
-        for name, count in suggest_all(base, described, checkpoint, threshold=threshold):
+        for name, count in suggest_all(base, described, source, threshold=threshold):
             typer.echo(f"{name}: judged {count:,} items.")
 
 

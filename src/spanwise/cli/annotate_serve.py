@@ -95,18 +95,23 @@ def openapi(
     typer.echo(f"Wrote {output}.")
 
 
-def suggest_all(
-    base: "Database", described: "Project", checkpoint: Path, *, threshold: float
-) -> Iterator[tuple[str, int]]:
-    """Proposes marks by every head of a reward model whose category the project has; (head, items judged) of each."""
+def suggest_all(base: "Database", described: "Project", source: Path, *, threshold: float) -> Iterator[tuple[str, int]]:
+    """Proposes marks by reward sources; (source, items judged) of each.
+
+    Of a checkpoint those heads speak whose category the project has; of a YAML file every source must have one.
+    """
     from spanwise.annotate.work import suggest
     from spanwise.reward_models import PAIR_HEADS
-    from spanwise.rewards import load_sources
+    from spanwise.rewards import SourcesConfig, configured_sources, load_sources
 
+    if source.suffix in (".yaml", ".yml"):
+        for named in configured_sources(SourcesConfig.load(source)):
+            yield named.name, suggest(base, described, named, threshold=threshold)
+        return
     known = {category.group for category in described.config.span_categories}
-    for source in load_sources(checkpoint):
-        if source.name not in PAIR_HEADS and source.category in known:
-            yield source.name, suggest(base, described, source, threshold=threshold)
+    for head in load_sources(source):
+        if head.name not in PAIR_HEADS and head.category in known:
+            yield head.name, suggest(base, described, head, threshold=threshold)
 
 
 def run_round(

@@ -8,6 +8,7 @@ from .config import MixtureConfig as MixtureConfig
 from .config import Placement as Placement
 from .config import RewardsConfig as RewardsConfig
 from .config import ScoreConfig as ScoreConfig
+from .config import SourcesConfig as SourcesConfig
 from .config import SourceWeight as SourceWeight
 from .config import WeightsConfig as WeightsConfig
 from .conversations import conversation_rewards as conversation_rewards
