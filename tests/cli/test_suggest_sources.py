@@ -8,6 +8,7 @@ from spanwise.annotate.store.items import NewItem, add_items
 from spanwise.annotate.store.setup import open_project
 from spanwise.annotate.work.suggestions import suggestions_for
 from spanwise.cli import app
+from spanwise.core.errors import ConfigError
 
 MODULE = '''
 from spanwise.feedback import SegmentScore, SegmentScores
@@ -59,5 +60,6 @@ def test_marks_of_a_source_of_ones_own_are_proposed(project):
 def test_a_source_that_no_category_fits_is_refused(project):
     folder, database, item_id = project
     said = _suggest(folder, "weather")
-    assert said.exit_code == 2
+    assert isinstance(said.exception, ConfigError)
+    assert "weather" in str(said.exception)
     assert suggestions_for(database, item_id) == ()

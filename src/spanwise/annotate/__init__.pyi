@@ -1,0 +1,2 @@
+from .client import AnnotationClient as AnnotationClient
+from .client import ApiError as ApiError
