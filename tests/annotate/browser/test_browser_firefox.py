@@ -64,7 +64,7 @@ def test_one_marks_proves_and_submits(serve, firefox) -> None:
     firefox.until("document.querySelector('.span') === null && document.querySelector('#response') === null")
     (said,) = annotations_of(server.database, server.project, item_id)
     (span,) = said.body.spans
-    assert span.quote == FAIR.responses[0].text[:30]
+    assert span.quote == FAIR.responses[0].text[:31]
     assert span.evidence
 
 

@@ -25,7 +25,7 @@ def _record(name: str, *marked: int) -> FeedbackRecord:
         for n in marked
     )
     return FeedbackRecord(
-        id="x", prompt="?", annotator=name, responses=(Response(text=TEXTS, spans=spans, no_errors=not spans),)
+        id="x", prompt="?", annotator=name, responses=(Response(text=TEXTS, spans=spans, marked=True),)
     )
 
 

@@ -15,7 +15,7 @@ from spanwise.annotate.store.setup import open_project
 from spanwise.annotate.web.app import create_app
 from spanwise.annotate.web.openapi import api_description
 from spanwise.core.errors import ConfigError
-from spanwise.feedback.files import load_feedback
+from spanwise.feedback.formats import load_feedback
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_an_item_is_claimed_annotated_and_exported(client, tmp_path) -> None:
 
 def test_what_the_server_refuses_is_an_error_with_its_sentence(client) -> None:
     with pytest.raises(ApiError, match="no item") as caught:
-        client.call("item", item_id="a/b")
+        client.call("item", item_id="a b")
     assert caught.value.status == 404
     work = client.claim()
     with pytest.raises(ApiError) as caught:
