@@ -63,6 +63,7 @@ def serve(
     read_description(project, preset_name=preset)  # refuses a wrong folder before the server is loaded
     import uvicorn
 
+    from spanwise.annotate.exchange import Webhooks
     from spanwise.annotate.rounds import RoundJob
     from spanwise.annotate.store import open_project
     from spanwise.annotate.web import create_app, log_requests
@@ -74,7 +75,8 @@ def serve(
         _check_exposure(base, host, host_name or [], behind_proxy=behind_proxy)
         job = RoundJob(project, database=database)
         app = create_app(base, described, hosts=host_name or [], https=behind_proxy, runs=runs, parts=[job])
-        with _listening(host, port) as listener, _only_server(project):
+        hooks = Webhooks(base, described, project)
+        with _listening(host, port) as listener, _only_server(project), hooks.running():
             _say_where(base, host, listener.getsockname()[1])
             config = uvicorn.Config(app, log_level="warning", server_header=False, proxy_headers=behind_proxy)
             uvicorn.Server(config).run(sockets=[listener])

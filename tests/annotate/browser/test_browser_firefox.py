@@ -72,7 +72,7 @@ def test_one_marks_proves_and_submits(serve, firefox) -> None:
 def test_every_page_fits_and_axe_finds_nothing(serve, firefox, size) -> None:
     server = serve()
     item_id = disputed(server)
-    server.add(FAIR)
+    server.add(FAIR.model_copy(update={"id": "another"}))
     wordy(server)
     enter(firefox, server)
     wrong: dict[str, list[str]] = {}

@@ -10,3 +10,4 @@ from .imports import list_batches as list_batches
 from .imports import roll_back as roll_back
 from .panel import measure_agreement as measure_agreement
 from .records import record_of as record_of
+from .webhooks import Webhooks as Webhooks

@@ -41,6 +41,7 @@ from .items import text_rows as text_rows
 from .project import CategoryConfig as CategoryConfig
 from .project import Project as Project
 from .project import ProjectConfig as ProjectConfig
+from .project import WebhookConfig as WebhookConfig
 from .project import digest as digest
 from .project import read_description as read_description
 from .refusals import AccessError as AccessError

@@ -90,6 +90,17 @@ class QuestionConfig(Config):
         return "is empty." if self.required and not value.strip() else ""
 
 
+class WebhookConfig(Config):
+    """An address that is told what happens."""
+
+    url: Annotated[str, Field(pattern=r"^https?://")]
+    """Where events are posted to, as JSON."""
+    events: Annotated[tuple[str, ...], Field(min_length=1)] = ("annotation.submitted",)
+    """Kinds of events, or how they begin: "annotation.", "question.asked", "items."."""
+    secret_env: str = ""
+    """The environment variable that holds the secret of the signature; empty for none."""
+
+
 class ProjectConfig(Config):
     """What is asked of annotators."""
 
@@ -137,6 +148,8 @@ class ProjectConfig(Config):
     """Whether the names of the models that wrote the responses are hidden from annotators."""
     hotkeys: dict[str, str] = Field(default_factory=dict[str, str])
     """Keys that differ from the usual ones: action to key."""
+    webhooks: tuple[WebhookConfig, ...] = ()
+    """Who is told what happens, by the server while it runs."""
     database: str = ""
     """The address of a PostgreSQL database; empty for a SQLite file beside this one."""
 

@@ -206,7 +206,9 @@ def _work_page(call: Call, **asked: str | None) -> Page:
 def page_frame(call: Call) -> dict[str, Any]:
     """What every page to work on reads: what the project asks, who works, the guidelines."""
     config = call.project.config
-    shown = config.model_dump(mode="json", exclude={"guidelines", "database", "gold_every", "training_pass"})
+    shown = config.model_dump(
+        mode="json", exclude={"guidelines", "database", "gold_every", "training_pass", "webhooks"}
+    )
     for category in shown["categories"]:
         category["label"] = category["label"] or category["name"]
     return {
