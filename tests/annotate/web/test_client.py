@@ -49,7 +49,7 @@ def test_the_client_knows_every_operation_that_takes_a_token() -> None:
 
 def test_an_item_is_claimed_annotated_and_exported(client, tmp_path) -> None:
     work = client.claim()
-    receipt = client.submit(work["claim"], {"no_errors": ["r1"], "comment": "fine"})
+    receipt = client.submit(work["claim"], {"no_errors": ["r1", "r2"], "comment": "fine"})
     assert receipt["version"] == 1
     assert client.call("progress")["slots_submitted"] == 1
     assert [row["ext_id"] for row in client.items(state="done")["rows"]] == ["i0"]
