@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from spanwise.cli.annotate_manage import assign, change, groups, quality, undo
+from spanwise.cli.annotate_manage import agreement, assign, change, groups, quality, undo
 from spanwise.cli.annotate_serve import Folder, Url, alone, openapi, opened, run_round, serve, suggest_all
 from spanwise.cli.config_help import AsJson, ColumnOptions, EmptyIsClean, Separator, Sheet, layout_of
 from spanwise.cli.feedback import READ_HELP, WRITTEN_HELP, AllowLoss, Offsets, print_unread, unit_of
@@ -18,7 +16,6 @@ from spanwise.core import ConfigError, check_readable
 from spanwise.feedback.formats import get_format
 
 if TYPE_CHECKING:
-    from spanwise.feedback.statistics import Agreement, Alpha, SpanAgreement
 
 _TOLD = ("item", "annotation", "draft")
 app = typer.Typer(name="annotate", help="Collect feedback: the annotation app and its data.", no_args_is_help=True)
@@ -28,7 +25,7 @@ app.add_typer(users, name="users")
 app.add_typer(db, name="db")
 app.command(name="serve")(serve)
 app.command(name="openapi")(openapi)
-for command in (assign, change, undo, quality):
+for command in (agreement, assign, change, undo, quality):
     app.command(name=command.__name__)(command)
 users.command(name="groups")(groups)
 
@@ -121,25 +118,6 @@ def export_from(
             typer.echo(f"Wrote {report.rows:,} rows to {report.path}.")
             for line in left_out(report.left_out):
                 typer.echo(line, err=True)
-
-
-@app.command()
-def agreement(
-    project: Folder,
-    *,
-    resamples: Annotated[int, typer.Option(help="Bootstrap samples for the intervals.")] = 1000,
-    database: Url = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show how far annotators agree, on segments, spans, evidence, edits and preferences."""
-    with opened(project, database) as (base, described):
-        from spanwise.annotate.exchange import measure_agreement
-
-        measured = measure_agreement(base, described, resamples=resamples)
-        if as_json:
-            print_json(measured.as_dict())
-        else:
-            _print_agreement(measured)
 
 
 @app.command()
@@ -342,42 +320,3 @@ def upgrade(project: Folder, *, database: Url = None) -> None:
     with contextlib.closing(database_of(project, url=database)) as base:
         done = migrate(base)
     typer.echo(f"The database is at revision {done.after}" + (f"; a copy is {done.backup}." if done.backup else "."))
-
-
-def _print_agreement(agreement_figures: "Agreement") -> None:
-    """Prints alphas with intervals, then the figures of spans; a dash stands where a figure is not defined."""
-    console = Console()
-    console.print(
-        f"{agreement_figures.items:,} items with several annotations, by {len(agreement_figures.annotators):,} people",
-        soft_wrap=True,
-    )
-    table = Table(box=None)
-    for name in ("category", "judged on", "alpha", "95 % interval", "units", "F1", "exact F1", "found", "borders"):
-        table.add_column(name, justify="left" if name in ("category", "judged on") else "right")
-    for row in (*agreement_figures.categories, *agreement_figures.missing):
-        table.add_row(row.category, row.level, *_alpha(row.alpha), *_span_figures(row.spans))
-    table.add_row("all spans", "", "", "", "", *_span_figures(agreement_figures.spans))
-    table.add_row("preferences", "pairs", *_alpha(agreement_figures.preferences.alpha), "", "", "", "")
-    console.print(table)
-    for name, value in (
-        ("equal preferences", agreement_figures.preferences.same),
-        ("common evidence", agreement_figures.evidence),
-        ("edits, F1 of words", agreement_figures.edits),
-    ):
-        console.print(f"{name}: {_number(value)}")
-    reasons = {row.alpha.reason for row in (*agreement_figures.categories, *agreement_figures.missing)} - {""}
-    for reason in sorted(reasons):
-        console.print(f"- : {reason}", soft_wrap=True)
-
-
-def _alpha(alpha: "Alpha") -> tuple[str, str, str]:
-    interval = f"{_number(alpha.low)} to {_number(alpha.high)}" if alpha.low is not None else "-"
-    return _number(alpha.value), interval, f"{alpha.units:,}"
-
-
-def _span_figures(figures: "SpanAgreement") -> tuple[str, str, str, str]:
-    return _number(figures.f1), _number(figures.exact_f1), _number(figures.detection), _number(figures.boundary)
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"

@@ -1,4 +1,4 @@
-"""`spanwise annotate assign`, `change`, `quality` and `users groups`: what managers do, from the command line."""
+"""`spanwise annotate assign`, `change`, `agreement`, `quality` and `users groups`: what managers do in a shell."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +13,7 @@ from spanwise.core import ConfigError
 
 if TYPE_CHECKING:
     from spanwise.annotate.manage import Change, ItemFilter
+    from spanwise.feedback.statistics import Agreement, Alpha, SpanAgreement
 
 State = Annotated[str, typer.Option(help="Only items that are open, leased, done or skipped.")]
 Query = Annotated[str, typer.Option(help="Only items with these words in id or prompt.")]
@@ -62,6 +63,24 @@ def undo(project: Folder, change_id: Annotated[str, typer.Argument(metavar="CHAN
 
         count = take_change_back(base, described, change_id, by=local_user(base))
         typer.echo(f"{count:,} items have what they had before.")
+
+
+def agreement(
+    project: Folder,
+    *,
+    resamples: Annotated[int, typer.Option(help="Bootstrap samples for the intervals.")] = 1000,
+    database: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how far annotators agree, on segments, spans, evidence, edits and preferences."""
+    with opened(project, database) as (base, described):
+        from spanwise.annotate.exchange import measure_agreement
+
+        measured = measure_agreement(base, described, resamples=resamples)
+        if as_json:
+            print_json(measured.as_dict())
+        else:
+            _print_agreement(measured)
 
 
 def quality(project: Folder, *, database: Url = None, as_json: AsJson = False) -> None:
@@ -139,3 +158,42 @@ def _print(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     for row in rows:
         table.add_row(*row)
     Console().print(table)
+
+
+def _print_agreement(agreement_figures: "Agreement") -> None:
+    """Prints alphas with intervals, then the figures of spans; a dash stands where a figure is not defined."""
+    console = Console()
+    console.print(
+        f"{agreement_figures.items:,} items with several annotations, by {len(agreement_figures.annotators):,} people",
+        soft_wrap=True,
+    )
+    table = Table(box=None)
+    for name in ("category", "judged on", "alpha", "95 % interval", "units", "F1", "exact F1", "found", "borders"):
+        table.add_column(name, justify="left" if name in ("category", "judged on") else "right")
+    for row in (*agreement_figures.categories, *agreement_figures.missing):
+        table.add_row(row.category, row.level, *_alpha(row.alpha), *_span_figures(row.spans))
+    table.add_row("all spans", "", "", "", "", *_span_figures(agreement_figures.spans))
+    table.add_row("preferences", "pairs", *_alpha(agreement_figures.preferences.alpha), "", "", "", "")
+    console.print(table)
+    for name, value in (
+        ("equal preferences", agreement_figures.preferences.same),
+        ("common evidence", agreement_figures.evidence),
+        ("edits, F1 of words", agreement_figures.edits),
+    ):
+        console.print(f"{name}: {_number(value)}")
+    reasons = {row.alpha.reason for row in (*agreement_figures.categories, *agreement_figures.missing)} - {""}
+    for reason in sorted(reasons):
+        console.print(f"- : {reason}", soft_wrap=True)
+
+
+def _alpha(alpha: "Alpha") -> tuple[str, str, str]:
+    interval = f"{_number(alpha.low)} to {_number(alpha.high)}" if alpha.low is not None else "-"
+    return _number(alpha.value), interval, f"{alpha.units:,}"
+
+
+def _span_figures(figures: "SpanAgreement") -> tuple[str, str, str, str]:
+    return _number(figures.f1), _number(figures.exact_f1), _number(figures.detection), _number(figures.boundary)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"

@@ -41,6 +41,7 @@ def receiver():
     made = Receiver()
     yield made
     made.server.shutdown()
+    made.server.server_close()
 
 
 def _world(place, receiver, **more) -> World:

@@ -55,7 +55,7 @@ def test_an_item_is_claimed_annotated_and_exported(client, tmp_path) -> None:
     assert [row["ext_id"] for row in client.items(state="done")["rows"]] == ["i0"]
     path = client.export(tmp_path / "out.jsonl")
     (record,) = load_feedback(path)
-    assert record.id == "i0"
+    assert record.id == "i0#me"
     client.call("assign", {"item_ids": [work["item"]["id"]], "names": ["me"]})
     assert client.items(assigned="me")["total"] == 1
     asked = client.call("ask", {"content": "Why?"}, item_id=work["item"]["id"])

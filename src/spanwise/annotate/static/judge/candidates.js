@@ -54,9 +54,9 @@ function Variant({ store, variant, kind }) {
   const { label, said } = variant;
   const evidence = kind === "span" ? said.evidence : [said.evidence];
   const sentences = evidence.flatMap((entry) => cited(store.item, entry));
-  return html`<section class="variant" aria-label=${t("Annotator {name}", { name: label })}><strong>${label}</strong> ${said.severity && html`<span class="tag">${said.severity}</span>`}
+  return html`<div class="variant" role="group" aria-label=${t("Annotator {name}", { name: label })}><strong>${label}</strong> ${said.severity && html`<span class="tag">${said.severity}</span>`}
     ${sentences.map((one) => html`<p class="cited"><span class="number">${spokenPlace(one)}</span> <span dir="auto">${visible(one.text)}</span></p>`)}
     ${said.antecedent && html`<p class="cited"><span class="number">↩</span> <q dir="auto">${visible(said.antecedent.text)}</q></p>`}
     ${said.comment && html`<p class="cited" dir="auto">${visible(said.comment)}</p>`}
-    ${!sentences.length && !said.antecedent && !said.comment && html`<span class="muted small">${t("nothing beside the mark")}</span>`}</section>`;
+    ${!sentences.length && !said.antecedent && !said.comment && html`<span class="muted small">${t("nothing beside the mark")}</span>`}</div>`;
 }
