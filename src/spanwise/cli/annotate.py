@@ -3,7 +3,7 @@
 import contextlib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -14,8 +14,6 @@ from spanwise.cli.feedback import READ_HELP, WRITTEN_HELP, AllowLoss, Offsets, p
 from spanwise.cli.render import left_out, print_json
 from spanwise.core import ConfigError, check_readable
 from spanwise.feedback.formats import get_format
-
-if TYPE_CHECKING:
 
 _TOLD = ("item", "annotation", "draft")
 app = typer.Typer(name="annotate", help="Collect feedback: the annotation app and its data.", no_args_is_help=True)
