@@ -12,9 +12,8 @@ import json
 import logging
 import os
 import threading
-import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +47,7 @@ class Webhooks:
         self._stop = threading.Event()
 
     @contextlib.contextmanager
-    def running(self) -> Iterator[None]:
+    def running(self) -> Generator[None]:
         """Delivers in a thread of its own during the block; does nothing where the project names no address."""
         thread = threading.Thread(target=self._run, name="webhooks", daemon=True)
         if self._hooks:
@@ -98,7 +97,7 @@ class Webhooks:
         """How far each address was told; a new one is told of what happens from now on."""
         known: dict[str, int] = json.loads(self._state.read_text()) if self._state.exists() else {}
         with self._database.read() as connection:
-            last = connection.execute(select(func.coalesce(func.max(tables.event.c.seq), 0))).scalar_one()
+            last = connection.execute(select(func.max(tables.event.c.seq))).scalar_one() or 0
         return {hook.url: known.get(hook.url, last) for hook, _ in self._hooks}
 
     def _tell(self, url: str, seq: int) -> None:
