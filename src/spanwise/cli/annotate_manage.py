@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 State = Annotated[str, typer.Option(help="Only items that are open, leased, done or skipped.")]
 Query = Annotated[str, typer.Option(help="Only items with these words in id or prompt.")]
 Round = Annotated[int | None, typer.Option("--round", help="Only items of this round.")]
-Batch = Annotated[str, typer.Option(help="Only items of this import.")]
+Batch = Annotated[str, typer.Option("--import-batch", help="Only items of this import.")]
 
 
 def assign(

@@ -45,7 +45,7 @@ def receiver():
 
 
 def _world(place, receiver, **more) -> World:
-    hook = WebhookConfig(url=receiver.url, events=("annotation.", "lease.claimed"), **more)
+    hook = WebhookConfig(address=receiver.url, events=("annotation.", "lease.claimed"), **more)
     return World(place, spans_only(webhooks=(hook,)))
 
 

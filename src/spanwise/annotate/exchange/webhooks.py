@@ -42,7 +42,7 @@ class Webhooks:
         self._database, self._state = database, folder / STATE
         self._hooks = [(hook, _secret(hook)) for hook in project.config.webhooks]
         self._told = self._begun()
-        self._pauses = dict.fromkeys((hook.url for hook, _ in self._hooks), 0.0)
+        self._pauses = dict.fromkeys((hook.address for hook, _ in self._hooks), 0.0)
         self._waits = dict(self._pauses)
         self._stop = threading.Event()
 
@@ -63,27 +63,27 @@ class Webhooks:
         """Posts what is new to every address that does not wait to be tried again; returns how many were taken."""
         taken = 0
         for hook, secret in self._hooks:
-            self._waits[hook.url] -= _EVERY_S
-            if self._waits[hook.url] > 0:
+            self._waits[hook.address] -= _EVERY_S
+            if self._waits[hook.address] > 0:
                 continue
             try:
                 taken += self._deliver_to(hook, secret)
-                self._pauses[hook.url] = 0.0
+                self._pauses[hook.address] = 0.0
             except OSError as error:
-                pause = min(max(2 * self._pauses[hook.url], _EVERY_S), _LONGEST_PAUSE_S)
-                self._pauses[hook.url] = self._waits[hook.url] = pause
-                log.warning("webhook %s: %s; tried again in %.0f s", hook.url, error, pause)
+                pause = min(max(2 * self._pauses[hook.address], _EVERY_S), _LONGEST_PAUSE_S)
+                self._pauses[hook.address] = self._waits[hook.address] = pause
+                log.warning("webhook %s: %s; tried again in %.0f s", hook.address, error, pause)
         return taken
 
     def _deliver_to(self, hook: WebhookConfig, secret: str) -> int:
         events, taken = self._new(hook), 0
         for event in events:
             if any(event["kind"].startswith(kind) for kind in hook.events):
-                _post(hook.url, secret, event)
-                self._tell(hook.url, event["seq"])
+                _post(hook.address, secret, event)
+                self._tell(hook.address, event["seq"])
                 taken += 1
         if events:
-            self._tell(hook.url, events[-1]["seq"])
+            self._tell(hook.address, events[-1]["seq"])
         return taken
 
     def _run(self) -> None:
@@ -98,7 +98,7 @@ class Webhooks:
         known: dict[str, int] = json.loads(self._state.read_text()) if self._state.exists() else {}
         with self._database.read() as connection:
             last = connection.execute(select(func.max(tables.event.c.seq))).scalar_one() or 0
-        return {hook.url: known.get(hook.url, last) for hook, _ in self._hooks}
+        return {hook.address: known.get(hook.address, last) for hook, _ in self._hooks}
 
     def _tell(self, url: str, seq: int) -> None:
         self._told[url] = seq
@@ -106,7 +106,7 @@ class Webhooks:
 
     def _new(self, hook: WebhookConfig) -> list[dict[str, Any]]:
         event = tables.event
-        settled = event.c.seq > self._told[hook.url], event.c.at <= self._database.later(-_SETTLED_S)
+        settled = event.c.seq > self._told[hook.address], event.c.at <= self._database.later(-_SETTLED_S)
         with self._database.read() as connection:
             rows = connection.execute(select(event).where(*settled).order_by(event.c.seq).limit(_AT_ONCE)).mappings()
             return [dict(row) for row in rows]
@@ -115,7 +115,7 @@ class Webhooks:
 def _secret(hook: WebhookConfig) -> str:
     secret = os.environ.get(hook.secret_env, "") if hook.secret_env else ""
     if hook.secret_env and not secret:
-        raise ConfigError(f"webhooks: {hook.secret_env} is not set; set it to the secret that {hook.url} knows.")
+        raise ConfigError(f"webhooks: {hook.secret_env} is not set; set it to the secret that {hook.address} knows.")
     return secret
 
 

@@ -93,7 +93,7 @@ class QuestionConfig(Config):
 class WebhookConfig(Config):
     """An address that is told what happens."""
 
-    url: Annotated[str, Field(pattern=r"^https?://")]
+    address: Annotated[str, Field(pattern=r"^https?://")]
     """Where events are posted to, as JSON."""
     events: Annotated[tuple[str, ...], Field(min_length=1)] = ("annotation.submitted",)
     """Kinds of events, or how they begin: "annotation.", "question.asked", "items."."""
