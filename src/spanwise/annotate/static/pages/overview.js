@@ -19,7 +19,7 @@ function Panel({ panel }) {
   if (!panel.items) return html`<p class="muted">${t("No item has annotations of two people yet.")}</p>`;
   const rows = [...panel.categories, ...panel.missing];
   return html`<p class="muted">${t("{items} items with annotations of several people ({people} people).", { items: panel.items, people: panel.annotators.length })}</p>
-    ${rows.length > 0 && html`<div class="scroll"><table>
+    ${rows.length > 0 && html`<div class="scroll" tabindex="0"><table>
       <thead><tr><th>${t("Category")}</th><th class="left">${t("Judged per")}</th><th class="left">${t("Krippendorff's alpha [95 %]")}</th><th>${t("Units")}</th><th>${t("Span F1")}</th><th>${t("Found alike")}</th><th>${t("Cut alike")}</th></tr></thead>
       <tbody>${rows.map((row) => html`<tr><td>${row.category}</td><td class="left muted">${row.level}</td><td class="left nowrap"><${Alpha} alpha=${row.alpha} /></td><td>${row.alpha.units}</td><td>${number(row.spans.f1)}</td><td>${number(row.spans.detection)}</td><td>${number(row.spans.boundary)}</td></tr>`)}
       <tr><td>${t("All spans")}</td><td></td><td></td><td>${panel.spans.spans}</td><td>${number(panel.spans.f1)}</td><td>${number(panel.spans.detection)}</td><td>${number(panel.spans.boundary)}</td></tr></tbody></table></div>`}
