@@ -53,6 +53,7 @@ LAYERS = (
     ("quickstart",),
     ("sweeps",),
     ("integrations",),
+    ("setup",),
     ("cli", "api.py"),
 )
 """Rooms, or single files of a room that lie deeper than it, from the bottom up; those of one row do not know each

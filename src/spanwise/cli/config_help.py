@@ -79,21 +79,23 @@ def config_command(*references: str) -> type[TyperCommand]:
     return ConfigCommand
 
 
-def group_with_default(command: str, reference: str) -> type[TyperGroup]:
+def group_with_default(command: str, reference: str = "") -> type[TyperGroup]:
     """A group class that runs `command` where the first word is no command of the group.
 
-    Its --help ends with the fields of the config at `reference`, which is the default command's.
+    Its --help ends with the fields of the config at `reference`, which is the default command's; without a reference,
+    the command is run without words too.
     """
 
     class DefaultGroup(TyperGroup):
         configs = tuple(filter(None, (reference,)))
 
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-            short = args and args[0] not in self.commands and args[0] not in ctx.help_option_names
+            known = args and (args[0] in self.commands or args[0] in ctx.help_option_names)
+            short = not known and (args or not reference)
             return super().parse_args(ctx, [command, *args] if short else args)
 
         def format_help(self, ctx: Any, formatter: Any) -> None:
-            self.epilog = describe_config(_load(reference))
+            self.epilog = describe_config(_load(reference)) if reference else None
             super().format_help(ctx, formatter)
 
     return DefaultGroup

@@ -1,19 +1,32 @@
-"""Beyond one machine: `spanwise score` by shards, and `spanwise export` and `doctor` for training in other engines."""
+"""`spanwise score` by shards, `spanwise export` for other engines, and `spanwise doctor`, which asks beforehand."""
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command, output_option
+from spanwise.cli.config_help import (
+    AsJson,
+    ConfigPath,
+    Overrides,
+    config_command,
+    group_with_default,
+    output_option,
+)
 from spanwise.cli.render import bar, count, show
 from spanwise.cli.runner import Outcome, run_config
 from spanwise.core import check_readable
 
+if TYPE_CHECKING:
+    from spanwise.integrations import Finding
+
 app = typer.Typer()
 export = typer.Typer(help="Write a run of ours as another engine's: settings, data, a command.", no_args_is_help=True)
 doctor = typer.Typer(
-    help="Check that an engine is ready for token rewards, and what it would lose.", no_args_is_help=True
+    cls=group_with_default("setup"),
+    help="Check that this machine and your configs are ready, or that an engine is.\n\n"
+    "`spanwise doctor CONFIG.yaml ...` is short for `spanwise doctor setup CONFIG.yaml ...`.",
 )
 app.add_typer(export, name="export")
 app.add_typer(doctor, name="doctor")
@@ -108,8 +121,31 @@ def doctor_verl(
     from spanwise.integrations import examine_verl
 
     check_readable(config)
-    findings = list(examine_verl(config, workers=workers))
-    summary = {"findings": [finding._asdict() for finding in findings]}
-    show(summary, [f"{MARKS[finding.verdict]}  {finding.sentence}" for finding in findings], as_json=as_json)
-    if any(finding.verdict == "bad" for finding in findings):
+    _print_findings(examine_verl(config, workers=workers), as_json=as_json)
+
+
+@doctor.command(name="setup")
+def doctor_setup(
+    configs: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="CONFIG.yaml", help="Configs of the steps to come; together, in their order."),
+    ] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Check versions, extras, GPU, memory and disk; with configs also models, tokenizers, data and what is too long.
+
+    Memory and disk are estimates. Exit code 2 where something would stop a run or lose data.
+    """
+    from spanwise.setup import examine_setup
+
+    check_readable(*configs or ())
+    _print_findings(examine_setup(configs or ()), as_json=as_json)
+
+
+def _print_findings(findings: Iterable["Finding"], *, as_json: bool) -> None:
+    known = list(findings)
+    summary = {"findings": [finding._asdict() for finding in known]}
+    show(summary, [f"{MARKS[finding.verdict]}  {finding.sentence}" for finding in known], as_json=as_json)
+    if any(finding.verdict == "bad" for finding in known):
         raise typer.Exit(2)

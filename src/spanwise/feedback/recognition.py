@@ -55,10 +55,15 @@ def named_instead(path: Path, asked: str) -> Generator[None]:
 
 def recognised(path: Path, asked: str) -> str | None:
     """One sentence that says what the file is and how to go on; None where that is not known, or is what was asked."""
-    kind = _saved_dataset(path) if path.is_dir() else _kind_of_file(path)
+    kind = kind_of(path)
     if kind is None or asked in (kind.name, *kind.read_as):
         return None
     return f"{path}: is {kind.what}; {kind.remedy.replace('FILE', path.name)}."
+
+
+def kind_of(path: Path) -> Kind | None:
+    """What kind of file or folder it is; None where that is not known."""
+    return _saved_dataset(path) if path.is_dir() else _kind_of_file(path)
 
 
 def _kind_of_file(path: Path) -> Kind | None:

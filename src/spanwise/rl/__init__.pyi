@@ -8,6 +8,7 @@ from .config import RolloutConfig as RolloutConfig
 from .config import TrainerConfig as TrainerConfig
 from .config import TrainingStatesConfig as TrainingStatesConfig
 from .config import UpdateConfig as UpdateConfig
+from .metrics import RESERVED_NAMES as RESERVED_NAMES
 from .parts import TrainerParts as TrainerParts
 from .rollout import RolloutMaker as RolloutMaker
 from .rollout import prompts_of_step as prompts_of_step

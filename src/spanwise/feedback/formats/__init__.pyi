@@ -13,6 +13,7 @@ from .corpora.qa_feedback import item_from_record as item_from_record
 from .json_values import read_items as read_items
 from .offsets import Unit as Unit
 from .registry import FORMATS as FORMATS
+from .registry import format_of as format_of
 from .registry import get_format as get_format
 from .registry import iter_feedback as iter_feedback
 from .registry import load_feedback as load_feedback

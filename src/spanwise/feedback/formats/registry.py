@@ -27,7 +27,7 @@ from spanwise.feedback.formats.corpora import CORPORA
 from spanwise.feedback.formats.tools import TOOLS
 from spanwise.feedback.formats.training import TRAINING
 from spanwise.feedback.problems import ReadResult, collected, with_unique_ids
-from spanwise.feedback.recognition import or_named
+from spanwise.feedback.recognition import kind_of, or_named, recognised
 from spanwise.feedback.record import Record
 from spanwise.feedback.schema import FeedbackRecord
 
@@ -88,6 +88,19 @@ def get_format(name: str, use: Use) -> Format:
         return Format(name=name, sentence="a reader of one's own", holds=("marks", "edits", "preferences"), read=reader)
     names = ", ".join(names_of_formats(use))
     raise ConfigError(f"{name!r:.40} is no format that can be {use}; choose one of {names}.")
+
+
+def format_of(path: Path) -> str | None:
+    """The name of the format in which `path` can be read as feedback, told by what it holds; None where none is known.
+
+    Raises DataError that says what the file is where that is known and is nothing that can be read.
+    """
+    kind = kind_of(path)
+    if kind is None:
+        return None
+    if kind.name in names_of_formats("read"):
+        return kind.name
+    raise DataError(recognised(path, "") or f"{path}: is {kind.what}.")
 
 
 def iter_feedback(

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, NamedTuple, cast
 
 from jinja2 import TemplateError
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from spanwise.core import ConfigError, DataError
 from spanwise.feedback import Asked, Passage, PromptConfig, plain_prompt, text_prompt
@@ -245,8 +245,13 @@ def _restored(text: str, names: Mapping[str, str]) -> tuple[str, list[Span]]:
 
 
 def form_of(model: PreTrainedModel) -> PromptConfig | None:
-    """The form that a checkpoint was trained on, from its config; None where it does not say."""
-    stored = getattr(model.config, _STORED, None)
+    """The form that a model was trained on; None where its checkpoint does not say."""
+    return stored_form(model.config)
+
+
+def stored_form(config: PreTrainedConfig) -> PromptConfig | None:
+    """The form that a checkpoint's config names; None where it names none."""
+    stored = getattr(config, _STORED, None)
     return None if stored is None else PromptConfig.from_values(dict(stored), place=f"config.json, {_STORED}")
 
 

@@ -13,4 +13,5 @@ from .losses import unchanged_share as unchanged_share
 from .model import SpanRewardModel as SpanRewardModel
 from .model import build_reward_model as build_reward_model
 from .model import encoder_of as encoder_of
+from .model import is_causal as is_causal
 from .model import pad_id_of as pad_id_of
