@@ -17,6 +17,7 @@ from spanwise.text import sentences
 
 FEEDBACK_FILE = "dev_feedback.json.gz"
 DEMONSTRATION_FILES = ("train_1k_sft.json.gz", "train_1k_rl.json.gz")
+"""The halves of the authors' train_1k.json, as a fork keeps them; `recipes/wu2023` reads the authors' own files."""
 
 _Read = TypeVar("_Read", bound=BaseModel)
 _Prompt = TypeVar("_Prompt", bound=PromptRecord)
@@ -33,7 +34,7 @@ def load_demonstrations(folder: Path) -> list[DemonstrationRecord]:
     Their pages come as one text each; they are cut into sentences, as the passages of the marked records are.
     """
     read = [record for name in DEMONSTRATION_FILES for record in _all_of(import_demonstrations(folder / name))]
-    return [record.model_copy(update={"passages": tuple(map(_in_sentences, record.passages))}) for record in read]
+    return [record.model_copy(update={"passages": tuple(map(in_sentences, record.passages))}) for record in read]
 
 
 def folds_by_question(records: Sequence[FeedbackRecord], *, count: int, seed: int) -> list[int]:
@@ -71,7 +72,8 @@ def shortened(record: _Prompt, *, words: int) -> _Prompt:
     return record.model_copy(update={"excerpt": tuple(passage for passage in passages if passage.sentences)})
 
 
-def _in_sentences(passage: Passage) -> Passage:
+def in_sentences(passage: Passage) -> Passage:
+    """The passage, whose text came as a whole, cut into sentences."""
     texts = (span.of(passage.text).strip() for span in sentences(passage.text))
     return passage.model_copy(update={"sentences": tuple(text for text in texts if text)})
 

@@ -20,9 +20,9 @@ from spanwise.setup.anatomy import FULL, HALF, Anatomy
 from spanwise.training import SFTRunConfig
 
 GB = 1e9
-TRAINED = {FULL: 16, HALF: 20}
+TRAINED = {FULL: 16, HALF: 18}
 """Bytes of a trained weight by the bytes of its precision: in single precision weight, gradient and AdamW's two
-numbers; in half precision weight and gradient, and a copy in single precision with gradient and the two numbers."""
+numbers; in half precision the weight, and a copy in single precision with gradient and the two numbers."""
 HIDDEN_KEPT, INNER_KEPT = 10, 4
 """Numbers of hidden and inner width that a token leaves behind in a layer for the backward pass."""
 ENCODED_AT_ONCE = 8192
