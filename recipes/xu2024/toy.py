@@ -82,13 +82,14 @@ def _training(out: Path) -> list[list[str]]:
 
 def _measuring(out: Path, judge: Path) -> list[list[str]]:
     data, answers = out / "data", out / "answers.jsonl"
+    runs = [f"{out / name}" for name in ("rl", "mended", "sequence_rl")]
     asked = f"{data / 'evaluation_prompts.jsonl'}"
     return [
         ["generate", f"{RECIPE / 'generate.yaml'}", f"policy={out / 'mended/checkpoints/best'}", f"prompts={asked}",
          f"output={answers}", "sampling={max_new_tokens: 12, min_new_tokens: 4}", "dtype=float32"],
         ["evaluate", "win-rate", "--outputs", f"{answers}", "--reference", f"{data / 'reference.json'}", "--prompts",
          asked, "--judge", f"{judge}", "--output", f"{out / 'win_rate'}", "--resamples", "0"],
-        ["report", *(f"{out / name}" for name in ("rl", "mended", "sequence_rl")), "--output", f"{out / 'report.html'}"],
+        ["report", *runs, "--output", f"{out / 'report.html'}"],
     ]  # fmt: skip
 
 
