@@ -30,7 +30,7 @@ def test_three_commands_lead_from_a_file_of_marks_to_a_report(marks, model, tmp_
         return done.stdout
 
     said = run("spanwise", "init", "mine", "--from", marks.name, "--model", str(model))
-    assert "heads off_topic, wrong_town" in said
+    assert "heads: off_topic, wrong_town" in said
     ran = run("bash", "mine/run.sh")
     assert "19 good records, 0 bad" in ran
     run("spanwise", "report", "mine/runs/rl", "mine/runs/evaluation", "--output", "report.html")
@@ -54,14 +54,15 @@ def _run_cells(folder):
     assert (folder / "report.html").is_file()
 
 
-def test_the_parts_share_no_question_and_configs_say_what_the_data_is(marks, model, tmp_path):
-    made = make_project(tmp_path / "mine", load_or_raise(marks, FeedbackRecord), source=marks, model=str(model))
+def test_the_parts_share_no_question_and_configs_say_what_the_data_is(model, tmp_path):
+    records = marked_answers(36)
+    made = make_project(tmp_path / "mine", records, source=tmp_path / "marks.jsonl", model=str(model))
     data = tmp_path / "mine" / "data"
     training, heldout = (
         load_or_raise(data / name, FeedbackRecord) for name in ("feedback.jsonl", "heldout_feedback.jsonl")
     )
-    assert sorted(r.id for r in (*training, *heldout)) == sorted(r.id for r in load_or_raise(marks, FeedbackRecord))
-    assert len(heldout) == 5
+    assert sorted(r.id for r in (*training, *heldout)) == sorted(r.id for r in records)
+    assert len(heldout) == 7
     asked = {
         part: {r.prompt for r in load_or_raise(data / f"{part}.jsonl", PromptRecord)}
         for part in ("prompts", "heldout_prompts")

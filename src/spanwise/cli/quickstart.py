@@ -13,6 +13,7 @@ from spanwise.core import ConfigError, DataError, check_readable
 
 if TYPE_CHECKING:
     from spanwise.feedback import FeedbackRecord, ReadResult
+    from spanwise.setup import Project
 
 COMMAND = "spanwise quickstart"
 
@@ -110,15 +111,6 @@ def init(
         problems=read.problems,
         say=lambda text: typer.echo(text, err=True),
     )
-    heads = ", ".join(project.plan.heads.names) or "one reward per token, from corrections"
-    lines = [
-        f"{count(len(read.records), 'record')} of {source.name}: heads {heads}.",
-        *project.plan.said,
-        *project.timing,
-        f"Wrote {folder}. Now:",
-        f"  bash {folder / 'run.sh'}",
-        f"  spanwise report {folder / 'runs' / 'rl'} {folder / 'runs' / 'evaluation'} --output report.html",
-    ]
     summary = {
         "folder": folder,
         "files": project.files,
@@ -128,7 +120,21 @@ def init(
         "said": project.plan.said,
         "timing": project.timing,
     }
-    show(summary, lines, as_json=as_json)
+    show(summary, _of_project(project, len(read.records)), as_json=as_json)
+
+
+def _of_project(project: "Project", records: int) -> list[str]:
+    """What there is to say of a project, and what to do next."""
+    heads = ", ".join(project.plan.heads.names) or "one reward per token, from corrections"
+    runs = project.folder / "runs"
+    return [
+        f"{count(records, 'record')}; heads: {heads}.",
+        *project.plan.said,
+        *project.timing,
+        f"Wrote {project.folder}. Now:",
+        f"  bash {project.folder / 'run.sh'}",
+        f"  spanwise report {runs / 'rl'} {runs / 'evaluation'} --output report.html",
+    ]
 
 
 _NO_MODEL = (
