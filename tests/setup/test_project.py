@@ -21,6 +21,12 @@ from spanwise.setup import project
 from spanwise.setup.project import make_project
 
 
+@pytest.fixture(autouse=True)
+def no_probe(monkeypatch):
+    """What is measured takes seconds; the test of three commands, in processes of its own, measures."""
+    monkeypatch.setattr(project, "estimate", lambda *_, **__: ["sft: 1 s."])
+
+
 def test_three_commands_lead_from_a_file_of_marks_to_a_report(marks, model, tmp_path):
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
@@ -55,14 +61,14 @@ def _run_cells(folder):
 
 
 def test_the_parts_share_no_question_and_configs_say_what_the_data_is(model, tmp_path):
-    records = marked_answers(36)
+    records = marked_answers(48)
     made = make_project(tmp_path / "mine", records, source=tmp_path / "marks.jsonl", model=str(model))
     data = tmp_path / "mine" / "data"
     training, heldout = (
         load_or_raise(data / name, FeedbackRecord) for name in ("feedback.jsonl", "heldout_feedback.jsonl")
     )
     assert sorted(r.id for r in (*training, *heldout)) == sorted(r.id for r in records)
-    assert len(heldout) == 7
+    assert len(heldout) == 10
     asked = {
         part: {r.prompt for r in load_or_raise(data / f"{part}.jsonl", PromptRecord)}
         for part in ("prompts", "heldout_prompts")

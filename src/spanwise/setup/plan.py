@@ -14,7 +14,7 @@ from spanwise.setup.anatomy import Anatomy, Lengths
 from spanwise.setup.heads import Heads, choose_heads
 from spanwise.setup.material import Demonstrations, Material, demonstrations_of, prompts_of
 
-FEWEST_DEMONSTRATIONS = 8
+FEWEST_DEMONSTRATIONS = 10
 FEWEST_EDITS = 8
 VALIDATION_PROMPTS = 16
 LONGEST_ANSWER = 512
@@ -120,13 +120,13 @@ class _Sizes:
 def _with_enough_heldout(
     training: list[DemonstrationRecord], heldout: list[DemonstrationRecord]
 ) -> list[list[DemonstrationRecord]]:
-    """The same, with a tenth of all held out, at least two; none where too few are left to learn from.
+    """The same, with a tenth of all held out, at least two; none where none is left to learn from.
 
     What is moved over asks training questions: it chooses a checkpoint, and nothing is measured on it.
     """
     lacking = max(0, max(2, (len(training) + len(heldout)) // 10) - len(heldout))
     training, heldout = training[lacking:], [*heldout, *training[:lacking]]
-    return [training, heldout] if len(training) >= FEWEST_DEMONSTRATIONS else [[], []]
+    return [training, heldout] if training and heldout else [[], []]
 
 
 def _new_tokens(answers: Sequence[int], window: int | None) -> int:
@@ -151,7 +151,7 @@ def _fitting(items: Iterable[PromptT], fits: Callable[[PromptT], bool], noun: st
 def _demonstrations(material: Material, model: Anatomy, said: list[str]) -> list[list[DemonstrationRecord]]:
     """Training and held-out answers to imitate; none where the model is a chat model and nothing good is known."""
     parts = [demonstrations_of(part) for part in (material.training, material.heldout)]
-    if sum(len(part.records) for part in parts) < FEWEST_DEMONSTRATIONS + 2:
+    if sum(len(part.records) for part in parts) < FEWEST_DEMONSTRATIONS:
         if model.has_chat:
             said.append("Too few answers are known to be good, so there is no sft step: RL starts from the model.")
             return [[], []]
