@@ -149,7 +149,7 @@ def test_on_a_terminal_it_asks_for_the_model(marks, model, tmp_path, monkeypatch
     monkeypatch.setattr(command, "_on_terminal", lambda: True)
     done = init(tmp_path / "mine", "--from", marks, "--json", input=f"{model}\n")
     assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout)["heads"] == ["off_topic", "wrong_town"]
+    assert json.loads(done.stdout[done.stdout.index("{") :])["heads"] == ["off_topic", "wrong_town"]
 
 
 def test_records_that_cannot_be_read_go_missing_only_where_somebody_says_so(marks, model, tmp_path):

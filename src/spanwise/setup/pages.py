@@ -46,6 +46,11 @@ NOTES = {
     "rl.yaml": {
         "mixture": "How much each head counts. aggregate: mean pays an answer the mean over its segments, so that "
         "length earns nothing; missing: mask leaves out what cannot be scored. weight: 0 switches a head off.",
+        "rollout": "What each step samples; more answers a step make steadier and slower steps.",
+        "sampling": "How answers are drawn; max_new_tokens is room for nearly all answers of your file.",
+        "update": "How often and in what pieces the answers of a step are learnt from.",
+        "policy_optimizer": "Small models want higher rates; lower this one when the KL jumps.",
+        "value_optimizer": "The value model learns from nothing and may learn faster.",
         "steps": "Each samples answers, scores them and learns from them. Give more while the held-out reward rises.",
         "kl": "The higher, the nearer the policy stays to where it began. Raise it when answers turn strange.",
         "evaluation": "How often and on how many held-out prompts the policy is measured; the best is kept.",
