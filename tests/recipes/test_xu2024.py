@@ -77,8 +77,10 @@ def test_rows_become_records():
 
 def test_long_prompts_are_left_out_of_rl_and_kept_for_judging(tmp_path):
     toy.write_upstream(tmp_path / "upstream")
-    Policy(*tiny_llama()).save(tmp_path / "llama")
-    policy = Policy.load(tmp_path / "llama")
+    model, tokenizer = tiny_llama()
+    for saved in (model, tokenizer):  # as from the Hub: it does not say how it reads prompts
+        saved.save_pretrained(tmp_path / "llama")
+    policy = Policy(model, tokenizer)
     policy.use_prompts(SFTRunConfig.load(RECIPE / "sft.yaml").prompt)
 
     def prepared(most):
