@@ -18,7 +18,7 @@ LAYERS = (
     tuple(f"feedback/formats/{name}.py" for name in ("contract", "carried", "json_values", "rows", "steps")),
     ("feedback/formats/tools", "feedback/formats/corpora", "feedback/formats/training"),
     ("feedback/statistics", "feedback/formats", "llm"),
-    ("annotate/store", "llm/editors"),
+    ("annotate/store", "llm/editors", "llm/critics"),
     ("annotate/people",),
     ("annotate/work",),
     ("annotate/exchange",),

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import typer
 from rich.console import Console
@@ -10,8 +10,19 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from spanwise.cli.config_help import AsJson, ColumnOptions, EmptyIsClean, Separator, Sheet, layout_of
-from spanwise.cli.render import count, left_out, plain_table, print_json, visible
+from spanwise.cli.config_help import (
+    AsJson,
+    ColumnOptions,
+    ConfigPath,
+    EmptyIsClean,
+    Overrides,
+    Separator,
+    Sheet,
+    config_command,
+    layout_of,
+)
+from spanwise.cli.render import count, left_out, plain_table, print_json, show, visible
+from spanwise.cli.runner import on_device
 from spanwise.core import ConfigError, DataError
 from spanwise.feedback import Problem, ReadResult
 from spanwise.feedback.formats import (
@@ -159,6 +170,60 @@ def _one_output(*given: Path | None) -> Path:
     if len(paths) != 1:
         raise ConfigError("Name one file to write: spanwise feedback convert FILE OUTPUT.")
     return paths[0]
+
+
+Against = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="MARKS.jsonl",
+        help="Feedback records of people on the same answers, which the report compares with; where CONFIG names no "
+        "responses, theirs are read.",
+    ),
+]
+
+
+@app.command(cls=config_command("spanwise.llm.critics.config:CritiqueConfig"))
+def critique(
+    config: ConfigPath, overrides: Overrides = None, *, against: Against = None, as_json: AsJson = False
+) -> None:
+    """Have a language model mark the answers of a file: its critique first, then spans.
+
+    Replies that were paid for are kept beside the output: after a stop, the same command asks only what is left. With
+    --against it says of each category whether the critic may replace people, may pre-mark for them, or neither.
+    """
+    _criticise("critique", config, overrides, against, as_json=as_json)
+
+
+@app.command(cls=config_command("spanwise.llm.critics.config:CritiqueConfig"))
+def comments(
+    config: ConfigPath, overrides: Overrides = None, *, against: Against = None, as_json: AsJson = False
+) -> None:
+    """Have a language model turn readers' comments on answers, in words, into marks and missing information.
+
+    It marks what the column `comment` says and judges nothing itself; what of a comment cannot be a mark is kept beside
+    it. With --against the marks are compared with direct ones.
+    """
+    _criticise("comments", config, overrides, against, as_json=as_json)
+
+
+def _criticise(
+    asks: Literal["critique", "comments"],
+    config: Path,
+    overrides: Sequence[str] | None,
+    against: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    from spanwise.llm.critics import CritiqueConfig, criticise
+
+    given = [*(overrides or [])]
+    if against is not None and asks == "critique":
+        given = [f"responses={against}", *given]
+    settings = CritiqueConfig.load(config, given)
+    if settings.endpoint.provider == "local":
+        settings = settings.model_copy(update={"endpoint": on_device(settings.endpoint)})
+    report = criticise(settings, asks=asks, against=against)
+    show(report.as_dict(), report.lines(), as_json=as_json)
 
 
 def _summary(done: Conversion, output: Path) -> dict[str, Any]:

@@ -60,6 +60,8 @@ class SpanMark(Record):
     """Whether the mark blames or praises. Only written where it praises."""
     severity: Text | None = Field(default=None, exclude_if=lambda value: value is None)
     """How grave the annotator found it, in the words of the taxonomy; only written where it is said."""
+    confidence: Annotated[float, Field(ge=0, le=1)] | None = Field(default=None, exclude_if=lambda value: value is None)
+    """How sure whoever marked it was, from 0 to 1; only written where it is said."""
 
     @property
     def blames(self) -> bool:

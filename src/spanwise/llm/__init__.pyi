@@ -1,3 +1,4 @@
+from .answers import Unusable as Unusable
 from .calls import Caller as Caller
 from .calls import RateLimit as RateLimit
 from .calls import in_parallel as in_parallel

@@ -28,11 +28,14 @@ class Usage:
     from_book: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    spent: float = 0.0
+    """What the new replies cost, where prices are given."""
     failures: Counter[str] = field(default_factory=Counter[str])
 
-    def add(self, reply: ChatReply, *, old: bool) -> None:
-        """Counts one reply."""
+    def add(self, reply: ChatReply, *, old: bool, cost: float = 0.0) -> None:
+        """Counts one reply, which cost so much."""
         self.from_book += old
+        self.spent += 0.0 if old else cost
         self.input_tokens += reply.input_tokens
         self.output_tokens += reply.output_tokens
 
@@ -71,6 +74,7 @@ class Caller:
         self._client, self._book = client, book
         self._lock = threading.Lock()
         self._limit = RateLimit(config.requests_per_minute)
+        self._config = config
         self.usage = Usage()
 
     def ask(self, request: ChatRequest) -> ChatReply:
@@ -98,8 +102,9 @@ class Caller:
             with self._lock:
                 self.usage.failures[error.kind] += 1
             return Answered(0, error, is_new=True)
+        cost = self._config.cost(reply.input_tokens, reply.output_tokens)
         with self._lock:
-            self.usage.add(reply, old=known is not None)
+            self.usage.add(reply, old=known is not None, cost=cost or 0.0)
             if refusal is not None:
                 self.usage.failures["model refused"] += 1
         final = reply if refusal is None else CallError("model refused", refusal, paid=reply)
@@ -109,6 +114,9 @@ class Caller:
         """The reply and, where the model refused, its reason, both written down; raises CallError."""
         self._limit.wait()
         with self._lock:
+            budget = self._config.budget
+            if budget is not None and self.usage.spent >= budget:
+                raise CallError("over budget", f"the budget of {budget:g} is spent; raise endpoint.budget to go on")
             self.usage.asked += 1
         try:
             reply, refusal = self._client.complete(request), None

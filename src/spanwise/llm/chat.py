@@ -11,10 +11,10 @@ from typing import Any, Literal, Protocol
 
 FailureKind = Literal[
     "time-out", "connection", "rate limit", "no access", "prompt too long", "rejected", "server error",
-    "malformed reply", "model refused",
+    "malformed reply", "model refused", "over budget",
 ]  # fmt: skip
 """Why there is no reply: "no access" is the endpoint's no to every request (key, model or address are wrong),
-"rejected" its no to this one, "model refused" the model's no to the task."""
+"rejected" its no to this one, "model refused" the model's no to the task, "over budget" our own no to more costs."""
 
 
 @dataclass(frozen=True, slots=True)

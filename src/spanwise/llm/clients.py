@@ -27,6 +27,8 @@ def make_client(config: EndpointConfig, *, choices_only: bool = False) -> ChatCl
         return OpenAIClient(config)
     if config.provider == "anthropic":
         return AnthropicClient(config)
+    if config.provider == "policy":
+        raise ConfigError("endpoint.provider=policy is for critics of `spanwise rl`; name a model's folder with local.")
     return LocalClient(*_load_local(config, choices_only=choices_only))
 
 

@@ -1,7 +1,7 @@
 """Which language model is asked, where, how fast and at what price."""
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 from pydantic import Field, model_validator
 
@@ -13,8 +13,9 @@ class EndpointConfig(Config):
 
     RENAMED: ClassVar[Mapping[str, str]] = {"max_tokens": "max_new_tokens"}
 
-    provider: Literal["openai", "anthropic", "local"]
-    """The protocol of OpenAI (vLLM, llama.cpp, Ollama and hosted services speak it), Anthropic's, or a folder here."""
+    provider: Literal["openai", "anthropic", "local", "policy"]
+    """The protocol of OpenAI (vLLM, llama.cpp, Ollama and hosted services speak it), Anthropic's, a folder here, or the
+    policy that `spanwise rl` trains, as it stands (for critics alone)."""
     model: str
     """The model's name at the endpoint; for local, the folder or Hub name of a model."""
     base_url: str | None = None
@@ -41,11 +42,23 @@ class EndpointConfig(Config):
     """Price of a million input tokens, for the cost in the report."""
     output_price: float | None = Field(default=None, ge=0)
     """Price of a million output tokens."""
+    budget: float | None = Field(default=None, gt=0)
+    """Most that one run may spend, in the currency of the prices: nothing more is asked once new replies have cost so
+    much, and replies of before cost nothing. Calls that are under way then still come in."""
     device: str = "auto"
     """Where a local model runs: cpu, cuda, cuda:1, ...; auto takes a GPU where there is one."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _policy_has_no_name(cls, values: Any) -> Any:
+        if isinstance(values, dict) and cast("dict[str, Any]", values).get("provider") == "policy":
+            return {"model": "policy", **cast("dict[str, Any]", values)}
+        return cast("Any", values)
+
     @model_validator(mode="after")
     def _consistent(self) -> "EndpointConfig":
+        if self.budget is not None and not (self.input_price or self.output_price):
+            raise ValueError("budget needs input_price and output_price, or nothing counts against it")
         if self.provider == "local" and self.base_url is not None:
             raise ValueError("provider=local runs the model here and has no base_url; remove it or change provider")
         if (self.input_price is None) != (self.output_price is None):

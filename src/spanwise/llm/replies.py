@@ -59,6 +59,11 @@ class ReplyBook:
                 raise DataError(f"{path}:{number}: is no reply ({error}); move the file away.") from error
 
 
+def beside(output: Path, part: str, kind: str = "jsonl") -> Path:
+    """Where a part of a run lies that is not the output itself, such as its replies."""
+    return output.with_name(f"{output.name.removesuffix('.gz').removesuffix('.jsonl')}.{part}.{kind}")
+
+
 def _append(path: Path, line: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

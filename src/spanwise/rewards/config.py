@@ -139,7 +139,7 @@ class RewardModelUse(Config):
 
 
 _SIGNALS = ("pattern", "json", "length", "citation", "log-ratio", "entailment", "attribution")
-_FOREIGN = ("reward", "steps", "labels", "function", "http", "class")
+_FOREIGN = ("reward", "steps", "labels", "function", "http", "class", "critic")
 
 
 def _kind_of(source: Any) -> str | None:

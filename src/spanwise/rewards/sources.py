@@ -7,11 +7,11 @@ from torch import nn
 
 from spanwise.core import ConfigError, resolve_device
 from spanwise.feedback import RewardSource
-from spanwise.models import Adapters
+from spanwise.models import Adapters, Policy
 from spanwise.reward_models.network import load_reward_model
 from spanwise.rewards.change import ChangeReward, HolisticReward
 from spanwise.rewards.config import AnySource, RewardModelUse, RewardsConfig, SourcesConfig
-from spanwise.rewards.foreign import HttpReward, SourceConfig, load_model, own_function, own_source
+from spanwise.rewards.foreign import Critics, HttpReward, SourceConfig, load_model, own_function, own_source
 from spanwise.rewards.learned import LearnedRewards, LearnedSource, load_sources
 from spanwise.rewards.marked_words import MarkedWords
 from spanwise.rewards.pipeline import RewardPipeline
@@ -53,13 +53,21 @@ def learned_sources(
 
 
 def foreign_sources(
-    uses: Mapping[str, AnySource], *, device: str = "auto", beside: Sequence[RewardSource] = ()
+    uses: Mapping[str, AnySource],
+    *,
+    device: str = "auto",
+    beside: Sequence[RewardSource] = (),
+    policy: Policy | None = None,
 ) -> list[RewardSource]:
     """One source per entry, named as its key; raises CheckpointError or ConfigError for one that is not there.
 
-    Those that share out the score of another source find it among the entries and `beside` them.
+    Those that share out the score of another source find it among the entries and `beside` them. `policy` is what a
+    critic asks that is the policy itself.
     """
-    made = {name: _made(name, use, device) for name, use in uses.items() if not isinstance(use, AttributionConfig)}
+    critics = Critics(policy)
+    made = {
+        name: _made(name, use, device, critics) for name, use in uses.items() if not isinstance(use, AttributionConfig)
+    }
     known = {source.name: source for source in [*beside, *made.values()]}
     for name, use in uses.items():
         if isinstance(use, AttributionConfig):
@@ -73,15 +81,17 @@ def _attributed(name: str, use: AttributionConfig, known: Mapping[str, RewardSou
     return LeaveOneOut(name, use, known[use.of])
 
 
-def _made(name: str, use: SourceConfig | LogRatioConfig | EntailmentConfig | RuleConfig, device: str) -> RewardSource:
+def _made(
+    name: str, use: SourceConfig | LogRatioConfig | EntailmentConfig | RuleConfig, device: str, critics: Critics
+) -> RewardSource:
     if isinstance(use, LogRatioConfig):
         return LogRatioReward.load(name, use, device=resolve_device(device))
     if isinstance(use, EntailmentConfig):
         return EntailmentReward.load(name, use, device=device)
-    return _of_others(name, use, device) if isinstance(use, SourceConfig) else rule(name, use)
+    return _of_others(name, use, device, critics) if isinstance(use, SourceConfig) else rule(name, use)
 
 
-def _of_others(name: str, use: SourceConfig, device: str) -> RewardSource:
+def _of_others(name: str, use: SourceConfig, device: str, critics: Critics) -> RewardSource:
     match use.kind:
         case "class":
             return own_source(name, use)
@@ -89,6 +99,8 @@ def _of_others(name: str, use: SourceConfig, device: str) -> RewardSource:
             return own_function(name, use)
         case "http":
             return HttpReward(name, use)
+        case "critic":
+            return critics.source(name, use)
         case _:
             return load_model(name, use, device=device)
 

@@ -78,7 +78,8 @@ def reward_pipeline(
         if say is not None and isinstance(source.model, AdaptedRewardModel):
             say(_whose_weights(name, source.model, settings))
     own = [*chain.from_iterable(learned.values()), *scorer_sources(settings.scorers, device=settings.device)]
-    sources = [*own, *foreign_sources(settings.sources, device=settings.device, beside=own)]
+    others = foreign_sources(settings.sources, device=settings.device, beside=own, policy=policy)
+    sources = [*own, *others]
     return RewardPipeline(sources, settings.mixture, settings.placement)
 
 

@@ -31,6 +31,7 @@ from .segments import sub_sentences as sub_sentences
 from .segments import sub_sentences_within as sub_sentences_within
 from .spans import Span as Span
 from .spans import check_text as check_text
+from .spans import find_quote as find_quote
 from .spans import normalize_newlines as normalize_newlines
 from .spans import text_hash as text_hash
 from .spans import unstorable as unstorable

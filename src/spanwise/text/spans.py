@@ -74,6 +74,16 @@ def unstorable(text: str) -> str | None:
     return f"{name} at character {match.start()}"
 
 
+def find_quote(text: str, quote: str, occurrence: int = 1) -> Span | None:
+    """Where `quote` stands in `text` for the `occurrence`-th time, from 1, or None; occurrences may overlap."""
+    start = -1
+    for _ in range(occurrence):
+        start = text.find(quote, start + 1)
+        if start < 0:
+            return None
+    return Span(start, start + len(quote))
+
+
 def text_hash(text: str) -> str:
     """SHA-256 of the UTF-8 text, in hex: stored beside offsets so that a changed text is noticed."""
     return hashlib.sha256(text.encode("utf-8")).hexdigest()

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spanwise.feedback.edits import EditPair
-from spanwise.llm.editors.answers import UnusableAnswerError, read_operations, read_rewrite
+from spanwise.llm.answers import UnusableAnswerError
+from spanwise.llm.editors.answers import read_operations, read_rewrite
 
 patient = settings(deadline=None)
 ORIGINAL = "The mill was made of stone. It burned down twice. It burned down twice."

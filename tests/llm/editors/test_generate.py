@@ -9,7 +9,8 @@ from spanwise.core.files import read_json, write_jsonl
 from spanwise.feedback.edits import EditPair
 from spanwise.feedback.files import load_or_raise
 from spanwise.llm.editors.config import EditorConfig
-from spanwise.llm.editors.generate import beside, generate_edits
+from spanwise.llm.editors.generate import generate_edits
+from spanwise.llm.replies import beside
 
 WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 

@@ -51,5 +51,5 @@ def test_another_prompt_has_another_hash(tmp_path):
     path = tmp_path / "mine.txt"
     path.write_text("Be kind.\n=== user ===\nEdit: {{response}}")
     mine = load_prompt(config(prompt_file=str(path)))
-    assert (mine.system, mine.user) == ("Be kind.", "Edit: {{response}}")
-    assert mine.sha256 != load_prompt(config()).sha256
+    assert (mine.file.system, mine.file.user) == ("Be kind.", "Edit: {{response}}")
+    assert mine.file.sha256 != load_prompt(config()).file.sha256

@@ -6,29 +6,14 @@ between marks. Whatever else a model says is an answer that cannot be used, neve
 
 import re
 from dataclasses import dataclass
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from spanwise.core import BadJSONError, parse
 from spanwise.feedback import EditSpan, spans_of
+from spanwise.llm.answers import UnusableAnswerError, place_quote, read_object
 from spanwise.text import Span, align_texts, apply_edit, normalize_newlines, unstorable
 
-AnswerFault = Literal[
-    "answered in prose", "not JSON", "wrong form", "text not found", "overlapping edits", "cut off", "unusable text"
-]
-
-_FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*)\n```\s*\Z", re.DOTALL)
 _EDITED = re.compile(r"<edited>(.*?)</edited>", re.DOTALL)
-
-
-class UnusableAnswerError(Exception):
-    """The answer is no edit; `complaint` is what the model is told when it is asked again."""
-
-    def __init__(self, fault: AnswerFault, complaint: str) -> None:
-        super().__init__(f"{fault}: {complaint}")
-        self.fault: AnswerFault = fault
-        self.complaint = complaint
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +50,11 @@ def read_rewrite(answer: str, original: str) -> Edited:
 
 def read_operations(answer: str, original: str) -> Edited:
     """The original with the operations applied; raises UnusableAnswerError."""
-    fenced = _FENCE.match(answer)
-    body = fenced[1] if fenced else answer
-    if not body.lstrip().startswith("{"):
-        raise UnusableAnswerError("answered in prose", "The answer was not a JSON object.")
-    try:
-        operations = _Operations.model_validate(parse(body)).edits
-    except BadJSONError as error:
-        raise UnusableAnswerError("not JSON", f"The answer was {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise UnusableAnswerError("wrong form", f"{key}: {first['msg']}.") from error
-    placed = sorted(((_place(operation, original), operation) for operation in operations), key=lambda pair: pair[0])
+    operations = read_object(answer, _Operations).edits
+    placed = sorted(
+        ((place_quote(operation.find, operation.occurrence, original), operation) for operation in operations),
+        key=lambda pair: pair[0],
+    )
     return _applied(original, placed)
 
 
@@ -108,17 +85,6 @@ def _spans_within(operation: _Operation, start: int, edited_start: int, replacem
         )
         for part in align_texts(operation.find, replacement).changes
     ]
-
-
-def _place(operation: _Operation, original: str) -> Span:
-    find = normalize_newlines(operation.find)
-    start = -1
-    for _ in range(operation.occurrence):
-        start = original.find(find, start + 1)
-        if start < 0:
-            count = original.count(find)
-            raise UnusableAnswerError("text not found", f"The answer holds {find!r} {count} times; copy it exactly.")
-    return Span(start, start + len(find))
 
 
 def _storable(text: str) -> str:

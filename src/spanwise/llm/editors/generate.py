@@ -7,20 +7,21 @@ an editor does is fatal; what the user set wrong is refused before the first cal
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from spanwise.core import DataError, write_json, write_jsonl
 from spanwise.feedback import Editor, EditPair, load_or_raise, write_records
 from spanwise.feedback.statistics import Judge, fingerprint, validate_edits
+from spanwise.llm.answers import Unusable, Usable, ask_until_usable
 from spanwise.llm.calls import Caller, in_parallel
-from spanwise.llm.chat import CallError, ChatClient, ChatReply, ChatRequest
+from spanwise.llm.chat import ChatClient
 from spanwise.llm.clients import make_client
-from spanwise.llm.editors.answers import Edited, UnusableAnswerError, read_operations, read_rewrite
+from spanwise.llm.editors.answers import Edited, read_operations, read_rewrite
 from spanwise.llm.editors.config import EditorConfig
 from spanwise.llm.editors.prompting import EditTask, Prompt, load_prompt
 from spanwise.llm.editors.report import EditorReport, Outcome
-from spanwise.llm.replies import ReplyBook
+from spanwise.llm.prompting import provenance
+from spanwise.llm.replies import ReplyBook, beside
 
 
 def generate_edits(
@@ -45,11 +46,6 @@ def generate_edits(
     return report
 
 
-def beside(output: Path, part: str, kind: str = "jsonl") -> Path:
-    """Where a part of the run lies that is not the output itself."""
-    return output.with_name(f"{output.name.removesuffix('.gz').removesuffix('.jsonl')}.{part}.{kind}")
-
-
 @dataclass(frozen=True, slots=True)
 class _Run:
     config: EditorConfig
@@ -58,47 +54,22 @@ class _Run:
 
     def edit(self, task: EditTask) -> Outcome:
         """One response, asked about until an answer can be used or the attempts are used up."""
-        turns: list[tuple[str, str]] = []
-        while True:
-            request = self.prompt.request(task, self.config, turns)
-            try:
-                reply = self.caller.ask(request)
-            except CallError as error:
-                return Outcome(task, reason=error.kind, detail=error.reason, raw=error.paid.text if error.paid else "")
-            try:
-                edited = self._read(reply, task.response)
-            except UnusableAnswerError as error:
-                turns.append((reply.text or "(nothing)", f"{error.complaint} Answer again in the form that was asked."))
-                if len(turns) < self.config.attempts and error.fault != "cut off":
-                    continue
-                return Outcome(task, reason=error.fault, detail=error.complaint, raw=reply.text)
-            return Outcome(task, pair=self._pair(task, edited, request, reply, len(turns) + 1), raw=reply.text)
-
-    def _read(self, reply: ChatReply, original: str) -> Edited:
-        if reply.finish == "length":
-            limit = self.config.endpoint.max_new_tokens
-            raise UnusableAnswerError("cut off", f"The answer ran into the limit of {limit} tokens.")
         read = read_operations if self.config.mode == "operations" else read_rewrite
-        return read(reply.text, original)
+        answer = ask_until_usable(
+            self.caller,
+            lambda turns: self.prompt.request(task, self.config, turns),
+            lambda text: read(text, task.response),
+            attempts=self.config.attempts,
+        )
+        if isinstance(answer, Unusable):
+            return Outcome(task, reason=answer.reason, detail=answer.detail, raw=answer.raw)
+        return Outcome(task, pair=self._pair(task, answer), raw=answer.reply.text)
 
-    def _pair(self, task: EditTask, edited: Edited, request: ChatRequest, reply: ChatReply, attempt: int) -> EditPair:
-        endpoint = self.config.endpoint
+    def _pair(self, task: EditTask, answer: Usable[Edited]) -> EditPair:
+        endpoint, reply, edited = self.config.endpoint, answer.reply, answer.value
         details: dict[str, Any] = {
             "mode": self.config.mode,
-            "prompt_file": self.prompt.name,
-            "prompt_sha256": self.prompt.sha256,
-            "provider": endpoint.provider,
-            "base_url": endpoint.base_url,
-            "requested_model": endpoint.model,
-            "temperature": endpoint.temperature,
-            "seed": endpoint.seed,
-            "request_key": request.key,
-            "reply_id": reply.reply_id,
-            "received": reply.received,
-            "attempt": attempt,
-            "input_tokens": reply.input_tokens,
-            "output_tokens": reply.output_tokens,
-            "cost": endpoint.cost(reply.input_tokens, reply.output_tokens),
+            **provenance(answer, self.prompt.file, endpoint),
             "raw": reply.text,
         }
         return EditPair(

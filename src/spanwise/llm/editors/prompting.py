@@ -1,25 +1,18 @@
-"""Prompt files and what is asked of the model about one response.
+"""What is asked of an editor about one response: {{prompt}}, {{passages}}, {{comment}} and {{response}} in a prompt."""
 
-A prompt file holds the system text, a line `=== user ===`, and the user text with the places {{prompt}}, {{passages}}
-and {{response}}. Texts are put in as they are: braces inside them are left alone.
-"""
-
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ConfigDict
 
-from spanwise.core import ConfigError, read_text
 from spanwise.feedback import FilledText, Passage, Record, Text, Tools, Turns
+from spanwise.llm.answers import Turn
 from spanwise.llm.chat import ChatRequest
 from spanwise.llm.editors.config import EditorConfig
-from spanwise.text import text_hash
+from spanwise.llm.prompting import PromptFile, passages_section, section
 
-_PLACES = ("prompt", "passages", "response")
-_SPLIT = "\n=== user ===\n"
+_PLACES = ("prompt", "passages", "comment", "response")
 
 OPERATIONS_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -57,56 +50,28 @@ class EditTask(Record):
     tools: Tools = ()
     passages: tuple[Passage, ...] = ()
     response: FilledText
+    comment: Text = ""
+    """What a reader said about the response in words, for an editor that turns it into an edit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt file: its name, its two texts, and the hash that tells its versions apart."""
+    """A prompt file, filled for one response."""
 
-    name: str
-    system: str
-    user: str
-    sha256: str
+    file: PromptFile
 
-    def request(self, task: EditTask, config: EditorConfig, turns: Sequence[tuple[str, str]] = ()) -> ChatRequest:
+    def request(self, task: EditTask, config: EditorConfig, turns: Sequence[Turn] = ()) -> ChatRequest:
         """What is asked; `turns` are (answer, complaint) of the attempts before."""
-        passages = "\n".join(f"{passage.title}: {passage.text}" for passage in task.passages)
         values = {
             "prompt": task.prompt,
-            "passages": f"\nSources:\n{passages}\n" if passages else "",
+            "passages": passages_section(task.passages),
+            "comment": section("What a reader said of this answer; mend that and nothing else", task.comment),
             "response": task.response,
         }
-        messages: list[tuple[Literal["user", "assistant"], str]] = []
-        asked = re.sub(r"\{\{(\w+)\}\}", lambda name: values[name[1]], self.user)
-        messages.append(("user", asked))
-        for answer, complaint in turns:
-            messages.append(("assistant", answer))
-            messages.append(("user", complaint))
-        endpoint = config.endpoint
-        return ChatRequest(
-            model=endpoint.model,
-            system=self.system,
-            messages=tuple(messages),
-            max_tokens=endpoint.max_new_tokens,
-            temperature=endpoint.temperature,
-            seed=endpoint.seed,
-            schema=OPERATIONS_SCHEMA if config.mode == "operations" else None,
-        )
+        schema = OPERATIONS_SCHEMA if config.mode == "operations" else None
+        return self.file.request(values, config.endpoint, turns, schema)
 
 
 def load_prompt(config: EditorConfig) -> Prompt:
     """The prompt of `config`; raises ConfigError for a file that is no prompt."""
-    if config.prompt_file is not None:
-        name, text = str(config.prompt_file), read_text(config.prompt_file)
-    else:
-        name = f"{config.mode}.txt"
-        text = (resources.files("spanwise.llm.editors") / "prompts" / name).read_text(encoding="utf-8")
-    system, split, user = text.partition(_SPLIT)
-    if not split:
-        raise ConfigError(f"{name}: has no line '=== user ===' between the system text and the user text; add it.")
-    named = re.findall(r"\{\{(\w+)\}\}", user)
-    unknown = [name for name in named if name not in _PLACES]
-    if unknown or "response" not in named:
-        wrong = f"has no place {{{{{unknown[0]}}}}}" if unknown else "needs the place {{response}}"
-        raise ConfigError(f"{name}: a prompt {wrong}; the places are {', '.join(_PLACES)} in double braces.")
-    return Prompt(name, system.strip(), user.strip(), text_hash(text))
+    return Prompt(PromptFile.load(f"{config.mode}.txt", "spanwise.llm.editors", config.prompt_file, _PLACES))

@@ -1,4 +1,5 @@
 from .config import SourceConfig as SourceConfig
+from .critic import Critics as Critics
 from .functions import FunctionReward as FunctionReward
 from .functions import HttpReward as HttpReward
 from .functions import own_function as own_function

@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from spanwise.core import Config, ImportPath
 from spanwise.feedback import Density, PromptConfig
+from spanwise.llm.critics import CriticConfig
 
 _NEEDS = {
     "reward": "model",
@@ -14,6 +15,7 @@ _NEEDS = {
     "function": "function",
     "http": "url",
     "class": "class",
+    "critic": "critic",
 }
 
 
@@ -22,10 +24,10 @@ class SourceConfig(Config):
 
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
 
-    kind: Literal["reward", "steps", "labels", "function", "http", "class"]
+    kind: Literal["reward", "steps", "labels", "function", "http", "class", "critic"]
     """reward: a sequence classifier, one score per response (TRL, OpenRLHF, Skywork); steps: a process reward model as
     TRL trains it, one score per step; labels: a token classifier, one probability per token; function: a function of
-    TRL's kind; http: an endpoint; class: a reward source of one's own."""
+    TRL's kind; http: an endpoint; class: a reward source of one's own; critic: a language model that marks spans."""
     model: str = ""
     """For reward, steps and labels: folder or Hub name of the model, or the folder of a PEFT adapter of one."""
     label: str = ""
@@ -45,8 +47,13 @@ class SourceConfig(Config):
     """For class: import path my.module:Name of a reward source."""
     options: dict[str, Any] = Field(default_factory=dict)
     """For class: what it is made with."""
+    critic: CriticConfig | None = None
+    """For critic: the language model and what it marks. Sources with equal ones share its replies."""
+    categories: tuple[str, ...] = ()
+    """For critic: the categories whose marks this source pays; none named = all of the critic's."""
     density: Density = "sequence"
-    """For steps: what a step is (paragraph, sentence or sub-sentence). For http: how often it speaks."""
+    """For steps: what a step is (paragraph, sentence or sub-sentence). For http: how often it speaks. For critic: parts
+    that are each scored from -1 to 1; sequence, the default, scores every mark on its own span."""
     category: str = ""
     """What is judged, as reports call it; empty: the source's name."""
     batch_size: int = Field(default=16, ge=1)
@@ -57,11 +64,14 @@ class SourceConfig(Config):
     @model_validator(mode="after")
     def _has_what_its_kind_needs(self) -> "SourceConfig":
         given = {"model": self.model, "function": self.function, "url": self.url, "class": self.class_}
+        given |= {"critic": self.critic}
         for name, value in given.items():
             if (name == _NEEDS[self.kind]) != bool(value):
                 raise ValueError(f"kind={self.kind} takes {_NEEDS[self.kind]} and none of the others of its like")
         if (self.kind == "steps") == (self.density == "sequence") and self.kind in ("steps", "reward"):
             raise ValueError("steps are parts of a response: set density to paragraph, sentence or sub-sentence")
+        if self.categories and self.kind != "critic":
+            raise ValueError("categories are of kind=critic")
         if self.options and self.kind != "class":
             raise ValueError("options are of kind=class")
         return self
