@@ -28,7 +28,7 @@ class Load:
     answers: int
     slots: int = 10
     seconds: float = 0.5
-    concurrency: int = 16
+    concurrency: int = 24
     fault_rate: float = 0.025
     """Of each of the faults."""
     timeout_s: float = 5.0

@@ -143,7 +143,8 @@ def suggest_marks(
         Path,
         typer.Argument(
             metavar="SOURCE",
-            help="A reward model's checkpoint, or a YAML file with `sources`, `scorers` or `reward_models`.",
+            help="A reward model's checkpoint, a YAML file with `sources`, `scorers` or `reward_models`, or a critic's "
+            "feedback records (JSONL).",
             show_default=False,
         ),
     ],
@@ -153,8 +154,8 @@ def suggest_marks(
 ) -> None:
     """Let reward sources propose marks for all items that they have not judged."""
     with opened(project, database) as (base, described):
-        for name, count in suggest_all(base, described, source, threshold=threshold):
-            typer.echo(f"{name}: judged {count:,} items.")
+        for line in suggest_all(base, described, source, threshold=threshold):
+            typer.echo(line)
 
 
 @app.command(name="round")

@@ -97,8 +97,8 @@ def openapi(
     typer.echo(f"Wrote {output}.")
 
 
-def suggest_all(base: "Database", described: "Project", source: Path, *, threshold: float) -> Iterator[tuple[str, int]]:
-    """Proposes marks by reward sources; (source, items judged) of each.
+def suggest_all(base: "Database", described: "Project", source: Path, *, threshold: float) -> Iterator[str]:
+    """Proposes marks by reward sources, or those of a file of records; yields what became of them, in sentences.
 
     Of a checkpoint those heads speak whose category the project has; of a YAML file every source must have one.
     """
@@ -106,14 +106,28 @@ def suggest_all(base: "Database", described: "Project", source: Path, *, thresho
     from spanwise.reward_models import PAIR_HEADS
     from spanwise.rewards import SourcesConfig, configured_sources, load_sources
 
-    if source.suffix in (".yaml", ".yml"):
-        for named in configured_sources(SourcesConfig.load(source)):
-            yield named.name, suggest(base, described, named, threshold=threshold)
+    if source.is_file() and source.suffix not in (".yaml", ".yml"):
+        yield from _by_records(base, described, source)
         return
     known = {category.group for category in described.config.span_categories}
-    for head in load_sources(source):
-        if head.name not in PAIR_HEADS and head.category in known:
-            yield head.name, suggest(base, described, head, threshold=threshold)
+    if source.is_file():
+        speaking = configured_sources(SourcesConfig.load(source))
+    else:
+        speaking = [one for one in load_sources(source) if one.name not in PAIR_HEADS and one.category in known]
+    for one in speaking:
+        yield f"{one.name}: judged {suggest(base, described, one, threshold=threshold):,} items."
+
+
+def _by_records(base: "Database", described: "Project", file: Path) -> Iterator[str]:
+    from spanwise.annotate.work import suggest_marks
+    from spanwise.feedback import FeedbackRecord, load_or_raise
+
+    done = suggest_marks(base, described, load_or_raise(file, FeedbackRecord))
+    yield f"Proposed {done.marks:,} marks for {done.items:,} items; {done.already:,} items had them already."
+    if done.unknown_answers:
+        yield f"{done.unknown_answers:,} answers of the file are in no item of the project."
+    for name, number in done.unknown_categories.items():
+        yield f"Not proposed, because the project has no category {name!r}: {number:,}"
 
 
 def run_round(

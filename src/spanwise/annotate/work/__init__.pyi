@@ -42,3 +42,4 @@ from .submission import submit as submit
 from .suggestions import Suggestion as Suggestion
 from .suggestions import is_held_out as is_held_out
 from .suggestions import suggest as suggest
+from .suggestions import suggest_marks as suggest_marks

@@ -1,29 +1,42 @@
-"""Suggestions: marks that a reward model proposes, for people to take over, change or ignore.
+"""Suggestions: marks that a reward model or a critic proposes, for people to take over, change or ignore.
 
 What came of them is stored with each span (`origin`), and a share of items is kept free of suggestions, so that
-one can measure how far suggestions lead people. A model is any `RewardSource`.
+one can measure how far suggestions lead people. A model is any `RewardSource`; a critic's marks come as records.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Select, insert, select
 
 from spanwise.annotate.store import (
     Body,
+    BodyMissing,
     BodySpan,
     CategoryConfig,
     Database,
     Item,
     Project,
     audit,
+    digest,
     load_items,
     new_id,
+    response_key,
     tables,
 )
 from spanwise.annotate.work.validation import annotated_keys
 from spanwise.core import ConfigError, derive_seed
-from spanwise.feedback import Record, RewardSource, Sample, SegmentScores, Unscored, scores_of
+from spanwise.feedback import (
+    FeedbackRecord,
+    Record,
+    Response,
+    RewardSource,
+    Sample,
+    SegmentScores,
+    Unscored,
+    scores_of,
+)
 
 _AT_ONCE = 32
 
@@ -87,6 +100,101 @@ def suggest(
             connection.execute(insert(tables.suggestion), [row | {"at": database.now()} for row in rows])
             audit.record(connection, database, "suggestions.made", project.id, source=source.name, items=len(rows))
     return len(ids)
+
+
+class SuggestedMarks(Record):
+    """What became of records that were to be proposed."""
+
+    items: int
+    marks: int
+    already: int
+    """Items for which the same annotator's marks of the same version were there."""
+    unknown_answers: int
+    """Marked answers that no item of the project has."""
+    unknown_categories: dict[str, int]
+    """Marks and gaps whose category the project does not have, which are not proposed."""
+
+
+def suggest_marks(database: Database, project: Project, records: Iterable[FeedbackRecord]) -> SuggestedMarks:
+    """Stores marks and gaps of records, such as a critic's, as suggestions for the items with the same answers.
+
+    The source is the record's annotator; its version is what it said. An answer is told by its text and its prompt.
+    """
+    known = {category.name for category in (*project.config.span_categories, *project.config.missing_categories)}
+    already, unknown = 0, Counter[str]()
+    with database.write() as connection:
+        places = _places(connection, project)
+        by_item: dict[tuple[str, str], Body] = {}
+        lost = 0
+        for record in records:
+            for response in (response for response in record.responses if response.marked):
+                targets = places.get((record.prompt, response.text_hash), [])
+                lost += not targets
+                unknown.update(mark.category for mark in response.spans if mark.category not in known)
+                unknown.update(gap.category for gap in response.missing if gap.category not in known)
+                for item_id, key in targets:
+                    of_item = (item_id, record.annotator or "imported")
+                    by_item[of_item] = _with_marks(by_item.get(of_item, Body()), key, response, known)
+        rows: list[dict[str, Any]] = []
+        for (item_id, source), body in by_item.items():
+            version = digest(body.model_dump_json())[:16]
+            judged = connection.execute(_same(item_id, source, version)).first() is not None
+            already += judged
+            rows += [] if judged else [_marks_row(item_id, source, version, body) | {"at": database.now()}]
+        if rows:
+            connection.execute(insert(tables.suggestion), rows)
+        audit.record(connection, database, "suggestions.made", project.id, source="records", items=len(rows))
+    marks = sum(len(row["body"]["spans"]) for row in rows)
+    return SuggestedMarks(
+        items=len(rows), marks=marks, already=already, unknown_answers=lost, unknown_categories=dict(unknown)
+    )
+
+
+def _places(connection: Connection, project: Project) -> dict[tuple[str, str], list[tuple[str, str]]]:
+    """Of each prompt and answer the items that have both, with the answer's key."""
+    item, response = tables.item, tables.response
+    query = select(item.c.id, item.c.prompt, response.c.k, response.c.text_sha256).join_from(item, response)
+    places: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for row in connection.execute(query.where(item.c.project_id == project.id, item.c.purpose == "normal")):
+        places.setdefault((row.prompt, row.text_sha256), []).append((row.id, response_key(row.k)))
+    return places
+
+
+def _with_marks(body: Body, key: str, response: Response, known: Container[str]) -> Body:
+    spans = [
+        BodySpan(
+            id=f"{key}-{number}",
+            target=key,
+            start=mark.start,
+            end=mark.end,
+            quote=mark.quote,
+            category=mark.category,
+            severity=mark.severity,
+            comment=mark.note,
+            origin="model",
+        )
+        for number, mark in enumerate(response.spans)
+        if mark.category in known
+    ]
+    gaps = [
+        BodyMissing(target=key, category=gap.category, evidence=gap.evidence)
+        for gap in response.missing
+        if gap.category in known
+    ]
+    return body.model_copy(update={"spans": (*body.spans, *spans), "missing": (*body.missing, *gaps)})
+
+
+def _same(item_id: str, source: str, version: str) -> Select[Any]:
+    suggestion = tables.suggestion
+    same = suggestion.c.item_id == item_id, suggestion.c.source == source, suggestion.c.version == version
+    return select(suggestion.c.id).where(*same)
+
+
+def _marks_row(item_id: str, source: str, version: str, body: Body) -> dict[str, Any]:
+    name = new_id()
+    spans = tuple(span.model_copy(update={"id": f"{name}-{span.id}", "suggestion_id": name}) for span in body.spans)
+    proposed = body.model_copy(update={"spans": spans}).model_dump(mode="json")
+    return {"id": name, "item_id": item_id, "source": source, "version": version, "body": proposed, "score": None}
 
 
 def category_of(source: RewardSource, project: Project) -> CategoryConfig:
