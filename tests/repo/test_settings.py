@@ -74,6 +74,7 @@ EXCEPTIONS = {
     ("checkpoint", "RewardModelUse"): "a reward of a reward model has nowhere else to take it from",
     ("data", "WeightsConfig"): "there is no other source of preferences",
     ("demonstrations", "SimStudyConfig"): _COUNT,
+    ("endpoint", "CriticConfig"): "a critic always asks a language model, a judge may be of another kind",
     ("endpoint", "EditorConfig"): "an editor always asks a language model, a judge may be of another kind",
     ("free_rivals", "SimStudyConfig"): _STUDY,
     ("group", "CategoryConfig"): _PROJECT,

@@ -65,6 +65,20 @@ def test_every_mark_is_a_score_of_its_span():
     assert values(only[0]) == [(Span(0, 8), 0.5)]
 
 
+def test_a_placebo_pays_the_same_elsewhere():
+    marks = said(mark("stone", confidence=0.8), mark("twice", severity="minor"))
+    asked = [Sample("p", TEXT)]
+    true, moved = (source({TEXT: marks}, placebo=placebo).score(asked)[0] for placebo in (False, True))
+    assert sorted((len(span), value) for span, value in values(true)) == sorted(
+        (len(span), value) for span, value in values(moved)
+    )
+    assert values(true) != values(moved)
+    assert source({TEXT: marks}, placebo=True).score(asked)[0] == moved, "the answer alone decides where"
+    parts = [source({TEXT: marks}, placebo=p, density="sentence").score(asked)[0] for p in (False, True)]
+    assert sorted(value for _, value in values(parts[0])) == sorted(value for _, value in values(parts[1]))
+    assert source({}, placebo=True).version != source({}).version
+
+
 def test_an_omission_costs_the_whole_answer():
     passages = (Passage(title="T", sentences=("It was red.",)),)
     judged = source({TEXT: said(omissions=[{"category": "gap", "source": "It was red."}])})

@@ -72,26 +72,25 @@ class PromptFile:
             schema=schema,
         )
 
-
-def provenance(answer: Usable[Any], prompt: PromptFile, endpoint: EndpointConfig) -> dict[str, Any]:
-    """How an answer came about: what was asked of whom, what came when, and what it took."""
-    reply = answer.reply
-    return {
-        "prompt_file": prompt.name,
-        "prompt_sha256": prompt.sha256,
-        "provider": endpoint.provider,
-        "base_url": endpoint.base_url,
-        "requested_model": endpoint.model,
-        "temperature": endpoint.temperature,
-        "seed": endpoint.seed,
-        "request_key": answer.request.key,
-        "reply_id": reply.reply_id,
-        "received": reply.received,
-        "attempt": answer.asked,
-        "input_tokens": reply.input_tokens,
-        "output_tokens": reply.output_tokens,
-        "cost": endpoint.cost(reply.input_tokens, reply.output_tokens),
-    }
+    def provenance(self, answer: Usable[Any], endpoint: EndpointConfig) -> dict[str, Any]:
+        """How an answer came about: what was asked of whom, what came when, and what it took."""
+        reply = answer.reply
+        return {
+            "prompt_file": self.name,
+            "prompt_sha256": self.sha256,
+            "provider": endpoint.provider,
+            "base_url": endpoint.base_url,
+            "requested_model": endpoint.model,
+            "temperature": endpoint.temperature,
+            "seed": endpoint.seed,
+            "request_key": answer.request.key,
+            "reply_id": reply.reply_id,
+            "received": reply.received,
+            "attempt": answer.asked,
+            "input_tokens": reply.input_tokens,
+            "output_tokens": reply.output_tokens,
+            "cost": endpoint.cost(reply.input_tokens, reply.output_tokens),
+        }
 
 
 def section(title: str, text: str) -> str:

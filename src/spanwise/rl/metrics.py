@@ -3,6 +3,8 @@
 Means over responses leave out dropped ones; with nothing left they are NaN, which the run folder writes as null.
 """
 
+from collections import Counter
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -15,11 +17,14 @@ RESERVED_NAMES = ("total", "dropped", "after_kl")
 
 
 def reward_metrics(rollout: Rollout) -> dict[str, float]:
-    """Mean reward per response: in all, and each source's share of it."""
+    """Mean reward per response: in all, and each source's share of it; how many responses a source could not score."""
     scores = rollout.scores
     kept = ~scores.dropped
     shares = {f"reward/{name}": _mean(share[kept].sum(1)) for name, share in scores.shares.items()}
-    return {"reward/total": _mean(scores.total[kept].sum(1)), **shares, "reward/dropped": _mean(scores.dropped.float())}
+    missing = Counter(name for raw in scores.raw for name, said in raw.items() if said.missing is not None)
+    unscored = {f"unscored/{name}": number / len(scores.raw) for name, number in missing.items()}
+    dropped = {"reward/dropped": _mean(scores.dropped.float())}
+    return {"reward/total": _mean(scores.total[kept].sum(1)), **shares, **dropped, **unscored}
 
 
 def response_metrics(rollout: Rollout) -> dict[str, float]:

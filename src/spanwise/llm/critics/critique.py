@@ -33,7 +33,6 @@ from spanwise.llm.critics.config import CritiqueConfig
 from spanwise.llm.critics.critic import Critic, CriticCounts, Judged
 from spanwise.llm.critics.prompting import Asks
 from spanwise.llm.critics.reading import Critique
-from spanwise.llm.prompting import provenance
 from spanwise.llm.replies import beside
 
 
@@ -181,7 +180,7 @@ def _records(tasks: Sequence[CritiqueTask], judged: Sequence[Judged], critic: Cr
 
 def _record(task: CritiqueTask, outcome: Usable[Critique], critic: Critic) -> FeedbackRecord:
     critique, reply = outcome.value, outcome.reply
-    kept: dict[str, Any] = {"critic": provenance(outcome, critic.prompt.file, critic.config.endpoint)}
+    kept: dict[str, Any] = {"critic": critic.prompt.file.provenance(outcome, critic.config.endpoint)}
     kept |= {"critique": critique.text}
     if task.comment:
         kept |= {"comment": task.comment, "left": list(critique.left)}

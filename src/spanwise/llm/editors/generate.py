@@ -20,7 +20,6 @@ from spanwise.llm.editors.answers import Edited, read_operations, read_rewrite
 from spanwise.llm.editors.config import EditorConfig
 from spanwise.llm.editors.prompting import EditTask, Prompt, load_prompt
 from spanwise.llm.editors.report import EditorReport, Outcome
-from spanwise.llm.prompting import provenance
 from spanwise.llm.replies import ReplyBook, beside
 
 
@@ -69,7 +68,7 @@ class _Run:
         endpoint, reply, edited = self.config.endpoint, answer.reply, answer.value
         details: dict[str, Any] = {
             "mode": self.config.mode,
-            **provenance(answer, self.prompt.file, endpoint),
+            **self.prompt.file.provenance(answer, endpoint),
             "raw": reply.text,
         }
         return EditPair(

@@ -51,6 +51,8 @@ class SourceConfig(Config):
     """For critic: the language model and what it marks. Sources with equal ones share its replies."""
     categories: tuple[str, ...] = ()
     """For critic: the categories whose marks this source pays; none named = all of the critic's."""
+    placebo: bool = False
+    """For critic: the same scores at random places of the same answer, for the arm that shows what places are worth."""
     density: Density = "sequence"
     """For steps: what a step is (paragraph, sentence or sub-sentence). For http: how often it speaks. For critic: parts
     that are each scored from -1 to 1; sequence, the default, scores every mark on its own span."""
@@ -70,8 +72,8 @@ class SourceConfig(Config):
                 raise ValueError(f"kind={self.kind} takes {_NEEDS[self.kind]} and none of the others of its like")
         if (self.kind == "steps") == (self.density == "sequence") and self.kind in ("steps", "reward"):
             raise ValueError("steps are parts of a response: set density to paragraph, sentence or sub-sentence")
-        if self.categories and self.kind != "critic":
-            raise ValueError("categories are of kind=critic")
+        if (self.categories or self.placebo) and self.kind != "critic":
+            raise ValueError("categories and placebo are of kind=critic")
         if self.options and self.kind != "class":
             raise ValueError("options are of kind=class")
         return self

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import torch
 
-from spanwise.core import ConfigError, DataError
+from spanwise.core import ConfigError, DataError, numpy_generator
 from spanwise.feedback import Density, PromptRecord, Sample, SegmentScore, SegmentScores, SpanMark, Unscored
 from spanwise.llm import CallError, ChatReply, ChatRequest, Unusable
 from spanwise.llm.critics import Critic, Critique
@@ -32,6 +32,7 @@ class CriticReward:
         self._parts = config.density if config.density != "sequence" else None
         self.density: Density = self._parts or "sub-sentence"
         self._counted = frozenset(config.categories)
+        self._placebo = config.placebo
         self.critic = critic
         known = {*critic.config.errors, *critic.config.merits, *critic.config.omissions}
         if unknown := sorted(self._counted - known):
@@ -40,7 +41,8 @@ class CriticReward:
     @property
     def version(self) -> str:
         """Changes with the critic, with what counts, and with how."""
-        return "-".join([self.critic.version, *sorted(self._counted), *([self._parts] if self._parts else [])])
+        how = [*sorted(self._counted), *([self._parts] if self._parts else []), *(["placebo"] if self._placebo else [])]
+        return "-".join([self.critic.version, *how])
 
     def score(self, samples: Sequence[Sample]) -> list[SegmentScores]:
         """The scores of each answer; a blank one has nothing to mark, and nobody is asked about it."""
@@ -51,7 +53,9 @@ class CriticReward:
             if isinstance(judged, Unusable):
                 scores[position] = SegmentScores(missing=Unscored(f"the critic gave no marks ({judged.reason})"))
             else:
-                scores[position] = SegmentScores(tuple(self._scores(judged.value, samples[position].response)))
+                response = samples[position].response
+                given = self._scores(judged.value, response)
+                scores[position] = SegmentScores(tuple(self._elsewhere(given, response) if self._placebo else given))
         return scores
 
     def _scores(self, critique: Critique, response: str) -> list[SegmentScore]:
@@ -62,6 +66,19 @@ class CriticReward:
         whole = Span(0, len(response))
         omitted = [SegmentScore(whole, -1.0) for gap in critique.omissions if self._counts(gap.category)]
         return [*(SegmentScore(mark.span, self._value(mark)) for mark in marks), *omitted]
+
+    def _elsewhere(self, scores: list[SegmentScore], response: str) -> list[SegmentScore]:
+        """The same scores of spans as long at places that the answer alone decides; of parts, dealt out anew."""
+        random = numpy_generator(0, f"placebo/{self.name}/{response}")
+        if self._parts is not None:
+            order = random.permutation(len(scores)).tolist()
+            return [SegmentScore(score.span, scores[place].value) for score, place in zip(scores, order, strict=True)]
+        starts = [int(random.integers(len(response) - len(score.span) + 1)) for score in scores]
+        moved = [
+            SegmentScore(Span(start, start + len(score.span)), score.value)
+            for start, score in zip(starts, scores, strict=True)
+        ]
+        return sorted(moved, key=lambda score: score.span)
 
     def _value_of_part(self, part: Span, marks: Sequence[SpanMark]) -> float:
         """1 where nothing in it is blamed; praise is no more than that."""
