@@ -5,6 +5,7 @@ were on their way to a process when it was killed.
 """
 
 import json
+import resource
 import subprocess
 import sys
 import time
@@ -69,6 +70,7 @@ def run_load(folder: Path, load: Load) -> dict[str, object]:
             "seconds": round(wall, 1),
             "seconds while a process asked": round(sum(stretches), 1),
             "seconds of the endpoint alone": round(server.busy_s / load.slots, 1),
+            "processor seconds of ours": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime, 1),
             "overhead": round(sum(stretches) / (server.busy_s / load.slots) - 1, 4),
         }
 

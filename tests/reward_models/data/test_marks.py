@@ -101,3 +101,12 @@ def test_severities_of_which_the_config_says_nothing_are_refused_with_the_line()
     with pytest.raises(ConfigError, match=r"`severity_weights: \{major: 1.0, odd: 1.0\}`"):
         labels_of_spans([found], TokenRewardConfig())
     assert labels(found, mine=SpanRule(categories=("Wrong",))) == {"mine": [1.0, 1.0]}
+
+
+def test_the_hand_example_of_praise():
+    text = "Good start, bad end."
+    praised = FeedbackRecord(
+        id="1", prompt="p", responses=(Response(text=text, marked=True, spans=(mark(text, 0, 10, "Good", **PRAISE),)),)
+    )
+    ((found,), _) = labels_of_spans([praised], TokenRewardConfig(praise_categories=("Good",)))
+    assert [found.of(Span(start, end)) for start, end in ((0, 4), (5, 10), (12, 15), (16, 20))] == [1.0] * 4
