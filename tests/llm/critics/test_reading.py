@@ -73,6 +73,13 @@ def test_what_cannot_be_read_is_no_critique(reply, fault):
     assert said.value.fault == fault
 
 
+@pytest.mark.parametrize("text", ["a\0b", "a\rb", "a\ud800b"])
+def test_a_quote_that_no_record_keeps_is_a_fault_of_the_reply_and_ends_nothing(text):
+    with pytest.raises(UnusableAnswerError):
+        read(text, mark(text))
+    assert spans(read(text, mark("b"))) == [(2, 3)]
+
+
 def test_no_marks_are_a_finding_and_a_mark_said_twice_is_one():
     assert read("a b").marks == ()
     assert spans(read("a b a", mark("a"), mark("a"), mark("a", 2))) == [(0, 1), (4, 5)]

@@ -13,7 +13,7 @@ from spanwise.feedback import Evidence, MissingInfo, Passage, SpanMark
 from spanwise.llm.answers import UnusableAnswerError, place_quote, read_object
 from spanwise.llm.critics.config import CriticConfig
 from spanwise.llm.critics.prompting import Criticised
-from spanwise.text import Span, normalize_newlines
+from spanwise.text import Span, normalize_newlines, unstorable
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,8 @@ def _mark(said: _Mark, response: str, config: CriticConfig) -> SpanMark:
     span = place_quote(said.quote, said.occurrence, response)
     if not span.of(response).strip():
         raise UnusableAnswerError("wrong form", f"The quote {said.quote!r} is blank; quote the words that are meant.")
+    if "\r" in span.of(response) or unstorable(span.of(response)):
+        raise UnusableAnswerError("unusable text", "The quote holds a control character; quote the words around it.")
     kinds = config.errors if said.polarity == "negative" else config.merits
     if said.category not in kinds:
         raise UnusableAnswerError("wrong form", f"{said.category!r:.60} is no category of polarity {said.polarity}.")
