@@ -56,7 +56,10 @@ EXAMPLES = {
     "m2": foreign.TEXTS["m2"].split("A 1 2")[0],
     "haluquestqa": foreign.TEXTS["haluquestqa"].replace("[True]", "[False]"),
     "inline": foreign.TEXTS["inline"].split("\n")[0],
+    **foreign.DOCUMENTS,
+    "webanno": foreign.TEXTS["webanno"],
     "brat": None,
+    "potato": None,
 }  # fmt: skip
 """A tiny file of every format that is read."""
 
@@ -80,13 +83,26 @@ def written(form, folder):
                 archive.add(folder / name, name)
         return folder / "a.tar.gz"
     if form == "brat":
-        foreign.written(form, folder)
-        return folder / "foreign.brat" / "a.ann"
+        return foreign.written(form, folder) / "a.ann"
+    if form == "potato":
+        project = foreign.written(form, folder)
+        (project / "items.jsonl").write_text(json.dumps(foreign.POTATO_ITEMS[0]))
+        (project / "annotation_output" / "u2" / "user_state.json").unlink()
+        state = project / "annotation_output" / "u1" / "user_state.json"
+        said = json.loads(state.read_text())
+        del said["instance_id_to_span_to_value"]["c"]
+        state.write_text(json.dumps(said))
+        return project / "config.yaml"
     path.write_text(value if isinstance(value, str) else json.dumps(value))
     return path
 
 
-NOT_READ = {"label-studio-min": ["--allow-loss", "answers to rating"], "brat": ["--allow-loss", "attributes"]}
+LOST = {
+    "label-studio-min": ("answers to rating",), "brat": ("attributes",),
+    "webanno": ("relations", "annotations of the layer POS"),
+    "uima-cas": ("relations", "annotations of the layer POS", "annotations without a length"),
+}  # fmt: skip
+NOT_READ = {form: [part for kind in kinds for part in ("--allow-loss", kind)] for form, kinds in LOST.items()}
 """What the tiny files hold that no record does."""
 WITHOUT_EDITS = ("hh-rlhf", "sharegpt", "alpaca")
 """Formats whose edits are only written: read, they are preferences."""

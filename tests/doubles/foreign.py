@@ -178,10 +178,37 @@ TEXTS = {
         reference_example_span="['It was never closed.']", reference_example_reason="['Helps.']",
         reference_example_label="['answer2']", reference_example_helpful="[True]",
     ) + "\n",
+    "webanno": "#FORMAT=WebAnno TSV 3.3\n#T_SP=de.tudarmstadt.ukp.dkpro.core.api.lexmorph.type.pos.POS|PosValue\n"
+    "#T_SP=webanno.custom.Error|category|comment\n#T_RL=webanno.custom.Link|BT_webanno.custom.Error\n\n\n"
+    "#Text=\U0001f600 The dam of\n#Text=Lund .\n1-1\t0-2\t\U0001f600\t_\t*\t*\t_\n"
+    "1-2\t3-6\tThe\tDT\tWrong[1]\tno\\_one[1]\t_\n"
+    "1-3\t7-10\tdam\t_\tWrong[1]|Odd[2]\tno\\_one[1]|*[2]\t1-1\n1-4\t11-13\tof\t_\tOdd[2]\t*[2]\t_\n"
+    "1-5\t14-18\tLund\t_\t_\t_\t_\n1-5.1\t14-15\tL\t_\tCase\t*\t_\n1-6\t19-20\t.\t_\t_\t_\t_\n\n"
+    "#Text=It was .\n2-1\t21-23\tIt\t_\t_\t_\t_\n2-2\t24-27\twas\t_\tWrong\t*\t_\n2-3\t28-29\t.\t_\t_\t_\t_\n",
     "inline": "The dam {~~have~>has~~} been {--was --}closed.\n"
     "It was [-close-]{+closed+} in {==1931==}{>>Why?<<}.\nFine.\n",
 }  # fmt: skip
-"""Files that hold no JSON; brat's, which are two, are written by `written`."""
+"""Files that hold no JSON."""
+DOCUMENTS: dict[str, dict[str, Any]] = {
+    "uima-cas": json.loads((Path(__file__).parent / "cas.json").read_text()),
+}
+"""JSON files that hold one value each; the first as dkpro-cassis 0.12.0 wrote it."""
+FOLDERS = ("brat", "potato")
+"""Formats that are folders of files, which `written` writes."""
+POTATO = """\
+task_dir: .
+annotation_task_name: answers
+data_files: [items.jsonl]
+item_properties: {id_key: id, text_key: text}
+output_annotation_dir: annotation_output
+annotation_schemes:
+  - {annotation_type: span, name: errors, description: Mark., labels: [Wrong, Odd], allow_discontinuous: true}
+  - {annotation_type: radio, name: good, description: Is it good, labels: ["yes", "no"]}
+"""
+POTATO_ITEMS = [
+    {"id": "a", "text": " The  dam of \U0001f600 Lund was closed. ", "prompt": "When?", "source": "ours"},
+    {"id": "b", "text": "Nobody read this."}, {"id": "c", "text": "Two read this."},
+]  # fmt: skip
 
 
 def written(form: str, folder: Path) -> Path:
@@ -194,11 +221,42 @@ def written(form: str, folder: Path) -> Path:
         (path / "a.ann").write_text(lines)
         (path / "b.txt").write_text(FIRST)
         (path / "b.ann").write_text("")
+    elif form == "potato":
+        path.mkdir()
+        _potato(path)
     elif form in TEXTS:
         path.write_text(TEXTS[form])
+    elif form in DOCUMENTS:
+        path.write_text(json.dumps(DOCUMENTS[form]))
     else:
         path.write_text("".join(f"{json.dumps(row)}\n" for row in ROWS[form]))
     return path
+
+
+def _potato(folder: Path) -> None:
+    """A project in which one person marked two items and another marked one and answered a question."""
+
+    def span(name: str, start: int, end: int, **more: Any) -> list[Any]:
+        return [
+            {"schema": "errors", "name": name, "title": name, "start": start, "end": end, "id": name, **more},
+            "true",
+        ]
+
+    (folder / "config.yaml").write_text(POTATO)
+    (folder / "items.jsonl").write_text("".join(f"{json.dumps(item)}\n" for item in POTATO_ITEMS))
+    pieces = [{"start": 22, "end": 28, "text": "closed"}]
+    states: dict[str, dict[str, Any]] = {
+        "u1": {"a": [span("Wrong", 13, 17), span("Odd", 4, 7, additional_parts=pieces)], "c": [span("Odd", 0, 3)]},
+        "u2": {"c": [span("Wrong", 4, 8)]},
+    }
+    for person, spans in states.items():
+        (folder / "annotation_output" / person).mkdir(parents=True)
+        labels = {"b": [[{"schema": "good", "name": "no"}, "true"]]} if person == "u2" else {}
+        state = {
+            "user_id": person, "instance_id_to_label_to_value": labels, "instance_id_to_span_to_value": spans,
+            "instance_id_to_link_to_value": {}, "instance_id_to_event_to_value": {},
+        }  # fmt: skip
+        (folder / "annotation_output" / person / "user_state.json").write_text(json.dumps(state, indent=2))
 
 
 def _rated(row: Any) -> int:

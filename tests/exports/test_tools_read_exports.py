@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from spanwise.feedback import FeedbackRecord, Preference, Response, mark
-from spanwise.feedback.formats import write_feedback
+from spanwise.feedback.formats import read_feedback, write_feedback
 
 pytestmark = pytest.mark.tools
 ENVIRONMENTS = Path(sys.prefix) / "tools"
@@ -22,6 +22,8 @@ PACKAGES = {
     "label-studio": ("label-studio-sdk==2.1.2",),
     "doccano": ("doccano-client==1.2.8", "urllib3<2"),  # what it imports is gone from urllib3 2
     "thresh": ("thresh==1.1.1",),
+    "uima-cas": ("dkpro-cassis==0.12.0",),
+    "potato": ("potato-annotation==2.12.1",),
 }
 TEXT = "\U0001f600 The dam of Lund was closed in 1931, 我喜欢苹果。"
 RECORDS = [
@@ -95,3 +97,14 @@ def test_doccano_and_thresh_cut_the_same_words(tool, seen):
     assert set(rows) == {record.id for record in RECORDS}
     assert rows["marked"]["marks"] == MARKS
     assert rows["unmarked"]["marks"] == []
+
+
+@pytest.mark.parametrize("tool", ["uima-cas", "potato"])
+def test_files_that_a_tool_writes_are_read_with_the_words_that_it_sees(tool, tmp_path):
+    check, path = CHECKS / f"{tool.replace('-', '_')}_write.py", tmp_path / "written"
+    command = [str(python_with(*PACKAGES[tool])), str(check), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    records = read_feedback(path, tool).records
+    words = sorted(m.quote for record in records for response in record.responses for m in response.spans)
+    assert words == json.loads(done.stdout.splitlines()[-1])

@@ -98,6 +98,8 @@ RECORDS = [
     ({"source": "a", "target": "b", "edits": []}, "--from thresh --to spanwise"),
     ({"id": 1, "text": "Here.", "label": [[0, 4, "x"]]}, "--from doccano --to spanwise"),
     ({"text": "Here.", "spans": [], "_input_hash": 1, "_task_hash": 2}, "Prodigy"),
+    ({"instance_id": "a", "user_id": "u", "labels": {}, "spans": {}, "links": {}}, "an export of Potato"),
+    ({"%TYPES": {}, "%FEATURE_STRUCTURES": [{"%ID": 1}], "%VIEWS": {}}, "UIMA (CAS JSON)"),
     ({"text": "Here."}, "a file of plain texts"),
 ]
 
@@ -126,6 +128,8 @@ def test_files_of_other_records_are_named_and_not_taken_apart(record, words, lay
     ("prompt;response\nWhere?;Here.\n", "a CSV table with semicolons"),
     ("prompt\tresponse\nWhere?\tHere.\n", "a TSV table"),
     ("S This are a test\nA 1 2|||R:VERB|||is|||REQUIRED|||-NONE-|||0\n\nS Good\n", "an M2 file"),
+    ("#FORMAT=WebAnno TSV 3.3\n#T_SP=x.Span|value\n\n\n#Text=a\n1-1\t0-1\ta\t*\t\n", "WebAnno TSV 3"),
+    ("task_dir: .\nannotation_schemes:\n  - {}\n", "the config of a Potato project"),
     ("T1\tWrong 0 4\tHere\nA1\tSure T1\n#1\tNote T1\tno\n", "brat's standoff annotations"),
     ("EU B-ORG\nrejects O\n\nGerman B-MISC\n", "a file of tagged words"),
     ("<!DOCTYPE html>\n<html>", "a web page or XML"),

@@ -249,3 +249,31 @@ def test_damaged_texts(form, tmp_path, capsys):
     assert not figures["invented"]
     with capsys.disabled():
         told(f"{form} from {FIRST}", figures)
+
+
+@pytest.mark.parametrize("form", [*foreign.DOCUMENTS, *foreign.FOLDERS])
+def test_damaged_documents(form, tmp_path, capsys):
+    """One file of a document or a folder is damaged: no traceback, nothing clean, and the other files are read."""
+    path = foreign.written(form, tmp_path)
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    good = len(read_feedback(path, form).records)
+    figures = Counter(inputs=0, refused=0, invented=0)
+    for seed in range(FIRST, FIRST + TABLES // 8):
+        mutator = Mutator(seed)
+        file = mutator.random.choice(files)
+        before = file.read_bytes()
+        if seed % 3 == 0 and file.suffix in (".json", f".{form}"):
+            file.write_text(dumped(mutator.value(json.loads(before))), errors="surrogatepass")
+        else:
+            text = mutator.text(before.decode()).encode(errors="surrogatepass")
+            file.write_bytes(mutator.raw(before) if seed % 2 else text)
+        result = attempt(f"seed {seed}: {file.name}: {file.read_bytes()[:2000]}", lambda: read_feedback(path, form))
+        file.write_bytes(before)
+        figures["inputs"] += 1
+        figures["refused"] += isinstance(result, SpanwiseError)
+        if not isinstance(result, SpanwiseError):
+            figures["invented"] += clean(result.records)
+    assert len(read_feedback(path, form).records) == good
+    assert not figures["invented"]
+    with capsys.disabled():
+        told(f"{form} from {FIRST}", figures)

@@ -27,6 +27,8 @@ class Kind:
     """The format or kind of record by which our readers ask for it."""
     read_as: tuple[str, ...] = ()
     """What else our readers ask for that such a file may hold: then what is wrong is told record by record."""
+    whole: bool = False
+    """Whether a file is one such record, on one line or on many."""
 
 
 def _has(*keys: str) -> Callable[[Any], bool]:
@@ -238,6 +240,19 @@ RECORDS = (
         _has("prediction 1"),
         "qa-feedback",
     ),
+    Kind(
+        "a document of UIMA (CAS JSON)",
+        "`" + _CONVERT.format("uima-cas") + "` makes feedback of it",
+        _has("%FEATURE_STRUCTURES"),
+        "uima-cas",
+        whole=True,
+    ),
+    Kind(
+        "an export of Potato, which holds offsets without the text",
+        "give the project's config to `" + _CONVERT.format("potato").replace("FILE", "config.yaml") + "`",
+        _has("instance_id", "user_id", "spans"),
+        "potato-export",
+    ),
     _converted("a Prodigy file (text, spans, _input_hash)", "prodigy", _has("_input_hash")),
     Kind(
         "a doccano file (text, label)",
@@ -317,6 +332,10 @@ TEXTS = (
         lambda lines: bool(re.match(r"<(?:!doctype|html|\?xml|xmi:)", lines[0], re.IGNORECASE)),
     ),
     _converted("an M2 file of grammatical errors", "m2", _is_m2),
+    _converted("a WebAnno TSV 3 file", "webanno", lambda lines: lines[0].startswith("#FORMAT=WebAnno TSV 3")),
+    _converted(
+        "the config of a Potato project", "potato", lambda lines: any(re.match("annotation_schemes:", x) for x in lines)
+    ),
     Kind(
         "a file of brat's standoff annotations (.ann)",
         "with the .txt that it marks beside it, `" + _CONVERT.format("brat") + "` makes feedback of it",

@@ -127,6 +127,9 @@ def _kind_of_record(record: dict[str, Any]) -> Kind | None:
 
 def _kind_of_object(whole: dict[str, Any]) -> Kind:
     """One object over several lines."""
+    kind = _kind_of_record(whole)
+    if kind is not None and kind.whole:
+        return kind
     rows = _of_rows(whole)
     if rows is not None:
         return rows

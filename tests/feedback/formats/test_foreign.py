@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from doubles.foreign import FIRST, ROWS, SECOND, TEXT, TEXTS, written
+from doubles.foreign import DOCUMENTS, FIRST, FOLDERS, POTATO_ITEMS, ROWS, SECOND, TEXT, TEXTS, written
 
 from spanwise.feedback.formats import read_edits, read_feedback, write_feedback
 from spanwise.feedback.formats.registry import FORMATS
@@ -32,7 +32,7 @@ def texts(record):
     return [response.text for response in record.responses]
 
 
-@pytest.mark.parametrize("form", [*ROWS, *TEXTS, "brat"])
+@pytest.mark.parametrize("form", [*ROWS, *TEXTS, *DOCUMENTS, *FOLDERS])
 def test_every_layout_is_read_without_a_refusal_and_its_marks_quote_the_text(form, tmp_path):
     records = read(form, tmp_path).records
     assert records
@@ -166,7 +166,7 @@ def test_what_nobody_rated_ends_a_solution(tmp_path):
     (tmp_path / "f").write_text(json.dumps(row))
     result = read_feedback(tmp_path / "f", "prm800k")
     assert [texts(record) for record in result.records] == [["2 + 2 = 4."]]
-    assert result.unread == {"steps without a rating": 1, "steps behind one without a rating": 1}
+    assert result.unread == {"steps without a rating": 1, "steps behind one without a rating": 2}
 
 
 def test_ragtruth_reads_its_sources_where_they_lie_beside_it(tmp_path):
@@ -305,6 +305,113 @@ def test_prodigy_is_clean_only_where_a_manual_task_was_accepted(tmp_path):
     ]
     write_feedback(tmp_path / "out", "prodigy", records)
     assert read_feedback(tmp_path / "out", "prodigy").records == records
+
+
+def test_webanno_spans_of_several_tokens_and_of_a_part_of_one(tmp_path):
+    result = read("webanno", tmp_path)
+    (record,) = result.records
+    (response,) = record.responses
+    assert response.text == "\U0001f600 The dam of\nLund .\nIt was ."
+    assert quotes(record) == [
+        ("\U0001f600", "Error", "", None), ("The dam", "Wrong", "no_one", None), ("dam of", "Odd", "", None),
+        ("L", "Case", "", None), ("was", "Wrong", "", None),
+    ]  # fmt: skip
+    assert result.unread == {"annotations of the layer POS": 1, "relations": 1}
+    assert record.provenance["layers"][0][0] == {"layer": "webanno.custom.Error"}
+
+
+@pytest.mark.parametrize(("rows", "marked"), [
+    ("#Text=ab cd\n1-1\t0-2\tab\t2a[1]|1a[2]|*\n1-1.1\t1-2\tb\t8a[3]\n1-2\t3-5\tcd\t2a[1]\n1-2.1\t3-4\tc\t8a[3]|4a\n"
+     "1-2.2\t4-4\t\t9a\n", ["ab=Span", "ab=1a", "ab cd=2a", "b c=8a", "c=4a"]),
+    ("#Text=He .\n1-1\t0-2\tHe\tP[1]\n1-2\t3-4\t.\tP[1]\n\n#Text=She .\n2-1\t5-8\tShe\tP[1]\n2-2\t9-10\t.\t_\n",
+     ["He .\nShe=P"]),
+    ("#Sentence.id=s\n#Text=a\\tb \\\\\n1-1\t0-1\ta\t\\_\\|\\[\\->\\;\n1-2\t2-3\tb\t_\n1-3\t4-5\t\\\\\t_\n",
+     ["a=_|[->;"]),
+])  # fmt: skip
+def test_stacks_sentences_and_escapes_of_webanno(rows, marked, tmp_path):
+    (tmp_path / "a.tsv").write_text("#FORMAT=WebAnno TSV 3.3\n#T_SP=webanno.custom.Span|value\n\n\n" + rows)
+    (record,) = read_feedback(tmp_path / "a.tsv", "webanno").records
+    assert sorted(f"{m.quote}={m.category}" for m in record.responses[0].spans) == sorted(marked)
+
+
+def test_webanno_that_counts_code_points_is_told_by_its_words_and_a_damaged_one_is_refused(tmp_path):
+    head, smile = "#FORMAT=WebAnno TSV 3.2\n#T_SP=x.Span|\n\n\n", "#Text=\U0001f600 a\n"
+    for rows, good in (
+        ("1-1\t0-2\t\U0001f600\t_\n1-2\t3-4\ta\t*\n", True), ("1-1\t0-1\t\U0001f600\t_\n1-2\t2-3\ta\t*\n", True),
+        ("1-1\t0-2\t\U0001f600\t_\n1-2\t3-4\tb\t*\n", False), ("1-1\t0-2\t\U0001f600\t_\t_\n", False),
+        ("1-1\t0-2\t\U0001f600\n", False), ("x\n", False), ("", False),
+    ):  # fmt: skip
+        (tmp_path / "a.tsv").write_text(head + smile + rows)
+        result = read_feedback(tmp_path / "a.tsv", "webanno")
+        assert (len(result.records), len(result.problems)) == (int(good), int(not good))
+        assert [m.quote for record in result.records for m in record.responses[0].spans] == ["a"] * good
+
+
+def test_people_of_an_exported_project_are_records_of_their_own(tmp_path):
+    for person, category in (("ann", "Wrong"), ("bob", "Odd")):
+        folder = tmp_path / "annotation" / "doc.txt"
+        folder.mkdir(parents=True, exist_ok=True)
+        text = f"#FORMAT=WebAnno TSV 3.3\n#T_SP=x.Span|value\n\n\n#Text=a\n1-1\t0-1\ta\t{category}\t\n"
+        (folder / f"{person}.tsv").write_text(text)
+    records = read_feedback(tmp_path, "webanno").records
+    assert [(r.id, r.annotator, r.responses[0].spans[0].category) for r in records] == [
+        ("annotation/doc.txt#ann", "ann", "Wrong"), ("annotation/doc.txt#bob", "bob", "Odd"),
+    ]  # fmt: skip
+
+
+def test_uima_counts_utf16_units_as_the_tool_that_wrote_it_reads_them(tmp_path):
+    result = read("uima-cas", tmp_path)
+    (record,) = result.records
+    assert quotes(record) == [("\U0001f600", "Error", "", None), ("dam", "Wrong", "It was not.", None)]
+    assert result.unread == {"annotations of the layer POS": 1, "annotations without a length": 1, "relations": 1}
+    (value,) = DOCUMENTS.values()
+    text = value["%FEATURE_STRUCTURES"][0]["sofaString"].encode("utf-16-le")
+    cut = {
+        text[2 * one["begin"] : 2 * one["end"]].decode("utf-16-le")
+        for one in value["%FEATURE_STRUCTURES"]
+        if one["%TYPE"].endswith("Error") and one["begin"] < one["end"]
+    }
+    assert cut == {m.quote for m in record.responses[0].spans}
+    older = {**value, "%FEATURE_STRUCTURES": {str(one["%ID"]): one for one in value["%FEATURE_STRUCTURES"]}}
+    (tmp_path / "older").write_text(json.dumps(older, indent=2))
+    assert read_feedback(tmp_path / "older", "uima-cas").records[0].responses == record.responses
+
+
+def test_uima_annotations_of_no_text_or_within_a_character_are_refused(tmp_path):
+    for change in ({"@sofa": 9}, {"begin": 1}, {"begin": "x"}, {"end": 400}, {"%TYPE": None}):
+        value = json.loads(json.dumps(DOCUMENTS["uima-cas"]))
+        value["%FEATURE_STRUCTURES"][2] |= change
+        (tmp_path / "f").write_text(json.dumps(value))
+        result = read_feedback(tmp_path / "f", "uima-cas")
+        assert (len(result.records), len(result.problems)) == (0, 1), change
+
+
+def test_potato_is_read_by_the_text_that_the_page_showed(tmp_path):
+    result = read("potato", tmp_path)
+    marked, unread, first, second = result.records
+    assert texts(marked) == ["The dam of \U0001f600 Lund was closed."]
+    assert quotes(marked) == [
+        ("Lund", "Wrong", "", None), ("dam", "Odd", "", None), ("closed", "Odd", "", None),
+    ]  # fmt: skip
+    assert (marked.id, marked.annotator, marked.prompt, marked.provenance["fields"]) == (
+        "a", "u1", "When?", {"source": "ours"},
+    )  # fmt: skip
+    assert (unread.responses[0].marked, result.unread) == (False, {"answers to good": 1})
+    assert [(r.id, r.annotator, quotes(r)[0][0]) for r in (first, second)] == [
+        ("c#u1", "u1", "Two"), ("c#u2", "u2", "read"),
+    ]  # fmt: skip
+    assert read_feedback(tmp_path / "foreign.potato" / "config.yaml", "potato").records == result.records
+
+
+def test_potato_refuses_marks_in_markup_and_on_items_that_are_not_there(tmp_path):
+    folder = written("potato", tmp_path)
+    items = [POTATO_ITEMS[0] | {"text": "<b>The</b> dam of \U0001f600 Lund was closed."}, POTATO_ITEMS[1]]
+    (folder / "items.jsonl").write_text("".join(f"{json.dumps(item)}\n" for item in items))
+    result = read_feedback(folder, "potato")
+    assert [record.id for record in result.records] == ["b"]
+    assert [("markup" in p.reason, "no data file holds" in p.reason) for p in result.problems] == [
+        (True, False), (False, True), (False, True),
+    ]  # fmt: skip
 
 
 def test_json_min_is_read_by_its_words(tmp_path):

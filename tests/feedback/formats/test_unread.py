@@ -4,7 +4,7 @@ import copy
 import json
 
 import pytest
-from doubles import foreign
+from doubles import foreign, said
 from doubles.feedback import small_item, small_record
 from typer.testing import CliRunner
 
@@ -224,7 +224,8 @@ EMPTY = {
     "argilla": questions(topics=[], stars=4),
 }
 ADDED = {"annotations": [], "label": [], "labels": [], "edits": [], "entities": [], "result": [], "spans": [],
-         "meta": {}, "was_cancelled": False, "marked": True, "choices": ["a"], "x": "y"}  # fmt: skip
+         "meta": {}, "was_cancelled": False, "marked": True, "choices": ["a"], "x": "y", "kto_tag": True, "output": "x",
+         "hallucination_spans": ["a"], "human_completion": {"text": "x", "rating": 1}}  # fmt: skip
 
 
 def paths_of(value, path=()):
@@ -252,41 +253,16 @@ def changed(value):
             yield other
 
 
-def said_in(form, value):
-    """How many things people say in a value."""
-    if form in SAID:
-        return len(value.get(SAID[form]) or ())
-    if form == "label-studio":
-        return sum(len(annotation["result"]) for annotation in value.get("annotations", []))
-    if form == "doccano":
-        return sum(len(value.get(name, [])) for name in ("label", "labels", "entities", "annotations"))
-    if form == "thresh":
-        return len(value.get("edits", []))
-    return sum(map(len, value.get("responses", {}).values()))
-
-
-def said_by(form, record):
-    """How many of these a record holds."""
-    if form == "trl-stepwise":
-        return sum(map(len, record.provenance["steps"])) if record.responses[0].marked else 0
-    spans = sum((len(r.spans) if form != "argilla" else r.marked) for r in record.responses)
-    return spans + sum(r.correction is not None for r in record.responses) + len(record.preferences)
-
-
-SAID = {"ragtruth": "labels", "prodigy": "spans", "trl-stepwise": "labels"}
-"""Where other formats keep what people say."""
-
-
 def clean(record):
     return sum(response.marked and not response.spans for response in record.responses)
 
 
 def test_every_reader_of_keys_is_tried():
-    others = {"table", "toxic-spans", "mlqe-pe", "brat", *foreign.ROWS, *foreign.TEXTS}
+    others = {"table", "toxic-spans", "mlqe-pe", *foreign.ROWS, *foreign.TEXTS, *foreign.DOCUMENTS, *foreign.FOLDERS}
     assert set(WHOLE) | others == set(names_of_formats("read"))
 
 
-FOREIGN = [(form, row) for form, rows in foreign.ROWS.items() for row in rows]
+FOREIGN = [(form, row) for form, rows in foreign.ROWS.items() for row in rows] + [*foreign.DOCUMENTS.items()]
 
 
 @pytest.mark.parametrize(("form", "value"), [*WHOLE.items(), *EMPTY.items(), *FOREIGN])
@@ -298,8 +274,9 @@ def test_no_key_less_or_more_makes_an_answer_clean_or_loses_what_was_said(form, 
         except DataError:  # without that key it is a file of another kind, and refused as such
             continue
         assert sum(map(clean, result.records)) <= finished, other
-        if (form in EMPTY or form in SAID) and not result.problems and other.get("answer") != "ignore":
-            assert sum(said_by(form, r) for r in result.records) + sum(result.unread.values()) == said_in(form, other)
+        if form in said.SAID and not result.problems:
+            said_in, held_by = said.SAID[form]
+            assert sum(map(held_by, result.records)) + sum(result.unread.values()) == said_in(other), other
 
 
 @pytest.mark.parametrize(("form", "text"), foreign.TEXTS.items())
@@ -315,3 +292,6 @@ def test_no_line_less_makes_an_answer_of_a_text_file_clean(form, text, tmp_path)
             continue
         finished = sum("No-error" in line or "|||noop|||" in line for line in left) + 2 * (form == "haluquestqa")
         assert sum(map(clean, result.records)) <= finished, left
+        if form in said.TEXTS and not result.problems:
+            said_in, held_by = said.TEXTS[form]
+            assert sum(map(held_by, result.records)) + sum(result.unread.values()) == said_in("\n".join(left)), left

@@ -106,7 +106,10 @@ def _halueval(value: Any, place: Place, reading: Reading) -> Iterator[FeedbackRe
     text, quotes = text_of(row, "chatgpt_response"), row.get("hallucination_spans") or []
     marks = _quoted(text, quotes if said == "yes" else [], "hallucination", reading)
     reading.lost("hallucinations without a place", said == "yes" and not quotes)
-    response = Response(text=text, marked=bool(marks) or said == "no", spans=tuple(marks), model="chatgpt")
+    reading.lost("quotes of answers without a hallucination", len(quotes) if said == "no" else 0)
+    response = Response(
+        text=text, marked=bool(marks) or (said == "no" and not quotes), spans=tuple(marks), model="chatgpt"
+    )
     row = {**row, "id": row.get("ID", row.get("id"))}
     known = ("ID", "user_query", "chatgpt_response", "hallucination", "hallucination_spans")
     yield record_of("halueval", place, row, [response], known=known, asked=text_of(row, "user_query"))

@@ -44,11 +44,12 @@ def _solution(value: Any, place: Place, reading: Reading) -> Iterator[FeedbackRe
     led_on, made, provenance = list[Step](), list[tuple[Response, list[list[int]]]](), {"question": question}
     for number, step in enumerate(steps):
         chosen, others = _of_step(step)
+        reading.lost("steps written beside one that led on", _shown(step) - len(others) - (chosen is not None))
         made += [_stepped([*led_on, other], reading) for other in others if other[1] is not None]
         reading.lost("steps without a rating", sum(right is None for _, right in others))
         if chosen is None or chosen[1] is None:
             reading.lost("steps without a rating", chosen is not None)
-            reading.lost("steps behind one without a rating", len(steps) - number - 1)
+            reading.lost("steps behind one without a rating", sum(map(_shown, steps[number + 1 :])))
             break
         led_on.append(chosen)
     if led_on:
@@ -82,6 +83,11 @@ def _of_step(step: Row) -> tuple[Step | None, list[Step]]:
     if human:
         return (_text(human) if isinstance(human, dict) else normalize_newlines(str(human)), True), rated
     return None, rated
+
+
+def _shown(step: Row) -> int:
+    """How many steps were shown at a place, or written by a person."""
+    return len(step.get("completions") or ()) + bool(step.get("human_completion"))
 
 
 def _text(part: Row) -> str:

@@ -8,8 +8,11 @@ from spanwise.feedback.formats.tools import (
     inline,
     label_studio,
     label_studio_min,
+    potato,
     prodigy,
     thresh,
+    uima,
+    webanno,
 )
 
 TOOLS = (
@@ -61,6 +64,24 @@ TOOLS = (
         sentence="brat's folder of .txt and .ann, or one of the two beside the other",
         holds=("marks",),
         read=brat.read,
+    ),
+    Format(
+        name="webanno",
+        sentence="WebAnno TSV 3, which WebAnno and INCEpTION export: a document, or a folder of them",
+        holds=("marks",),
+        read=webanno.read,
+    ),
+    Format(
+        name="uima-cas",
+        sentence="UIMA CAS JSON, which INCEpTION and dkpro-cassis write: a document, or a folder of them",
+        holds=("marks",),
+        read=uima.read,
+    ),
+    Format(
+        name="potato",
+        sentence="Potato's project, its config or the folder of it, with data files and annotation_output",
+        holds=("marks",),
+        read=potato.read,
     ),
     Format(
         name="inline",

@@ -79,11 +79,12 @@ def _split(transcript: str, key: str) -> tuple[list[Row], str]:
     return turns[:-1], turns[-1]["content"]
 
 
-def _sharegpt(value: Any, place: Place, _reading: Reading) -> Iterator[FeedbackRecord]:
+def _sharegpt(value: Any, place: Place, reading: Reading) -> Iterator[FeedbackRecord]:
     row = row_of(value)
     turns, known = sharegpt_turns(row), ("conversations", "system", "tools", "chosen", "rejected", "kto_tag")
     if {"chosen", "rejected"} <= set(row):
         answers = [_said(row[key], key) for key in ("chosen", "rejected")]
+        reading.lost("labels beside a pair", row.get("kto_tag") is not None)
         preferred = record_of("sharegpt", place, row, answers, known=known, asked=turns, preferences=_PREFERRED)
         yield preferred
         return
@@ -108,12 +109,14 @@ def _tag(row: Row) -> dict[str, float]:
     return {} if tag is None else {"label": float(tag)}
 
 
-def _alpaca(value: Any, place: Place, _reading: Reading) -> Iterator[FeedbackRecord]:
+def _alpaca(value: Any, place: Place, reading: Reading) -> Iterator[FeedbackRecord]:
     row = row_of(value)
     known = ("instruction", "input", "output", "system", "history", "chosen", "rejected", "kto_tag")
     asked = alpaca_prompt(row)
     if {"chosen", "rejected"} <= set(row):
         answers = [_said(row[key], key) for key in ("chosen", "rejected")]
+        reading.lost("labels beside a pair", row.get("kto_tag") is not None)
+        reading.lost("answers beside a pair", bool(row.get("output")))
         yield record_of("alpaca", place, row, answers, known=known, asked=asked, preferences=_PREFERRED)
         return
     answer = Response(text=text_of(row, "output"), ratings=_tag(row))
