@@ -81,6 +81,8 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         {"domain": "general", "language": "english", "context": ASKED, "original_response": SECOND,
          "edited_response": FIRST, "feedback": ["It was closed."], "change_summary": "The year."},
         {"context": ASKED, "good_edited_response": FIRST, "bad_edited_response": SECOND, "original_response": "No."},
+        {"domain": "general", "language": "english", "context": ASKED, "response": FIRST, "principle": "names the year",
+         "fulfilment": "Yes"},
     ],
     "prm800k": [
         {"labeler": "u1", "timestamp": "2023-01-01", "generation": None, "is_quality_control_question": False,

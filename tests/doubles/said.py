@@ -61,6 +61,8 @@ def _helpful(row: Any) -> int:
         return 1
     if {"good_edited_response", "bad_edited_response"} <= set(row):
         return 1 + ("original_response" in row)
+    if {"principle", "fulfilment"} <= set(row):
+        return 1
     return _numbers(row, ("helpfulness", "correctness", "coherence", "complexity", "verbosity"))
 
 

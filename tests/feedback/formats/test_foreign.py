@@ -136,7 +136,7 @@ def test_ultrafeedback_prefers_by_its_aspects_and_not_by_the_overall_score(tmp_p
 
 
 def test_helpsteer_of_every_year(tmp_path):
-    rated, second, third, edited, quality = read("helpsteer", tmp_path).records
+    rated, second, third, edited, quality, principle = read("helpsteer", tmp_path).records
     assert [response.ratings["helpfulness"] for response in rated.responses] == [3, 1]
     assert [record.preferences[0].winner for record in (rated, second, third, quality)] == [
         "first", "first", "second", "first",
@@ -144,6 +144,7 @@ def test_helpsteer_of_every_year(tmp_path):
     assert (edited.responses[0].correction, edited.provenance["fields"]["feedback"]) == (FIRST, ["It was closed."])
     assert [response.correction for response in quality.responses] == [None, None, FIRST]
     assert third.provenance["fields"]["overall_preference"] == 3
+    assert principle.responses[0].ratings == {"names the year": 1.0}
 
 
 def test_steps_that_people_rated_are_responses_with_the_steps_before_them(tmp_path):

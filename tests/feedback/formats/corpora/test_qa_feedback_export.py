@@ -51,3 +51,5 @@ def test_preferences_may_stand_in_any_order():
 def test_what_is_left_behind_is_counted():
     foreign = imported(provenance={}, annotator="a3")
     assert unkept([imported(), foreign]) == {"id": 1, "annotator": 1}
+    rated = [response.model_copy(update={"ratings": {"helpfulness": 4.0}}) for response in imported().responses]
+    assert unkept([imported(responses=tuple(rated))]) == {"ratings": 1}

@@ -2,7 +2,8 @@
 
 HelpSteer 1 and 2 rate one answer a row; neighbouring rows of one prompt become one record, with the preferences that
 `helpfulness` says. The preferences of HelpSteer 2 and 3 say how strong they are; strength and reasons are kept in the
-provenance. The edits of HelpSteer 3 are corrections; of its `edit_quality` rows the good edit is one, preferred to the
+provenance. Whether an answer of HelpSteer 3 fulfils a principle is a rating, 1 or 0, under the principle's name. The
+edits of HelpSteer 3 are corrections; of its `edit_quality` rows the good edit is one, preferred to the
 bad edit.
 """
 
@@ -52,9 +53,20 @@ def _record(value: Any, place: Place, reading: Reading) -> Iterator[FeedbackReco
         yield record_of("helpsteer", place, row, [edited], known=known, asked=asked)
     elif {"good_edited_response", "bad_edited_response"} <= set(row):
         yield _edits(row, asked, place)
+    elif {"principle", "fulfilment"} <= set(row):
+        rated = Response(text=text_of(row, "response"), ratings={text_of(row, "principle"): _fulfilled(row)})
+        known = ("context", "response", "principle", "fulfilment")
+        yield record_of("helpsteer", place, row, [rated], known=known, asked=asked)
     else:
         rated = Response(text=text_of(row, "response"), ratings=ratings_of(row, ASPECTS))
         yield record_of("helpsteer", place, row, [rated], known=("context", "response", *ASPECTS), asked=asked)
+
+
+def _fulfilled(row: Row) -> float:
+    said = text_of(row, "fulfilment").strip().lower()
+    if said not in ("yes", "no"):
+        raise FieldError("fulfilment", f"must be Yes or No (got {row['fulfilment']!r:.40}).")
+    return float(said == "yes")
 
 
 def _compared(row: Row, pair: tuple[str, str], asked: Any, place: Place, reading: Reading) -> FeedbackRecord:
@@ -86,7 +98,7 @@ def _edits(row: Row, asked: Any, place: Place) -> FeedbackRecord:
 def _same_question(outcome: Outcome[FeedbackRecord]) -> Any:
     """What joins neighbours: the prompt of rated answers; nothing else is joined."""
     place, record = outcome
-    if isinstance(record, list) or len(record.responses) != 1 or not record.responses[0].ratings:
+    if isinstance(record, list) or len(record.responses) != 1 or not set(ASPECTS) & set(record.responses[0].ratings):
         return place
     return record.prompt, record.messages
 

@@ -89,14 +89,15 @@ def refusal(record: FeedbackRecord) -> str | None:
 
 
 def unkept(records: Iterable[FeedbackRecord]) -> dict[str, int]:
-    """How many records have what no item can hold though it is no feedback: annotator, model names, own ids."""
-    counts = {"id": 0, "annotator": 0, "model": 0, "provenance": 0}
+    """How many records have what no item can hold though it is no mark: annotator, model names, own ids, ratings."""
+    counts = {"id": 0, "annotator": 0, "model": 0, "ratings": 0, "provenance": 0}
     for record in records:
         imported = record.provenance.get("format") == "qa-feedback"
         counts["id"] += not imported
         counts["provenance"] += bool(record.provenance) and not imported
         counts["annotator"] += record.annotator is not None
         counts["model"] += any(response.model is not None for response in record.responses)
+        counts["ratings"] += any(response.ratings for response in record.responses)
     return {name: count for name, count in counts.items() if count}
 
 

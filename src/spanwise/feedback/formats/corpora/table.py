@@ -22,7 +22,7 @@ CORPORA = (
         holds=("marks", "edits", "preferences"),
         read=qa_feedback.read,
         write=qa_feedback.write,
-        cannot_keep="records that are not four responses with feedback on the first; ids, annotators, model names",
+        cannot_keep="records that are not four responses with feedback on the first; ids, annotators, models, ratings",
         refusal=qa_feedback.refusal,
         unkept=qa_feedback.unkept,
     ),
