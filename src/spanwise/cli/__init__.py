@@ -34,8 +34,8 @@ FILES = {name: name for name in ("quickstart", "text", "feedback", "edits", "ann
 }
 """The commands as `spanwise --help` lists them, each with its file beside this one."""
 EXTRAS = {
-    "train": "huggingface_hub jinja2 matplotlib packaging psutil pyarrow rapidfuzz rouge_score scipy sklearn "
-    "tokenizers torch transformers",
+    "train": "huggingface_hub jinja2 matplotlib packaging psutil pyarrow rouge_score scipy sklearn tokenizers torch "
+    "transformers",
     "annotate": "alembic argon2 prometheus_client psycopg sqlalchemy starlette uvicorn",
     "editors": "anthropic openai",
     "tables": "openpyxl",

@@ -15,7 +15,7 @@ from spanwise.cli.render import count, plain_table, print_json, visible
 from spanwise.cli.runner import on_device
 from spanwise.core import ConfigError, DataError, read_text, write_text
 from spanwise.feedback import EditPair, chain_of, write_records
-from spanwise.feedback.formats import names_of_formats, pairs_as, read_edits
+from spanwise.feedback.formats import Reading, checked_edits, names_of_formats, pairs_as, read_edits
 from spanwise.feedback.statistics import (
     SUSPICIOUS,
     EditFigures,
@@ -96,10 +96,10 @@ def stats(
     Bad records are left out of the figures, listed on standard error, and make the exit code 2, and so does feedback
     that is not read.
     """
-    result = not_empty(read_edits(file, form, unit_of(offsets)), file)
-    figures = describe_pairs(result.records)
+    result = checked_edits(file, form, Reading(unit_of(offsets)))
+    figures = describe_pairs(result.records())
     if as_json:
-        print_json({**figures.as_dict(), "rejected": len(result.rejected), "unread": result.unread})
+        print_json({**figures.as_dict(), "rejected": result.rejected, "unread": result.unread})
     else:
         _print_figures(Console(), str(file), figures)
     leave_if_bad(result, allow_loss or ())

@@ -34,7 +34,6 @@ from spanwise.feedback.formats import (
     convert,
     names_of_formats,
     not_allowed,
-    read_feedback,
 )
 from spanwise.feedback.formats.tables import is_table
 from spanwise.feedback.statistics import Spread, Statistics, describe
@@ -76,11 +75,11 @@ def stats(
     """
     layout = layout_of(column, separator, sheet, empty_is_clean=empty_is_clean)
     reading = Reading(unit_of(offsets), layout=layout, allow_loss=allow_loss or ())
-    result = not_empty(read_feedback(file, form, reading=reading), file)
-    figures = describe(result.records)
+    result = checked(file, form, reading)
+    figures = describe(result.records())
     if as_json:
-        print_json({**figures.as_dict(), "rejected": len(result.rejected), "unread": result.unread})
-    elif result.records or not result.problems:
+        print_json({**figures.as_dict(), "rejected": result.rejected, "unread": result.unread})
+    elif result.good or not result.problems:
         _print_statistics(Console(), str(file), figures)
     leave_if_bad(result, allow_loss or ())
 
@@ -274,7 +273,7 @@ def not_empty(result: ReadResult[RecordT], file: Path) -> ReadResult[RecordT]:
     return result
 
 
-def leave_if_bad(result: ReadResult[Any] | Checked, allow_loss: Collection[str]) -> None:
+def leave_if_bad(result: ReadResult[Any] | Checked[Any], allow_loss: Collection[str]) -> None:
     """Lists what was wrong with a file and what was not read of it; exit code 2 unless all is well or allowed."""
     lost = print_unread(result.unread, allow_loss)
     if result.problems:

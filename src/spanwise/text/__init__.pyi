@@ -12,6 +12,7 @@ from .matching import METHODS as METHODS
 from .matching import Block as Block
 from .matching import Method as Method
 from .matching import matching_blocks as matching_blocks
+from .matching import word_distance as word_distance
 from .phrases import cut_phrases as cut_phrases
 from .phrases import phrase_ends as phrase_ends
 from .phrases import phrase_threshold as phrase_threshold

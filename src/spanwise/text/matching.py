@@ -104,6 +104,13 @@ def anchored_blocks(a: Sequence[Hashable], b: Sequence[Hashable]) -> Iterator[tu
             at, to = end, end - i + j
 
 
+def word_distance(before: Sequence[Hashable], after: Sequence[Hashable]) -> int:
+    """Levenshtein distance: how many items have to be inserted, deleted or replaced."""
+    from rapidfuzz.distance import Levenshtein  # noqa: PLC0415 - takes long to import
+
+    return Levenshtein.distance(before, after)
+
+
 def _coarse(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[Block]:
     warnings.warn(
         f"Sequences of {len(a):,} and {len(b):,} items have more than {MAX_MATCHES:,} pairs of equal items: they are "
@@ -160,7 +167,7 @@ def _ascending(values: Sequence[int]) -> list[int]:
 
 
 def _levenshtein(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[Block]:
-    from rapidfuzz.distance import Levenshtein  # noqa: PLC0415 - an extra, needed for this method alone
+    from rapidfuzz.distance import Levenshtein  # noqa: PLC0415 - takes long to import
 
     changes = cast("list[tuple[str, int, int, int, int]]", Levenshtein.opcodes(a, b).as_list())
     return [(start, to, end - start) for tag, start, end, to, _ in changes if tag == "equal"]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spanwise.feedback.schema import Response, mark
-from spanwise.feedback.statistics.edits import describe_edits, word_distance
+from spanwise.feedback.statistics import describe
 
 few_words = st.lists(st.sampled_from("abc"), max_size=7)
 
@@ -25,7 +25,8 @@ def slow_distance(before, after):
 @patient
 @given(few_words, few_words)
 def test_distance_is_levenshteins(before, after):
-    assert word_distance(before, after) == slow_distance(before, after)
+    found = describe([corrected(" ".join(before), " ".join(after))]).edits
+    assert found.distance.mean == slow_distance(before, after)
 
 
 def corrected(text, correction, *spans):
@@ -36,7 +37,7 @@ def corrected(text, correction, *spans):
 
 def test_one_edit_by_hand():
     #        deleted: b c, inserted: x, kept: a d e; the span covers b c d.
-    found = describe_edits([corrected("a b c d e", "a x d e", (2, 7, "Wrong"))])
+    found = describe([corrected("a b c d e", "a x d e", (2, 7, "Wrong"))]).edits
     assert (found.corrected, found.identical, found.both, found.blank) == (1, 0, 1, 0)
     assert found.opcodes == {"replace": 1, "delete": 0, "insert": 0}
     assert (found.deleted_words.mean, found.inserted_words.mean, found.distance.mean) == (2, 1, 2)
@@ -55,12 +56,12 @@ def test_kinds_of_edit_are_told_apart():
         corrected("a b c", " "),
         small_record(responses=(Response(text="never corrected"),), preferences=()),
     ]
-    found = describe_edits(records)
+    found = describe(records).edits
     counts = (found.corrected, found.identical, found.delete_only, found.insert_only, found.both, found.blank)
     assert counts == (4, 1, 2, 1, 0, 1)
     assert found.surviving_spans == {"x": 1}  # "a b" has two words: too short to tell
 
 
 def test_an_empty_response_can_be_corrected():
-    found = describe_edits([corrected("", "now it says something")])
+    found = describe([corrected("", "now it says something")]).edits
     assert (found.insert_only, found.kept_words, found.relative_distance) == (1, None, None)

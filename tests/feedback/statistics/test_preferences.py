@@ -1,5 +1,6 @@
 import itertools
 import math
+from collections import Counter
 
 import pytest
 from doubles.feedback import patient, small_record
@@ -7,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spanwise.feedback.schema import Preference, Response
-from spanwise.feedback.statistics.preferences import decided, describe_preferences, fair_coin_z
+from spanwise.feedback.statistics import describe
+from spanwise.feedback.statistics.preferences import decided, fair_coin_z
 
 PAIRS = list(itertools.combinations(range(4), 2))
 
@@ -23,7 +25,7 @@ def compared(winners, texts=("a", "a b", "a b c", "a b c d"), pairs=PAIRS, refer
 def test_what_comes_from_a_ranking_is_never_contradictory(ranks):
     outcome = {True: "first", False: "second"}
     winners = ["tie" if ranks[i] == ranks[j] else outcome[ranks[i] < ranks[j]] for i, j in PAIRS]
-    found = describe_preferences([compared(winners)])
+    found = describe([compared(winners)]).preferences
     assert (found.cyclic_items, found.intransitive_items) == (0, 0)
 
 
@@ -37,23 +39,23 @@ def test_contradictory_is_what_no_ranking_explains(winners):
         )
 
     rankable = any(explains(ranks) for ranks in itertools.product(range(4), repeat=4))
-    assert describe_preferences([compared(winners)]).intransitive_items == (not rankable)
+    assert describe([compared(winners)]).preferences.intransitive_items == (not rankable)
 
 
 def test_a_strict_cycle_is_found():
-    found = describe_preferences([compared(["first", "second", "first"], "abc", [(0, 1), (0, 2), (1, 2)])])
+    found = describe([compared(["first", "second", "first"], "abc", [(0, 1), (0, 2), (1, 2)])]).preferences
     assert (found.cyclic_items, found.intransitive_items) == (1, 1)
 
 
 def test_incomplete_comparisons_contradict_nothing():
-    found = describe_preferences([compared(["first", "first"], "abc", [(0, 1), (1, 2)])])
+    found = describe([compared(["first", "first"], "abc", [(0, 1), (1, 2)])]).preferences
     assert (found.cyclic_items, found.intransitive_items) == (0, 0)
 
 
 def test_positions_lengths_and_ties_by_hand():
     #                    01       02        03     12       13     23
     record = compared(["first", "second", "tie", "first", "tie", "second"])
-    found = describe_preferences([record])
+    found = describe([record]).preferences
     assert list(decided(record)) == [(0, 1), (2, 0), (1, 2), (3, 2)]
     assert (found.first, found.second, found.tie) == (2, 2, 2)
     assert (found.first_listed_win_rate, found.first_listed_z) == (0.5, 0)
@@ -63,24 +65,24 @@ def test_positions_lengths_and_ties_by_hand():
 
 
 def test_shown_first_counts_and_not_the_place_in_the_record():
-    found = describe_preferences([compared(["first"], "ab", [(1, 0)])])
+    found = describe([compared(["first"], "ab", [(1, 0)])]).preferences
     assert (found.first_listed_win_rate, found.win_rate_by_position) == (1, [0, 1])
 
 
 def test_overlap_is_with_the_best_reference():
-    found = describe_preferences([compared(["tie"], ("A b", "x"), [(0, 1)], ("a b c d", "y"))])
+    found = describe([compared(["tie"], ("A b", "x"), [(0, 1)], ("a b c d", "y"))]).preferences
     assert found.reference_overlap_by_position == [pytest.approx(2 * 2 / 6), 0]
 
 
 @pytest.mark.parametrize(("heads", "throws", "z"), [(50, 100, 0), (60, 100, 2), (0, 4, -2), (0, 0, None)])
 def test_z_of_a_fair_coin(heads, throws, z):
-    assert fair_coin_z([1] * heads + [-1] * (throws - heads)) == z
+    assert fair_coin_z(Counter([1] * heads + [-1] * (throws - heads))) == z
 
 
 def test_preferences_among_the_same_answers_count_as_one_throw():
     """Six pairs of four answers, ranked as they were listed or the other way round, as often by chance."""
     rankings = [compared(["first"] * 6)] * 14 + [compared(["second"] * 6)] * 6
-    found = describe_preferences(rankings)
+    found = describe(rankings).preferences
     assert found.first_listed_win_rate == 0.7
     assert found.first_listed_z == pytest.approx((14 - 6) / math.sqrt(20))
     assert found.longer_z == -found.first_listed_z

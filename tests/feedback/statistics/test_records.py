@@ -1,10 +1,16 @@
 """The figures of QA-Feedback's development set are published in wu2023.md 1.4; the tests compare with that page."""
 
+import weakref
+
+import numpy as np
 import pytest
-from doubles.feedback import TEXT, real_records, small_record
+from doubles.feedback import TEXT, real_records, records, small_record, thorough
+from hypothesis import given
+from hypothesis import strategies as st
 
 from spanwise.feedback.schema import Response, mark
 from spanwise.feedback.statistics.records import Statistics, describe
+from spanwise.text import count_words
 
 _FOUND: list[Statistics] = []
 
@@ -138,3 +144,52 @@ def test_overlaps_and_ragged_edges_are_counted():
     assert found.spans_off_words == 2
     # Characters that two spans cover count once: 30 + 13 of 58.
     assert found.share_of_characters == pytest.approx(43 / 58)
+
+
+def of_values(spread):
+    return None if spread is None else (spread.mean, spread.median, spread.max)
+
+
+def by_numpy(values):
+    return pytest.approx((np.mean(values), np.median(values), max(values)), rel=1e-12) if values else None
+
+
+@thorough
+@given(st.lists(records(), max_size=4))
+def test_what_is_counted_in_one_pass_is_what_lists_of_everything_say(given_records):
+    found = describe(iter(given_records))
+    answers = [response for record in given_records for response in record.responses]
+    marked = [response for response in answers if response.marked]
+    covered = sum(len({i for m in response.spans for i in range(m.start, m.end)}) for response in marked)
+    assert found.share_of_characters == (covered / total if (total := sum(len(r.text) for r in marked)) else None)
+    assert found.marked_without_feedback == sum(not response.spans and not response.missing for response in marked)
+    for name, row in found.categories.items():
+        marks = [m for response in answers for m in response.spans if m.category == name]
+        items = [r for r in given_records if any(m.category == name for answer in r.responses for m in answer.spans)]
+        assert (row.count, row.items) == (len(marks), len(items))
+        assert of_values(row.words) == by_numpy([count_words(m.quote) for m in marks])
+        assert row.short == sum(count_words(m.quote) < 5 for m in marks)
+    assert set(found.categories) == {m.category for response in answers for m in response.spans}
+    gaps = [[gap for answer in record.responses for gap in answer.missing] for record in given_records]
+    assert (found.missing, found.missing_details.items) == (sum(map(len, gaps)), sum(map(bool, gaps)))
+    assert of_values(found.missing_details.per_item) == by_numpy([len(named) for named in gaps])
+    width = max((len(record.responses) for record in given_records), default=0)
+    columns = [[r.responses[k] for r in given_records if k < len(r.responses)] for k in range(width)]
+    expected = [by_numpy([count_words(response.text) for response in column]) for column in columns]
+    assert [of_values(spread) for spread in found.lengths.responses] == expected
+
+
+def test_no_record_is_kept_once_it_is_counted():
+    seen = []
+    alive = []
+
+    def one_by_one():
+        for number in range(50):
+            record = small_record(f"r{number}")
+            seen.append(weakref.ref(record))
+            yield record
+            del record
+            alive.append(sum(one() is not None for one in seen))
+
+    assert describe(one_by_one()).items == 50
+    assert max(alive) <= 1  # the one that was counted last

@@ -1,5 +1,7 @@
 import statistics
+from collections import Counter
 
+import numpy as np
 import pytest
 from doubles.feedback import patient
 from hypothesis import given
@@ -19,6 +21,16 @@ def test_figures_agree_with_the_standard_library(values):
     below = sum(value <= spread.p90 for value in values) / len(values)
     assert spread.p90 in values
     assert below >= 0.9
+
+
+@patient
+@given(st.lists(st.integers(0, 5) | st.floats(0, 1), min_size=1, max_size=300))
+def test_figures_are_those_of_numpy_and_the_same_of_counted_values(values):
+    spread, numbers = Spread.of(values), np.array(values, dtype=float)
+    assert spread == Spread.of(Counter(values))
+    assert (spread.median, spread.max) == (np.median(numbers), numbers.max())
+    assert spread.p90 == np.percentile(numbers, 90, method="inverted_cdf")
+    assert (spread.mean, spread.sd) == pytest.approx((numbers.mean(), numbers.std()), rel=1e-12, abs=1e-15)
 
 
 def test_nothing_has_no_spread_and_no_share():

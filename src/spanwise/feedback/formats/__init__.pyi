@@ -7,6 +7,7 @@ from .contract import Written as Written
 from .conversion import Checked as Checked
 from .conversion import Conversion as Conversion
 from .conversion import checked as checked
+from .conversion import checked_edits as checked_edits
 from .conversion import convert as convert
 from .corpora.qa_feedback import import_demonstrations as import_demonstrations
 from .corpora.qa_feedback import item_from_record as item_from_record

@@ -12,14 +12,17 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 from spanwise.core import DataError, write_jsonl
+from spanwise.feedback.edits import EditPair
 from spanwise.feedback.formats.contract import Format, Outcome, Reading, Unit
-from spanwise.feedback.formats.registry import get_format, not_allowed, unique_feedback, write_feedback
+from spanwise.feedback.formats.registry import get_format, iter_edits, not_allowed, unique_feedback, write_feedback
 from spanwise.feedback.formats.tables import Layout
 from spanwise.feedback.problems import Place, Problem
 from spanwise.feedback.schema import FeedbackRecord
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +87,10 @@ def convert(
 
 
 @dataclass(slots=True)
-class Checked:
+class Checked(Generic[T]):
     """A file that is read record by record, none of which is kept; the counts are those of what was read so far."""
 
-    outcomes: Iterator[Outcome[FeedbackRecord]]
+    outcomes: Iterator[Outcome[T]]
     good: int = 0
     rejected: int = 0
     """Records that are not taken."""
@@ -95,13 +98,19 @@ class Checked:
     """All reasons, without the records themselves: these alone grow with the file, where it is bad."""
     unread: Counter[str] = field(default_factory=Counter[str])
 
-    def __iter__(self) -> Iterator[Outcome[FeedbackRecord]]:
+    def __iter__(self) -> Iterator[Outcome[T]]:
         for place, outcome in self.outcomes:
             if isinstance(outcome, list):
-                self.refuse(outcome)
+                self.refuse(cast("list[Problem]", outcome))
             else:
                 self.good += 1
             yield place, outcome
+
+    def records(self) -> Iterator[T]:
+        """Goes through the file for its good records."""
+        for _, outcome in self:
+            if not isinstance(outcome, list):
+                yield outcome
 
     def refuse(self, problems: list[Problem]) -> None:
         """Notes why a record is not taken."""
@@ -109,16 +118,25 @@ class Checked:
         self.problems += [replace(problem, place=replace(problem.place, raw=b"")) for problem in problems]
 
 
-def checked(source: Path, form: str, reading: Reading) -> Checked:
+def checked(source: Path, form: str, reading: Reading) -> Checked[FeedbackRecord]:
     """Reads a file without keeping its records; going through it raises like `read_feedback`, and for an empty file."""
-    read = Checked(iter(()), unread=reading.unread)
+    return _checked(unique_feedback(source, form, reading), source, reading)
 
-    def outcomes() -> Iterator[Outcome[FeedbackRecord]]:
-        yield from unique_feedback(source, form, reading)
+
+def checked_edits(source: Path, form: str, reading: Reading) -> Checked[EditPair]:
+    """The same of a file's edit pairs; raises like `read_edits`."""
+    return _checked(iter_edits(source, form, reading), source, reading)
+
+
+def _checked(outcomes: Iterator[Outcome[T]], source: Path, reading: Reading) -> Checked[T]:
+    read = Checked[T](iter(()), unread=reading.unread)
+
+    def filled() -> Iterator[Outcome[T]]:
+        yield from outcomes
         if not (read.good or read.rejected or reading.unread):
             raise DataError(f"{source}: holds no records; check the file.")
 
-    read.outcomes = outcomes()
+    read.outcomes = filled()
     return read
 
 
@@ -164,7 +182,7 @@ def rejected_row(place: Place, problems: Sequence[Problem]) -> dict[str, Any]:
     return {"file": place.file, "line": place.line, **item, "problems": reasons, **raw}
 
 
-def _holdable(read: Checked, target: Format) -> Iterator[Outcome[FeedbackRecord]]:
+def _holdable(read: Checked[FeedbackRecord], target: Format) -> Iterator[Outcome[FeedbackRecord]]:
     """The same, with a problem in place of every record that the target cannot hold."""
     for place, outcome in read:
         reason = None if isinstance(outcome, list) or target.refusal is None else target.refusal(outcome)

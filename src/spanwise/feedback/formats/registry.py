@@ -180,17 +180,25 @@ def not_allowed(unread: Mapping[str, int], allow_loss: Collection[str]) -> dict[
     return {kind: number for kind, number in unread.items() if kind not in allow_loss}
 
 
-def read_edits(path: Path, form: str = "pairs", unit: Unit = "auto") -> ReadResult[EditPair]:
-    """The edit pairs of `path` and all problems; raises like `iter_feedback`."""
+def iter_edits(path: Path, form: str, reading: Reading) -> Iterator[Outcome[EditPair]]:
+    """The place of every edit pair of `path` with the pair, or with all that is wrong; raises like `iter_feedback`."""
     row = get_format(form, "read as edits")
     if row.read_pairs is not None:
-        reading = Reading(unit)
-        result_of_pairs = collected(or_named(row.read_pairs(path, reading), path, row.name))
-        result_of_pairs.unread.update(reading.unread)
-        return result_of_pairs
-    result = read_feedback(path, form, unit)
-    pairs = [pair for record in result.records for pair in ours.pairs_of_record(record)]
-    return ReadResult(pairs, result.problems, unread=result.unread)
+        yield from or_named(row.read_pairs(path, reading), path, row.name)
+        return
+    for place, outcome in unique_feedback(path, form, reading):
+        if isinstance(outcome, list):
+            yield place, outcome
+        else:
+            yield from ((place, pair) for pair in ours.pairs_of_record(outcome))
+
+
+def read_edits(path: Path, form: str = "pairs", unit: Unit = "auto") -> ReadResult[EditPair]:
+    """The edit pairs of `path` and all problems; raises like `iter_feedback`."""
+    reading = Reading(unit)
+    result = collected(iter_edits(path, form, reading))
+    result.unread.update(reading.unread)
+    return result
 
 
 def write_feedback(path: Path, form: str, records: Iterable[FeedbackRecord]) -> Written:

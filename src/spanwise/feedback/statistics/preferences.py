@@ -7,14 +7,12 @@ Preferences by people can carry an order effect so strong that "the first listed
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from spanwise.feedback.schema import FeedbackRecord
 from spanwise.feedback.statistics.spread import Spread, share
-from spanwise.text import count_words, split_words
+from spanwise.text import split_words
 
 _SIGNS = {"first": 1, "second": -1, "tie": 0}
 
@@ -47,50 +45,79 @@ class PreferenceStatistics:
     """Items whose preferences fit no ranking, ties included."""
 
 
-def describe_preferences(records: Sequence[FeedbackRecord]) -> PreferenceStatistics:
-    """Counts winners, positions, lengths and contradictions."""
-    outcomes = Counter(preference.winner for record in records for preference in record.preferences)
-    decided = outcomes["first"] + outcomes["second"]
-    compared = [record for record in records if record.preferences]
-    ties = [sum(preference.winner == "tie" for preference in record.preferences) for record in compared]
-    longer = Counter(sign for record in records for sign in _length_signs(record))
-    places = ([_SIGNS[preference.winner] for preference in record.preferences] for record in compared)
-    lengths = (list(_length_signs(record)) for record in compared)
-    fits = [_contradictions(record) for record in compared]
-    return PreferenceStatistics(
-        first=outcomes["first"],
-        second=outcomes["second"],
-        tie=outcomes["tie"],
-        first_listed_win_rate=share(outcomes["first"], decided),
-        first_listed_z=fair_coin_z(_surpluses(places)),
-        win_rate_by_position=_win_rates(records),
-        reference_overlap_by_position=_overlaps(compared),
-        longer_preferred=longer[1],
-        shorter_preferred=longer[-1],
-        equal_length_preferred=longer[0],
-        longer_z=fair_coin_z(_surpluses(lengths)),
-        ties=Spread.of(ties),
-        items_without_ties=ties.count(0),
-        items_all_ties=sum(count == len(record.preferences) for count, record in zip(ties, compared, strict=True)),
-        cyclic_items=sum(cyclic for cyclic, _ in fits),
-        intransitive_items=sum(intransitive for _, intransitive in fits),
-    )
+class PreferenceCounts:
+    """Counts of winners, positions, lengths and contradictions, record by record."""
+
+    def __init__(self) -> None:
+        self.outcomes, self.longer = Counter[str](), Counter[int]()
+        self.wins, self.games, self.ties = Counter[int](), Counter[int](), Counter[int]()
+        self.places, self.lengths = Counter[int](), Counter[int]()
+        self.overlaps: list[tuple[float, int]] = []
+        self.all_ties = self.cyclic = self.intransitive = 0
+
+    def add(self, record: FeedbackRecord, words: Sequence[int]) -> None:
+        """Counts the preferences of a record; `words` are the lengths of its responses."""
+        if not record.preferences:
+            return
+        winners = [preference.winner for preference in record.preferences]
+        self.outcomes.update(winners)
+        self.ties[winners.count("tie")] += 1
+        self.all_ties += winners.count("tie") == len(winners)
+        signs = [(words[won] > words[lost]) - (words[won] < words[lost]) for won, lost in decided(record)]
+        self.longer.update(signs)
+        for won, lost in decided(record):
+            self.wins[won] += 1
+            self.games.update((won, lost))
+        for thrown, surpluses in (([_SIGNS[winner] for winner in winners], self.places), (signs, self.lengths)):
+            if any(thrown):  # preferences among the same answers are not independent: one throw
+                surpluses[sum(thrown)] += 1
+        cyclic, intransitive = _contradictions(record)
+        self.cyclic, self.intransitive = self.cyclic + cyclic, self.intransitive + intransitive
+        if record.references:
+            self._add_overlaps(record)
+
+    def _add_overlaps(self, record: FeedbackRecord) -> None:
+        references = [_bag(reference) for reference in record.references]
+        self.overlaps += [(0.0, 0)] * (len(record.responses) - len(self.overlaps))
+        for position, response in enumerate(record.responses):
+            bag = _bag(response.text)
+            total, number = self.overlaps[position]
+            self.overlaps[position] = (total + max(_overlap(bag, reference) for reference in references), number + 1)
+
+    def figures(self) -> PreferenceStatistics:
+        """What they say."""
+        first, second = self.outcomes["first"], self.outcomes["second"]
+        positions = range(max(self.games, default=-1) + 1)
+        return PreferenceStatistics(
+            first=first,
+            second=second,
+            tie=self.outcomes["tie"],
+            first_listed_win_rate=share(first, first + second),
+            first_listed_z=fair_coin_z(self.places),
+            win_rate_by_position=[share(self.wins[position], self.games[position]) for position in positions],
+            reference_overlap_by_position=[share(total, number) for total, number in self.overlaps],
+            longer_preferred=self.longer[1],
+            shorter_preferred=self.longer[-1],
+            equal_length_preferred=self.longer[0],
+            longer_z=fair_coin_z(self.lengths),
+            ties=Spread.of(self.ties),
+            items_without_ties=self.ties[0],
+            items_all_ties=self.all_ties,
+            cyclic_items=self.cyclic,
+            intransitive_items=self.intransitive,
+        )
 
 
-def fair_coin_z(surpluses: Sequence[int]) -> float | None:
+def fair_coin_z(surpluses: Counter[int]) -> float | None:
     """How many standard deviations the heads less the tails lie above what a fair coin gives; None without a throw.
 
-    A surplus is that of one throw, 1 or -1, or of several that hang together and so count as one.
+    A surplus is that of one throw, 1 or -1, or of several that hang together and so count as one; counted is how often
+    each occurs.
     """
     if not surpluses:
         return None
-    spread = math.sqrt(sum(surplus**2 for surplus in surpluses))
-    return sum(surpluses) / spread if spread else 0.0
-
-
-def _surpluses(items: Iterable[Sequence[int]]) -> list[int]:
-    """Heads less tails of each item with a throw: preferences among the same answers are not independent."""
-    return [sum(thrown) for thrown in items if any(thrown)]
+    spread = math.sqrt(sum(surplus**2 * times for surplus, times in surpluses.items()))
+    return sum(surplus * times for surplus, times in surpluses.items()) / spread if spread else 0.0
 
 
 def decided(record: FeedbackRecord) -> Iterator[tuple[int, int]]:
@@ -101,21 +128,6 @@ def decided(record: FeedbackRecord) -> Iterator[tuple[int, int]]:
             yield (first, second) if preference.winner == "first" else (second, first)
 
 
-def _win_rates(records: Sequence[FeedbackRecord]) -> list[float | None]:
-    wins: Counter[int] = Counter()
-    games: Counter[int] = Counter()
-    for winner, loser in itertools.chain.from_iterable(decided(record) for record in records):
-        wins[winner] += 1
-        games.update((winner, loser))
-    return [share(wins[position], games[position]) for position in range(max(games, default=-1) + 1)]
-
-
-def _length_signs(record: FeedbackRecord) -> Iterator[int]:
-    lengths = [count_words(response.text) for response in record.responses]
-    for winner, loser in decided(record):
-        yield (lengths[winner] > lengths[loser]) - (lengths[winner] < lengths[loser])
-
-
 def _contradictions(record: FeedbackRecord) -> tuple[bool, bool]:
     """Whether some three responses are a strict cycle, and whether some three fit no ranking with ties."""
     beats: dict[tuple[int, int], int] = {}
@@ -123,7 +135,8 @@ def _contradictions(record: FeedbackRecord) -> tuple[bool, bool]:
         beats[preference.first, preference.second] = _SIGNS[preference.winner]
         beats[preference.second, preference.first] = -_SIGNS[preference.winner]
     cyclic = intransitive = False
-    for a, b, c in itertools.permutations(range(len(record.responses)), 3):
+    compared = sorted({number for pair in beats for number in pair})
+    for a, b, c in itertools.permutations(compared, 3):
         ab, bc, ac = beats.get((a, b)), beats.get((b, c)), beats.get((a, c))
         if ab is None or bc is None or ac is None or min(ab, bc) < 0:
             continue
@@ -132,17 +145,10 @@ def _contradictions(record: FeedbackRecord) -> tuple[bool, bool]:
     return cyclic, intransitive
 
 
-def _overlaps(records: Sequence[FeedbackRecord]) -> list[float | None]:
-    scored = [record for record in records if record.references]
-    width = max((len(record.responses) for record in scored), default=0)
-    overlaps: list[list[float]] = [[] for _ in range(width)]
-    for record in scored:
-        for position, response in enumerate(record.responses):
-            overlaps[position].append(max(_overlap(response.text, reference) for reference in record.references))
-    return [float(np.mean(values)) for values in overlaps]
+def _bag(text: str) -> Counter[str]:
+    return Counter(split_words(text.lower()))
 
 
-def _overlap(text: str, reference: str) -> float:
-    ours, theirs = Counter(split_words(text.lower())), Counter(split_words(reference.lower()))
+def _overlap(ours: Counter[str], theirs: Counter[str]) -> float:
     common = (ours & theirs).total()
     return 2 * common / (ours.total() + theirs.total()) if common else 0.0
