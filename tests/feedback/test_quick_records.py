@@ -38,6 +38,7 @@ def test_a_plain_line_is_taken_and_makes_the_same_record():
 
 @pytest.mark.parametrize(("old", "new"), [
     ('"id": "a"', '"id": "b", "id": "a"'), ('"c": 1', '"c": 1, "c": 2'), ('"c": 1', '"c" : 1'),
+    ('"c": 1', '"c"  :1, "c":2, "d\\":": 3'),
     ('"c": 1', '"c": NaN'), ('"c": 1', '"c": 1e999'), ('"c": 1', '"c": ' + "9" * 5000),
     ('"title": ""', '"title":"","title": ""'),
     ('"start": 0', '"start": 0.0'), ('"start": 0', '"start": true'), ('"marked": true', '"marked": 1'),

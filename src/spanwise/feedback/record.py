@@ -38,6 +38,8 @@ def _filled(text: str) -> str:
 
 def plain_json(value: dict[str, Any]) -> dict[str, Any]:
     """Returns `value`, or raises ValueError for what a JSON file does not give back as it was."""
+    if not value:
+        return value
     try:
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except UnicodeEncodeError as error:
@@ -106,10 +108,6 @@ def with_metadata(model: type[Record], fields: Any) -> Any:
 
 
 RecordT = TypeVar("RecordT", bound=BaseModel)
-_TURNS = ("messages", "tools")
-"""A record with turns of a conversation goes the careful way."""
-_STORABLE = r"^[^\x00\r]*$"
-"""What `storable` and `_with_lf_only` let pass; lone surrogates are refused when JSON is read."""
 
 
 def quick_record(model: type[RecordT], line: bytes) -> RecordT | None:
@@ -120,19 +118,26 @@ def quick_record(model: type[RecordT], line: bytes) -> RecordT | None:
     """
     if b"\t" in line or line.find(b"\r", 0, -2) >= 0 or b" :" in line:
         return None
+    if b"\\" in line and (b"\\r" in line or b"\\u000" in line):  # carriage returns and NUL as JSON spells them
+        return None
     try:
         record = _quick_validator(model).validate_json(line)
     except ValidationError:
         return None
-    if any(getattr(record, name, ()) for name in _TURNS):
+    held = record.__dict__
+    if held.get("messages") or held.get("tools"):  # a record with turns of a conversation goes the careful way
         return None
     return record if _given_keys(record) == line.count(b'":') else None
 
 
 @functools.cache
 def _quick_validator(model: type[BaseModel]) -> SchemaValidator:
-    """The model's own validator, texts checked by compiled code and without what reads turns of a conversation."""
-    return SchemaValidator(_quick(model.__pydantic_core_schema__))
+    """The model's own validator without the checks that `quick_record` makes of the whole line, nor turns to read.
+
+    JSON holds neither carriage return nor NUL raw, and no lone surrogate is read from it. Built anew, for else the
+    models inside would bring validators with all their checks.
+    """
+    return SchemaValidator(_quick(model.__pydantic_core_schema__), _use_prebuilt=False)
 
 
 def _quick(schema: Any) -> Any:
@@ -142,7 +147,7 @@ def _quick(schema: Any) -> Any:
         return schema
     part = cast("dict[str, Any]", schema)
     if (checks := _checks_of_text(part)) is not None:
-        return core_schema.str_schema(pattern=_STORABLE, min_length=1 if _filled in checks else None)
+        return core_schema.str_schema(min_length=1 if _filled in checks else None)
     if part.get("type") == "function-before" and part["function"]["function"].__name__ == "_turns":
         return _quick(part["schema"])
     return {key: value if key in ("metadata", "function", "cls") else _quick(value) for key, value in part.items()}

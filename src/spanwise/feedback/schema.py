@@ -159,10 +159,11 @@ class FeedbackRecord(Record):
 
     @model_validator(mode="after")
     def _consistent(self) -> "FeedbackRecord":
+        held = len(self.responses)
         for index, preference in enumerate(self.preferences):
-            pair = (preference.first, preference.second)
-            if pair[0] == pair[1] or max(pair) >= len(self.responses):
-                reason = f"compares {pair[0]} with {pair[1]}; it needs two of the {len(self.responses)} responses."
+            first, second = preference.first, preference.second
+            if first == second or first >= held or second >= held:
+                reason = f"compares {first} with {second}; it needs two of the {held} responses."
                 raise FieldError(f"preferences.{index}", reason)
         for evidence, place in _evidence(self):
             _check_evidence(evidence, self.passages, place)
