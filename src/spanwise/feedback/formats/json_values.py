@@ -3,6 +3,7 @@
 It knows where values begin and end; what they are, a format's own function says.
 """
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 
 from spanwise.core import BadJSONError, DataError, end_of_value, parse, parse_at, read_lines, read_text
 from spanwise.feedback.formats.contract import Outcome, Reading
+from spanwise.feedback.formats.tables import is_parquet, open_table
 from spanwise.feedback.problems import FieldError, Place, Problem, complaints, json_name
 from spanwise.feedback.schema import FeedbackRecord
 
@@ -36,7 +38,12 @@ def read_items(path: Path) -> Iterator[tuple[Place, Any]]:
 
 
 def read_values(path: Path) -> Iterator[tuple[Place, Any]]:
-    """The values of a JSON list or of JSON lines, whichever the file holds; a bad one is a Problem."""
+    """The values of a JSON list, of JSON lines or of the rows of Parquet, whichever the file holds; a bad one is a
+    Problem.
+    """
+    if is_parquet(path):
+        yield from _rows(path)
+        return
     if _first_character(path) == b"[":
         yield from read_items(path)
         return
@@ -48,6 +55,23 @@ def read_values(path: Path) -> Iterator[tuple[Place, Any]]:
             yield place, Problem(place, "", f"not UTF-8 at byte {error.start} of the line; convert the file to UTF-8.")
         except BadJSONError as error:
             yield place, Problem(place, "", str(error))
+
+
+def _rows(path: Path) -> Iterator[tuple[Place, Any]]:
+    """Every row as a JSON object; Parquet cannot tell what is absent from null, so neither is there."""
+    for row in open_table(path).rows:
+        value = _without_null(row.cells)
+        place = Place(
+            str(path), row.line, json.dumps(value, ensure_ascii=False).encode(errors="replace"), row=row.number
+        )
+        yield place, Problem(place, row.damaged, row.damage) if row.damage else value
+
+
+def _without_null(value: Any) -> Any:
+    if isinstance(value, dict):
+        parts = cast("Parts", value).items()
+        return {key: _without_null(part) for key, part in parts if part is not None}
+    return [_without_null(part) for part in cast("list[Any]", value)] if isinstance(value, list) else value
 
 
 def converted(path: Path, convert: Convert, reading: Reading) -> Iterator[Outcome[FeedbackRecord]]:

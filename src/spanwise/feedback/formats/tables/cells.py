@@ -5,6 +5,7 @@ separator.
 """
 
 import ast
+import math
 import re
 from typing import Any, cast
 
@@ -22,7 +23,8 @@ def plain(cell: Any) -> Any:
     if cell is None or isinstance(cell, str | bool | int):
         return cell
     if isinstance(cell, float):
-        return None if cell != cell else int(cell) if cell.is_integer() and abs(cell) < 2**53 else cell  # noqa: PLR0124
+        number = float(cell)  # one of NumPy's is a float as well
+        return None if math.isnan(number) else int(number) if number.is_integer() and abs(number) < 2**53 else number
     if isinstance(cell, list | tuple):
         return [plain(part) for part in cast("list[Any]", cell)]
     if isinstance(cell, dict):

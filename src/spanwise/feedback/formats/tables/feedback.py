@@ -110,9 +110,7 @@ def _response(
 ) -> dict[str, Any]:
     cells = {meaning: _one(rows, columns, meaning) for meaning in _OF_ANSWER if meaning in columns}
     column = columns.by_meaning["response"]
-    answer = cells["response"]
-    if isinstance(answer, list) and len(cast("list[Any]", answer)) == 1 and isinstance(answer[0], dict):
-        answer = answer[0].get("content")  # one turn of the assistant, as TRL has it
+    answer = _of_turn(cells["response"])
     if answer is None or (is_blank(answer) and "response_number" not in columns):
         raise FieldError(column, "holds no answer; fill the cell or drop the row.")
     response: dict[str, Any] = {"text": text_of(answer, column)}
@@ -128,6 +126,12 @@ def _response(
     if not is_blank(cells.get("model")):
         response["model"] = text_of(cells["model"], columns.by_meaning["model"])
     return response
+
+
+def _of_turn(cell: Any) -> Any:
+    """What a cell says, which may be the one turn of the assistant, as TRL has it."""
+    turns = cast("list[Any]", cell) if isinstance(cell, list) else []
+    return turns[0].get("content") if len(turns) == 1 and isinstance(turns[0], dict) else cell
 
 
 def _marks(
@@ -196,7 +200,7 @@ def _compare(value: dict[str, Any], shared: dict[str, Any], columns: Columns) ->
             if any(not is_blank(shared.get(other)) for other in ("chosen", "rejected")) or not value["responses"]:
                 raise FieldError(column, "holds no answer; a preference needs a chosen and a rejected one.")
             return
-    texts = [text_of(shared[meaning], columns.by_meaning[meaning]) for meaning in ("chosen", "rejected")]
+    texts = [text_of(_of_turn(shared[meaning]), columns.by_meaning[meaning]) for meaning in ("chosen", "rejected")]
     if texts[0] == texts[1]:
         raise FieldError(
             columns.by_meaning["rejected"], "is the text of chosen, so that nothing is preferred; drop it."

@@ -47,7 +47,7 @@ def is_table(path: Path) -> bool:
     """Whether a path is that of a table, by its ending, or of Parquet and Excel by what the file is."""
     if ending(path) in (*_TEXTS, ".xlsx", ".xlsm", ".parquet"):
         return True
-    return _is_parquet(path) or _is_workbook(path)
+    return _begins_as_parquet(path) or _is_workbook(path)
 
 
 def open_table(source: Any, sheet: str = "") -> Table:
@@ -71,14 +71,19 @@ def ending(path: Path) -> str:
 
 
 def _of_file(path: Path, sheet: str) -> Table:
-    if _is_parquet(path) or ending(path) == ".parquet":
+    if is_parquet(path):
         return _parquet(path)
     if _is_workbook(path) or ending(path) in (".xlsx", ".xlsm"):
         return _workbook(path, sheet)
     return _text(path)
 
 
-def _is_parquet(path: Path) -> bool:
+def is_parquet(path: Path) -> bool:
+    """Whether a file is Parquet, by its ending or by what it is."""
+    return ending(path) == ".parquet" or _begins_as_parquet(path)
+
+
+def _begins_as_parquet(path: Path) -> bool:
     try:
         with path.open("rb") as stream:
             return stream.read(4) == _HEAD_OF_PARQUET
@@ -207,7 +212,7 @@ def _workbook(path: Path, sheet: str) -> Table:
         raise DataError(f"{path}: reading Excel needs openpyxl; pip install 'spanwise[tables]'.") from error
     try:
         book: Any = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, AttributeError, zipfile.BadZipFile) as error:  # what openpyxl stumbles over
         raise DataError(f"{path}: cannot be read as an Excel workbook ({error}); save it again.") from error
     rows = enumerate(_sheet(book, sheet, path).iter_rows(values_only=True), start=1)
     names = _named(_without_end(next((cells for _, cells in rows if not _blank(cells)), ())))
@@ -225,7 +230,7 @@ def _workbook(path: Path, sheet: str) -> Table:
 
 
 def _sheet(book: Any, sheet: str, path: Path) -> Any:
-    names = [str(name) for name in book.sheetnames]
+    names = [str(page.title) for page in book.worksheets]  # sheets that are mere charts have no rows
     if sheet and sheet not in names:
         raise DataError(f"{path}: has no sheet {sheet!r:.60}; there are: {', '.join(names):.300}.")
     if sheet:
@@ -234,6 +239,8 @@ def _sheet(book: Any, sheet: str, path: Path) -> Any:
     if len(filled) > 1:
         listed = ", ".join(str(page.title) for page in filled)
         raise DataError(f"{path}: several sheets hold something ({listed:.300}); name one with --sheet.")
+    if not book.worksheets:
+        raise DataError(f"{path}: has charts and no sheet with rows.")
     return filled[0] if filled else book.worksheets[0]
 
 
@@ -260,7 +267,10 @@ def _of_object(source: Any) -> Table:
         if (opened := reader(source)) is not None:
             names, rows = opened
             return Table(what, _named(names), (Row(k, k, cells) for k, cells in enumerate(rows, start=1)))
-    raise DataError(f"{what} holds no rows; give a path, a frame, a data set or a list of rows.")
+    remedy = (
+        "call its collect()" if hasattr(source, "collect") else "give a path, a frame, a data set or a list of rows"
+    )
+    raise DataError(f"{what} holds no rows; {remedy}.")
 
 
 Opened = tuple[Sequence[Any], Iterator[dict[str, Any]]]
@@ -285,6 +295,11 @@ def _arrow(source: Any) -> Opened | None:
 
 def _mappings(source: Any) -> Opened | None:
     names: Any = getattr(source, "column_names", None)  # of a data set; unknown for some that are streamed
+    if isinstance(names, Mapping):
+        splits = ", ".join(map(str, cast("Mapping[Any, Any]", names)))
+        raise DataError(f"<{type(source).__name__}> holds several sets ({splits:.200}); give one of them, by its name.")
+    if hasattr(source, "with_format"):  # a data set that is told to give arrays or frames
+        source = source.with_format(None)
     if names is None:
         if isinstance(source, str | bytes | Mapping) or not isinstance(source, Sequence | Iterable):
             return None
