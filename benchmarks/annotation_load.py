@@ -47,6 +47,8 @@ def main() -> None:
                     f"  {len(done.wrong)} wrong answers, slowest {done.slowest:.1f} s, check ok: {done.sound}, "
                     f"{done.cut_off} answers cut off on the way"
                 )
+                for trouble in (*done.conflicts, *done.late, *done.wrong)[:20]:
+                    print(f"  {trouble}")
             else:
                 told, lost, report = kill_and_check(url, times=options.kills, writers=4)
                 print(f"{options.kills} kills: {told:,} revisions acknowledged, {lost} lost, check ok: {report.ok}")

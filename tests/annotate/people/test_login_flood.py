@@ -100,6 +100,22 @@ def test_who_waits_too_long_for_others_passwords_is_told_to_come_again(world, an
         assert [one.result(60) for one in first] == ["wrong", "wrong"]
 
 
+def test_who_waits_for_others_passwords_keeps_time_for_the_own_one(world, ann, monkeypatch):
+    gate = threading.Event()
+    hasher = SlowHasher(gate)
+    monkeypatch.setattr(logins, "_hasher", hasher)
+    monkeypatch.setattr(logins, "_TURN_SECONDS", 60)
+    monkeypatch.setattr(logins, "_pace", [60.0])  # the machine is so busy that a password takes a minute
+    with ThreadPoolExecutor(3) as pool:
+        first = [pool.submit(_said, world, f"name {number}") for number in range(2)]
+        while hasher.now < 2:
+            threading.Event().wait(0.01)
+        assert pool.submit(_said, world, "third").result(30) == "wait"
+        gate.set()
+        assert [one.result(60) for one in first] == ["wrong", "wrong"]
+    assert logins._pace[0] < 60  # it is measured anew
+
+
 def test_logging_in_waits_for_the_database_for_a_moment_only(world, ann, monkeypatch):
     write, waits = world.database.write, []
 

@@ -20,7 +20,9 @@ from spanwise.annotate.store import tables
 from spanwise.annotate.store.database import Database, sqlite_url
 from spanwise.annotate.store.refusals import BusyError, StorageError
 from spanwise.annotate.store.setup import open_project
+from spanwise.annotate.web import endpoints
 from spanwise.annotate.web.app import PATIENCE, create_app
+from spanwise.annotate.web.routes import ENDPOINTS
 from spanwise.annotate.web.watch import access
 from spanwise.core import strict_json
 from spanwise.core.locks import Turn
@@ -98,6 +100,34 @@ def test_a_stopped_writer_holds_up_no_reader_and_writers_are_told_in_time(world,
     assert (answer.status_code, answer.headers["location"]) == (303, "/mine")
     assert bob.get("/mine").status_code == 200
     assert http.post("/api/v1/claims", json={}).json()["claim"]["item_id"] == held.item_id  # it is there to be read
+
+
+def test_whoever_waits_too_long_is_told_so_and_asks_again(world, monkeypatch):
+    monkeypatch.setattr(endpoints, "ANSWER_SECONDS", 0.2)
+    world.items(1)
+    http, held = _client(world), world.claim()
+    going_on, real = threading.Event(), world.database.write
+
+    def write(*args, **more):
+        assert going_on.wait(60)
+        return real(*args, **more)
+
+    monkeypatch.setattr(world.database, "write", write)
+    asked = [_draft(http, held, save_id="save-0001"), http.post("/api/v1/claims", json={})]
+    assert [(one.status_code, one.headers["retry-after"]) for one in asked] == [(503, "2")] * 2
+    assert "try again" in asked[0].json()["detail"]
+    going_on.set()
+    monkeypatch.setattr(endpoints, "ANSWER_SECONDS", 60)
+    answer = _draft(http, held, save_id="save-0001")  # whether or not the first one came through meanwhile
+    assert (answer.status_code, answer.json()["rev"]) == (200, 1)
+
+
+def test_what_takes_its_time_by_nature_is_not_cut_short():
+    prompt = {(one.method, one.path) for one in ENDPOINTS if one.is_prompt}
+    assert {("POST", "/api/v1/claims"), ("PUT", "/api/v1/items/{item_id}/draft"), ("POST", "/api/v1/session")} <= prompt
+    assert {("PUT", "/api/v1/items/{item_id}/verdict/draft"), ("GET", "/work"), ("GET", "/healthz")} <= prompt
+    slow = {("GET", "/api/v1/export"), ("POST", "/data/import"), ("GET", "/api/v1/agreement"), ("GET", "/quality")}
+    assert not prompt & (slow | {("POST", "/api/v1/changes"), ("POST", "/login/once")})
 
 
 def test_when_the_writer_goes_on_so_does_everybody(world, stopped):

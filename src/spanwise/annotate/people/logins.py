@@ -10,12 +10,13 @@ import contextlib
 import hashlib
 import secrets
 import threading
+import time
 from datetime import datetime, timedelta
 from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
-from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, Select, bindparam, delete, func, insert, or_, select, update
 
 from spanwise.annotate.people.pending import pending
 from spanwise.annotate.people.users import User, get_user, name_key, user_of
@@ -29,10 +30,20 @@ FREE_TRIES, FREE_TRIES_PER_ADDRESS = 5, 20
 FIRST_WAIT, LONGEST_WAIT = 30, 900
 _REFUSED = (StorageError, BusyError)  # by the database, at the moment
 _SEEN_SECONDS = 60  # to know this well when somebody was there is enough
-_TURN_SECONDS = 2.0  # that one waits for passwords of others to be hashed
+_TURN_SECONDS = 3.0  # that one waits for passwords to be hashed, those of others and one's own
 _WRITE_SECONDS = 0.5  # that one waits for the database, which can be told later
 
+# Made once: making it takes longer than running it.
+_USER = select(tables.user).where(tables.user.c.disabled_at.is_(None))
+_BY_ID = _USER.where(tables.user.c.id == bindparam("user"))
+_BY_SESSION = (
+    _USER.add_columns(tables.session.c.seen_at)
+    .join(tables.session, tables.session.c.user_id == tables.user.c.id)
+    .where(tables.session.c.id_hash == bindparam("hashed"), tables.session.c.expires_at > bindparam("now"))
+)
+
 _hasher = PasswordHasher()
+_pace = [0.1]  # seconds that the last password took to be hashed
 _at_once = threading.Semaphore(2)
 _waiting = threading.Semaphore(16)
 _DUMMY = _hasher.hash(secrets.token_urlsafe(16))
@@ -93,14 +104,12 @@ def find_session(database: Database, token: str) -> User | None:
     """
     session, hashed, late = tables.session, _digest(token), pending(database)
     kept = late.sessions.get(hashed)
-    query = select(tables.user).where(tables.user.c.disabled_at.is_(None))
-    if kept is None:
-        chosen = session.c.id_hash == hashed, session.c.expires_at > database.now()
-        query = query.add_columns(session.c.seen_at).join(session, session.c.user_id == tables.user.c.id).where(*chosen)
-    else:
-        query = query.where(tables.user.c.id == kept["user_id"])
     with database.read() as connection:
-        row = connection.execute(query).mappings().first()
+        if kept is None:
+            found = connection.execute(_BY_SESSION, {"hashed": hashed, "now": database.now()})
+        else:
+            found = connection.execute(_BY_ID, {"user": kept["user_id"]})
+        row = found.mappings().first()
     if row is None or hashed in late.ended or (kept is not None and kept["expires_at"] <= database.now()):
         return None
     seen_at = late.last_seen(session, hashed, kept["seen_at"] if kept else row["seen_at"]) or ""
@@ -199,11 +208,13 @@ def _write_soon(database: Database, lock: str = "") -> contextlib.AbstractContex
 
 def _proven_in_turn(database: Database, key: str, source: str, password: str) -> RowMapping:
     """The same as `_proven`, for two at a time; the count of tries is read in turn, so that many at once all count."""
-    if not _at_once.acquire(timeout=_TURN_SECONDS):
+    if not _at_once.acquire(timeout=max(0.0, _TURN_SECONDS - _pace[0])):
         raise LoginError(_CROWD, retry_after=3)
+    began = time.monotonic()
     try:
         return _proven(database, key, source, password)
     finally:
+        _pace[0] = time.monotonic() - began
         _at_once.release()
 
 

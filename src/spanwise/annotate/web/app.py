@@ -23,7 +23,8 @@ from starlette.staticfiles import StaticFiles
 from spanwise.annotate.people import Scope, User, find_session, find_token
 from spanwise.annotate.rounds import RunIndex
 from spanwise.annotate.store import Database, Project
-from spanwise.annotate.web.endpoints import Site, refusal, to_script
+from spanwise.annotate.web.bodies import to_script
+from spanwise.annotate.web.endpoints import Site, refusal
 from spanwise.annotate.web.routes import ENDPOINTS
 from spanwise.annotate.web.security import LOOPBACK, Guard, SessionCookie, page_json
 

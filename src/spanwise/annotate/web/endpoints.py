@@ -1,14 +1,14 @@
 """How requests reach plain functions: one table of endpoints with who may call them, what they take and give.
 
 A handler is a synchronous function of a `Call`; it runs in a thread, so that a slow one holds up nobody, and handlers
-that write wait for each other in threads of their own, so that they hold up no reader. A handler answers
-with a record, which becomes JSON, or with a `Page`, `Redirect` or Starlette response. Errors become problem+json or a
-page of one sentence; a traceback goes to the log alone. Knows nothing of what the endpoints do.
+that write wait for each other in threads of their own, so that they hold up no reader. Whoever is at work has an
+answer within seconds, if only that the server is busy. A handler answers with a record, which becomes JSON, or with a
+`Page`, `Redirect` or Starlette response. Errors become problem+json or a page of one sentence; a traceback goes to the
+log alone. Knows nothing of what the endpoints do.
 """
 
 import errno
 import functools
-import json
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeVar
 import anyio.to_thread
 from anyio import CapacityLimiter
 from jinja2 import Environment
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -39,10 +39,11 @@ from spanwise.annotate.store import (
     SubmissionError,
     UnknownError,
 )
+from spanwise.annotate.web.bodies import RequestError, as_json, first_problem, read_json
 from spanwise.annotate.web.messages import direction_of, language_of, translate
 from spanwise.annotate.web.security import SessionCookie, TooLargeError, local_path, problem
 from spanwise.annotate.web.watch import Watch
-from spanwise.core import SpanwiseError, strict_json
+from spanwise.core import SpanwiseError
 
 log = logging.getLogger(__name__)
 LARGEST_JSON = 8 * 1024 * 1024
@@ -51,11 +52,15 @@ READERS, WRITERS = 24, 40
 """How many requests of each kind are at work at once; the others wait."""
 _AT_ONCE = 65_536
 RETRY_AFTER = 2
+ANSWER_SECONDS = 3.5
+"""How long somebody at work waits before the page is told to ask again."""
 _OURS = "Something went wrong on our side; nothing was changed."
+_LATE = "The server is busy and did not get to this in time; try again in a moment."
 _WHO = "spanwise.user"
 _Known = tuple[User | None]  # who asks, where anybody is logged in
 
 Part = TypeVar("Part")
+Found = TypeVar("Found")
 
 Need = Action | Literal["public", "user"]
 """What a caller must be allowed: an action, to be logged in, or nothing."""
@@ -167,6 +172,13 @@ class Endpoint:
     def is_api(self) -> bool:
         return self.path.startswith("/api/")
 
+    @property
+    def is_prompt(self) -> bool:
+        """Whether somebody at work waits for the answer, and does no harm by asking again."""
+        if self.need in ("annotate", "public"):
+            return self.is_api or self.method == "GET"
+        return self.scope == "annotate" or (self.need == "adjudicate" and self.takes is not None)
+
     def route(self, site: Site) -> Route:
         """The Starlette route that calls the handler for `site`."""
 
@@ -221,21 +233,31 @@ class _Asked:
 async def _handled(asked: _Asked) -> Response:
     """Takes the body in and does all the rest in one thread; forms and large bodies only of those who may send them."""
     endpoint, request = asked.endpoint, asked.request
-    limiter = asked.site.readers if endpoint.method == "GET" else asked.site.writers
     size = int(request.headers.get("content-length", "0"))
     known: _Known | None = None
     if endpoint.takes is None and endpoint.method != "GET" and not endpoint.is_api:
-        known = await anyio.to_thread.run_sync(_known, asked, limiter=limiter)
+        known = await _in_thread(asked, _known)
         form = await request.form(max_files=1, max_fields=100, max_part_size=2**20)
-        return await anyio.to_thread.run_sync(_answered, asked, known, form, b"", limiter=limiter)
+        return await _in_thread(asked, _answered, known, form, b"")
     if endpoint.takes is not None and size > LARGEST_JSON:
         raise TooLargeError
     if size > _AT_ONCE:
-        known = await anyio.to_thread.run_sync(_known, asked, limiter=limiter)
+        known = await _in_thread(asked, _known)
     raw = await request.body() if endpoint.takes is not None else b""
     if len(raw) > LARGEST_JSON:
         raise TooLargeError
-    return await anyio.to_thread.run_sync(_answered, asked, known, None, raw, limiter=limiter)
+    return await _in_thread(asked, _answered, known, None, raw)
+
+
+async def _in_thread(asked: _Asked, work: Callable[..., Found], *given: Any) -> Found:
+    """What `work` returns; BusyError where somebody waits for it too long, while it goes on unheard."""
+    endpoint = asked.endpoint
+    limiter = asked.site.readers if endpoint.method == "GET" else asked.site.writers
+    if not endpoint.is_prompt:
+        return await anyio.to_thread.run_sync(work, asked, *given, limiter=limiter)
+    with anyio.move_on_after(ANSWER_SECONDS):
+        return await anyio.to_thread.run_sync(work, asked, *given, limiter=limiter, abandon_on_cancel=True)
+    raise BusyError(_LATE)
 
 
 def _known(asked: _Asked) -> _Known:
@@ -259,34 +281,10 @@ class _NotLoggedInError(SpanwiseError):
     """Nobody is logged in."""
 
 
-class RequestError(SpanwiseError):
-    """The request itself is wrong, in a way that has an HTTP status of its own."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-def _json(request: Request, raw: bytes) -> Any:
-    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if kind != "application/json":
-        raise RequestError(415, "Send JSON, with the content type application/json.")
-    try:
-        text = raw.decode()
-        value = strict_json.parse(text)
-        if "\\u" in text:  # only escapes can hold half a character
-            json.dumps(value, ensure_ascii=False).encode()
-        return value
-    except UnicodeError as error:
-        raise RequestError(400, "The body is not UTF-8, or holds a lone surrogate; send whole characters.") from error
-    except strict_json.BadJSONError as error:
-        raise RequestError(400, f"The body is {error}") from error
-
-
 def _answered(asked: _Asked, known: _Known | None, form: FormData | None, raw: bytes) -> Response:
     known = known or _known(asked)
     endpoint, site, request = asked.endpoint, asked.site, asked.request
-    body = endpoint.takes.model_validate(_json(request, raw)) if endpoint.takes is not None else None
+    body = endpoint.takes.model_validate(read_json(request, raw)) if endpoint.takes is not None else None
     call = Call(site, request, known[0], body, form)
     return _response(endpoint, site, call, endpoint.handle(call))
 
@@ -306,17 +304,6 @@ def _response(endpoint: Endpoint, site: Site, call: Call, result: Any) -> Respon
     if result is None:
         return Response(status_code=204)
     return JSONResponse(as_json(endpoint.gives, result), status_code=endpoint.status)
-
-
-def as_json(gives: Any, result: Any) -> Any:
-    """The answer in JSON's types."""
-    return _adapter(gives).dump_python(result, mode="json") if gives is not None else result
-
-
-@functools.cache
-def _adapter(gives: Any) -> TypeAdapter[Any]:
-    """Making one takes longer than most requests."""
-    return TypeAdapter(gives)
 
 
 def render(site: Site, request: Request, user: User | None, page: Page) -> HTMLResponse:
@@ -376,7 +363,7 @@ def _refused(endpoint: Endpoint, site: Site, request: Request, error: Exception)
     elif isinstance(error, LoginError):
         status, more = (429, {"retry_after": error.retry_after}) if error.retry_after else (401, {})
     elif isinstance(error, ValidationError):
-        return refusal(endpoint, site, request, 400, _first(error))
+        return refusal(endpoint, site, request, 400, first_problem(error))
     elif isinstance(error, (StorageError, DamageError, BusyError)):
         log.error("%s %s: %s", request.method, endpoint.path, error)
         more = {"retry_after": RETRY_AFTER} if isinstance(error, BusyError) else {}
@@ -387,14 +374,3 @@ def _refused(endpoint: Endpoint, site: Site, request: Request, error: Exception)
     elif isinstance(error, SubmissionError):
         more = {"problems": [body_problem.model_dump(mode="json") for body_problem in error.problems]}
     return refusal(endpoint, site, request, status, str(error), **more)
-
-
-def _first(error: ValidationError) -> str:
-    first = error.errors()[0]
-    field_name = ".".join(map(str, first["loc"])) or "the body"
-    return f"{field_name}: {first['msg'].removeprefix('Value error, ').rstrip('.')}."
-
-
-def to_script(value: Any) -> str:
-    """JSON text of what a page's script reads."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)

@@ -26,7 +26,8 @@ from spanwise.annotate.exchange import (
     since_when,
 )
 from spanwise.annotate.store import Selection, current
-from spanwise.annotate.web.endpoints import Call, Endpoint, Page, Redirect, RequestError
+from spanwise.annotate.web.bodies import RequestError
+from spanwise.annotate.web.endpoints import Call, Endpoint, Page, Redirect
 from spanwise.annotate.web.security import LARGEST_BODY
 from spanwise.feedback.formats import Unit
 

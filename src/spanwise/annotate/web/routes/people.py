@@ -16,7 +16,8 @@ from spanwise.annotate.people import (
     revoke_token,
     set_role,
 )
-from spanwise.annotate.web.endpoints import Call, Endpoint, Page, Redirect, RequestError
+from spanwise.annotate.web.bodies import RequestError
+from spanwise.annotate.web.endpoints import Call, Endpoint, Page, Redirect
 
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 

@@ -9,7 +9,8 @@ from spanwise.annotate.manage import (
     measure_uptake,
 )
 from spanwise.annotate.store import annotations_of
-from spanwise.annotate.web.endpoints import Call, Endpoint, Page, Redirect, RequestError
+from spanwise.annotate.web.bodies import RequestError
+from spanwise.annotate.web.endpoints import Call, Endpoint, Page, Redirect
 from spanwise.annotate.work import set_gold, unset_gold
 from spanwise.feedback import Record
 

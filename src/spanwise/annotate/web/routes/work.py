@@ -5,7 +5,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from spanwise.annotate.store import Item, get_item, guideline_text
-from spanwise.annotate.web.endpoints import Call, Endpoint, Page, RequestError
+from spanwise.annotate.web.bodies import RequestError
+from spanwise.annotate.web.endpoints import Call, Endpoint, Page
 from spanwise.annotate.web.markdown import blocks_of
 from spanwise.annotate.web.messages import COOKIE, LANGUAGES
 from spanwise.annotate.work import (
