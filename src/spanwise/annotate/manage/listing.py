@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, literal_column, or_, select
 from sqlalchemy import text as sql
 
 from spanwise.annotate.people import name_key
@@ -89,11 +89,17 @@ def find_items(connection: Connection, database: Database, project: Project, cho
     The items are read one after the other, once: faster than any order that an index has.
     """
     item, tally = tables.item, tables.tally
-    ids = select(item.c.id).where(item.c.project_id == project.id, *_conditions(database, chosen))
+    ids = select(item.c.id).where(_in_project(database, project), *_conditions(database, chosen))
     if chosen.state is not None:
         ids = ids.join(tally, tally.c.item_id == item.c.id).where(sql(_IN_STATE[chosen.state]))
     unsorted = item.c.position + 0  # else SQLite jumps to and fro between the index and the items
     return connection.execute(ids.order_by(unsorted).limit(MOST_FOUND)).scalars().all()
+
+
+def _in_project(database: Database, project: Project) -> ColumnElement[bool]:
+    """Said to SQLite so that it does not go by the project's index, which jumps to and fro among the items."""
+    column = literal_column("+item.project_id") if database.dialect == "sqlite" else tables.item.c.project_id
+    return column == project.id
 
 
 _IN_STATE: dict[ItemState, str] = {
@@ -153,7 +159,8 @@ def _page(connection: Connection, listed: Select[Any], total: int, offset: int, 
 def _like(column: Any, query: str, database: Database) -> ColumnElement[bool]:
     """A search within a column; SQLite's own LIKE takes no notice of case, PostgreSQL's ILIKE neither."""
     like = "%" + query.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-    return column.like(like, escape="\\") if database.dialect == "sqlite" else column.ilike(like, escape="\\")
+    escape = "\\" if "\\" in like else None  # without one, a search takes a tenth less
+    return column.like(like, escape=escape) if database.dialect == "sqlite" else column.ilike(like, escape="\\")
 
 
 def _row(row: RowMapping) -> ItemRow:

@@ -8,6 +8,8 @@ from spanwise.annotate.store.database import Database
 from spanwise.annotate.store.tables import event, user
 from spanwise.feedback import Record
 
+_ADD = insert(event)
+
 
 class Event(Record):
     """One thing that happened."""
@@ -32,13 +34,16 @@ def record(
     connection: Connection, database: Database, kind: str, subject: str, *, user_id: str | None = None, **data: Any
 ) -> None:
     """Adds an event to the transaction of `connection`: it is kept if, and only if, what it tells happens."""
-    connection.execute(entry(database, kind, subject, user_id=user_id, **data))
+    connection.execute(_ADD, _row(database, kind, subject, user_id, data))
 
 
 def entry(database: Database, kind: str, subject: str, *, user_id: str | None = None, **data: Any) -> Insert:
     """The statement that adds an event."""
-    row = {"at": database.now(), "user_id": user_id, "kind": kind, "subject": subject, "data": data}
-    return insert(event).values(**row)
+    return insert(event).values(**_row(database, kind, subject, user_id, data))
+
+
+def _row(database: Database, kind: str, subject: str, user_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
+    return {"at": database.now(), "user_id": user_id, "kind": kind, "subject": subject, "data": data}
 
 
 def history(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from spanwise.annotate.store.audit import record
 from spanwise.annotate.store.database import Database, add_absent, new_id, sqlite_url
@@ -18,6 +18,7 @@ from spanwise.annotate.store.tables import guideline, label_set, project, queue
 from spanwise.annotate.store.upkeep import upgrade
 
 DATA = "annotations.db"
+_VERSION = select(queue.c.version).where(queue.c.project_id == bindparam("project"))
 
 
 def open_project(folder: Path, *, preset_name: str | None = None, url: str | None = None) -> tuple[Database, Project]:
@@ -74,8 +75,7 @@ def current(database: Database, described: Project) -> Project:
 
 def queue_version(connection: Connection, described: Project) -> int:
     """A number that rises whenever slots become open or change their place in the queue."""
-    query = select(queue.c.version).where(queue.c.project_id == described.id)
-    return connection.execute(query).scalar_one_or_none() or 0
+    return connection.execute(_VERSION, {"project": described.id}).scalar_one_or_none() or 0
 
 
 def touch_queue(connection: Connection, described: Project) -> None:

@@ -201,7 +201,7 @@ def save_verdict(database: Database, project: Project, user: User, save: Verdict
         if draft is None and save.base_rev:
             raise DataError(f"There is no revision {save.base_rev} of this draft; save from revision 0.")
         if draft is None or draft.rev == save.base_rev:
-            draft = put_draft(desk, *place, save.document, save_id=save.save_id)
+            draft = put_draft(desk, *place, save.document, after=save.base_rev, save_id=save.save_id)
         elif save.save_id is None or draft.save_id != save.save_id:
             raise DraftConflictError(draft)
     return Saved(rev=draft.rev, updated_at=draft.updated_at, lease="held", lease_expires_at=None)

@@ -8,7 +8,7 @@ import json
 from typing import Any, Literal
 
 from pydantic import Field
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from spanwise.annotate.people import User, require
 from spanwise.annotate.store import Database, Draft, DraftConflictError, Project, UnknownError, tables
@@ -20,6 +20,17 @@ LARGEST = 5_000_000
 """Characters of a draft's JSON."""
 
 LeaseState = Literal["held", "taken", "submitted"]
+
+# Statements are made once: making one takes longer than running it.
+_DRAFT, _SLOT = tables.draft.c, tables.slot.c
+_MINE = [_DRAFT.item_id == bindparam("of_item"), _DRAFT.round == bindparam("of_round")]
+_MINE += [_DRAFT.user_id == bindparam("of_user")]
+_OWN = [_SLOT.item_id == bindparam("of_item"), _SLOT.round == bindparam("of_round")]
+_OWN += [_SLOT.user_id == bindparam("of_user")]
+_FIND, _ADD, _CHANGE = select(tables.draft).where(*_MINE), insert(tables.draft), update(tables.draft).where(*_MINE)
+_HEAD = select(_DRAFT.rev, _DRAFT.updated_at, _DRAFT.save_id).where(*_MINE)
+_RENEW = update(tables.slot).where(*_OWN, _SLOT.lease_token == bindparam("token"))
+_LENT = select(_SLOT.lease_token).where(*_OWN)
 
 
 class Save(Lease):
@@ -64,39 +75,31 @@ def load_draft(database: Database, user: User, item_id: str, round_number: int) 
 
 def find_draft(connection: Connection, user_id: str, item_id: str, round_number: int) -> Draft | None:
     """The same on an open connection."""
-    query = select(tables.draft).where(*_key(user_id, item_id, round_number))
-    row = connection.execute(query).mappings().first()
+    row = connection.execute(_FIND, _key(user_id, item_id, round_number)).mappings().first()
     return Draft(**{name: row[name] for name in Draft.model_fields}) if row else None
 
 
 def put_draft(
-    desk: Desk, item_id: str, round_number: int, document: dict[str, Any], *, save_id: str | None = None
+    desk: Desk, item_id: str, round_number: int, document: dict[str, Any], *, after: int, save_id: str | None = None
 ) -> Draft:
-    """Writes the next revision, whatever stood there."""
-    current = _head(desk, item_id, round_number)
-    rev = current.rev + 1 if current else 1
-    draft = Draft(rev=rev, document=document, updated_at=desk.database.now(), save_id=save_id)
-    if current:
-        key = _key(desk.user.id, item_id, round_number)
-        desk.connection.execute(update(tables.draft).where(*key).values(**dict(draft)))
+    """Writes the revision that follows `after`, which is 0 where there is no draft yet."""
+    draft = Draft(rev=after + 1, document=document, updated_at=desk.database.now(), save_id=save_id)
+    if after:
+        desk.connection.execute(_CHANGE, _key(desk.user.id, item_id, round_number) | dict(draft))
     else:
         key = {"item_id": item_id, "round": round_number, "user_id": desk.user.id}
-        desk.connection.execute(insert(tables.draft).values(**key, **dict(draft)))
+        desk.connection.execute(_ADD, key | dict(draft))
     return draft
 
 
 def renew_lease(desk: Desk, lease: Lease) -> tuple[LeaseState, str | None]:
     """Prolongs the user's lease where it is still theirs, also after its time, as long as nobody took the slot."""
-    slot = tables.slot
-    own_slot = slot.c.item_id == lease.item_id, slot.c.round == lease.round, slot.c.user_id == desk.user.id
-    row = desk.connection.execute(select(slot).where(*own_slot).with_for_update()).mappings().first()
-    if row is None:
-        return "taken", None
-    if row["lease_token"] != lease.lease_token:
-        return ("submitted" if row["lease_token"] is None else "taken"), None
-    expires_at = desk.lease_end()
-    desk.connection.execute(update(slot).where(*own_slot).values(lease_expires_at=expires_at))
-    return "held", expires_at
+    key, expires_at = _key(desk.user.id, lease.item_id, lease.round), desk.lease_end()
+    renewed = {"token": lease.lease_token, "lease_expires_at": expires_at}
+    if desk.connection.execute(_RENEW, key | renewed).rowcount:
+        return "held", expires_at
+    row = desk.connection.execute(_LENT, key).first()
+    return ("submitted" if row is not None and row.lease_token is None else "taken"), None
 
 
 def _write(desk: Desk, save: Save) -> tuple[int, str]:
@@ -113,15 +116,13 @@ def _write(desk: Desk, save: Save) -> tuple[int, str]:
         raise UnknownError(
             f"The item {save.item_id!r:.60} in round {save.round} was never yours; ask for the next one."
         )
-    draft = put_draft(desk, save.item_id, save.round, save.document, save_id=save.save_id)
+    draft = put_draft(desk, save.item_id, save.round, save.document, after=rev, save_id=save.save_id)
     return draft.rev, draft.updated_at
 
 
 def _head(desk: Desk, item_id: str, round_number: int) -> Row[Any, Any, Any] | None:
     """Revision, time and save of the user's draft, without its document."""
-    draft = tables.draft
-    query = select(draft.c.rev, draft.c.updated_at, draft.c.save_id)
-    return desk.connection.execute(query.where(*_key(desk.user.id, item_id, round_number))).first()
+    return desk.connection.execute(_HEAD, _key(desk.user.id, item_id, round_number)).first()
 
 
 def _is_repeated(desk: Desk, save: Save, head: Row[Any, Any, Any]) -> bool:
@@ -143,6 +144,5 @@ def check_size(document: dict[str, Any]) -> None:
         raise DataError(f"The draft has {size:,} characters; {LARGEST:,} are allowed.")
 
 
-def _key(user_id: str, item_id: str, round_number: int) -> tuple[Any, ...]:
-    draft = tables.draft
-    return draft.c.user_id == user_id, draft.c.item_id == item_id, draft.c.round == round_number
+def _key(user_id: str, item_id: str, round_number: int) -> dict[str, Any]:
+    return {"of_user": user_id, "of_item": item_id, "of_round": round_number}

@@ -4,11 +4,12 @@ Gold items look like any other and come now and then; training items come first 
 Scores forgive borders: spans count as found from half an overlap on.
 """
 
+import functools
 import random
 from statistics import fmean
 from typing import Any, Literal
 
-from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, Select, bindparam, delete, func, insert, select, update
 from sqlalchemy import text as sql
 
 from spanwise.annotate.people import User, require
@@ -137,19 +138,19 @@ def score_against(body: Body, expected: Body) -> tuple[float, tuple[str, ...]]:
 
 def next_special(connection: Connection, project: Project, user_id: str) -> RowMapping | None:
     """The training or gold item that a user gets next, if it is time for one."""
-    train = connection.execute(_untouched(project, user_id, "train").limit(1)).mappings().first()
+    train = _untouched(connection, project, user_id, "train")
     if train is not None or not project.config.gold_every:
         return train
     if _since_gold(connection, project, user_id) < _pause(connection, project, user_id):
         return None
-    return connection.execute(_untouched(project, user_id, "gold").limit(1)).mappings().first()
+    return _untouched(connection, project, user_id, "gold")
 
 
 def training_failed(connection: Connection, project: Project, user_id: str) -> bool:
     """Whether the user has done all training items and stayed below the score that the project asks for."""
     if not project.config.training_pass:
         return False
-    if connection.execute(_untouched(project, user_id, "train").limit(1)).first() is not None:
+    if _untouched(connection, project, user_id, "train") is not None:
         return False
     scores = [row.score for row in connection.execute(_scores(project, ("train",))) if row.user_id == user_id]
     return bool(scores) and fmean(scores) < project.config.training_pass
@@ -185,13 +186,22 @@ def _scores(project: Project, purposes: tuple[str, ...]) -> Select[Any, Any, Any
     )
 
 
-def _untouched(project: Project, user_id: str, purpose: str) -> Select[Any]:
-    item, slot, annotation = tables.item, tables.slot, tables.annotation
-    taken = select(slot.c.k).where(slot.c.item_id == item.c.id, slot.c.user_id == user_id).exists()
-    done = select(annotation.c.id).where(annotation.c.item_id == item.c.id, annotation.c.user_id == user_id).exists()
+def _untouched(connection: Connection, project: Project, user_id: str, purpose: str) -> RowMapping | None:
+    """The first item of a purpose that the user has had nothing to do with."""
+    known = {"project": project.id, "user": user_id, "purpose": purpose}
+    return connection.execute(_first_untouched(), known).mappings().first()
+
+
+@functools.cache
+def _first_untouched() -> Select[Any]:
+    """Made once: making it takes longer than running it."""
+    item, slot, annotation, user = tables.item, tables.slot, tables.annotation, bindparam("user")
+    taken = select(slot.c.k).where(slot.c.item_id == item.c.id, slot.c.user_id == user).exists()
+    done = select(annotation.c.id).where(annotation.c.item_id == item.c.id, annotation.c.user_id == user).exists()
     special = sql("item.purpose <> 'normal'")  # as the index says it, so that SQLite uses it
-    chosen = item.c.project_id == project.id, item.c.purpose == purpose, special
-    return select(item).where(*chosen, ~taken, ~done).order_by(item.c.priority.desc(), item.c.position)
+    chosen = item.c.project_id == bindparam("project"), item.c.purpose == bindparam("purpose"), special
+    query = select(item).where(*chosen, ~taken, ~done).order_by(item.c.priority.desc(), item.c.position)
+    return query.limit(1)
 
 
 def _pause(connection: Connection, project: Project, user_id: str) -> int:

@@ -51,6 +51,12 @@ from spanwise.core import derive_seed
 from spanwise.feedback import Record
 
 Rank = tuple[float, int, int]
+_SLOT = tables.slot
+_THIS_SLOT = [_SLOT.c.item_id == bindparam("of_item"), _SLOT.c.round == bindparam("of_round")]
+_THIS_SLOT += [_SLOT.c.k == bindparam("of_k")]
+_CHANGE = update(_SLOT).where(*_THIS_SLOT)
+_GROUPS = select(tables.membership.c.group_name).where(tables.membership.c.user_id == bindparam("user"))
+_RESPONSES = select(func.count()).select_from(tables.response).where(tables.response.c.item_id == bindparam("item"))
 _SLACK = 60.0  # seconds by which clocks may differ
 _Kind = Literal["open", "beside", "behind", "expired", "others"]
 """Open slots: all, those beside a place in the queue, those behind it; leased ones: run out, or those of others."""
@@ -116,7 +122,7 @@ def _claimed(desk: Desk, item_id: str | None) -> Claim | NothingNow:
     held = next((row for row in leases if item_id in (None, row["item_id"])), None)
     if held is not None:
         end = {"lease_expires_at": desk.lease_end()}
-        desk.connection.execute(update(tables.slot).where(*slot_key(held)).values(end))
+        change_slot(desk.connection, held, end)
         return claim_of(desk, {**held, **end}, resumed=True)
     holds = sum(row["lease_expires_at"] >= desk.database.now() for row in leases)
     if holds >= desk.project.config.leases_per_person:
@@ -147,7 +153,7 @@ def release(database: Database, project: Project, user: User, lease: Lease) -> N
         if row["state"] == "leased":  # otherwise it was reopened, and stays as it was submitted
             values |= {"state": "open", "user_id": None, "started_at": None}
             touch_queue(desk.connection, desk.project)
-        desk.connection.execute(update(tables.slot).where(*slot_key(row)).values(**values))
+        change_slot(desk.connection, row, values)
         desk.log("lease.released", lease.item_id, round=lease.round)
 
 
@@ -181,7 +187,7 @@ def open_slot(desk: Desk, item_id: str, round_number: int) -> RowMapping | None:
 def lend_again(desk: Desk, row: RowMapping) -> RowMapping:
     """Opens a submitted or skipped slot for its owner, who keeps it: others cannot claim it."""
     values = {"lease_token": secrets.token_urlsafe(16), "lease_expires_at": desk.lease_end()}
-    desk.connection.execute(update(tables.slot).where(*slot_key(row)).values(**values))
+    change_slot(desk.connection, row, values)
     return _reloaded(desk.connection, row)
 
 
@@ -203,12 +209,23 @@ def slot_key(row: Any) -> tuple[ColumnElement[bool], ...]:
     return slot.c.item_id == row["item_id"], slot.c.round == row["round"], slot.c.k == row["k"]
 
 
+def change_slot(connection: Connection, row: Any, values: Mapping[str, Any]) -> None:
+    """Changes columns of this slot."""
+    key = {"of_item": row["item_id"], "of_round": row["round"], "of_k": row["k"]}
+    connection.execute(_CHANGE, {**key, **values})
+
+
 def _own_leases(desk: Desk, *, lock: bool = False) -> Sequence[RowMapping]:
     """What is lent to the user, the latest first; what has run out as well, as long as nobody took it."""
-    slot = tables.slot
-    mine = slot.c.user_id == desk.user.id, slot.c.state == "leased", slot.c.project_id == desk.project.id
-    query = select(slot).where(*mine).order_by(slot.c.started_at.desc())
-    return desk.connection.execute(query.with_for_update() if lock else query).mappings().all()
+    known = {"user": desk.user.id, "project": desk.project.id}
+    return desk.connection.execute(_leases_of(lock=lock), known).mappings().all()
+
+
+@functools.cache
+def _leases_of(*, lock: bool) -> Select[Any]:
+    mine = _SLOT.c.user_id == bindparam("user"), _SLOT.c.project_id == bindparam("project"), _SLOT.c.state == "leased"
+    query = select(_SLOT).where(*mine).order_by(_SLOT.c.started_at.desc())
+    return query.with_for_update() if lock else query
 
 
 def _free_slot(desk: Desk, item_id: str | None) -> RowMapping | None:
@@ -222,12 +239,11 @@ def _free_slot(desk: Desk, item_id: str | None) -> RowMapping | None:
 
 def _asked(desk: Desk, item_id: str | None) -> dict[str, Any]:
     """What the queries of `_claimable` must be told."""
-    membership = tables.membership
-    groups = select(membership.c.group_name).where(membership.c.user_id == desk.user.id)
+    groups = desk.connection.execute(_GROUPS, {"user": desk.user.id}).scalars()
     latest = desk.database.later(desk.lease_seconds() + _SLACK)
     return {
         "project": desk.project.id, "user": desk.user.id, "item": item_id, "now": desk.database.now(), "latest": latest,
-        "names": [desk.user.id, *(f"@{name}" for name in desk.connection.execute(groups).scalars())],
+        "names": [desk.user.id, *(f"@{name}" for name in groups)],
     }  # fmt: skip
 
 
@@ -340,7 +356,7 @@ def _lend(desk: Desk, row: RowMapping) -> dict[str, Any]:
         "response_order": _order(desk, row["item_id"]),
         "suggested": suggested and not is_held_out(row["item_id"], config.suggestion_holdout),
     }
-    desk.connection.execute(update(tables.slot).where(*slot_key(row)).values(**values))
+    change_slot(desk.connection, row, values)
     told = {"round": row["round"], "k": row["k"]}
     if row["user_id"]:
         desk.log("lease.passed_on", row["item_id"], before=row["user_id"], **told)
@@ -350,8 +366,7 @@ def _lend(desk: Desk, row: RowMapping) -> dict[str, Any]:
 
 def _order(desk: Desk, item_id: str) -> list[str]:
     """The responses in an order of their own for each person and item, the same however often it is asked for."""
-    responses = tables.response.c.item_id == item_id
-    count = desk.connection.execute(select(func.count()).select_from(tables.response).where(responses)).scalar_one()
+    count = desk.connection.execute(_RESPONSES, {"item": item_id}).scalar_one()
     keys = [f"r{number + 1}" for number in range(count)]
     random.Random(derive_seed(0, f"response-order/{item_id}/{desk.user.id}")).shuffle(keys)
     return keys

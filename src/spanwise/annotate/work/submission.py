@@ -8,7 +8,7 @@ import json
 from typing import Annotated, Any
 
 from pydantic import Field
-from sqlalchemy import Connection, Row, RowMapping, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, RowMapping, func, insert, or_, select
 
 from spanwise.annotate.people import User, require
 from spanwise.annotate.store import (
@@ -32,7 +32,7 @@ from spanwise.annotate.store import (
 from spanwise.annotate.work.desk import ClientId, Desk, Lease, at_desk
 from spanwise.annotate.work.drafts import find_draft, put_draft
 from spanwise.annotate.work.gold import Lesson, keep_score
-from spanwise.annotate.work.queue import Claim, claim_of, held_slot, lend_again, open_slot, slot_key
+from spanwise.annotate.work.queue import Claim, change_slot, claim_of, held_slot, lend_again, open_slot
 from spanwise.annotate.work.validation import annotated_keys, parse_body, problems_of
 from spanwise.feedback import Record
 from spanwise.text import check_text
@@ -271,11 +271,12 @@ def _row(desk: Desk, slot: RowMapping, body: Body, client_id: str) -> dict[str, 
 def _close(desk: Desk, slot: RowMapping, state: str) -> None:
     """The slot is done and its lease over; an open slot that late work fills gets its owner."""
     values = {"state": state, "user_id": desk.user.id, "lease_token": None, "lease_expires_at": None}
-    desk.connection.execute(update(tables.slot).where(*slot_key(slot)).values(**values))
+    change_slot(desk.connection, slot, values)
 
 
 def _restore_draft(desk: Desk, annotation: Annotation) -> None:
     draft = find_draft(desk.connection, desk.user.id, annotation.item_id, annotation.round)
     body = annotation.body.model_dump(mode="json")
     if draft is None or draft.document.get("body") != body:
-        put_draft(desk, annotation.item_id, annotation.round, {"body": body, "log": []})
+        after = draft.rev if draft else 0
+        put_draft(desk, annotation.item_id, annotation.round, {"body": body, "log": []}, after=after)
