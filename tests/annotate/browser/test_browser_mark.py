@@ -66,6 +66,30 @@ def test_keyboard_alone_marks_links_edits_compares_and_submits(serve, visit) -> 
     assert said.active_ms > 0
 
 
+@pytest.mark.parametrize("passages", [(), FAIR.passages], ids=["without passages", "in no passage"])
+def test_what_no_passage_says_is_missing_in_words(serve, visit, passages) -> None:
+    server = serve()
+    object.__setattr__(server.site.project.config, "tasks", ("spans",))
+    (item_id,) = server.add(FAIR.model_copy(update={"passages": passages, "responses": FAIR.responses[:1]}))
+    page = visit(server, "/work")
+    ready(page)
+    press(page, "m", "1")
+    if passages:
+        press(page, "Enter", "Control+Enter")
+        page.wait_for_selector("text=or write what it is.")  # it is not submitted with nothing said
+        page.locator(".span.missing").get_by_role("button", name="Comment").click()
+    page.wait_for_selector(".missing .note:focus")
+    page.keyboard.type("who runs the fair")
+    press(page, "Enter", "Control+Enter")
+    (said,) = stored(server, item_id)
+    assert [(gap.category, gap.evidence, gap.comment) for gap in said.body.missing] == [
+        ("Missing-Answer", None, "who runs the fair")
+    ]
+    page.goto(f"{server.url}/reopen/{said.id}")
+    ready(page)
+    becomes(page.locator(".missing .note").input_value, "who runs the fair")
+
+
 def test_mouse_alone_marks_and_links(serve, visit) -> None:
     server = serve()
     (item_id,) = server.add(FAIR)

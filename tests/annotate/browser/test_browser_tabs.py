@@ -160,6 +160,25 @@ def test_adjudication_of_missing_information_and_of_comparisons(serve, visit) ->
     assert verdict.body.no_errors == ()
 
 
+def test_adjudication_of_what_no_passage_says(serve, visit) -> None:
+    server = serve()
+    (item_id,) = server.add(FAIR, overlap=2)
+    gaps = [{"category": "Missing-Answer", "comment": words} for words in ("who runs it", "what it costs")]
+    _say(server, item_id, "ann", [], missing=gaps)
+    _say(server, item_id, "ben", [], missing=gaps[:1])
+    page = visit(server, f"/adjudicate/{item_id}")
+    page.wait_for_selector(".candidate")
+    becomes(page.locator(".candidate").count, 2)
+    assert "who runs it" in page.locator(".candidate.accepted").inner_text()
+    press(page, "a", "Control+Enter")
+    page.wait_for_url("**/adjudicate")
+    (verdict,) = [one for one in annotations_of(server.database, server.project, item_id) if one.kind == "adjudicated"]
+    assert [(gap.evidence, gap.comment) for gap in verdict.body.missing] == [(None, one["comment"]) for one in gaps]
+    page.goto(f"{server.url}/adjudicate/{item_id}")  # the decision in force stands there again
+    page.wait_for_selector(".candidate")
+    becomes(page.locator(".candidate.accepted").count, 2)
+
+
 def _say(
     server,
     item_id: str,

@@ -186,6 +186,7 @@ BAD = {
     "evidence beyond": (_citing(0, [7]), "spans.0.evidence.0.sentences"),
     "passage beyond": (_citing(3, [0]), "spans.0.evidence.0.passage"),
     "evidence of nothing": (_citing(0, []), "spans.0.evidence.0.sentences"),
+    "missing, nobody says what": ({"missing": [{"category": "Missing-Answer", "comment": " "}]}, "missing.0.evidence"),
     "no antecedent": ({"spans": [repetition() | {"antecedent": None}]}, "spans.0.antecedent"),
     "antecedent behind": (
         {"spans": [repetition() | {"antecedent": {"start": 44, "end": 47, "text": "She"}}]}, "spans.0.antecedent"),
@@ -205,6 +206,15 @@ BAD = {
     "negative offset": ({"spans": [wrong_fact(start=-1)]}, "spans.0.start"),
     "too many spans": ({"spans": [wrong_fact()] * 2001}, "spans"),
 }  # fmt: skip
+
+
+def test_what_no_passage_says_is_missing_in_words():
+    world = shared_world()
+    gap = {"category": "Missing-Answer", "comment": "who founded it"}
+    (item_id,) = world.items(1)
+    item = get_item(world.database, world.project, item_id)
+    assert item.passages
+    assert problems_of(Body.model_validate({"missing": [gap]}), item, world.project) == []
 
 
 @pytest.mark.parametrize("case", BAD)

@@ -208,8 +208,8 @@ def _missing(gap: BodyMissing, item: Item, config: ProjectConfig, place: str) ->
         yield _problem(f"{place}.category", f"{gap.category!r:.60} is no category of missing information here.")
     if gap.evidence is not None:
         yield from _evidence(gap.evidence, item, f"{place}.evidence")
-    elif item.passages:
-        yield _problem(f"{place}.evidence", "names the sentence that says what is missing.")
+    elif item.passages and not gap.comment.strip():
+        yield _problem(f"{place}.evidence", "names the sentence that says what is missing; or a comment says it.")
 
 
 def _corrections(body: Body, item: Item, config: ProjectConfig) -> Problems:

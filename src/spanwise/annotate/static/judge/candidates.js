@@ -6,7 +6,7 @@ import { kept } from "../ui/kept.js";
 import { html } from "../vendor/preact-htm.js";
 import { spokenPlace } from "../work/evidence.js";
 import { shortened } from "../work/mark.js";
-import { cited, wordsOf } from "./commands.js";
+import { cited, proofsOf, wordsOf } from "./commands.js";
 
 export function Candidates({ store, candidates, judge }) {
   if (!candidates.length) return html`<p class="muted">${t("Nobody marked anything.")}</p>`;
@@ -52,8 +52,7 @@ export function Details({ store, candidate, judge }) {
 
 function Variant({ store, variant, kind }) {
   const { label, said } = variant;
-  const evidence = kind === "span" ? said.evidence : [said.evidence];
-  const sentences = evidence.flatMap((entry) => cited(store.item, entry));
+  const sentences = proofsOf(kind, said).flatMap((entry) => cited(store.item, entry));
   return html`<div class="variant" role="group" aria-label=${t("Annotator {name}", { name: label })}><strong>${label}</strong> ${said.severity && html`<span class="tag">${said.severity}</span>`}
     ${sentences.map((one) => html`<p class="cited"><span class="number">${spokenPlace(one)}</span> <span dir="auto">${visible(one.text)}</span></p>`)}
     ${said.antecedent && html`<p class="cited"><span class="number">↩</span> <q dir="auto">${visible(said.antecedent.text)}</q></p>`}

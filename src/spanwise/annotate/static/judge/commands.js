@@ -16,7 +16,7 @@ export function judgeCommands(store, candidates, commands) {
     if (!one) return;
     const response = store.item.responses.findIndex((other) => other.key === one.said.target);
     const standing = store.doc.responses[response].spans.find((span) => span.from === one.key);
-    store.show({ candidate: index, response, current: standing?.id ?? null, sel: null, mode: null, message: "", evidence: one.kind === "span" ? one.said.evidence : [one.said.evidence] });
+    store.show({ candidate: index, response, current: standing?.id ?? null, sel: null, mode: null, message: "", evidence: proofsOf(one.kind, one.said) });
     onceDrawn(() => document.querySelector(".candidate.current")?.scrollIntoView({ block: "nearest" }));
   };
 
@@ -53,7 +53,13 @@ export function judgeCommands(store, candidates, commands) {
 
 /** What a mark says, in the words that it stands on. */
 export function wordsOf(item, { kind, said }) {
-  return kind === "span" ? said.quote : cited(item, said.evidence).map((one) => one.text).join(" ");
+  if (kind === "span") return said.quote;
+  return said.evidence ? cited(item, said.evidence).map((one) => one.text).join(" ") : said.comment;
+}
+
+/** The pieces of evidence that a mark has; what is missing has one at most. */
+export function proofsOf(kind, { evidence }) {
+  return kind === "span" ? evidence : evidence ? [evidence] : [];
 }
 
 /** The sentences of a piece of evidence with their numbers. */

@@ -37,9 +37,8 @@ function spanProblems(answer, response, project, item) {
     if (lacking) found.push({ place: `span ${span.id}`, reason: `${category.label}: ${lacking}`, response, span: span.id });
   }
   for (const missing of answer.missing) {
-    const entry = missing.evidence[0];
-    if (item.passages.length && (!entry || (!entry.sentences.length && !entry.title))) {
-      found.push({ place: "missing", reason: t("Missing information: choose the sentence that says it."), response });
+    if (item.passages.length && !missing.evidence.length && !missing.comment?.trim()) {
+      found.push({ place: "missing", reason: t("Missing information: choose the sentence that says it, or write what it is."), response });
     }
   }
   return found;

@@ -55,6 +55,8 @@ const CHANGES = {
         entry.id === id ? { ...entry, evidence: moved(entry.evidence, passage, sentence) } : entry,
       ),
     })),
+  "missing.note": (doc, { response, id, note }) =>
+    answer(doc, response, (now) => ({ ...now, missing: now.missing.map((entry) => (entry.id === id ? { ...entry, comment: note } : entry)) })),
   "no_errors": (doc, { response, value }) => answer(doc, response, (now) => ({ ...now, no_errors: value })),
   "edit": (doc, { response, text }) =>
     answer(doc, response, (now) => (now.correction === text ? now : { ...now, correction: text })),

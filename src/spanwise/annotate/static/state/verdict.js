@@ -10,7 +10,9 @@ import { reduce } from "./document.js";
 import { newId } from "./ids.js";
 import { fromBody, toBody } from "./wire.js";
 
-const placesOf = ({ evidence }) => `${evidence.passage} ${evidence.title} ${[...evidence.sentences].sort((x, y) => x - y)}`;
+/** Where a passage says what is missing; what no passage says is told apart by the annotators' words. */
+const placesOf = ({ evidence, comment }) =>
+  evidence ? `${evidence.passage} ${evidence.title} ${[...evidence.sentences].sort((x, y) => x - y)}` : `"${comment ?? ""}"`;
 
 /** One and the same for marks of one kind that say the same of the same place. */
 const KEYS = {
@@ -64,7 +66,7 @@ export function beginning({ lanes, agreed, verdict }, candidates, item, project)
 
 /** What an earlier decision holds and nobody had marked. */
 function withOwn(doc, before, own, item) {
-  const keyOf = (kind, one, index) => KEYS[kind]({ ...one, target: item.responses[index].key, evidence: one.evidence?.[0] ?? one.evidence });
+  const keyOf = (kind, one, index) => KEYS[kind]({ ...one, target: item.responses[index].key, evidence: kind === "missing" ? one.evidence[0] : one.evidence });
   before.responses.forEach((answer, index) => {
     doc.responses[index].spans.push(...answer.spans.filter((one) => own.has(keyOf("span", one, index))));
     doc.responses[index].spans.sort((a, b) => a.start - b.start || a.end - b.end);

@@ -57,7 +57,7 @@ export function fromBody(body, item) {
     answer.spans = (body.spans ?? []).filter((span) => span.target === key).map(spanIn);
     answer.missing = (body.missing ?? [])
       .filter((missing) => missing.target === key)
-      .map(({ category, evidence, comment }) => ({ id: newId(), category, evidence: [evidence], comment }));
+      .map(({ category, evidence, comment }) => ({ id: newId(), category, evidence: evidence ? [evidence] : [], comment }));
     const correction = (body.corrections ?? []).find((one) => one.target === key);
     if (correction && correction.text !== item.responses[index].text) Object.assign(answer, { correction: correction.text, empty_reason: correction.reason ?? "" });
   });

@@ -95,8 +95,9 @@ export function markCommands(store) {
       announce(t("Choose evidence: arrows and Space, or type passage dot sentence. Enter ends."));
     },
 
+    /** Asks which sentence says it; without passages, what it is. */
     linkMissing(id) {
-      if (!store.item.passages.length) return say(t("This item has no passages to link to."));
+      if (!store.item.passages.length) return show({ noteFor: id, current: null, sel: null });
       const [first] = sentencesOf(store.item);
       show({ mode: { kind: "evidence", missing: id, cursor: first, typed: "" }, sel: null, current: null });
     },

@@ -79,7 +79,7 @@ export function SpanList({ store, commands }) {
   }
   return html`<ol class="spans" aria-label=${t("Marked spans")}>
     ${answer.spans.map((span) => html`<${SpanRow} key=${span.id} span=${span} store=${store} commands=${commands} current=${span.id === ui.current} note=${ui.noteFor === span.id} cautions=${ui.cautions.get(span.id) ?? []} />`)}
-    ${answer.missing.map((missing) => html`<${MissingRow} key=${missing.id} missing=${missing} store=${store} commands=${commands} />`)}
+    ${answer.missing.map((missing) => html`<${MissingRow} key=${missing.id} missing=${missing} store=${store} commands=${commands} note=${ui.noteFor === missing.id} />`)}
   </ol>`;
 }
 
@@ -87,6 +87,7 @@ const SpanRow = kept(({ span, store, commands, current, note, cautions }) => {
   const category = store.category(span.category);
   const need = lacks(span, category, store.item);
   const quote = store.text.offsets.slice(span.start, span.end);
+  const write = (text) => store.act({ type: "span.note", id: span.id, note: text, continues: `note ${span.id}` });
   return html`<li class="span ${current ? "current" : ""}" data-span=${span.id} style=${{ "--colour": category.colour }}>
     <button type="button" class="span-main" aria-pressed=${current} onClick=${() => commands.pick(span.id)}>
       <span class="chip">${category.label}</span>
@@ -100,7 +101,7 @@ const SpanRow = kept(({ span, store, commands, current, note, cautions }) => {
       <button type="button" class="quiet" onClick=${() => commands.openNote(span.id)}>${span.note ? t("Comment ●") : t("Comment")}</button>
       <button type="button" class="quiet" aria-label=${t("Remove: {what}", { what: `${category.label}, ${shortened(quote, 30)}` })} onClick=${() => commands.removeSpan(span.id)}>✕</button>
     </span>
-    ${(note || span.note) && html`<${Note} span=${span} store=${store} commands=${commands} focus=${note} />`}
+    ${(note || span.note) && html`<${Note} label=${t("Comment on the span")} value=${span.note} write=${write} commands=${commands} focus=${note} />`}
     ${need && html`<p class="caution">${need[0].toUpperCase()}${need.slice(1)}</p>`}
     ${cautions.map((reason) => html`<p class="caution">${reason}</p>`)}
   </li>`;
@@ -115,34 +116,38 @@ function Severity({ span, category, store }) {
     </select></label>`;
 }
 
-function Note({ span, store, commands, focus }) {
+function Note({ label, value, write, commands, focus }) {
   const field = useRef(null);
   useLayoutEffect(() => {
     if (focus) field.current.focus();
   }, [focus]);
-  const typed = (event) =>
-    store.act({ type: "span.note", id: span.id, note: event.target.value, continues: `note ${span.id}` });
   const done = (event) => {
     if (event.key === "Enter" && !event.shiftKey && !event.ctrlKey && !event.metaKey && !event.isComposing) {
       event.preventDefault();
       commands.closeNote();
     }
   };
-  return html`<input class="note" ref=${field} dir="auto" aria-label=${t("Comment on the span")} placeholder=${t("Comment")} value=${span.note} onInput=${typed} onKeyDown=${done} />`;
+  return html`<input class="note" ref=${field} dir="auto" aria-label=${label} placeholder=${label} value=${value} onInput=${(event) => write(event.target.value)} onKeyDown=${done} />`;
 }
 
-function MissingRow({ missing, store, commands }) {
+/** What is missing: the sentence that says it, or, where no passage does, the annotator's words. */
+function MissingRow({ missing, store, commands, note }) {
   const category = store.category(missing.category);
   const entry = missing.evidence[0];
+  const said = missing.comment ?? "";
+  const need = store.item.passages.length ? t("choose the sentence that says it, or write what it is") : "";
+  const write = (text) => store.act({ type: "missing.note", id: missing.id, note: text, continues: `note ${missing.id}` });
   return html`<li class="span missing" style=${{ "--colour": category.colour }}>
     <button type="button" class="span-main" onClick=${() => commands.linkMissing(missing.id)}>
       <span class="chip">${category.label}</span>
-      ${entry ? html`<q dir="auto">${shortened(sentenceText(store, entry))}</q>` : html`<span class="need">${t("choose the sentence that says it")}</span>`}
+      ${entry ? html`<q dir="auto">${shortened(sentenceText(store, entry))}</q>` : !said.trim() && need && html`<span class="need">${need}</span>`}
     </button>
     <span class="span-more">
       ${entry && html`<button type="button" class="link-chip" onClick=${() => commands.showEvidence(entry)}>${places(entry)}</button>`}
+      <button type="button" class="quiet" onClick=${() => store.show({ noteFor: missing.id, current: null, sel: null })}>${said ? t("Comment ●") : t("Comment")}</button>
       <button type="button" class="quiet" aria-label=${t("Remove: {what}", { what: category.label })} onClick=${() => store.act({ type: "missing.remove", id: missing.id })}>✕</button>
     </span>
+    ${(note || said || !store.item.passages.length) && html`<${Note} label=${t("What is missing")} value=${said} write=${write} commands=${commands} focus=${note} />`}
   </li>`;
 }
 
