@@ -22,15 +22,18 @@ LARGEST = 5_000_000
 LeaseState = Literal["held", "taken", "submitted"]
 
 # Statements are made once: making one takes longer than running it.
-_DRAFT, _SLOT = tables.draft.c, tables.slot.c
-_MINE = [_DRAFT.item_id == bindparam("of_item"), _DRAFT.round == bindparam("of_round")]
-_MINE += [_DRAFT.user_id == bindparam("of_user")]
-_OWN = [_SLOT.item_id == bindparam("of_item"), _SLOT.round == bindparam("of_round")]
-_OWN += [_SLOT.user_id == bindparam("of_user")]
+_MINE, _OWN = (
+    (
+        table.c.item_id == bindparam("of_item"),
+        table.c.round == bindparam("of_round"),
+        table.c.user_id == bindparam("of_user"),
+    )
+    for table in (tables.draft, tables.slot)
+)
 _FIND, _ADD, _CHANGE = select(tables.draft).where(*_MINE), insert(tables.draft), update(tables.draft).where(*_MINE)
-_HEAD = select(_DRAFT.rev, _DRAFT.updated_at, _DRAFT.save_id).where(*_MINE)
-_RENEW = update(tables.slot).where(*_OWN, _SLOT.lease_token == bindparam("token"))
-_LENT = select(_SLOT.lease_token).where(*_OWN)
+_HEAD = select(tables.draft.c.rev, tables.draft.c.updated_at, tables.draft.c.save_id).where(*_MINE)
+_RENEW = update(tables.slot).where(*_OWN, tables.slot.c.lease_token == bindparam("token"))
+_LENT = select(tables.slot.c.lease_token).where(*_OWN)
 
 
 class Save(Lease):

@@ -52,9 +52,9 @@ from spanwise.feedback import Record
 
 Rank = tuple[float, int, int]
 _SLOT = tables.slot
-_THIS_SLOT = [_SLOT.c.item_id == bindparam("of_item"), _SLOT.c.round == bindparam("of_round")]
-_THIS_SLOT += [_SLOT.c.k == bindparam("of_k")]
-_CHANGE = update(_SLOT).where(*_THIS_SLOT)
+_CHANGE = update(_SLOT).where(
+    _SLOT.c.item_id == bindparam("of_item"), _SLOT.c.round == bindparam("of_round"), _SLOT.c.k == bindparam("of_k")
+)
 _GROUPS = select(tables.membership.c.group_name).where(tables.membership.c.user_id == bindparam("user"))
 _RESPONSES = select(func.count()).select_from(tables.response).where(tables.response.c.item_id == bindparam("item"))
 _SLACK = 60.0  # seconds by which clocks may differ
