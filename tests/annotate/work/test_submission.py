@@ -211,8 +211,7 @@ BAD = {
 def test_what_no_passage_says_is_missing_in_words():
     world = shared_world()
     gap = {"category": "Missing-Answer", "comment": "who founded it"}
-    (item_id,) = world.items(1)
-    item = get_item(world.database, world.project, item_id)
+    item = get_item(world.database, world.project, world.claim().item_id)
     assert item.passages
     assert problems_of(Body.model_validate({"missing": [gap]}), item, world.project) == []
 
