@@ -24,7 +24,7 @@ LAYERS = (
     ("annotate/exchange",),
     ("annotate/manage",),
     ("annotate/rounds",),
-    ("annotate/web/endpoints.py", "annotate/web/security.py", "annotate/web/markdown.py", "annotate/web/messages.py"),
+    tuple(f"annotate/web/{name}.py" for name in ("bodies", "endpoints", "security", "markdown", "messages")),
     ("annotate/web/routes",),
     ("annotate", "annotate/web", "annotate/store/migrations"),
     ("annotate/store/migrations/versions",),
