@@ -65,7 +65,7 @@ def test_feedback_is_loaded_whole_or_refused(tmp_path) -> None:
     (tmp_path / "items.json").write_text(json.dumps([small_item()]))
     assert sw.load_feedback(str(tmp_path / "marks.jsonl")) == records
     assert len(sw.load_feedback(tmp_path / "items.json", format="qa-feedback")) == 1
-    with pytest.raises(ConfigError, match="'csv' is no format that can be read; choose one of spanwise, qa-feedback"):
+    with pytest.raises(ConfigError, match="'csv' is no format that can be read; choose one of spanwise, table"):
         sw.load_feedback(tmp_path / "marks.jsonl", format="csv")
     (tmp_path / "bad.jsonl").write_text('{"prompt": 1}\n')
     with pytest.raises(DataError, match=r"bad\.jsonl: is a file of prompts"):

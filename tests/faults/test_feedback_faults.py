@@ -150,10 +150,14 @@ def test_a_conversion_that_dies_leaves_the_old_output(tmp_path, monkeypatch):
     source.write_bytes(GOOD)
     output.write_text("old")
 
+    deaths = []
+
     def broken(self, **_):
+        deaths.append(self.id)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(FeedbackRecord, "model_dump", broken)
+    monkeypatch.setattr(FeedbackRecord, "model_dump_json", broken)
     CliRunner().invoke(app, ["convert", str(source), "--to", "spanwise", "--output", str(output)])
+    assert len(deaths) == 1
     assert output.read_text() == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "b.jsonl"]
