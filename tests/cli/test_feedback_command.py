@@ -6,6 +6,7 @@ from doubles.feedback import qa_file, small_item, small_record
 from typer.testing import CliRunner
 
 from spanwise.cli.feedback import app
+from spanwise.core import ConfigError
 from spanwise.feedback.files import read_records, write_records
 from spanwise.feedback.schema import FeedbackRecord
 
@@ -125,3 +126,9 @@ def test_convert_says_what_the_target_has_no_place_for(run, items, tmp_path):
     write_records(ours, [record.model_copy(update={"annotator": "a"}) for record in records])
     told = run("convert", ours, "--to", "qa-feedback", "--output", tmp_path / "b.json").stderr
     assert told == "The format qa-feedback has no place for annotator: it was left out of 2 records.\n"
+
+
+def test_a_folder_is_no_output(items, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="is a folder; name the file to write"):
+        CliRunner().invoke(app, ["convert", str(items), ".", "--from", "qa-feedback"], catch_exceptions=False)

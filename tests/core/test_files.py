@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import threading
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -106,6 +107,8 @@ def test_a_place_that_cannot_hold_a_file_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(DataError, match="is a folder; name a file to write"):
         write_text(tmp_path, "x")
+    with pytest.raises(DataError, match="is a folder; name a file to write"):
+        write_text(Path(), "x")  # the folder here has no name
     with pytest.raises(DataError, match=r"file/below: cannot be written \(.*\); choose another path"):
         write_text(tmp_path / "file" / "below", "x")
     with pytest.raises(DataError, match="cannot be written"):

@@ -168,6 +168,8 @@ def _one_output(*given: Path | None) -> Path:
     paths = [path for path in given if path is not None]
     if len(paths) != 1:
         raise ConfigError("Name one file to write: spanwise feedback convert FILE OUTPUT.")
+    if paths[0].is_dir():
+        raise ConfigError(f"{paths[0]}: is a folder; name the file to write.")
     return paths[0]
 
 

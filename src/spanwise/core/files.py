@@ -46,10 +46,10 @@ def atomic_path(path: Path) -> Generator[Path]:
 
     When the block raises, nothing is left. Raises DataError like `atomic_writer`.
     """
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     with _unwritable(path):
         if path.is_dir():
             raise DataError(f"{path}: is a folder; name a file to write.")
+        beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with _full(path):

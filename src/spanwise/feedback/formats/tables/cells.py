@@ -15,6 +15,8 @@ from spanwise.text import normalize_newlines
 
 YES = {"yes", "y", "true", "1", "x", "done", "finished", "checked", "complete", "completed", "reviewed", "ok", "✓", "✔"}
 NO = {"no", "n", "false", "0", "open", "todo", "to do", "pending", "skipped", "unchecked", "unfinished", "in progress"}
+NOTHING = {"no", "n", "false", "0", "none", "nothing", "n/a", "na", "nan", "null", "nil", "-", "--", "\u2013", "\u2014"}
+"""Words of a whole cell by which people say that there is nothing to tell."""
 _PARTS = re.compile(r"[|\n]")
 
 
@@ -31,6 +33,8 @@ def plain(cell: Any) -> Any:
         return {str(key): plain(part) for key, part in cast("dict[Any, Any]", cell).items()}
     if hasattr(cell, "tolist"):  # scalars and arrays of NumPy
         return plain(cell.tolist())
+    if isinstance(cell, bytes):  # Parquet without the annotation that says text
+        cell = cell.decode(errors="surrogateescape")
     return None if type(cell).__name__ in ("NAType", "NaTType") else str(cell)
 
 
@@ -68,12 +72,24 @@ def structure(cell: Any, column: str) -> Any:
         return parse(cell)
     except BadJSONError as error:
         try:
-            value = ast.literal_eval(cell.strip())  # as pandas writes a column of lists
+            value = _literal(cell.strip(), column)  # as pandas writes a column of lists
+        except FieldError:
+            raise
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             if cell.strip()[:2] in ('["', "[{", '{"'):
                 raise FieldError(column, f"{error}") from error
             return cell  # words that begin with a bracket
         return value if isinstance(value, list | dict) else cell
+
+
+def _literal(text: str, column: str) -> Any:
+    """The value that Python prints so; raises FieldError where a key stands twice, of which one would be lost."""
+    tree = ast.parse(text, mode="eval")
+    for node in ast.walk(tree):
+        keys = [ast.dump(key) for key in node.keys if key] if isinstance(node, ast.Dict) else []
+        if len(set(keys)) < len(keys):
+            raise FieldError(column, "has a key twice in one object; keep one.")
+    return ast.literal_eval(tree)
 
 
 def several(cell: Any, column: str, separator: str = "") -> list[Any]:

@@ -7,7 +7,7 @@ looked at it. What no field holds goes into the provenance under `columns`.
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
-from spanwise.feedback.formats.tables.cells import is_blank, said, several, structure, text_of
+from spanwise.feedback.formats.tables.cells import NOTHING, YES, is_blank, said, several, structure, text_of
 from spanwise.feedback.formats.tables.layout import Columns
 from spanwise.feedback.formats.tables.marks import UNFINISHED, Place, TableReading, marks_of
 from spanwise.feedback.formats.tables.rows import Row
@@ -167,21 +167,32 @@ def _judged(
 def _missing(row: Row, columns: Columns, separator: str) -> Iterator[dict[str, Any]]:
     for column, category in columns.missing:
         parts = several(row.cells.get(column), column, separator)
+        if not category and not parts:
+            continue  # its categories may stand alone
         beside = _categories(row, columns, len(parts), separator)
         for number, part in enumerate(parts):
             if isinstance(part, dict):
                 yield {"category": category or beside[number], **cast("dict[str, Any]", part)}
-            elif (text := _gap(part, column, is_flag=bool(category))) is not None:
+            elif (text := _gap(part, column)) is not None:
                 yield {"category": category or beside[number], "note": text}
+    said_in_words = any(not is_blank(row.cells.get(column)) for column, category in columns.missing if not category)
+    column = columns.by_meaning.get("missing_category", "")
+    for name in [] if said_in_words else several(row.cells.get(column), column, separator):
+        if _gap(name, column) is not None:
+            yield {"category": text_of(name, column), "note": ""}
 
 
-def _gap(part: Any, column: str, *, is_flag: bool) -> str | None:
-    """What is missing, in words; a column of one category may just say yes or no."""
-    try:
-        answer = said(part, column) if is_flag else None
-    except FieldError:
-        answer = None
-    return None if answer is False else "" if answer else text_of(part, column)
+_PLAIN_YES = {"yes", "y", "true", "1", "x", "✓", "✔"}
+
+
+def _gap(part: Any, column: str) -> str | None:
+    """What is missing, in words, "" where the cell says just yes, None where it says that nothing is."""
+    word = text_of(part, column).strip().lower()
+    if word in YES - _PLAIN_YES:
+        raise FieldError(
+            column, f"says {word!r}: is something missing? Leave the cell empty, or write yes or what it is."
+        )
+    return None if word in NOTHING else "" if word in _PLAIN_YES else text_of(part, column)
 
 
 def _categories(row: Row, columns: Columns, number: int, separator: str) -> list[str]:
@@ -214,8 +225,9 @@ def _provenance(
     rows: Sequence[Row], shared: dict[str, Any], columns: Columns, responses: Sequence[dict[str, Any]]
 ) -> dict[str, Any]:
     note = columns.by_meaning.get("note", "")
-    names = [*columns.rest, note] if not any(response.get("spans") for response in responses) else columns.rest
-    kept = {name: _together([row.cells.get(name) for row in rows]) for name in names}
+    kept = {name: _together([row.cells.get(name) for row in rows]) for name in columns.rest}
+    has_marks = any(response.get("spans") for response in responses)
+    kept[note] = _together([row.cells.get(note) for row in rows if not (has_marks and _quotes_something(row, columns))])
     kept = {name: cell for name, cell in kept.items() if not is_blank(cell)}
     column = columns.by_meaning.get("provenance", "")
     provenance: Any = structure(shared.get("provenance"), column) if not is_blank(shared.get("provenance")) else {}
@@ -225,6 +237,12 @@ def _provenance(
     if not is_blank(shared.get("score")):
         origin["score"] = _number(shared["score"], columns.by_meaning["score"])
     return {**origin, **cast("dict[str, Any]", provenance), **({"columns": kept} if kept else {})}
+
+
+def _quotes_something(row: Row, columns: Columns) -> bool:
+    """Whether a row has marks, with which its note goes."""
+    names = [*(column for column, _ in columns.marks), columns.by_meaning.get("start", "")]
+    return any(not is_blank(row.cells.get(name)) for name in names)
 
 
 def _together(cells: list[Any]) -> Any:

@@ -45,6 +45,7 @@ NAMES: dict[str, tuple[str, ...]] = {
 BY_CATEGORY = ("marks", "missing")
 """Meanings that several columns may have, one a category: `marks:Irrelevant`."""
 _OF_MARKS = ("category", "start", "end", "occurrence", "note", "severity", "polarity")
+_OF_ANSWER = ("response_number", "kept_nothing", "checked", "model")
 _NEEDED = {
     "FeedbackRecord": ("response", "chosen"),
     "PromptRecord": ("prompt", "messages"),
@@ -97,6 +98,7 @@ def columns_of(names: Sequence[str], layout: Layout, kind: str, place: str) -> C
     given = {meaning: name for meaning, name in layout.columns.items() if name and ":" not in meaning}
     free = [name for name in names if name not in taken]
     known = {_folded(name): name for name in free}
+    _check_alike(free, known, place)
     for meaning, synonyms in NAMES.items():
         if meaning not in layout.columns and (column := _known(meaning, synonyms, known, place)):
             given[meaning] = column
@@ -108,7 +110,28 @@ def columns_of(names: Sequence[str], layout: Layout, kind: str, place: str) -> C
         listed = ", ".join(names)
         remedy = f"name it with --column {needed[0]}=COLUMN"
         raise DataError(f"{place}: no column is known to hold {what}; {remedy} (there are: {listed:.300}).")
-    return _sorted(names, given, by_category)
+    columns = _sorted(names, given, by_category)
+    if kind == "FeedbackRecord" and "response" not in given:
+        _check_homeless(columns, place)
+    return columns
+
+
+def _check_alike(names: Sequence[str], known: Mapping[str, str], place: str) -> None:
+    """Raises DataError for two columns whose names differ in capitals, blanks and hyphens alone and mean something."""
+    meant = {name for synonyms in NAMES.values() for name in synonyms}
+    for name in names:
+        if (other := known[_folded(name)]) != name and _folded(name) in meant:
+            both = f"{name!r:.60} and {other!r:.60}"
+            raise DataError(f"{place}: the columns {both} differ in capitals, blanks or hyphens alone; rename one.")
+
+
+def _check_homeless(columns: Columns, place: str) -> None:
+    """Raises DataError for a column that speaks of an answer, where there are only a chosen and a rejected one."""
+    names = [name for name, _ in (*columns.marks, *columns.missing)]
+    names += [columns.by_meaning[m] for m in ("start", "missing_category", "correction") if m in columns]
+    if names:
+        say = "name the answer with --column response=COLUMN, or rename this column so that it is kept as it is"
+        raise DataError(f"{place}: the column {names[0]!r:.60} speaks of an answer, chosen or rejected; {say}.")
 
 
 def _sorted(names: Sequence[str], given: dict[str, str], by_category: Mapping[str, str]) -> Columns:
@@ -119,6 +142,8 @@ def _sorted(names: Sequence[str], given: dict[str, str], by_category: Mapping[st
         )
         for meaning in BY_CATEGORY
     }
+    if "response" not in given:
+        given = {meaning: name for meaning, name in given.items() if meaning not in _OF_ANSWER}
     if len(several["marks"]) > 1 or not (several["marks"] or "start" in given):
         given = {meaning: name for meaning, name in given.items() if meaning not in _OF_MARKS}
     used = set(given.values()) | set(by_category)

@@ -4,13 +4,15 @@ Others are told apart by an occurrence number or by offsets beside them. What ca
 and column, or counted as unread where its user allows that loss.
 """
 
+import json
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from spanwise.feedback.formats.offsets import Unit, code_points
-from spanwise.feedback.formats.tables.cells import is_blank, several, text_of
+from spanwise.feedback.formats.tables.cells import NOTHING, is_blank, several, text_of
 from spanwise.feedback.formats.tables.layout import Columns, Layout
 from spanwise.feedback.problems import FieldError
 from spanwise.text import normalize_newlines
@@ -24,6 +26,7 @@ CATEGORY = "error"
 _KEYS = {"text": "quote", "label": "category"}
 _PLACES = ("start", "end", "occurrence")
 _WORDS = ("category", "note", "severity", "polarity")
+_WHOLE = re.compile(r"(-?\d{1,15})(?:\.0+)?")  # pandas writes whole numbers beside empty cells so
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,7 @@ def _given(cells: Mapping[str, Any], columns: Columns, column: str, place: Place
     if not quotes:
         return
     beside = {
-        meaning: _beside(cells, columns.by_meaning[meaning], len(quotes), place.separator, is_place=meaning in _PLACES)
+        meaning: _beside(cells, columns.by_meaning[meaning], len(quotes), place.separator, meaning)
         for meaning in (*_PLACES, *_WORDS)
         if meaning in columns.by_meaning
     }
@@ -111,6 +114,10 @@ def _quotes(cells: Mapping[str, Any], columns: Columns, column: str, place: Plac
     if is_blank(cell) or not columns.marks:
         start = columns.by_meaning.get("start", "")
         return [None] * len(several(cells.get(start), start, place.separator))
+    if isinstance(cell, str) and cell.strip().lower() in NOTHING and cell.strip() != place.text.strip():
+        quoted = json.dumps([cell.strip()], ensure_ascii=False)
+        empty = "leave the cell empty where there is nothing to quote"
+        raise FieldError(column, f"says {cell.strip()!r}; {empty}, and write {quoted} for these very words.")
     if isinstance(cell, str) and cell.strip() and cell.strip() in place.text:
         return [cell if cell in place.text else cell.strip()]
     quotes = several(cell, column, place.separator)
@@ -124,26 +131,29 @@ def _renamed(mark: dict[str, Any]) -> dict[str, Any]:
     return {(_KEYS.get(key, key) if _KEYS.get(key, key) not in mark else key): value for key, value in mark.items()}
 
 
-def _beside(cells: Mapping[str, Any], column: str, number: int, separator: str, *, is_place: bool) -> list[Any] | None:
+def _beside(cells: Mapping[str, Any], column: str, number: int, separator: str, meaning: str) -> list[Any] | None:
     """The values of a cell for each of `number` marks; one word may stand for all of them."""
-    cell = cells.get(column)
+    cell, is_place = cells.get(column), meaning in _PLACES
     if is_blank(cell):
         return None
-    values = [cell] if number == 1 and not isinstance(cell, list) else several(cell, column, separator)
+    is_prose = meaning == "note" and number == 1 and not isinstance(cell, list)
+    values = [cell] if is_prose else several(cell, column, separator)
     if is_place:
         values = [_whole(value, column) for value in values]
     if len(values) == 1 and not is_place:
         return values * number
     if len(values) != number:
-        raise FieldError(column, f"holds {len(values)} values for {number} marks; write one for each.")
+        raise FieldError(
+            column, f"holds {len(values)} values for {number} mark{'s' * (number != 1)}; write one for each."
+        )
     return values
 
 
 def _whole(value: Any, column: str) -> int:
     text = str(value).strip()
-    if not text.lstrip("-").isdecimal():
+    if (found := _WHOLE.fullmatch(text)) is None:
         raise FieldError(column, f"must be a whole number (got {text!r:.40}).")
-    return int(text)
+    return int(found[1])
 
 
 def _placed(mark: dict[str, Any], column: str, place: Place) -> dict[str, Any] | None:

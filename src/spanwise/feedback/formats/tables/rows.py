@@ -105,7 +105,9 @@ def _is_workbook(path: Path) -> bool:
 def _text(path: Path) -> Table:
     csv.field_size_limit(max(csv.field_size_limit(), _LARGEST_CELL))
     lines = _Lines(path)
-    delimiter = "\t" if ending(path) == ".tsv" else _delimiter(lines.head)
+    if "\0" in lines.head:
+        raise DataError(f"{path}: its first row holds NUL, as text in UTF-16 does; save the table as UTF-8.")
+    delimiter = "\t" if ending(path) == ".tsv" else _delimiter(lines.head, path)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     names = _named(_next_of(reader, path) or [])
     return Table(str(path), names, _csv_rows(reader, names, lines))
@@ -134,16 +136,26 @@ class _Lines:
                 yield text
 
 
-def _delimiter(head: str) -> str:
+def _delimiter(head: str, path: Path) -> str:
     """The one that parts the first row into most names; a comma where they tie."""
-    return max(",;\t", key=lambda mark: len(next(csv.reader([head], delimiter=mark), [])))
+    try:
+        return max(",;\t", key=lambda mark: len(next(csv.reader([head], delimiter=mark), [])))
+    except csv.Error as error:
+        raise DataError(f"{path}:1: cannot be read as a table ({_why(error)}).") from error
 
 
 def _next_of(reader: Iterator[list[str]], path: Path) -> list[str] | None:
     try:
-        return next((cells for cells in reader if cells), None)
+        return next((cells for cells in reader if not _blank(cells)), None)
     except csv.Error as error:
-        raise DataError(f"{path}:1: cannot be read as a table ({error}); mend the first row.") from error
+        raise DataError(f"{path}:1: cannot be read as a table ({_why(error)}).") from error
+
+
+def _why(error: csv.Error) -> str:
+    """What is wrong with a row, and the remedy."""
+    if "new-line" in str(error):
+        return "a carriage return alone, as old Macs ended lines; save the table with LF line ends"
+    return f"{error}; close its quotes"
 
 
 def _csv_rows(reader: Any, names: Sequence[str], lines: _Lines) -> Iterator[Row]:
@@ -154,11 +166,11 @@ def _csv_rows(reader: Any, names: Sequence[str], lines: _Lines) -> Iterator[Row]
         try:
             cells = next(reader, None)
         except csv.Error as error:
-            yield Row(number, line, {}, f"cannot be read ({error}); close its quotes. Nothing behind it was read.")
+            yield Row(number, line, {}, f"cannot be read ({_why(error)}). Nothing behind it was read.")
             return
         if cells is None:
             return
-        if cells:
+        if not _blank(cells):
             yield _csv_row(number, line, cells, names, damaged=lines.damaged)
         lines.damaged = False
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from spanwise.core import DataError
-from spanwise.feedback.formats.tables.cells import is_blank, several, structure, text_of
+from spanwise.feedback.formats.tables.cells import is_blank, said, several, structure, text_of
 from spanwise.feedback.formats.tables.feedback import WrongMarksError, passages_of, record_value
 from spanwise.feedback.formats.tables.layout import Columns, columns_of
 from spanwise.feedback.formats.tables.marks import TableReading
@@ -113,8 +113,10 @@ def _simple(kind: str, row: Row, columns: Columns) -> dict[str, Any]:
     for meaning, key in _FIELDS[kind].items():
         column = columns.by_meaning.get(meaning, "")
         cell = row.cells.get(column)
-        if not is_blank(cell) or (cell == "" and key == "edited"):
+        if not is_blank(cell):
             value[key] = cell if isinstance(cell, list) else text_of(cell, column)
+        elif key == "edited":
+            value[key] = _nothing_kept(row, columns, column)
     for meaning in ("messages", "tools", "passages", "references"):
         column = columns.by_meaning.get(meaning, "")
         if not is_blank(cell := row.cells.get(column)):
@@ -122,6 +124,15 @@ def _simple(kind: str, row: Row, columns: Columns) -> dict[str, Any]:
             value |= {} if meaning == "references" and kind == "EditPair" else {meaning: parts}
     kept = {name: cell for name, cell in row.cells.items() if name in columns.rest and not is_blank(cell)}
     return value | ({"provenance" if kind == "EditPair" else "metadata": {"columns": kept}} if kept else {})
+
+
+def _nothing_kept(row: Row, columns: Columns, column: str) -> str:
+    """The empty correction, where the row says that nothing was kept: an empty cell alone says that nobody edited."""
+    beside = columns.by_meaning.get("kept_nothing", "")
+    if not said(row.cells.get(beside), beside):
+        remedy = "fill it in, drop the row, or say yes in a column kept_nothing where nothing was worth keeping"
+        raise FieldError(column or "correction", f"holds no correction; {remedy}.")
+    return ""
 
 
 def _place(table: str, rows: list[Row]) -> Place:
