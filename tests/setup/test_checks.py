@@ -68,6 +68,14 @@ def test_without_a_word_it_looks_at_the_machine():
     assert "processor cores" in done.stdout
 
 
+@pytest.mark.parametrize("content", ["", "# nothing yet\n", "{}\n"])
+def test_a_config_without_settings_is_not_fine(content, tmp_path):
+    (tmp_path / "empty.yaml").write_text(content)
+    done = doctor(tmp_path / "empty.yaml")
+    assert done.exit_code == 2
+    assert "empty.yaml: holds no settings" in done.stdout.replace("\n", "")
+
+
 def test_configs_that_are_fine_leave_nothing_bad(work):
     done = doctor(work / "sft.yaml", work / "rl.yaml", "--json")
     assert done.exit_code == 0, done.output

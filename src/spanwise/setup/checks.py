@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, cast
 import yaml
 from packaging.requirements import Requirement
 
-from spanwise.core import Config, SpanwiseError, device_line, read_text, resolve_device
+from spanwise.core import Config, ConfigError, SpanwiseError, device_line, read_text, resolve_device
 from spanwise.evals.metrics import EvaluateConfig
 from spanwise.feedback import DemonstrationRecord, EditPair, FeedbackRecord, PromptRecord, load_or_raise
 from spanwise.integrations import Finding
@@ -70,9 +70,11 @@ def examine_setup(configs: Sequence[Path]) -> Iterator[Finding]:
 def load_any(path: Path) -> Config:
     """The config in a file, of the command that knows its keys best; raises ConfigError like that command."""
     try:
-        values: Any = yaml.safe_load(read_text(path)) or {}
+        values: Any = yaml.safe_load(read_text(path))
     except (SpanwiseError, yaml.YAMLError):
-        values = {}
+        values = ""  # its command says what is wrong with it
+    if values is None or values == {}:
+        raise ConfigError(f"{path}: holds no settings, so that nothing says which command it is of; fill it in.")
     keys = set(cast("dict[str, Any]", values)) if isinstance(values, dict) else set[str]()
     model = min(CLASSES, key=lambda one: _strangeness(one, keys))
     return load_reward_config(path, []) if model in (TokenRewardConfig, RewardModelConfig) else model.load(path)

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from spanwise.cli import app
-from spanwise.core import DataError
+from spanwise.core import ConfigError, DataError
 from spanwise.feedback import (
     FeedbackRecord,
     Preference,
@@ -128,3 +128,11 @@ def test_what_cannot_be_learnt_is_said():
         weights_of_preferences(SOURCES, records(1), RULES)
     with pytest.raises(DataError, match="Source 'never' says the same of every answer"):
         weights_of_preferences([*SOURCES, Counts("never")], records(20), {**RULES, "never": SourceWeight()})
+
+
+@pytest.mark.parametrize(("names", "words"), [
+    (("good", "bad"), "'so' has no entry under sources"), ((*WORDS, "nope"), "sources.nope: there is no such"),
+])  # fmt: skip
+def test_sources_and_rules_of_other_names_are_told(names, words):
+    with pytest.raises(ConfigError, match=words):
+        weights_of_preferences(SOURCES, records(4), {name: SourceWeight() for name in names})

@@ -55,7 +55,11 @@ class LearntMixture:
 def worths(
     sources: Sequence[RewardSource], samples: Sequence[Sample], rules: Mapping[str, SourceWeight]
 ) -> Float[np.ndarray, "n k"]:
-    """What each source is worth in each answer at weight 1; nan where it could not be scored."""
+    """What each source is worth in each answer at weight 1; nan where it could not be scored.
+
+    Raises ConfigError where sources and rules are not of the same names.
+    """
+    Mixture(MixtureConfig(sources=dict(rules)), [source.name for source in sources])  # each has its rule
     raw = {source.name: scores_of(source, samples) for source in sources}
     alone = {name: _alone(name, rules[name], list(raw)) for name in raw}
     return np.array([
