@@ -21,6 +21,9 @@ from spanwise.rl.runtime import NoProgress
 from spanwise.sim import SimItem, judge, make_items
 from spanwise.sweeps import TrainingPlan, make_start
 
+MEASURED = 1e-9
+"""What stands for a coefficient of 0, with which the KL would not be measured."""
+
 
 class OveroptimisationConfig(Config):
     """How far the policies are driven."""
@@ -57,7 +60,7 @@ class Overoptimisation(Study[OveroptimisationConfig, list[CourseFindings]]):
                 max_prompts=world.heldout_prompts,
                 logged_samples=world.heldout_prompts,
             )
-            trainer = world.trainer.model_copy(update={"kl": KLConfig(coef=coef), "evaluation": evaluation})
+            trainer = world.trainer.model_copy(update={"kl": KLConfig(coef=coef or MEASURED), "evaluation": evaluation})
             start = make_start(world, seed, self.place.output / "start", say=say)
             say(f"KL coefficient {coef:g}, {steps} steps")
             plan = TrainingPlan(watch=lambda _steps: nullcontext(NoProgress()), steps=steps)

@@ -144,6 +144,7 @@ def test_a_policy_that_ends_every_answer_at_once_can_be_trained_on(tmp_path):
         ({"compat": {"padding_leak": True}}, "compat"),
         ({"ppo": {"gae_lambda": 1.5}}, "ppo.gae_lambda"),
         ({"kl": {"estimator": "k4"}}, "kl.estimator"),
+        ({"kl": {"coef": 0, "target": 3.0}}, "kl.target multiplies kl.coef"),
         ({"sampling": {"temperatur": 1.0}}, "did you mean sampling.temperature"),
     ],
 )

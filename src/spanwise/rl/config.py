@@ -95,13 +95,20 @@ class KLConfig(Config):
     KL(policy || reference), k3 that of KL(reference || policy), and k1 none on average."""
 
     coef: float = Field(default=0.1, ge=0)
-    """Weight of the KL penalty (kl_coef), or its first value when `target` is set."""
+    """Weight of the KL penalty (kl_coef), or its first value when `target` is set. With 0 there is no reference: its
+    weights are not held, its pass is spared and no KL is logged; a weight such as 1e-9 measures the KL all the same."""
     estimator: KLEstimator = "k1"
     """Per-token estimator; see docs/reference/algorithms.md."""
     target: float | None = Field(default=None, gt=0)
     """Mean KL per response to steer towards by adapting the weight; null keeps the weight fixed."""
     horizon: int = Field(default=10_000, ge=1)
     """Responses over which an adaptive weight moves by at most about a fifth."""
+
+    @model_validator(mode="after")
+    def _can_adapt(self) -> "KLConfig":
+        if self.target is not None and self.coef == 0:
+            raise ValueError("kl.target multiplies kl.coef, which 0 never leaves; set kl.coef above 0")
+        return self
 
 
 class PPOConfig(Config):

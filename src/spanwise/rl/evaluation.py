@@ -28,7 +28,7 @@ class Evaluator:
     def __init__(
         self,
         rollouts: RolloutMaker,
-        reference: Policy,
+        reference: Policy | None,
         heldout: Sequence[PromptRecord],
         config: TrainerConfig,
         *,
@@ -49,7 +49,9 @@ class Evaluator:
         """Metrics `eval/...` over all held-out prompts, and rows for samples.jsonl of the first few."""
         rollout = self._answer(step)
         kl = self._kl(rollout)
-        measured = {**reward_metrics(rollout), **response_metrics(rollout), "kl/response": float(kl.sum(1).mean())}
+        measured = {**reward_metrics(rollout), **response_metrics(rollout)}
+        if kl is not None:
+            measured["kl/response"] = float(kl.sum(1).mean())
         metrics = {f"eval/{name}": value for name, value in measured.items()}
         return metrics, list(sample_rows(rollout, kl, self._config.evaluation.logged_samples))
 
@@ -71,17 +73,22 @@ class Evaluator:
         )
         return rollout if count == 1 else best_of(rollout, count)
 
-    def _kl(self, rollout: Rollout) -> Float[Tensor, "b t"]:
+    def _kl(self, rollout: Rollout) -> Float[Tensor, "b t"] | None:
+        if self._reference is None:
+            return None
         inputs = ModelInputs.of(rollout.prompts, rollout.responses)
         ref_logprobs = token_logprobs(self._reference, inputs, sampling=self._sampling, budget=self._budget)
         return token_kl(rollout.responses.logprobs, ref_logprobs, inputs.response_mask, estimator="k1")
 
 
-def sample_rows(rollout: Rollout, kl: Float[Tensor, "b t"], count: int) -> Iterator[dict[str, Any]]:
-    """The first `count` responses with their rewards token by token: the rows of samples.jsonl."""
-    scores = rollout.scores
-    total = widened(scores.total, kl.shape[1])
-    shares = {name: widened(share, kl.shape[1]) for name, share in scores.shares.items()}
+def sample_rows(rollout: Rollout, kl: Float[Tensor, "b t"] | None, count: int) -> Iterator[dict[str, Any]]:
+    """The first `count` responses with their rewards token by token: the rows of samples.jsonl.
+
+    A row has no `kl` where none was measured.
+    """
+    scores, width = rollout.scores, rollout.responses.ids.shape[1]
+    total = widened(scores.total, width)
+    shares = {name: widened(share, width) for name, share in scores.shares.items()}
     for row in range(min(count, len(rollout.samples))):
         tokens = list(rollout.tokens[row])
         token_scores = total[row, : len(tokens)].tolist()
@@ -91,7 +98,7 @@ def sample_rows(rollout: Rollout, kl: Float[Tensor, "b t"], count: int) -> Itera
             "tokens": tokens,
             "token_scores": token_scores,
             "shares": {name: share[row, : len(tokens)].tolist() for name, share in shares.items()},
-            "kl": kl[row, : len(tokens)].tolist(),
+            **({} if kl is None else {"kl": kl[row, : len(tokens)].tolist()}),
             "total": sum(token_scores),
             "dropped": bool(scores.dropped[row]),
         }

@@ -17,7 +17,7 @@ from spanwise.rl.runtime import Budget
 
 
 class ExperienceMaker:
-    """Computes what the reference and the value model say about sampled responses.
+    """Computes what the reference and the value model say about sampled responses; without a reference there is no KL.
 
     Where not the policy but an engine sampled, `corrected` is the policy, which then says how likely the responses are,
     and how they are weighted for the difference.
@@ -25,7 +25,7 @@ class ExperienceMaker:
 
     def __init__(
         self,
-        reference: Policy,
+        reference: Policy | None,
         value_model: ValueModel | None,
         *,
         sampling: Sampling,
@@ -50,9 +50,8 @@ class ExperienceMaker:
         inputs = ModelInputs.of(rollout.prompts, rollout.responses).select(kept)
         sampled_logprobs, sampled_values = rollout.responses.logprobs[kept], rollout.responses.values
         old_logprobs, weights = self._old_logprobs(inputs, sampled_logprobs)
-        ref_logprobs = token_logprobs(self._reference, inputs, sampling=self._sampling, budget=self._budget)
-        kl = token_kl(old_logprobs, ref_logprobs, inputs.response_mask, estimator=self._estimator)
-        token_scores = widened(rollout.scores.total[kept], inputs.response_ids.shape[1]).to(kl.device)
+        ref_logprobs, kl = self._kl(inputs, old_logprobs)
+        token_scores = widened(rollout.scores.total[kept], inputs.response_ids.shape[1]).to(old_logprobs.device)
         return Experience(
             inputs=inputs,
             old_logprobs=old_logprobs,
@@ -60,9 +59,18 @@ class ExperienceMaker:
             values=self._values(inputs) if sampled_values is None else sampled_values[kept],
             kl=kl,
             token_scores=token_scores,
-            token_rewards=token_scores - kl_coef * kl if self._penalized else token_scores,
+            token_rewards=token_scores - kl_coef * kl if self._penalized and kl is not None else token_scores,
             sampling_weights=weights,
         )
+
+    def _kl(
+        self, inputs: ModelInputs, logprobs: Float[Tensor, "b t"]
+    ) -> tuple[Float[Tensor, "b t"] | None, Float[Tensor, "b t"] | None]:
+        """The reference's log-probabilities, and the KL between it and the policy."""
+        if self._reference is None:
+            return None, None
+        of_reference = token_logprobs(self._reference, inputs, sampling=self._sampling, budget=self._budget)
+        return of_reference, token_kl(logprobs, of_reference, inputs.response_mask, estimator=self._estimator)
 
     def _old_logprobs(
         self, inputs: ModelInputs, sampled: Float[Tensor, "b t"]

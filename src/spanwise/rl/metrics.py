@@ -39,12 +39,12 @@ def response_metrics(rollout: Rollout) -> dict[str, float]:
 
 
 def experience_metrics(experience: Experience, *, kl_coef: float) -> dict[str, float]:
-    """KL and reward after it."""
-    mask = experience.response_mask
+    """KL, where it was measured, and reward after it."""
+    mask, kl = experience.response_mask, experience.kl
+    of_kl = {} if kl is None else {"kl/response": _mean(kl.sum(1)), "kl/token": float(masked_mean(kl, mask))}
     return {
         "response/entropy": -float(masked_mean(experience.old_logprobs, mask)),
-        "kl/response": _mean(experience.kl.sum(1)),
-        "kl/token": float(masked_mean(experience.kl, mask)),
+        **of_kl,
         "kl/coef": kl_coef,
         "reward/after_kl": _mean(experience.token_rewards.sum(1)),
     }

@@ -268,7 +268,8 @@ class Trainer:
         with self._clock("update"):
             shuffle = torch_generator(self.config.seed, f"minibatches/{step}")
             metrics |= self.updater.run(batch, step=step - 1, generator=shuffle, kl_coef=kl_coef)
-        self.kl.update(metrics["kl/response"], len(batch))
+        if experience.kl is not None:
+            self.kl.update(metrics["kl/response"], len(batch))
         return metrics
 
     def _phase_ended(self) -> None:

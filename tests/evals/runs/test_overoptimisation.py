@@ -133,6 +133,18 @@ def test_a_course_is_read_from_the_run_folder(tmp_path):
     assert "stop there" in page
 
 
+def test_a_run_without_a_reference_has_no_kl(tmp_path):
+    folder = write_run(tmp_path / "run")
+    rows = [json.loads(line) for line in (folder / "samples.jsonl").read_text().splitlines()]
+    lines = [json.dumps({key: value for key, value in row.items() if key != "kl"}) for row in rows]
+    (folder / "samples.jsonl").write_text("\n".join(lines) + "\n")
+    findings = find_course("run", read_course(folder, lambda samples: [1.0] * len(samples), PROMPTS))
+    assert [step["kl"] for step in findings.as_dict()["steps"]] == [None] * 3
+    assert not any(step.on_frontier for step in findings.figures)
+    assert findings.curve is None
+    assert render_courses([findings], "anything").count("<svg") >= 3
+
+
 def test_a_run_that_logged_too_little_says_what_to_set(tmp_path):
     with pytest.raises(DataError, match="logged_samples"):
         read_course(write_run(tmp_path / "few", prompts=2), lambda s: [0.0] * len(s), PROMPTS)

@@ -3,6 +3,7 @@
 One self-contained HTML page from courses; `overoptimisation.py` has the numbers.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -38,7 +39,7 @@ class CourseFindings:
             "steps": [
                 {
                     "step": step_figures.step,
-                    "kl": step_figures.kl,
+                    "kl": None if math.isnan(step_figures.kl) else step_figures.kl,
                     "proxy": step_figures.proxy.mean,
                     "gold": step_figures.gold.mean,
                     "on_frontier": step_figures.on_frontier,
@@ -51,7 +52,7 @@ class CourseFindings:
 def find_course(name: str, course: Sequence[Evaluated]) -> CourseFindings:
     """The figures, the advice and the curve of one run."""
     figures = step_figures(course)
-    known = [(step.kl, step.gold.mean) for step in figures if step.gold.mean is not None]
+    known = [(step.kl, step.gold.mean) for step in figures if step.gold.mean is not None and not math.isnan(step.kl)]
     try:
         curve = fit_gold_curve([kl for kl, _ in known], [gold for _, gold in known])
     except DataError:  # the page says that there is none

@@ -45,6 +45,7 @@ class StepFigures:
     proxy: Estimate
     gold: Estimate
     kl: float
+    """NaN where the run measured none."""
     on_frontier: bool
     """No other step has a higher gold score at no more KL."""
 
@@ -239,13 +240,18 @@ def _evaluated(step: int, rows: Sequence[SampleRow], gold: Gold, prompts: Mappin
     names = list(_numbered(rows))
     judged = gold([_sample(row, prompts) for row in rows])
     proxy = {name: _total(row) for name, row in zip(names, rows, strict=True)}
-    kl = {name: sum(value or 0.0 for value in row.kl) for name, row in zip(names, rows, strict=True)}
+    kl = {name: _kl(row) for name, row in zip(names, rows, strict=True)}
     return Evaluated(
         step=step,
         proxy=ScoreTable.from_values(proxy),
         gold=ScoreTable.from_values(dict(zip(names, judged, strict=True))),
         kl=ScoreTable.from_values(kl),
     )
+
+
+def _kl(row: SampleRow) -> float | None:
+    """Of a whole answer; None where the run measured none."""
+    return sum(value or 0.0 for value in row.kl) if row.kl or not row.tokens else None
 
 
 def _by_proxy(step: int, rows: Sequence[SampleRow]) -> Evaluated:

@@ -113,9 +113,10 @@ class Experience:
 
     inputs: ModelInputs
     old_logprobs: Float[Tensor, "b t"]
-    ref_logprobs: Float[Tensor, "b t"]
+    ref_logprobs: Float[Tensor, "b t"] | None
+    """None, as `kl` is, where a KL coefficient of 0 leaves the reference out."""
     values: Float[Tensor, "b t"]
-    kl: Float[Tensor, "b t"]
+    kl: Float[Tensor, "b t"] | None
     token_scores: Float[Tensor, "b t"]
     """Rewards before the KL penalty."""
     token_rewards: Float[Tensor, "b t"]

@@ -2,7 +2,8 @@
 
 Full fine-tuning copies the policy's weights for the other two. With LoRA all three share one set of frozen weights: the
 reference is the model without adapters, policy and value model each have their own, beside those that reward models
-put there before. A value head may also read the policy's own states and needs no weights but its own then.
+put there before. A value head may also read the policy's own states and needs no weights but its own then. Where the
+KL weighs nothing there is no reference.
 """
 
 import copy
@@ -21,7 +22,8 @@ class Roles:
     """The models of a run."""
 
     policy: Policy
-    reference: Policy
+    reference: Policy | None
+    """None where nothing is asked of it."""
     value_model: ValueModel | None
 
     def use_compiled(self) -> None:
@@ -45,8 +47,9 @@ def make_roles(policy: Policy, config: TrainerConfig, *, learns_values: bool) ->
     head = torch_generator(config.seed, "value head")
     value_model = None
     if config.lora is None:
-        reference = Policy(copy.deepcopy(policy.model), policy.tokenizer)
-        reference.model.requires_grad_(False)
+        reference = Policy(copy.deepcopy(policy.model), policy.tokenizer) if config.kl.coef else None
+        if reference is not None:
+            reference.model.requires_grad_(False)
         if own_value:
             value_model = ValueModel.from_policy(policy, head)
     else:
@@ -54,7 +57,7 @@ def make_roles(policy: Policy, config: TrainerConfig, *, learns_values: bool) ->
         adapters = Adapters(policy.model) if policy.role is None else policy.role.adapters
         adapters.add(names, config.lora, torch_generator(config.seed, "adapters"))
         policy.role = adapters.role("policy")
-        reference = Policy(policy.model, policy.tokenizer, role=adapters.role(None))
+        reference = Policy(policy.model, policy.tokenizer, role=adapters.role(None)) if config.kl.coef else None
         if own_value:
             value_model = ValueModel.sharing(policy, adapters.role("value"), head)
     if learns_values and not own_value:
