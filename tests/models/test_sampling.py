@@ -5,7 +5,7 @@ from transformers import TopKLogitsWarper, TopPLogitsWarper
 
 from spanwise.core.seeding import torch_generator
 from spanwise.models.config import Sampling
-from spanwise.models.sampling import draw, pick_likeliest
+from spanwise.models.sampling import BLOCK, draw, inverted, pick_likeliest
 
 LOGITS = torch.tensor([2.0, 1.0, 0.0, -1.0, -torch.inf, 1.5])
 
@@ -46,6 +46,32 @@ def test_top_p_keeps_what_transformers_keeps(top_p, top_k):
 @pytest.mark.parametrize("top_k", [0, 6, 100])
 def test_no_restriction_means_no_support(top_k):
     assert draw(LOGITS.expand(3, -1), top_k, torch_generator(1, "draw")).support is None
+
+
+@pytest.mark.parametrize("size", [1, 7, BLOCK, BLOCK + 1, 10 * BLOCK, 4001, 32_000])
+def test_blocks_find_the_places_that_one_sum_over_all_tokens_finds(size):
+    generator = torch.Generator().manual_seed(size)
+    logits = 3 * torch.randn(64, size, generator=generator)
+    logits[:, ::3] = -1e9 if size > 1 else 0.0  # barred: a probability of 0 to the last bit
+    weights = logits.softmax(1)
+    sums = weights.cumsum(1, dtype=torch.float64)
+    for _ in range(20):
+        level = torch.rand((64, 1), generator=generator, dtype=torch.float64)
+        expected = torch.searchsorted(sums, level * sums[:, -1:], right=True)
+        assert torch.equal(inverted(weights, level), expected)
+
+
+def test_no_level_finds_a_place_without_weight():
+    weights = torch.zeros(3, 2 * BLOCK + 9)
+    weights[0, 5], weights[1, BLOCK - 1], weights[2, BLOCK] = 1e-30, 0.1, 3.0
+    for level in (0.0, 0.5, 1 - 2**-53):
+        found = inverted(weights, torch.full((3, 1), level, dtype=torch.float64))
+        assert found[:, 0].tolist() == [5, BLOCK - 1, BLOCK]
+
+
+def test_what_is_no_number_gets_some_token():
+    drawn = draw(torch.full((2, BLOCK + 9), torch.nan), 0, torch_generator(0, "draw"))
+    assert ((drawn.tokens >= 0) & (drawn.tokens < BLOCK + 9)).all()
 
 
 def test_a_certain_token_is_always_drawn_with_logprob_zero():

@@ -16,6 +16,8 @@ from torch import Tensor
 
 from spanwise.models.batches import ResponseBatch
 
+BLOCK = 256
+"""Tokens whose probabilities are summed before it is known in which block the drawn one lies."""
 SHRINK_BELOW = 0.8
 """The batch drops its finished rows when less than this share of it is still unfinished; the copy costs a step."""
 
@@ -36,17 +38,40 @@ def draw(logits: Float[Tensor, "b v"], top_k: int, generator: torch.Generator, t
     support = None
     if 0 < top_k < logits.shape[1]:
         logits, support = logits.topk(top_k, 1)
-    logprobs = logits.log_softmax(1)
     if top_p < 1:
-        logprobs = _nucleus(logprobs, top_p).log_softmax(1)
+        logits = _nucleus(logits.log_softmax(1), top_p)
+    probabilities = logits.softmax(1)
     # Inverting the distribution function takes one random number per row where multinomial takes one per logit.
-    cumulative = logprobs.exp().cumsum(1, dtype=torch.float64)
     level = torch.rand((len(logits), 1), generator=generator, dtype=torch.float64, device=generator.device)
-    choice = torch.searchsorted(cumulative, level.to(logits.device) * cumulative[:, -1:], right=True).clamp(
-        max=logits.shape[1] - 1
-    )
+    choice = inverted(probabilities, level.to(logits.device))
     tokens = choice if support is None else support.gather(1, choice)
-    return Draw(tokens[:, 0], logprobs.gather(1, choice)[:, 0], support)
+    return Draw(tokens[:, 0], probabilities.gather(1, choice)[:, 0].log(), support)
+
+
+def inverted(weights: Float[Tensor, "b v"], level: Float[Tensor, "b 1"]) -> Int[Tensor, "b 1"]:
+    """The first place at which the sum of a row's weights exceeds this share, in [0, 1), of the whole row's sum.
+
+    Sums are in double precision: of blocks first, and then token by token within the block in which the place lies. A
+    row with weights that are no numbers gets any place.
+    """
+    size = weights.shape[1]
+    whole = size - size % BLOCK
+    sums = weights[:, :whole].unflatten(1, (-1, BLOCK)).sum(2, dtype=torch.float64)
+    sums = torch.cat([sums, weights[:, whole:].sum(1, keepdim=True, dtype=torch.float64)], 1)
+    ends = sums.cumsum(1)
+    share = torch.minimum(level * ends[:, -1:], _just_below(ends[:, -1:]))
+    block = torch.searchsorted(ends, share, right=True).clamp(max=ends.shape[1] - 1)
+    columns = block * BLOCK + torch.arange(BLOCK, device=weights.device)
+    within = weights.gather(1, columns.clamp(max=size - 1)).masked_fill(columns >= size, 0.0)
+    within = within.cumsum(1, dtype=torch.float64)
+    left = share - (ends.gather(1, block) - sums.gather(1, block))
+    place = torch.searchsorted(within, torch.minimum(left, _just_below(within[:, -1:])), right=True)
+    return (block * BLOCK + place).clamp(max=size - 1)
+
+
+def _just_below(sums: Float[Tensor, "b 1"]) -> Float[Tensor, "b 1"]:
+    """What no rounding may reach, or a place would be found that has no weight."""
+    return torch.nextafter(sums, torch.zeros_like(sums))
 
 
 def _nucleus(logprobs: Float[Tensor, "b v"], top_p: float) -> Float[Tensor, "b v"]:
