@@ -38,8 +38,8 @@ from spanwise.models.cpu import use_products_on_cpu
 from spanwise.rewards import MixtureConfig, RewardPipeline, SourceWeight
 from spanwise.rl import AlgorithmName, RolloutConfig, Trainer, TrainerConfig, TrainerParts, UpdateConfig
 from spanwise.rl.algorithms import make_algorithm
-from spanwise.rl.runtime import keep_freed_memory
 from spanwise.text import Span
+from spanwise.training import keep_freed_memory
 
 HERE = Path(__file__).parent
 PEERS = {"trl": ("trl_ppo_step.py", ["trl==1.12.0", f"torch=={torch.__version__.partition('+')[0]}", "numpy"])}

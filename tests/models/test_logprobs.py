@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from spanwise.models import logprobs as module
-from spanwise.models.logprobs import token_logprobs
+from spanwise.models.logprobs import VocabularyHead, token_logprobs, weighted_logprobs
 
 HIDDEN, VOCABULARY = 6, 11
 
@@ -66,6 +66,57 @@ def test_backward_passes_gradcheck(with_support):
         return module._ChunkedLogprobs.apply(hidden, weight, bias, question)
 
     assert torch.autograd.gradcheck(function, (hidden, head.weight, head.bias))
+
+
+def gradients_of(loss, hidden, head):
+    hidden.grad = None
+    head.zero_grad()
+    loss.backward()
+    return [hidden.grad.clone(), *(p.grad.clone() for p in head.parameters() if p.grad is not None)]
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 100])
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize(("size", "scale", "softcap"), [(VOCABULARY, 1.0, None), (9, 0.5, 1.5)])
+def test_weighted_sums_have_the_gradients_of_autograd(chunk, bias, size, scale, softcap):
+    hidden, linear, ids, _ = make(7, bias=bias)
+    head, ids = VocabularyHead(linear, size, scale, softcap), ids.clamp(max=size - 1)
+    weights = torch.linspace(-1, 2, 7, dtype=torch.float64)
+    logits = linear(hidden * scale)[:, :size]
+    logits = logits if softcap is None else softcap * (logits / softcap).tanh()
+    plain_loss = (weights * logits.log_softmax(1).gather(1, ids[:, None])[:, 0]).sum()
+    expected = gradients_of(3 * plain_loss, hidden, linear)
+    ours = weighted_logprobs(hidden, head, ids, weights, chunk=chunk)
+    torch.testing.assert_close(ours.detach(), plain_loss.detach())
+    for mine, theirs in zip(gradients_of(3 * ours, hidden, linear), expected, strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_weighted_sums_are_as_exact_as_log_probabilities_that_are_summed(dtype):
+    hidden, linear, ids, _ = make(50, dtype=dtype)
+    head, weights = VocabularyHead(linear, VOCABULARY), torch.full((50,), -1 / 50)
+    summed = -token_logprobs(hidden, head, ids, chunk=8)[0].mean()
+    expected = gradients_of(summed, hidden, linear)
+    ours = weighted_logprobs(hidden, head, ids, weights, chunk=8)
+    torch.testing.assert_close(ours.detach(), summed.detach())
+    tolerance = {} if dtype == torch.float32 else {"rtol": 2e-2, "atol": 1e-4}
+    for mine, theirs in zip(gradients_of(ours, hidden, linear), expected, strict=True):
+        torch.testing.assert_close(mine, theirs, **tolerance)
+
+
+def test_weighted_sums_without_gradients_or_with_a_frozen_head():
+    hidden, linear, ids, _ = make(7)
+    head, weights = VocabularyHead(linear, VOCABULARY), torch.ones(7, dtype=torch.float64)
+    with torch.no_grad():
+        value = weighted_logprobs(hidden, head, ids, weights)
+    assert not value.requires_grad
+    linear.requires_grad_(requires_grad=False)
+    found = weighted_logprobs(hidden, head, ids, weights, chunk=2)
+    torch.testing.assert_close(found.detach(), value)
+    (mine,) = gradients_of(found, hidden, linear)
+    (expected,) = gradients_of(token_logprobs(hidden, head, ids)[0].sum(), hidden, linear)
+    torch.testing.assert_close(mine, expected)
 
 
 def test_frozen_head_gets_no_gradient_and_hidden_still_does():

@@ -98,14 +98,14 @@ def test_the_seed_decides_the_run(tmp_path):
 def test_every_demonstration_is_read_once_per_epoch(tmp_path, monkeypatch):
     policy = Policy(*doubles.tiny_llama())
     read = []
-    whole = policy.logprobs
+    whole = policy.hidden
 
-    def watched(prompts, ids, mask, **options):
+    def watched(prompts, ids, mask):
         if torch.is_grad_enabled():
             read.extend(tuple(row[kept].tolist()) for row, kept in zip(ids, mask, strict=True))
-        return whole(prompts, ids, mask, **options)
+        return whole(prompts, ids, mask)
 
-    monkeypatch.setattr(policy, "logprobs", watched)
+    monkeypatch.setattr(policy, "hidden", watched)
     train(policy, tmp_path, epochs=2, batch_size=5)
     expected = [tuple(policy.encode_response(record.completion)) for record in RECORDS]
     assert sorted(read) == sorted(expected * 2)

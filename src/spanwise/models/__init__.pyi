@@ -29,6 +29,7 @@ from .config import Sampling as Sampling
 from .heads import ValueModel as ValueModel
 from .logprobs import VocabularyHead as VocabularyHead
 from .logprobs import token_logprobs as token_logprobs
+from .logprobs import weighted_logprobs as weighted_logprobs
 from .policy import Policy as Policy
 from .sampling import Draw as Draw
 from .sampling import continue_until_end as continue_until_end

@@ -5,6 +5,7 @@ number of tokens but never with tokens x vocabulary. The arithmetic after the he
 precision. Knows nothing of prompts or batches. Shapes: n tokens, h hidden, v vocabulary, k support.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -101,15 +102,40 @@ def token_logprobs(
     """
     if isinstance(head, nn.Linear):
         head = VocabularyHead(head, head.out_features)
+    hidden, weight, bias = _inputs(hidden, head)
+    size = chunk or max(1, CHUNK_ELEMENTS // weight.shape[0])
+    question = _Question(ids, support, temperature, entropy, size, head.softcap, barred)
+    logprobs, entropies = _ChunkedLogprobs.apply(hidden, weight, bias, question)
+    return logprobs, entropies if entropy else None
+
+
+def weighted_logprobs(
+    hidden: Float[Tensor, "n h"],
+    head: VocabularyHead,
+    ids: Int[Tensor, " n"],
+    weights: Float[Tensor, " n"],
+    *,
+    chunk: int | None = None,
+) -> Float[Tensor, ""]:
+    """The sum of weight x log p(ids | hidden), for weights that do not depend on what is learned.
+
+    Its gradient is made on the way, so that the head is applied once and not again in the backward pass: three products
+    where `token_logprobs` takes four.
+    """
+    hidden, weight, bias = _inputs(hidden, head)
+    size = chunk or max(1, CHUNK_ELEMENTS // weight.shape[0])
+    question = _Question(ids, None, 1.0, False, size, head.softcap)
+    return _WeightedLogprobs.apply(hidden, weight, bias, question, weights, torch.is_grad_enabled())
+
+
+def _inputs(hidden: Tensor, head: VocabularyHead) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Hidden states, weights and offsets as the head's product takes them."""
     weight, bias, hidden = head.weight, head.bias, _times(hidden, head.scale)
     if torch.is_autocast_enabled(hidden.device.type):
         dtype = torch.get_autocast_dtype(hidden.device.type)
         hidden, weight = hidden.to(dtype), weight.to(dtype)
         bias = None if bias is None else bias.to(dtype)
-    size = chunk or max(1, CHUNK_ELEMENTS // weight.shape[0])
-    question = _Question(ids, support, temperature, entropy, size, head.softcap, barred)
-    logprobs, entropies = _ChunkedLogprobs.apply(hidden, weight, bias, question)
-    return logprobs, entropies if entropy else None
+    return hidden, weight, bias
 
 
 def _times(hidden: Tensor, scale: float) -> Tensor:
@@ -194,18 +220,10 @@ class _ChunkedLogprobs(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         hidden, weight, bias, totals, entropies = ctx.saved_tensors
         question: _Question = ctx.question
-        wide = torch.promote_types(hidden.dtype, torch.float32)
-        to_hidden, to_weight, to_bias = (
-            torch.zeros_like(tensor, dtype=tensor.dtype if tensor is hidden else wide) if needed else None
-            for tensor, needed in zip((hidden, weight, bias), ctx.needs_input_grad[:3], strict=True)
-        )
-        # Adding a product to the weight's gradient costs more than the product where that is in half precision.
-        together = 1 if hidden.dtype == wide else HALF_TOGETHER
-        room = _Room(hidden, weight, question.chunk, together)
-        begun = 0
+        found = _Gradients((hidden, weight, bias), question, ctx.needs_input_grad)
         for part in question.parts():
-            narrow, logits = room.logits(part, hidden, weight, bias, question, first=part.start - begun)
-            slope = None if question.softcap is None else _slope(logits, question.softcap, question.temperature)
+            narrow, logits = found.logits(part)
+            slope = found.slope(logits)
             by_logits = _gradient_of_logits_(
                 logits,
                 totals[part],
@@ -214,30 +232,97 @@ class _ChunkedLogprobs(torch.autograd.Function):
                 by_logprobs=gradients[0][part],
                 by_entropies=(gradients[1][part], entropies[part]) if question.entropy else None,
             )
-            if question.temperature != 1.0:
-                by_logits.div_(question.temperature)
-            if slope is not None:
-                by_logits.mul_(slope)
-            narrow.copy_(by_logits)
-            if to_hidden is not None:
-                product_into(to_hidden[part], narrow, weight)
-            if to_bias is not None:
-                to_bias += by_logits.sum(0)
-            if part.stop - begun == len(room.narrow) or part.stop == len(hidden):
-                if to_weight is not None:
-                    to_weight += product(room.narrow[: part.stop - begun].T, hidden[begun : part.stop])
-                begun = part.stop
-        return (
-            to_hidden,
-            None if to_weight is None else to_weight.to(weight.dtype),
-            None if to_bias is None else to_bias.to(bias.dtype),
-            None,
+            found.add(part, narrow, by_logits, slope)
+        return *found.all(), None
+
+
+class _WeightedLogprobs(torch.autograd.Function):
+    """The sum of w log p(id), p = softmax(z). With e = exp(z - max z), its gradient by z is w (onehot(id) - e / sum e).
+
+    Takes hidden states, the head's weights and its offsets, a question, w, and whether anything is to be learned.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Tensor:
+        question, weights, learns = cast("tuple[_Question, Tensor, bool]", inputs[3:])
+        found = _Gradients(inputs[:3], question, ctx.needs_input_grad if learns else (False,) * 3)
+        total = weights.new_zeros(())
+        for part in question.parts():
+            narrow, logits = found.logits(part)
+            slope, ids, by_logprobs = found.slope(logits), question.ids[part, None], weights[part, None]
+            chosen, highest = logits.gather(1, ids), logits.amax(1, keepdim=True)
+            sums = logits.sub_(highest).exp_().sum(1, keepdim=True)
+            total += (by_logprobs * (chosen - highest - sums.log())).sum()
+            if learns:
+                by_logits = logits.mul_(-by_logprobs / sums).scatter_add_(1, ids, by_logprobs)
+                found.add(part, narrow, by_logits, slope)
+        ctx.save_for_backward(*found.all())
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        scale, found = gradients[0], ctx.saved_tensors
+        if float(scale) != 1.0:
+            found = [None if tensor is None else tensor * scale.to(tensor.dtype) for tensor in found]
+        return *found, None, None, None
+
+
+class _Gradients:
+    """Those of hidden states, weights and offsets, gathered from part to part; None where they are not needed."""
+
+    def __init__(
+        self, inputs: tuple[Tensor, Tensor, Tensor | None], question: _Question, needed: Sequence[bool]
+    ) -> None:
+        self._inputs, self._question = inputs, question
+        hidden, weight = inputs[:2]
+        wide = torch.promote_types(hidden.dtype, torch.float32)
+        self._to_hidden, self._to_weight, self._to_bias = (
+            torch.zeros_like(tensor, dtype=hidden.dtype if tensor is hidden else wide)
+            if needs and tensor is not None
+            else None
+            for tensor, needs in zip(inputs, needed, strict=False)
         )
+        # Adding a product to the weight's gradient costs more than the product where that is in half precision.
+        self._room = _Room(hidden, weight, question.chunk, 1 if hidden.dtype == wide else HALF_TOGETHER)
+        self._begun = 0
 
+    def logits(self, part: slice) -> tuple[Tensor, Tensor]:
+        """Where one part's logits stand in the model's precision and in at least float32."""
+        return self._room.logits(part, *self._inputs, self._question, first=part.start - self._begun)
 
-def _slope(logits: Tensor, softcap: float, temperature: float) -> Tensor:
-    """How fast capped logits over the temperature rise with what was capped; 0 for those that are barred."""
-    return 1.0 - (logits * (temperature / softcap)).clamp(-1.0, 1.0).square_()
+    def slope(self, logits: Tensor) -> Tensor | None:
+        """How fast capped logits over the temperature rise with what was capped; 0 for those that are barred."""
+        softcap = self._question.softcap
+        if softcap is None:
+            return None
+        return 1.0 - (logits * (self._question.temperature / softcap)).clamp(-1.0, 1.0).square_()
+
+    def add(self, part: slice, narrow: Tensor, by_logits: Tensor, slope: Tensor | None) -> None:
+        """Takes in the gradient of one part's logits; `narrow` is where these stood."""
+        hidden, weight, _ = self._inputs
+        if self._question.temperature != 1.0:
+            by_logits.div_(self._question.temperature)
+        if slope is not None:
+            by_logits.mul_(slope)
+        narrow.copy_(by_logits)
+        if self._to_hidden is not None:
+            product_into(self._to_hidden[part], narrow, weight)
+        if self._to_bias is not None:
+            self._to_bias += by_logits.sum(0)
+        count = part.stop - self._begun
+        if count == len(self._room.narrow) or part.stop == len(hidden):
+            if self._to_weight is not None:
+                self._to_weight += product(self._room.narrow[:count].T, hidden[self._begun : part.stop])
+            self._begun = part.stop
+
+    def all(self) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """In the precision of what they are gradients of."""
+        _, weight, bias = self._inputs
+        return (
+            self._to_hidden,
+            None if self._to_weight is None else self._to_weight.to(weight.dtype),
+            None if self._to_bias is None or bias is None else self._to_bias.to(bias.dtype),
+        )
 
 
 def _logsumexp_(logits: Tensor) -> Tensor:

@@ -57,7 +57,7 @@ class Policy:
         self.is_encoder_decoder = self.backbone.is_encoder_decoder
         self.eos_id, self._eos_ids = _end_ids(model, tokenizer, place)
         self.pad_id = cast("int", self.eos_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id)
-        self._head = _vocabulary_head(self.backbone, model, max(tokenizer.get_vocab().values()) + 1, place)
+        self.head = _vocabulary_head(self.backbone, model, max(tokenizer.get_vocab().values()) + 1, place)
         self._lead = "" if self.is_encoder_decoder else _leading_space(tokenizer)
         self._text_end = self.eos_id
         self.use_prompts(PromptConfig())
@@ -240,11 +240,11 @@ class Policy:
         entropy: bool = False,
     ) -> Logprobs:
         """`logprobs` from what `hidden` gave."""
-        if (support is not None) != (0 < sampling.top_k < self._head.size):
+        if (support is not None) != (0 < sampling.top_k < self.head.size):
             raise ValueError("support goes with top-k sampling and only with it; pass ResponseBatch.support")
         logprobs, entropies = token_logprobs(
             states[response_mask],
-            self._head,
+            self.head,
             response_ids[response_mask],
             temperature=sampling.temperature,
             support=None if support is None else support[response_mask],
@@ -290,7 +290,7 @@ class Policy:
         self, states: Float[Tensor, "b h"], temperature: float = 1.0, *, may_end: bool = True
     ) -> Float[Tensor, "b v"]:
         """What the next token is drawn from, by its state; the ids that end a response barred unless it `may_end`."""
-        logits = self._head.logits(states, temperature)
+        logits = self.head.logits(states, temperature)
         if not may_end:
             logits[:, self._eos_ids] = BARRED
         return logits

@@ -36,13 +36,11 @@ from spanwise.rl.runtime import (
     check_same_settings,
     check_same_start,
     fingerprints,
-    give_back_freed_memory,
     holds_run,
-    keep_freed_memory,
     make_roles,
 )
 from spanwise.rl.updates import Updater
-from spanwise.training import Processes
+from spanwise.training import Processes, give_back_freed_memory, keep_freed_memory
 
 
 @dataclass(frozen=True)

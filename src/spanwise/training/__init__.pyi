@@ -8,6 +8,8 @@ from .config import SFTConfig as SFTConfig
 from .config import SFTRunConfig as SFTRunConfig
 from .dpo import DPOResult as DPOResult
 from .dpo import train_dpo as train_dpo
+from .host_memory import give_back_freed_memory as give_back_freed_memory
+from .host_memory import keep_freed_memory as keep_freed_memory
 from .loop import Evaluation as Evaluation
 from .loop import Watch as Watch
 from .loop import bucketed as bucketed

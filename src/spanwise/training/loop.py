@@ -15,6 +15,7 @@ from torch import Tensor
 
 from spanwise.core import RunFolder, SpanwiseError, TrainingError
 from spanwise.training.config import LoopConfig
+from spanwise.training.host_memory import give_back_freed_memory, keep_freed_memory
 from spanwise.training.optimizer import Optimizer
 
 Item = TypeVar("Item")
@@ -126,10 +127,13 @@ def _evaluation(objective: Objective[Item, Terms], step: int) -> Evaluation:
 def training_steps(objective: Objective[Item, Terms]) -> Iterator[tuple[int, dict[str, float]]]:
     """Trains, and yields the number and the metrics of each step just done, counted from 1."""
     optimizer, step = objective.optimizer(), 0
+    kept = keep_freed_memory(optimizer.device)
     for _ in range(objective.config.epochs):
         for batch in objective.batches():
             step += 1
             yield step, _step(objective, optimizer, batch, step)
+    if kept:
+        give_back_freed_memory()
 
 
 def _step(

@@ -66,6 +66,11 @@ class Optimizer:
             fused=True,
         )
 
+    @property
+    def device(self) -> torch.device:
+        """Where what it trains is."""
+        return self._parameters[0].device
+
     def set_learning_rate(self, *, step: int, steps: int) -> float:
         """Sets the learning rates of a step, counted from 0, and returns that of the config."""
         for group in self._adamw.param_groups:

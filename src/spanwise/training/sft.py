@@ -16,7 +16,7 @@ from torch import Tensor
 
 from spanwise.core import ConfigError, DataError, RunFolder, torch_generator
 from spanwise.feedback import DemonstrationRecord
-from spanwise.models import Policy, Sampling, pad, precision
+from spanwise.models import Policy, pad, precision, weighted_logprobs
 from spanwise.training.config import SFTConfig
 from spanwise.training.loop import Evaluation, Watch, bucketed, micro_batches, run_loop
 from spanwise.training.optimizer import Optimizer
@@ -109,7 +109,7 @@ class _Demonstrations:
         return micro_batches(batch, self.config.micro_batch_tokens, length=len)
 
     def loss(self, part: Sequence[_Example], batch: Sequence[_Example]) -> tuple[Float[Tensor, ""], Tensor]:
-        loss = self._summed(part) / _loss_tokens(batch)
+        loss = self._share(part, _loss_tokens(batch))
         return loss, loss.detach()
 
     def figures(self, terms: Sequence[Tensor]) -> dict[str, float]:
@@ -117,8 +117,8 @@ class _Demonstrations:
 
     def evaluate(self) -> Evaluation:
         with torch.no_grad():
-            total = sum(float(self._summed(part)) for part in self.parts(self.heldout))
-        loss = total / _loss_tokens(self.heldout)
+            tokens = _loss_tokens(self.heldout)
+            loss = sum(float(self._share(part, tokens)) for part in self.parts(self.heldout))
         if self.score is None:
             return Evaluation(-loss, {"loss": loss})
         score = self.score(self.policy)
@@ -127,15 +127,17 @@ class _Demonstrations:
     def keep(self) -> None:
         self.policy.save(self.checkpoint)
 
-    def _summed(self, examples: Sequence[_Example]) -> Float[Tensor, ""]:
-        """The negative log-likelihood of the responses, summed over their tokens."""
+    def _share(self, examples: Sequence[_Example], tokens: int) -> Float[Tensor, ""]:
+        """The negative log-likelihood of the responses, summed over their tokens, of a mean over so many tokens."""
         policy = self.policy
         ids, mask = pad([example.response for example in examples], value=policy.pad_id, side="right")
         prompts = policy.stack_prompts([example.prompt for example in examples])
+        ids, mask = ids.to(policy.device), mask.to(policy.device)
         narrow = precision(self.config.dtype, policy.device) == torch.bfloat16
         with torch.autocast(policy.device.type, torch.bfloat16, enabled=narrow):
-            scored = policy.logprobs(prompts, ids.to(policy.device), mask.to(policy.device), sampling=Sampling())
-        return -scored.logprobs.sum()
+            states = policy.hidden(prompts, ids, mask)[mask]
+            weights = torch.full((len(states),), -1.0 / tokens, device=states.device)
+            return weighted_logprobs(states, policy.head, ids[mask], weights)
 
 
 def _examples(policy: Policy, records: Sequence[DemonstrationRecord], config: SFTConfig, kind: str) -> list[_Example]:

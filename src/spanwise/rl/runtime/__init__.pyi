@@ -1,6 +1,4 @@
 from .budget import Budget as Budget
-from .host_memory import give_back_freed_memory as give_back_freed_memory
-from .host_memory import keep_freed_memory as keep_freed_memory
 from .progress import ConsoleProgress as ConsoleProgress
 from .progress import NoProgress as NoProgress
 from .progress import ProgressView as ProgressView

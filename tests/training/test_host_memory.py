@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from spanwise.rl.runtime.host_memory import keep_freed_memory
+from spanwise.training.host_memory import keep_freed_memory
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux") or not os.confstr("CS_GNU_LIBC_VERSION"), reason="needs glibc's allocator"
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(
 PROGRAM = """
 import torch
 from pathlib import Path
-from spanwise.rl.runtime.host_memory import give_back_freed_memory, keep_freed_memory
+from spanwise.training.host_memory import give_back_freed_memory, keep_freed_memory
 
 def resident_mb():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
@@ -61,7 +61,7 @@ def test_kernels_are_few_unless_the_user_says_how_many(said: str | None) -> None
     name = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
     environment = {key: value for key, value in os.environ.items() if key != name} | ({name: said} if said else {})
     program = (
-        "import os, torch; from spanwise.rl.runtime.host_memory import keep_freed_memory; "
+        "import os, torch; from spanwise.training.host_memory import keep_freed_memory; "
         f"keep_freed_memory(torch.device('cpu')); print(os.environ['{name}'])"
     )
     done = subprocess.run(
