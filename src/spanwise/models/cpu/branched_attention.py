@@ -26,7 +26,7 @@ NOTHING_HIDDEN = torch.ones((1, 1, 1, 1), dtype=torch.bool)
 
 
 @runtime_checkable
-class Layout(Protocol):
+class BranchLayout(Protocol):
     """What the model reads at the moment, where that is more than rows of tokens."""
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float, /) -> Tensor:
@@ -34,11 +34,11 @@ class Layout(Protocol):
         ...
 
 
-_READ: ContextVar[Layout | None] = ContextVar("layout", default=None)
+_READ: ContextVar[BranchLayout | None] = ContextVar("layout", default=None)
 
 
 @contextlib.contextmanager
-def reading(layout: Layout) -> Generator[None]:
+def reading(layout: BranchLayout) -> Generator[None]:
     """A block in which models attend as `layout` says."""
     token = _READ.set(layout)
     try:
@@ -47,7 +47,7 @@ def reading(layout: Layout) -> Generator[None]:
         _READ.reset(token)
 
 
-def read_now() -> Layout | None:
+def read_now() -> BranchLayout | None:
     """The layout of the block that we are in."""
     return _READ.get()
 
