@@ -227,7 +227,12 @@ def _token_reward(backbone: Anatomy) -> dict[str, Any]:
 
 
 def _segment_mixture(heads: Heads) -> dict[str, Any]:
-    parts = {name: {"weight": 0.3, "aggregate": "mean", "missing": "mask"} for name in heads.segment_names}
+    """One more part that is as good as usual must pay nothing: uncentred, most parts pay, and answers grow.
+
+    Dividing by their number does not mend that, for what was said before is paid when a policy decides to go on.
+    """
+    shared = {"weight": 1.0, "aggregate": "mean", "missing": "mask"}
+    parts = {name: {**shared, "center": round(heads.usual.get(name, 0.0), 2)} for name in heads.segment_names}
     wholes = set(heads.names) - set(heads.segment_names)
     return parts | {name: {"weight": 0.3, "clip": 10.0, "missing": "mask"} for name in heads.names if name in wholes}
 
