@@ -28,7 +28,9 @@ def no_probe(monkeypatch):
     monkeypatch.setattr(project, "estimate", lambda *_, **__: ["sft: 1 s."])
 
 
-def test_three_commands_lead_from_a_file_of_marks_to_a_report(marks, model, tmp_path):
+def test_three_commands_lead_from_a_spreadsheet_to_a_report(model, tmp_path):
+    """With three steps of RL; the whole length is that of the tutorial's test."""
+    as_csv(tmp_path / "answers.csv", rows_of(marked_answers(24)))
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
     def run(*words):
@@ -36,8 +38,11 @@ def test_three_commands_lead_from_a_file_of_marks_to_a_report(marks, model, tmp_
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    said = run("spanwise", "init", "mine", "--from", marks.name, "--model", str(model))
+    said = run("spanwise", "init", "mine", "--from", "answers.csv", "--model", str(model), *MAPPED, "--empty-is-clean")
     assert "heads: off_topic, wrong_town" in said
+    rl = tmp_path / "mine" / "rl.yaml"
+    rl.write_text(rl.read_text().replace("\nsteps: 20\n", "\nsteps: 3\n"))
+    assert RLConfig.load(rl).steps == 3
     ran = run("bash", "mine/run.sh")
     assert "19 good records, 0 bad" in ran
     run("spanwise", "report", "mine/runs/rl", "mine/runs/evaluation", "--output", "report.html")
