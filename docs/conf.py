@@ -31,6 +31,7 @@ nb_execution_mode = "force"
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_ipywidgets_js = {}
+nb_output_stderr = "remove"
 
 html_theme = "pydata_sphinx_theme"
 html_title = "Spanwise"

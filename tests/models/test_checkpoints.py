@@ -1,13 +1,15 @@
 import json
+import logging
 import socket
 
 import pytest
 import torch
 from doubles import models as doubles
-from transformers import BertConfig, BertModel, LlamaForSequenceClassification
+from safetensors.torch import load_file, save_file
+from transformers import AutoModel, BertConfig, BertModel, LlamaForSequenceClassification, LlamaModel
 
 from spanwise.core.errors import CheckpointError
-from spanwise.models import Policy, load_policy
+from spanwise.models import Policy, load_body, load_policy
 from spanwise.models.checkpoints import whole_folder
 
 
@@ -122,3 +124,44 @@ def test_a_folder_takes_the_place_of_another_whole_or_not_at_all(tmp_path):
         break_off()
     assert [path.name for path in target.iterdir()] == ["second.txt"]
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
+
+
+@pytest.fixture(name="said")
+def what_transformers_says():
+    """The warnings that pass the filters of transformers' own logger."""
+    lines: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    logger = logging.getLogger("transformers.modeling_utils")
+    logger.addHandler(handler)
+    yield lines
+    logger.removeHandler(handler)
+
+
+def changed_weights(folder, change):
+    weights = load_file(folder / "model.safetensors")
+    change(weights)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def test_a_body_is_read_without_a_word_on_the_head_that_it_leaves_aside(folder, said):
+    changed_weights(folder, lambda weights: weights.update({"score.weight": torch.zeros(1, 16)}))
+    body = load_body(str(folder))
+    assert type(body) is LlamaModel
+    assert not said
+    AutoModel.from_pretrained(folder)
+    assert any("score.weight" in line for line in said), "transformers alone reports it"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda weights: weights.pop("model.layers.0.mlp.up_proj.weight"),
+        lambda weights: weights.update({"model.layers.0.mlp.more.weight": torch.zeros(2)}),
+    ],
+    ids=["missing", "unknown"],
+)
+def test_a_body_that_is_not_the_checkpoint_s_is_reported(folder, said, change):
+    changed_weights(folder, change)
+    load_body(str(folder))
+    assert [line for line in said if "layers.0.mlp" in line]

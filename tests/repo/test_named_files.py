@@ -13,6 +13,8 @@ from package_map import PAGES, ROOT, file_of
 
 HISTORY = {"docs/results/log.md"}
 """Commands and names there stay as they were run."""
+UPSTREAM = ROOT / "docs" / "guides" / "migration"
+"""In its tables the first column names what other projects have; every other word there is about ours."""
 FOLDERS = ("src", "tests", "experiments", "recipes", "benchmarks")
 PROGRAMS = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
 TEXTS = [*(page for page in PAGES if str(page.relative_to(ROOT)) not in HISTORY), ROOT / "CONTRIBUTING.md", *PROGRAMS]
@@ -27,6 +29,8 @@ ENGINES = {f"spanwise.integrations.{name}" for name in ("trl", "verl", "skyrl")}
 def prose_of(path: Path) -> str:
     """A page as it stands, of a program its docstrings and comments."""
     source = path.read_text()
+    if path.is_relative_to(UPSTREAM):
+        return re.sub(r"^\|[^|]*\|", "|", source, flags=re.MULTILINE)
     if path.suffix == ".md":
         return source
     docstrings = [

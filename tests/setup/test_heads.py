@@ -1,5 +1,6 @@
 """Which heads come of which marks."""
 
+import pytest
 from doubles.marked_answers import marked_answers
 
 from spanwise.feedback import FeedbackRecord, MissingInfo, Preference, Response, mark
@@ -143,3 +144,9 @@ def test_prompts_come_once_each_and_the_split_is_by_question(tmp_path):
     assert not {r.prompt for r in material.heldout} & {r.prompt for r in material.training}
     assert [r.prompt for r in prompts_of(twice)] == [r.prompt for r in marked_answers(12)]
     assert divided(twice[::-1], share=0.25, seed=3, place=tmp_path).heldout == material.heldout[::-1]
+
+
+def test_the_usual_score_of_a_head_is_told_from_its_labels():
+    """Of 18 sentences 6 are wrong; the mean of -1 for a wrong one and 1 for a right one is a third."""
+    heads = choose_heads(records(*[[(WHOLE, "Tone")]] * 6, *[[]] * 3))
+    assert heads.usual == pytest.approx({"tone": 1 / 3})

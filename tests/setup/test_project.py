@@ -1,5 +1,6 @@
 """`spanwise init`: from a file to a folder that runs, without a file written by hand."""
 
+import csv
 import json
 import os
 import subprocess
@@ -27,7 +28,9 @@ def no_probe(monkeypatch):
     monkeypatch.setattr(project, "estimate", lambda *_, **__: ["sft: 1 s."])
 
 
-def test_three_commands_lead_from_a_file_of_marks_to_a_report(marks, model, tmp_path):
+def test_three_commands_lead_from_a_spreadsheet_to_a_report(model, tmp_path):
+    """With three steps of RL; the whole length is that of the tutorial's test."""
+    as_csv(tmp_path / "answers.csv", rows_of(marked_answers(24)))
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
     def run(*words):
@@ -35,8 +38,11 @@ def test_three_commands_lead_from_a_file_of_marks_to_a_report(marks, model, tmp_
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    said = run("spanwise", "init", "mine", "--from", marks.name, "--model", str(model))
+    said = run("spanwise", "init", "mine", "--from", "answers.csv", "--model", str(model), *MAPPED, "--empty-is-clean")
     assert "heads: off_topic, wrong_town" in said
+    rl = tmp_path / "mine" / "rl.yaml"
+    rl.write_text(rl.read_text().replace("\nsteps: 20\n", "\nsteps: 3\n"))
+    assert RLConfig.load(rl).steps == 3
     ran = run("bash", "mine/run.sh")
     assert "19 good records, 0 bad" in ran
     run("spanwise", "report", "mine/runs/rl", "mine/runs/evaluation", "--output", "report.html")
@@ -150,6 +156,107 @@ def test_on_a_terminal_it_asks_for_the_model(marks, model, tmp_path, monkeypatch
     done = init(tmp_path / "mine", "--from", marks, "--json", input=f"{model}\n")
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout[done.stdout.index("{") :])["heads"] == ["off_topic", "wrong_town"]
+
+
+HEAD = ("Frage", "Antwort", "falsch", "Art")
+
+
+def rows_of(records):
+    """A table with names that say nothing; a row an answer, without a word on who finished it."""
+    for record in records:
+        (answer,) = record.responses
+        quotes = [(mark.quote, mark.category) for mark in answer.spans]
+        joined = [" | ".join(words) for words in zip(*quotes, strict=True)] or ["", ""]
+        yield dict(zip(HEAD, (record.prompt, answer.text, *joined), strict=True))
+
+
+def as_csv(path, rows):
+    with path.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, HEAD, delimiter=";")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def as_excel(path, rows):
+    book = pytest.importorskip("openpyxl").Workbook()
+    book.active.title = "notes"
+    book.active.append(["Bitte alle Zeilen lesen."])
+    sheet = book.create_sheet("answers")
+    for row in [HEAD, *(tuple(row.values()) for row in rows)]:
+        sheet.append(row)
+    book.save(path)
+
+
+def as_parquet(path, rows):
+    table = pytest.importorskip("pyarrow").Table.from_pylist(rows)
+    pytest.importorskip("pyarrow.parquet").write_table(table, path)
+
+
+MAPPED = [word for pair in zip(("prompt", "response", "marks", "category"), HEAD, strict=True)
+          for word in ("--column", "=".join(pair))]  # fmt: skip
+KINDS = {".csv": as_csv, ".xlsx": as_excel, ".parquet": as_parquet}
+
+
+@pytest.fixture(name="table", params=list(KINDS))
+def a_table(request, tmp_path):
+    path = tmp_path / f"answers{request.param}"
+    KINDS[request.param](path, list(rows_of(marked_answers(24))))
+    return path
+
+
+def known(folder):
+    """The marks and the judgement of every answer of a project."""
+    records = [
+        record
+        for name in ("feedback.jsonl", "heldout_feedback.jsonl")
+        for record in load_or_raise(folder / "data" / name, FeedbackRecord)
+    ]
+    return sorted((r.prompt, answer.marked, answer.spans) for r in records for answer in r.responses)
+
+
+def test_a_table_is_read_as_options_say(table, model, tmp_path):
+    words = ["--from", table, "--model", model, *MAPPED, "--empty-is-clean"]
+    done = init(tmp_path / "mine", *words, *(["--sheet", "answers"] if table.suffix == ".xlsx" else []))
+    assert done.exit_code == 0, done.output
+    expected = sorted((r.prompt, True, r.responses[0].spans) for r in marked_answers(24))
+    assert known(tmp_path / "mine") == expected
+
+
+def test_on_a_terminal_it_asks_for_what_a_table_does_not_say(table, model, tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "_on_terminal", lambda: True)
+    # sheet, answers, what was asked (of three columns left), quotes (of two), then whether every row was read
+    typed = [*(["answers"] if table.suffix == ".xlsx" else []), "Antwort", "9", "1", "falsch", "y"]
+    words = ["--from", table, "--model", model, "--column", "category=Art"]
+    done = init(tmp_path / "mine", *words, input="\n".join(typed) + "\n")
+    assert done.exit_code == 0, done.output
+    assert "Give one of the numbers 1 to 3." in done.stderr
+    assert "answers without a mark: has somebody read every row" in done.stderr
+    assert known(tmp_path / "mine") == sorted((r.prompt, True, r.responses[0].spans) for r in marked_answers(24))
+
+
+def test_elsewhere_it_says_what_a_table_leaves_open(table, model, tmp_path):
+    sheet = ["--sheet", "answers"] if table.suffix == ".xlsx" else []
+    refused = init(tmp_path / "mine", "--from", table, "--model", model, *sheet)
+    assert isinstance(refused.exception, DataError)
+    assert "--column response=COLUMN" in str(refused.exception)
+    done = init(tmp_path / "mine", "--from", table, "--model", model, *MAPPED, *sheet)
+    assert done.exit_code == 0, done.output
+    clean = sum(not r.responses[0].spans for r in marked_answers(24))
+    assert f"{clean} answers without a mark count as unjudged; --empty-is-clean says" in done.stderr
+    assert sum(not marked for _, marked, _ in known(tmp_path / "mine")) == clean
+
+
+def test_a_quote_that_cannot_be_placed_stops_it_unless_that_loss_is_allowed(model, tmp_path):
+    rows = list(rows_of(marked_answers(24)))
+    rows[1]["falsch"] = "It never rains."
+    as_csv(tmp_path / "answers.csv", rows)
+    words = ["--from", tmp_path / "answers.csv", "--model", model, *MAPPED, "--empty-is-clean"]
+    refused = init(tmp_path / "mine", *words)
+    assert isinstance(refused.exception, DataError)
+    assert "answers.csv:3: row 3: falsch: 'It never rains.'" in refused.stderr
+    done = init(tmp_path / "mine", *words, "--allow-loss", "quotes that do not stand in the answer")
+    assert done.exit_code == 0, done.output
+    assert sum(not marked for _, marked, _ in known(tmp_path / "mine")) == 1, "nobody knows whether it is clean"
 
 
 def test_records_that_cannot_be_read_go_missing_only_where_somebody_says_so(marks, model, tmp_path):

@@ -2,17 +2,28 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spanwise.cli.config_help import AsJson, output_option
+from spanwise.cli.config_help import (
+    AsJson,
+    ColumnOptions,
+    EmptyIsClean,
+    Separator,
+    Sheet,
+    layout_of,
+    output_option,
+)
+from spanwise.cli.feedback import SHOWN_PROBLEMS, AllowLoss
 from spanwise.cli.render import count, print_json, show
 from spanwise.core import ConfigError, DataError, check_readable
 
 if TYPE_CHECKING:
     from spanwise.feedback import FeedbackRecord, ReadResult
+    from spanwise.feedback.formats.tables import Layout
     from spanwise.setup import Project
 
 COMMAND = "spanwise quickstart"
@@ -78,6 +89,11 @@ def init(
         str, typer.Option(help="What the reward model reads answers with: an encoder or decoder; empty = the model.")
     ] = "",
     form: Annotated[str, typer.Option("--format", help="The format of FILE; empty = told by what it holds.")] = "",
+    column: ColumnOptions = None,
+    separator: Separator = "",
+    empty_is_clean: EmptyIsClean = False,
+    sheet: Sheet = "",
+    allow_loss: AllowLoss = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Go on without records that cannot be read; they are listed.")
     ] = False,
@@ -91,14 +107,14 @@ def init(
 
     Looks at the file, asks on a terminal for what it cannot see, and measures how long each step will take here.
     """
-    from spanwise.feedback import FeedbackRecord
     from spanwise.setup import check_free, make_project
 
     check_free(folder)
     if not source.is_dir():
         check_readable(source)
-    read: ReadResult[FeedbackRecord] = _read(source, form)
-    _check_read(read, source, skip_bad=skip_bad)
+    layout = layout_of(column, separator, sheet, empty_is_clean=empty_is_clean)
+    read = _read(source, form, layout, allow_loss or ())
+    _check_read(read, source, allow_loss or (), skip_bad=skip_bad)
     model = model or _asked("Language model to improve (folder or Hub name)", "--model", _NO_MODEL)
     project = make_project(
         folder,
@@ -143,27 +159,93 @@ _NO_MODEL = (
 )
 
 
-def _read(source: Path, form: str) -> "ReadResult[FeedbackRecord]":
-    from spanwise.feedback.formats import format_of, names_of_formats, read_feedback
+def _read(source: Path, form: str, layout: "Layout", allow_loss: Sequence[str]) -> "ReadResult[FeedbackRecord]":
+    from spanwise.feedback.formats import Reading, format_of, names_of_formats, read_feedback
+    from spanwise.feedback.formats.tables import is_table
 
     form = form or format_of(source) or _asked("Format of the file", "--format", ", ".join(names_of_formats("read")))
-    return read_feedback(source, form)
+    if form not in ("table", "spanwise") or source.is_dir() or not is_table(source):
+        return read_feedback(source, form, reading=Reading(layout=layout, allow_loss=allow_loss))
+    layout = _completed(layout, source) if _on_terminal() else layout
+    read = read_feedback(source, form, reading=Reading(layout=layout, allow_loss=allow_loss))
+    unjudged = _unjudged(read)
+    if not unjudged or layout.empty_is_clean or not _says_clean(unjudged, source):
+        return read
+    layout = layout.model_copy(update={"empty_is_clean": True})
+    return read_feedback(source, form, reading=Reading(layout=layout, allow_loss=allow_loss))
 
 
-def _check_read(read: "ReadResult[FeedbackRecord]", source: Path, *, skip_bad: bool) -> None:
+def _completed(layout: "Layout", source: Path) -> "Layout":
+    """The layout with what its user says of sheet and columns, where names leave it open."""
+    from spanwise.feedback.formats.tables import filled_sheets, open_questions, open_table
+
+    sheets = filled_sheets(source)
+    if len(sheets) > 1 and not layout.sheet:
+        layout = layout.model_copy(update={"sheet": _chosen("Which sheet holds the answers?", sheets)})
+    columns = dict(layout.columns)
+    for meaning, names in open_questions(open_table(source, layout.sheet).columns, layout).items():
+        free = [name for name in names if name not in columns.values()]
+        if free:
+            columns[meaning] = _chosen(f"Which column holds {_MEANT.get(meaning, f'the {meaning}')}?", [*free, ""])
+    return layout.model_copy(update={"columns": columns})
+
+
+_MEANT = {
+    "response": "the answers",
+    "prompt": "what was asked",
+    "marks": "the quotes of what is wrong in an answer",
+    "category": "what is wrong with a quote",
+    "checked": "whether somebody has finished the row",
+}
+"""Meanings of columns in the words of a question."""
+
+
+def _chosen(question: str, names: Sequence[str]) -> str:
+    """One of the names, chosen on the terminal by its number or by itself; the empty name means none of them."""
+    for number, name in enumerate(names, start=1):
+        typer.echo(f"  {number}  {name or '(none of these)'}", err=True)
+    numbers = {str(number): name for number, name in enumerate(names, start=1)}
+    while (answer := str(typer.prompt(question, err=True)).strip()) not in {**numbers, **dict.fromkeys(names)}:
+        typer.echo(f"Give one of the numbers 1 to {len(names)}.", err=True)
+    return answer if answer in names else numbers[answer]
+
+
+def _unjudged(read: "ReadResult[FeedbackRecord]") -> int:
+    """How many answers have no mark, where the table calls none of them finished."""
+    answers = [response for record in read.records if not record.preferences for response in record.responses]
+    if any(response.marked and not (response.spans or response.missing) for response in answers):
+        return 0
+    return sum(not response.marked and response.correction is None for response in answers)
+
+
+def _says_clean(unjudged: int, source: Path) -> bool:
+    """Whether answers without a mark are free of errors, as only their user knows; off a terminal nobody said so."""
+    answers = count(unjudged, "answer")
+    if _on_terminal():
+        question = f"{answers} without a mark: has somebody read every row, so that these have no errors?"
+        return typer.confirm(question, default=False, err=True)
+    remedy = "--empty-is-clean says that somebody read every row, a column `done` says it row by row"
+    typer.echo(f"{source}: {answers} without a mark count as unjudged; {remedy}.", err=True)
+    return False
+
+
+def _check_read(read: "ReadResult[FeedbackRecord]", source: Path, allow_loss: Sequence[str], *, skip_bad: bool) -> None:
     """What could not be read is listed, and goes missing only where somebody says so."""
-    from spanwise.cli.feedback import SHOWN_PROBLEMS
+    from spanwise.feedback.formats import not_allowed
 
-    if not (read.problems or read.unread):
-        return
     for problem in read.problems[:SHOWN_PROBLEMS]:
         typer.echo(str(problem), err=True)
     for kind, number in read.unread.items():
         typer.echo(f"{source}: not read: {kind} ({number:,})", err=True)
     bad = len(read.rejected)
-    missing = " and ".join([*([count(bad, "record")] if bad else []), *read.unread])
-    if not (skip_bad or (_on_terminal() and typer.confirm(f"Go on without {missing}?", err=True))):
-        raise DataError(f"{source}: {missing} cannot be read; mend the file, or go on without them by --skip-bad.")
+    missing = [*([count(bad, "record")] if bad else []), *not_allowed(read.unread, allow_loss)]
+    if not missing or skip_bad or (_on_terminal() and typer.confirm(f"Go on without {_joined(missing)}?", err=True)):
+        return
+    raise DataError(f"{source}: {_joined(missing)} cannot be read; mend the file, or go on without them by --skip-bad.")
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return " and ".join(parts)
 
 
 def _asked(question: str, option: str, hint: str) -> str:

@@ -15,6 +15,7 @@ from .batches import join_responses as join_responses
 from .batches import pad as pad
 from .checkpoints import adapter_base as adapter_base
 from .checkpoints import check_downloaded as check_downloaded
+from .checkpoints import load_body as load_body
 from .checkpoints import load_policy as load_policy
 from .checkpoints import load_tokenizer as load_tokenizer
 from .checkpoints import merge_adapter as merge_adapter

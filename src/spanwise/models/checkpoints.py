@@ -9,7 +9,8 @@ import hashlib
 import shutil
 import tempfile
 import warnings
-from collections.abc import Generator
+from collections.abc import Collection, Generator, Mapping
+from logging import LogRecord
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,6 +19,7 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers import (
     AutoConfig,
+    AutoModel,
     AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
@@ -179,6 +181,41 @@ def without_bars() -> Generator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()
+
+
+def load_body(place: str, **options: Any) -> PreTrainedModel:
+    """The model at a folder or Hub name without its head; raises whatever transformers does.
+
+    Transformers reports every weight that a model has no place for. Where these are a head's, that is what was asked
+    for, and nothing is said; any other report is shown.
+    """
+    logger = logging.get_logger("transformers.modeling_utils")
+    held: list[LogRecord] = []
+
+    def passes(record: LogRecord) -> bool:
+        is_report = "LOAD REPORT" in record.getMessage()
+        held.extend([record] if is_report else [])
+        return not is_report
+
+    logger.addFilter(passes)
+    try:
+        with without_bars():
+            loaded: Any = AutoModel.from_pretrained(place, output_loading_info=True, **options)
+        model = cast("PreTrainedModel", loaded[0])
+        held = [] if _lacks_only_heads(model, loaded[1]) else held
+        return model
+    finally:
+        logger.removeFilter(passes)
+        for record in held:
+            logger.handle(record)
+
+
+def _lacks_only_heads(model: PreTrainedModel, told: Mapping[str, Collection[str]]) -> bool:
+    """Whether all weights of the body came from the checkpoint, and what is left over belongs to no part of it."""
+    parts = {model.base_model_prefix, *(name for name, _ in model.named_children())}
+    strange = [key for key in told["unexpected_keys"] if key.partition(".")[0] in parts]
+    missing = [key for key in told["missing_keys"] if key.partition(".")[0] != "pooler"]  # nothing reads it
+    return not (strange or missing or told["mismatched_keys"])
 
 
 def precision(name: PrecisionName, device: torch.device | str) -> torch.dtype:

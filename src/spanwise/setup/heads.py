@@ -36,6 +36,9 @@ class Heads:
     """heads, custom, and what else differs from the defaults."""
     said: list[str] = field(default_factory=list[str])
     """What was decided and why, in sentences."""
+    usual: dict[str, float] = field(default_factory=dict[str, float])
+    """By name of a head that judges parts of answers: the mean of its scores over the marked answers, from -1 (all
+    wrong) to 1, which is told from its labels."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -132,13 +135,17 @@ def _that_can_learn(settings: dict[str, Any], records: Sequence[FeedbackRecord],
         preference="preference" in config.heads,
     )
     kept: list[str] = []
+    usual: dict[str, float] = {}
     for name in config.heads:
-        values = {s.correct for item in labels for segments in item.segments.get(name, {}).values() for s in segments}
+        found = [s.correct for item in labels for segments in item.segments.get(name, {}).values() for s in segments]
+        values = [float(value) for value in found if value is not None]
         pairs = any(item.pairs.get(name) for item in labels)
-        if pairs or len(values - {None}) > 1:
+        if pairs or len(set(values)) > 1:
             kept.append(name)
+            usual |= {name: 2 * sum(values) / len(values) - 1} if values else {}
         else:
             said.append(f"{name}: its labels are all alike, so there is nothing to learn, and it has no head.")
     custom = {name: rule for name, rule in settings.get("custom", {}).items() if name in kept}
     others = {key: value for key, value in settings.items() if key in kept}
-    return Heads({"heads": kept, **others, **({"custom": custom} if custom else {})} if kept else {}, said)
+    settings = {"heads": kept, **others, **({"custom": custom} if custom else {})} if kept else {}
+    return Heads(settings, said, usual)

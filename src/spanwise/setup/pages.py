@@ -44,8 +44,9 @@ NOTES = {
         "test": "Read by `spanwise reward evaluate reward.yaml` alone: questions that training never sees.",
     },
     "rl.yaml": {
-        "mixture": "How much each head counts. aggregate: mean pays an answer the mean over its segments, so that "
-        "length earns nothing; missing: mask leaves out what cannot be scored. weight: 0 switches a head off.",
+        "mixture": "How much each head counts; weight: 0 switches it off. center is its mean over your marked "
+        "answers, so that one more part as good as usual earns nothing; raise it where answers grow. aggregate: mean "
+        "pays the mean over the parts of an answer; missing: mask leaves out what cannot be scored.",
         "rollout": "What each step samples; more answers a step make steadier and slower steps.",
         "sampling": "How answers are drawn; max_new_tokens is room for nearly all answers of your file.",
         "update": "How often and in what pieces the answers of a step are learnt from.",

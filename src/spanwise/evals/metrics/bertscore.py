@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from spanwise.core import CheckpointError
 from spanwise.evals.metrics.rouge import AnswerText, Score, score_table
 from spanwise.evals.statistics import MetricInfo, ScoreTable
 from spanwise.feedback import PromptRecord, Unscored
-from spanwise.models import check_downloaded, load_tokenizer, without_bars
+from spanwise.models import check_downloaded, load_body, load_tokenizer
 from spanwise.reward_models.network import window_of
 
 BERTSCORE = MetricInfo(
@@ -38,14 +38,13 @@ class BertScoreMetric:
         options: dict[str, Any] = {"local_files_only": Path(path_or_name).is_dir()}
         check_downloaded(path_or_name)
         try:
-            with without_bars():
-                model = AutoModel.from_pretrained(path_or_name, **options)
+            model = load_body(path_or_name, **options)
         except Exception as error:  # whatever a damaged folder makes of transformers
             raise CheckpointError(
                 f"bertscore_model {path_or_name}: no encoder there; give a folder with config.json, weights and "
                 "tokenizer, or a Hub name and the network."
             ) from error
-        return cls(cast("PreTrainedModel", model), load_tokenizer(path_or_name))
+        return cls(model, load_tokenizer(path_or_name))
 
     def tables(self, answers: Sequence[AnswerText], prompts: Sequence[PromptRecord]) -> dict[str, ScoreTable]:  # noqa: ARG002 - what was asked does not count
         """The best F over an answer's references."""

@@ -96,10 +96,12 @@ def format_of(path: Path) -> str | None:
     Raises DataError that says what the file is where that is known and is nothing that can be read.
     """
     kind = kind_of(path)
+    if kind is not None and kind.name in names_of_formats("read"):
+        return kind.name
+    if path.is_file() and table.holds(path):
+        return "table"
     if kind is None:
         return None
-    if kind.name in names_of_formats("read"):
-        return kind.name
     raise DataError(recognised(path, "") or f"{path}: is {kind.what}.")
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 
 from spanwise.core import CheckpointError, ConfigError, LoraConfig
-from spanwise.models import Adapters, adapter_parameters, base_fingerprint
+from spanwise.models import Adapters, adapter_parameters, base_fingerprint, load_body
 from spanwise.reward_models.network.model import SpanRewardConfig, SpanRewardModel
 
 ADAPTER_FILE, HEADS_FILE = "adapter_model.safetensors", "heads.safetensors"
@@ -73,7 +73,7 @@ class AdaptedRewardModel(SpanRewardModel):
         """The model on base weights of its own; CheckpointError where these are gone or are not what they were."""
         base = str(peft.LoraConfig.from_pretrained(str(path)).base_model_name_or_path)
         try:
-            body = cast("PreTrainedModel", AutoModel.from_pretrained(base, dtype=dtype))
+            body = load_body(base, dtype=dtype)
         except (OSError, ValueError) as error:
             reason = str(error).strip().splitlines()[0].rstrip(".")
             raise CheckpointError(

@@ -12,7 +12,6 @@ from typing import Any, cast
 import torch
 from transformers import (
     AutoConfig,
-    AutoModel,
     AutoModelForCausalLM,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -20,7 +19,7 @@ from transformers import (
 
 from spanwise.core import CheckpointError, SpanwiseError
 from spanwise.feedback import PromptConfig
-from spanwise.models import Adapters, check_downloaded, load_tokenizer, without_bars
+from spanwise.models import Adapters, check_downloaded, load_body, load_tokenizer, without_bars
 from spanwise.models.encoding import form_of
 from spanwise.reward_models.data import WU2023
 from spanwise.reward_models.features import RESPONSE_FEATURES
@@ -86,10 +85,12 @@ def load_backbone(name: str, *, language_model: bool = False) -> tuple[PreTraine
     A `language_model` comes with its vocabulary head.
     """
     check_downloaded(name)
-    loader = AutoModelForCausalLM if language_model else AutoModel
-    try:
-        with without_bars():  # whatever it was saved in, heads learn in float32
-            model = cast("PreTrainedModel", loader.from_pretrained(name, dtype=torch.float32))
+    try:  # whatever it was saved in, heads learn in float32
+        if not language_model:
+            model = load_body(name, dtype=torch.float32)
+        else:
+            with without_bars():
+                model = cast("PreTrainedModel", AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32))
     except Exception as error:  # whatever a damaged folder makes of transformers
         raise CheckpointError(
             f"backbone: {name!r} cannot be loaded ({_first_line(error)}); give a Hugging Face model folder or name."

@@ -1,5 +1,7 @@
 from .layout import Layout as Layout
+from .layout import open_questions as open_questions
 from .marks import TableReading as TableReading
+from .rows import filled_sheets as filled_sheets
 from .rows import is_parquet as is_parquet
 from .rows import is_table as is_table
 from .rows import open_table as open_table

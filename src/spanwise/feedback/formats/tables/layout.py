@@ -53,6 +53,12 @@ _NEEDED = {
     "EditPair": ("response",),
 }
 """By the name of the record: one of these must be there."""
+_ASKED = {
+    "response": ("chosen",),
+    "prompt": ("messages",),
+    "marks": ("start", "missing", "correction", "chosen", "preferences"),
+}
+"""What training cannot do without, each with what may stand in its place."""
 
 
 class Layout(Config):
@@ -134,6 +140,31 @@ def _check_homeless(columns: Columns, place: str) -> None:
         raise DataError(f"{place}: the column {names[0]!r:.60} speaks of an answer, chosen or rejected; {say}.")
 
 
+def open_questions(names: Sequence[str], layout: Layout) -> dict[str, tuple[str, ...]]:
+    """What only its user can say of a table of feedback: meanings, each with the columns that it may be.
+
+    A meaning that several columns may be is one, and so are the answers, what was asked and what was said of an answer
+    where no name is known to mean them. Raises ConfigError like `columns_of`.
+    """
+    _check_mapping(layout.columns, names, "the table")
+    taken = {name for name in layout.columns.values() if name}
+    known = {_folded(name): name for name in names if name not in taken}
+    fitting = {
+        meaning: () if meaning in layout.columns else _fitting(meaning, synonyms, known)
+        for meaning, synonyms in NAMES.items()
+    }
+    found = {meaning for meaning, columns in fitting.items() if columns}
+    found |= {_parted(meaning)[0] for meaning in layout.columns}
+    found |= {_parted(name)[0] for name in names if ":" in name}
+    used = taken | {columns[0] for columns in fitting.values() if len(columns) == 1}
+    left = tuple(name for name in names if name not in used)
+    questions = {meaning: columns for meaning, columns in fitting.items() if len(columns) > 1}
+    for meaning, others in _ASKED.items():
+        if left and not found & {meaning, *others}:
+            questions[meaning] = left
+    return questions
+
+
 def _sorted(names: Sequence[str], given: dict[str, str], by_category: Mapping[str, str]) -> Columns:
     several = {
         meaning: tuple(
@@ -162,10 +193,14 @@ def _check_mapping(mapping: Mapping[str, str], names: Sequence[str], place: str)
             raise ConfigError(f"{place}: has no column {name!r:.60}; there are: {', '.join(names):.300}.")
 
 
-def _known(meaning: str, synonyms: Sequence[str], known: Mapping[str, str], place: str) -> str:
+def _fitting(meaning: str, synonyms: Sequence[str], known: Mapping[str, str]) -> tuple[str, ...]:
     if meaning in known:
-        return known[meaning]
-    fitting = [known[name] for name in synonyms if name in known]
+        return (known[meaning],)
+    return tuple(known[name] for name in synonyms if name in known)
+
+
+def _known(meaning: str, synonyms: Sequence[str], known: Mapping[str, str], place: str) -> str:
+    fitting = _fitting(meaning, synonyms, known)
     if len(fitting) > 1:
         listed = " and ".join(map(repr, fitting))
         remedy = f"say which with --column {meaning}={fitting[0]} (or {meaning}= for none)"

@@ -5,6 +5,7 @@ spreadsheets count rows, and keeps no other out.
 """
 
 import csv
+import io
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -217,15 +218,19 @@ def _parquet(path: Path) -> Table:
     return Table(str(path), names, rows())
 
 
-def _workbook(path: Path, sheet: str) -> Table:
+def _book(path: Path) -> Any:
     try:
         import openpyxl  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise DataError(f"{path}: reading Excel needs openpyxl; pip install 'spanwise[tables]'.") from error
-    try:
-        book: Any = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    try:  # from memory, so that no file stays open where rows are left unread; openpyxl holds all texts anyway
+        return openpyxl.load_workbook(io.BytesIO(path.read_bytes()), read_only=True, data_only=True)
     except (OSError, ValueError, KeyError, AttributeError, zipfile.BadZipFile) as error:  # what openpyxl stumbles over
         raise DataError(f"{path}: cannot be read as an Excel workbook ({error}); save it again.") from error
+
+
+def _workbook(path: Path, sheet: str) -> Table:
+    book = _book(path)
     rows = enumerate(_sheet(book, sheet, path).iter_rows(values_only=True), start=1)
     names = _named(_without_end(next((cells for _, cells in rows if not _blank(cells)), ())))
 
@@ -241,13 +246,22 @@ def _workbook(path: Path, sheet: str) -> Table:
     return Table(str(path), names, later())
 
 
+def filled_sheets(path: Path) -> list[str]:
+    """The sheets of a workbook that hold something; none for any other file. Raises DataError like `open_table`."""
+    return [str(page.title) for page in _filled(_book(path))] if _is_workbook(path) else []
+
+
+def _filled(book: Any) -> list[Any]:
+    return [page for page in book.worksheets if any(not _blank(cells) for cells in page.iter_rows(values_only=True))]
+
+
 def _sheet(book: Any, sheet: str, path: Path) -> Any:
     names = [str(page.title) for page in book.worksheets]  # sheets that are mere charts have no rows
     if sheet and sheet not in names:
         raise DataError(f"{path}: has no sheet {sheet!r:.60}; there are: {', '.join(names):.300}.")
     if sheet:
         return book[sheet]
-    filled = [page for page in book.worksheets if any(not _blank(cells) for cells in page.iter_rows(values_only=True))]
+    filled = _filled(book)
     if len(filled) > 1:
         listed = ", ".join(str(page.title) for page in filled)
         raise DataError(f"{path}: several sheets hold something ({listed:.300}); name one with --sheet.")
