@@ -104,7 +104,10 @@ class Annotators(Study[AnnotatorsConfig, dict[int, list[Outcome]]]):
         with threadpool_limits(1):
             bench = Bench(self.settings, seed)
             say("answers and features are read")
-            outcomes = [outcome for condition in CONDITIONS for outcome in bench.outcomes(condition)]
+            outcomes: list[Outcome] = []
+            for condition in CONDITIONS:
+                outcomes += bench.outcomes(condition)
+                say(str(condition))
         write_json(self._file(seed), [outcome.model_dump() for outcome in outcomes])
 
     def summarise(self, seeds: Sequence[int], say: Say, *, command: str) -> dict[int, list[Outcome]]:  # noqa: ARG002
@@ -129,6 +132,7 @@ class Bench:
 
     def __init__(self, settings: AnnotatorsConfig, seed: int) -> None:
         self.seed = seed
+        self._said: dict[tuple[str, NoiseConfig], list[FeedbackRecord]] = {}
         policy = Policy.load(str(policy_checkpoint()))
         self.items = make_items(settings.prompts, seed=seed, split="feedback")
         self.texts = _texts(policy, self.items, settings.answers, seed)
@@ -152,9 +156,11 @@ class Bench:
         self.test = read_inputs(run.model, examples, batch_size=size, pad_id=pad_id)[HEAD]
 
     def records(self, person: str, noise: NoiseConfig) -> list[FeedbackRecord]:
-        """What one person says of all answers."""
-        generator = numpy_generator(self.seed, f"annotators/{person}")
-        return _marked(self.items, self.texts, generator, noise, person)
+        """What one person says of all answers, whatever the condition."""
+        if (person, noise) not in self._said:
+            generator = numpy_generator(self.seed, f"annotators/{person}")
+            self._said[person, noise] = _marked(self.items, self.texts, generator, noise, person)
+        return self._said[person, noise]
 
     def outcomes(self, condition: Condition) -> Iterator[Outcome]:
         """Each way of weighing the votes of a condition."""

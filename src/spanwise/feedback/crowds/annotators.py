@@ -1,8 +1,8 @@
 """How reliable each annotator is by category, from work that overlaps, and one record an item that all of it makes.
 
-A unit is a segment and a category, marked or not, or a pair of responses, one better or the other. `votes.py` weighs who
-said what of which unit; here are the units of records, the figures that people read, and the records that models learn
-from: beliefs between 0 and 1 instead of marks that one person set.
+A unit is a segment and a category, marked or not, or a pair of responses, one better or the other. `votes.py` weighs
+who said what of which unit; here are the units of records, the figures that people read, and the records that models
+learn from: beliefs between 0 and 1 instead of marks that one person set.
 """
 
 from collections import Counter
