@@ -9,7 +9,7 @@ from doubles import models as doubles
 from transformers import LlamaModel
 from typer.testing import CliRunner
 
-from spanwise.cli.policies import app
+from spanwise.cli.share import app
 from spanwise.core.errors import ConfigError
 from spanwise.evals.report.report import render_report
 from spanwise.evals.statistics.results import ExperimentResults

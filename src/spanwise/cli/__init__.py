@@ -24,7 +24,7 @@ FILES = {name: name for name in ("quickstart", "text", "feedback", "edits", "ann
     "sft": "policies",
     "dpo": "policies",
     "rl": "policies",
-    "sweep": "policies",
+    "sweep": "share",
     "generate": "policies",
     "score": "engines",
     "export": "engines",
