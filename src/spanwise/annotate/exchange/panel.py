@@ -28,8 +28,10 @@ def agreement_panel(database: Database, project: Project, *, resamples: int) -> 
 
 def _warnings(records: list[list[FeedbackRecord]]) -> tuple[str, ...]:
     """None where no two people with names judged the same."""
+    item = {record.id: number for number, group in enumerate(records) for record in group}
+    named = [record for group in records for record in group if record.annotator]
     try:
-        return weigh_annotators([record for group in records for record in group if record.annotator]).warnings
+        return weigh_annotators(named, item_of=lambda record: item[record.id]).warnings
     except DataError:
         return ()
 

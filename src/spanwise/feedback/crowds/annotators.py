@@ -6,7 +6,7 @@ learn from: beliefs between 0 and 1 instead of marks that one person set.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -96,14 +96,15 @@ def weigh_annotators(
     level: str = "sub-sentence",
     method: CrowdMethod = "dawid-skene",
     item_cost: float = 1.0,
+    item_of: Callable[[FeedbackRecord], Hashable] | None = None,
 ) -> Reliability:
     """Weighs what several people said of the same responses, each in a record of their own.
 
     Marks are read as judgements of the segments of `level`. A new item costs as much as `item_cost` annotations, beside
-    those that it gets. Raises DataError for records without an annotator, and where nobody judged what somebody else
+    those that it gets. Records are of one item where `item_of` says the same; without it, prompt and responses do. Raises DataError for records without an annotator, and where nobody judged what somebody else
     did.
     """
-    groups = _groups(records)
+    groups = _groups(records, item_of or _content)
     overlapping = sum(len(group) > 1 for group in groups)
     if not overlapping:
         raise DataError("No two annotators judged the same responses; reliability needs work that overlaps.")
@@ -150,14 +151,17 @@ class _Table:
         return dict(zip(self.keys, weighed.beliefs[:, 1].tolist(), strict=True))
 
 
-def _groups(records: Sequence[FeedbackRecord]) -> list[Group]:
-    """Records of the same prompt and responses; who judged an item twice is heard as they judged it last."""
-    groups: dict[tuple[Any, ...], Group] = {}
+def _content(record: FeedbackRecord) -> Hashable:
+    return record.prompt, record.messages, record.passages, tuple(response.text_hash for response in record.responses)
+
+
+def _groups(records: Sequence[FeedbackRecord], item_of: Callable[[FeedbackRecord], Hashable]) -> list[Group]:
+    """Records by item; who judged an item twice is heard as they judged it last."""
+    groups: dict[Hashable, Group] = {}
     for record in records:
         if not record.annotator:
             raise DataError(f"The record {record.id!r:.60} has no annotator; reliability is that of people with names.")
-        texts = tuple(response.text_hash for response in record.responses)
-        groups.setdefault((record.prompt, record.messages, record.passages, texts), {})[record.annotator] = record
+        groups.setdefault(item_of(record), {})[record.annotator] = record
     return list(groups.values())
 
 
