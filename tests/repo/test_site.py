@@ -7,8 +7,8 @@ import pytest
 import yaml
 from package_map import ROOT, SOURCE
 
-from spanwise.feedback.formats import FORMATS
 from spanwise.evals.robustness import RobustnessConfig
+from spanwise.feedback.formats import FORMATS
 from spanwise.llm.critics import CritiqueConfig
 from spanwise.reward_models import RewardModelConfig
 from spanwise.rl import RLConfig
