@@ -89,6 +89,14 @@ STUDIES = {
         "reward_sources.study:RewardSources", "Which reward sources know where an answer is wrong, and what they cost.",
         25, "docs/results/reward_sources.md", data="qa_feedback",
     ),
+    "annotators": Entry(
+        "annotators.study:Annotators", "Soft labels against majority vote where some annotators mark by chance.", 10,
+        "docs/results/annotators.md",
+    ),
+    "robustness": Entry(
+        "robustness.study:RobustnessStudy", "Arms of sim_arms under changed prompts, its rewards on spoilt answers.",
+        15, "docs/results/robustness.md",
+    ),
     "paper_defects": Entry(
         "paper_defects.study:PaperDefects", "What each defect of the code of Wu et al. 2023 does to a policy.", 30,
         "paper_defects.md",

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from package_map import ROOT, SOURCE
 
+from spanwise.evals.robustness import RobustnessConfig
 from spanwise.feedback.formats import FORMATS
 from spanwise.llm.critics import CritiqueConfig
 from spanwise.reward_models import RewardModelConfig
@@ -14,7 +15,10 @@ from spanwise.rl import RLConfig
 
 API = ROOT / "docs" / "reference" / "api"
 GUIDES = sorted((ROOT / "docs" / "guides").rglob("*.md"))
-CONFIGS = {"rl.yaml": RLConfig, "reward.yaml": RewardModelConfig, "critic.yaml": CritiqueConfig}
+CONFIGS = {
+    "rl.yaml": RLConfig, "reward.yaml": RewardModelConfig, "critic.yaml": CritiqueConfig,
+    "robustness.yaml": RobustnessConfig,
+}  # fmt: skip
 SHOWN = [
     pytest.param(CONFIGS[name], text, id=f"{page.stem}-{name}")
     for page in GUIDES

@@ -9,7 +9,7 @@ from doubles import models as doubles
 from transformers import LlamaModel
 from typer.testing import CliRunner
 
-from spanwise.cli.sweep import app
+from spanwise.cli.share import app
 from spanwise.core.errors import ConfigError
 from spanwise.evals.report.report import render_report
 from spanwise.evals.statistics.results import ExperimentResults
@@ -52,7 +52,7 @@ def folder_with_everything_a_sweep_names(tmp_path_factory):
 
 @pytest.fixture(name="swept", scope="module")
 def a_sweep_that_ran(work):
-    result = CliRunner().invoke(app, [str(work / "sweep.yaml"), "--json"], catch_exceptions=False)
+    result = CliRunner().invoke(app, ["sweep", str(work / "sweep.yaml"), "--json"], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return work, json.loads(result.stdout)
 
@@ -136,7 +136,7 @@ def test_every_setting_is_measured_under_both_decodings_and_held_against_the_sta
 def test_a_second_call_trains_nothing_and_says_the_same(swept):
     work, first = swept
     before = {path: path.stat().st_mtime_ns for path in (work / "runs").rglob("metrics.jsonl")}
-    again = CliRunner().invoke(app, [str(work / "sweep.yaml"), "--json"], catch_exceptions=False)
+    again = CliRunner().invoke(app, ["sweep", str(work / "sweep.yaml"), "--json"], catch_exceptions=False)
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert json.loads(again.stdout) == first
     assert again.stderr.count("is there already") == 4
@@ -146,9 +146,9 @@ def test_lost_scores_are_measured_again_to_the_same_numbers(swept):
     work, first = swept
     lost = work / "runs" / "relevance=0.4" / "seed-1"
     (lost / "scores.json").unlink()
-    only = CliRunner().invoke(app, [str(work / "sweep.yaml"), "--only-report"])
+    only = CliRunner().invoke(app, ["sweep", str(work / "sweep.yaml"), "--only-report"])
     assert "scores.json" in str(only.exception)
-    again = CliRunner().invoke(app, [str(work / "sweep.yaml"), "--json"], catch_exceptions=False)
+    again = CliRunner().invoke(app, ["sweep", str(work / "sweep.yaml"), "--json"], catch_exceptions=False)
     assert json.loads(again.stdout)["settings"] == first["settings"]
 
 
@@ -164,7 +164,7 @@ def test_lost_scores_are_measured_again_to_the_same_numbers(swept):
 )
 def test_what_does_not_fit_is_refused_before_any_run(swept, override, message):
     work, _ = swept
-    result = CliRunner().invoke(app, [str(work / "sweep.yaml"), override])
+    result = CliRunner().invoke(app, ["sweep", str(work / "sweep.yaml"), override])
     assert isinstance(result.exception, ConfigError)
     assert message in str(result.exception)
 

@@ -24,7 +24,7 @@ FILES = {name: name for name in ("quickstart", "text", "feedback", "edits", "ann
     "sft": "policies",
     "dpo": "policies",
     "rl": "policies",
-    "sweep": "sweep",
+    "sweep": "share",
     "generate": "policies",
     "score": "engines",
     "export": "engines",
@@ -39,6 +39,7 @@ EXTRAS = {
     "annotate": "alembic argon2 prometheus_client psycopg sqlalchemy starlette uvicorn",
     "editors": "anthropic openai",
     "tables": "openpyxl",
+    "reliability": "crowdkit pandas",
 }
 """What each extra of the package installs."""
 

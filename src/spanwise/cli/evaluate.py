@@ -9,7 +9,7 @@ import typer
 
 from spanwise.cli import compare, reward_evaluate, win_rate
 from spanwise.cli.config_help import AsJson, ConfigPath, Overrides, config_command, group_with_default
-from spanwise.cli.render import bar
+from spanwise.cli.render import bar, bounds
 from spanwise.cli.runner import Outcome, check_distinct, command_line, on_device, run_config
 from spanwise.core import ConfigError, check_readable
 
@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from spanwise.evals.metrics import EvaluateConfig
-    from spanwise.evals.statistics import ExperimentResults
+    from spanwise.evals.robustness import Robustness, RobustnessConfig
+    from spanwise.evals.statistics import Estimate, ExperimentResults
     from spanwise.models import Answer
 
 CONFIG = "spanwise.evals.metrics.config:EvaluateConfig"
+ROBUSTNESS = "spanwise.evals.robustness.config:RobustnessConfig"
 
 app = typer.Typer(
     name="evaluate",
@@ -46,6 +48,45 @@ def evaluate_command(config: ConfigPath, overrides: Overrides = None, *, as_json
 
     inputs = ("prompts", "responses", "baseline")
     run_config(EvaluateConfig, config, overrides, work, inputs=inputs, says_device=False, as_json=as_json)
+
+
+@app.command(name="robustness", cls=config_command(ROBUSTNESS))
+def robustness_command(config: ConfigPath, overrides: Overrides = None, *, as_json: AsJson = False) -> None:
+    """Hold policies against changed prompts, and reward sources against spoilt answers before RL pays for them.
+
+    Prompts are reworded, shifted and made hostile; answers are repeated, hedged, copied or left empty. Every figure is
+    a paired difference with its interval.
+    """
+    from spanwise.evals.robustness import RobustnessConfig
+
+    def work(settings: RobustnessConfig) -> Outcome:
+        return _robustness(on_device(settings) if settings.policies else settings)
+
+    run_config(
+        RobustnessConfig, config, overrides, work, inputs=("prompts", "responses"), says_device=False, as_json=as_json
+    )
+
+
+def _robustness(settings: "RobustnessConfig") -> Outcome:
+    from spanwise.evals.robustness import robustness
+
+    found = robustness(settings, _sources(settings), say=_say)
+    where = [] if settings.output is None else [f"All figures are in {settings.output / 'robustness.json'}."]
+    return Outcome(found.as_dict(), [*_robustness_lines(found), *found.sentences, *where])
+
+
+def _robustness_lines(found: "Robustness") -> list[str]:
+    """A line a spoilt answer and source, and a line a change of prompts, policy and figure that surely changes."""
+    lines = [f"{row.source}, {row.probe}: {_changed(row.pays)} deviations" for row in found.probes]
+    sure = [row for row in found.stress if row.change.excludes_zero]
+    lines += [f"{row.policy}, {row.perturbation}, {row.metric}: {_changed(row.change)}" for row in sure]
+    return [*lines, f"{len(found.stress) - len(sure)} other figures of policies do not surely change."]
+
+
+def _changed(estimate: "Estimate") -> str:
+    if estimate.mean is None:
+        return "not known"
+    return f"{estimate.mean:+.3g}{bounds(estimate.low, estimate.high, '+.3g')}"
 
 
 def _evaluate(settings: "EvaluateConfig", words: str) -> Outcome:
@@ -94,7 +135,7 @@ def _summary(results: "ExperimentResults") -> dict[str, Any]:
     }
 
 
-def _sources(settings: "EvaluateConfig") -> list[Any]:
+def _sources(settings: "EvaluateConfig | RobustnessConfig") -> list[Any]:
     if not (settings.reward_models or settings.sources):
         return []
     from spanwise.rewards import foreign_sources, load_sources

@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from spanwise.cli import reliability
 from spanwise.cli.config_help import (
     AsJson,
     ColumnOptions,
@@ -40,6 +41,7 @@ from spanwise.feedback.statistics import Spread, Statistics, describe
 
 RecordT = TypeVar("RecordT")
 app = typer.Typer(name="feedback", help="Look at, check and convert files of feedback.", no_args_is_help=True)
+reliability.add_to(app)
 
 SHOWN_PROBLEMS = 20
 """How many are listed one by one."""

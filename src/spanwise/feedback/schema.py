@@ -82,6 +82,19 @@ class MissingInfo(Record):
     """What is missing, in the annotator's words."""
 
 
+class Belief(Record):
+    """How likely a part of a response is wrong by one category, where several people's marks were weighed."""
+
+    start: Index
+    end: Annotated[int, Field(strict=True)]
+    category: Text
+    probability: Annotated[float, Field(ge=0, le=1)]
+
+    @property
+    def span(self) -> Span:
+        return Span(self.start, self.end)
+
+
 class Response(Record):
     """One response with what the annotator said about it alone. Its text may be empty: a model may say nothing."""
 
@@ -99,6 +112,9 @@ class Response(Record):
     ratings: dict[str, Rating] = Field(default_factory=dict[str, float], exclude_if=lambda value: not value)
     """What people or judges gave the whole response, by aspect, in the figures of its source ("helpfulness": 4). They
     do not say that somebody looked for spans. Only written where there are any."""
+    beliefs: tuple[Belief, ...] = Field(default=(), exclude_if=lambda value: not value)
+    """What several people's marks together make likely (`feedback reliability`): reward models of segments learn these
+    instead of the spans; a part without one is right. Only written where there are any."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "Response":
@@ -109,7 +125,9 @@ class Response(Record):
             raise FieldError("text_hash", "belongs to another text; the text was changed after it was marked.")
         for index, mark in enumerate(self.spans):
             _check_mark(mark, self.text, f"spans.{index}")
-        if not self.marked and (self.spans or self.missing):
+        for index, belief in enumerate(self.beliefs):
+            _check_bounds(belief, self.text, f"beliefs.{index}")
+        if not self.marked and (self.spans or self.missing or self.beliefs):
             raise FieldError("marked", "is false, yet there are spans or missing information; set it to true.")
         return self
 
@@ -121,6 +139,10 @@ class Preference(Record):
     """The response that was shown first."""
     second: Index
     winner: Literal["first", "second", "tie"]
+    confidence: Annotated[float, Field(ge=0.5, le=1)] | None = Field(
+        default=None, exclude_if=lambda value: value is None
+    )
+    """How likely the winner, rather than the other one, is better; only written where several people were weighed."""
 
 
 class FeedbackRecord(Record):
@@ -180,10 +202,14 @@ def _response_of(answer: dict[str, Any]) -> dict[str, Any]:
     return {"text": answer.get("content"), **{k: v for k, v in answer.items() if k not in ("role", "content")}}
 
 
-def _check_mark(mark: SpanMark, text: str, place: str) -> None:
-    if not mark.start < mark.end <= len(text):
-        reason = f"[{mark.start}, {mark.end}) is no span of a text of {len(text)} characters; correct the offsets."
+def _check_bounds(part: SpanMark | Belief, text: str, place: str) -> None:
+    if not part.start < part.end <= len(text):
+        reason = f"[{part.start}, {part.end}) is no span of a text of {len(text)} characters; correct the offsets."
         raise FieldError(place, reason)
+
+
+def _check_mark(mark: SpanMark, text: str, place: str) -> None:
+    _check_bounds(mark, text, place)
     marked_text = text[mark.start : mark.end]
     if marked_text != mark.quote:
         reason = f"the text there is {marked_text!r:.60}, not {mark.quote!r:.60}; correct the offsets or the quote."

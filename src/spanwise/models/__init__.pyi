@@ -5,6 +5,7 @@ from .adapters import adapter_parameters as adapter_parameters
 from .adapters import base_fingerprint as base_fingerprint
 from .answers import Answer as Answer
 from .answers import answer_all as answer_all
+from .answers import fits as fits
 from .backbone import SHARE_BELOW as SHARE_BELOW
 from .backbone import Decoding as Decoding
 from .batches import Logprobs as Logprobs

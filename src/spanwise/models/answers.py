@@ -75,10 +75,19 @@ def _name(record: PromptRecord, number: int) -> str:
     return record.id or str(number)
 
 
-def _encoded(policy: Policy, record: PromptRecord, number: int, config: AnswerConfig) -> list[int]:
-    ids = policy.encode_prompt(record)
+def fits(policy: Policy, record: PromptRecord, config: AnswerConfig) -> bool:
+    """Whether `answer_all` takes the prompt."""
+    policy.use_prompts(config.prompt)
+    return len(policy.encode_prompt(record)) <= _limit(policy, config)
+
+
+def _limit(policy: Policy, config: AnswerConfig) -> int:
     room = policy.room_for_prompt(config.sampling.max_new_tokens)
-    limit = config.max_prompt_tokens if room is None else min(room, config.max_prompt_tokens)
+    return config.max_prompt_tokens if room is None else min(room, config.max_prompt_tokens)
+
+
+def _encoded(policy: Policy, record: PromptRecord, number: int, config: AnswerConfig) -> list[int]:
+    ids, limit = policy.encode_prompt(record), _limit(policy, config)
     if len(ids) > limit:
         reason = "max_prompt_tokens" if limit == config.max_prompt_tokens else "the model's window less max_new_tokens"
         raise DataError(

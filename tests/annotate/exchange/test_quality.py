@@ -5,7 +5,7 @@ import json
 import pytest
 from doubles.annotation import TEXT, lease_of, repetition, spans_only, wrong_fact
 
-from spanwise.annotate.exchange.panel import measure_agreement
+from spanwise.annotate.exchange.panel import agreement_panel, measure_agreement
 from spanwise.annotate.manage.listing import list_items
 from spanwise.annotate.rounds.rounds import RoundConfig, joined, next_round
 from spanwise.annotate.store.annotations import annotations_of
@@ -218,6 +218,25 @@ def test_agreement_and_progress_of_a_project(world):
     assert [(lease.user, lease.expired) for lease in seen.leases] == [("ann", False)]
     assert own_progress(world.database, world.project, world.user("ann")).submitted == 2
     assert lease_of(held).round == 1
+
+
+def test_the_panel_names_who_marks_otherwise_than_all_others(world):
+    ids = world.items(32, overlap=3)
+    for name in ("ann", "bob", "cy"):
+        for _ in ids:
+            held = world.claim(name)
+            number = ids.index(held.item_id)
+            wrong = number % 2 != (name == "cy")
+            world.submit(name, held, RIGHT if wrong else {"no_errors": ["r1"]})
+    panel = agreement_panel(world.database, world.project, resamples=20)
+    assert panel["items"] == 32
+    (warning,) = panel["warnings"]
+    assert warning.startswith("cy: Wrong-Grounding ")
+
+
+def test_without_overlap_there_is_nobody_to_warn_of(world):
+    world.items(1)
+    assert agreement_panel(world.database, world.project, resamples=20)["warnings"] == ()
 
 
 class Steps:

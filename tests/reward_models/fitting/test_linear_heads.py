@@ -83,3 +83,16 @@ def test_turning_every_pair_around_changes_nothing_where_the_order_is_unknown():
     back = fit_pair_head(responses, worse, better, order, [Block(3)], strength=1.0)
     np.testing.assert_allclose(forth.weights, -back.weights, atol=1e-4)
     assert forth.order_offset == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_pair_of_some_confidence_counts_as_so_many_pairs_each_way():
+    random = np.random.default_rng(0)
+    responses = random.normal(size=(8, 3))
+    better, worse = np.array([0, 2, 4, 6]), np.array([1, 3, 5, 7])
+    order = np.array([1.0, -1.0, 1.0, 0.0])
+    soft = fit_pair_head(responses, better, worse, order, [Block(3)], strength=4.0, confidence=np.full(4, 0.75))
+    both = [np.concatenate([better] * 3 + [worse]), np.concatenate([worse] * 3 + [better])]
+    orders = np.concatenate([order] * 3 + [-order])
+    hard = fit_pair_head(responses, *both, orders, [Block(3)], strength=1.0)
+    assert soft.weights == pytest.approx(hard.weights, abs=1e-4)
+    assert soft.order_offset == pytest.approx(hard.order_offset, abs=1e-4)

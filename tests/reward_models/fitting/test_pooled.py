@@ -21,7 +21,7 @@ LINEAR = FittingConfig(method="linear", strengths=(0.1, 1.0), state_scales=(1.0,
 def targets(*sizes):
     first = [sum(sizes[:number]) for number in range(len(sizes))]
     one = torch.tensor([0])
-    return PairTargets(one, one + 1, torch.zeros(1), torch.tensor(first), torch.tensor(sizes))
+    return PairTargets(one, one + 1, torch.zeros(1), torch.ones(1), torch.tensor(first), torch.tensor(sizes))
 
 
 def pooled_loss(chosen, rejected):

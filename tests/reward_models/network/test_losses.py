@@ -46,3 +46,9 @@ def test_pair_loss_on_a_confident_error_is_finite_with_full_gradient():
 def test_the_offset_of_the_listing_order_moves_the_difference():
     shifted = pair_loss(torch.tensor([1.0]), torch.tensor([0.0]), torch.tensor([0.5]))
     assert shifted.item() == pytest.approx(pair_loss(torch.tensor([1.5]), torch.tensor([0.0])).item())
+
+
+def test_a_pair_that_is_half_sure_counts_both_ways():
+    better, worse = torch.tensor([1.2]), torch.tensor([0.4])
+    wanted = 0.75 * pair_loss(better, worse) + 0.25 * pair_loss(worse, better)
+    assert pair_loss(better, worse, confidence=torch.tensor([0.75])).item() == pytest.approx(wanted.item())

@@ -8,6 +8,7 @@ from .imports import ImportSettings as ImportSettings
 from .imports import import_file as import_file
 from .imports import list_batches as list_batches
 from .imports import roll_back as roll_back
+from .panel import agreement_panel as agreement_panel
 from .panel import measure_agreement as measure_agreement
 from .records import record_of as record_of
 from .webhooks import Webhooks as Webhooks

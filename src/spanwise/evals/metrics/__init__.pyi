@@ -5,6 +5,7 @@ from .perplexity import PerplexityMetric as PerplexityMetric
 from .perplexity import likelihoods as likelihoods
 from .perplexity import perplexity_scores as perplexity_scores
 from .responses import load_prompts as load_prompts
+from .responses import load_responses as load_responses
 from .rouge import TEXT_METRICS as TEXT_METRICS
 from .rouge import AnswerText as AnswerText
 from .rouge import RougeLsum as RougeLsum

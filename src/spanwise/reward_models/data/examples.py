@@ -39,6 +39,8 @@ class PairTargets:
     better: Int[Tensor, " p"]
     worse: Int[Tensor, " p"]
     order: Float[Tensor, " p"]
+    confidence: Float[Tensor, " p"]
+    """How likely the better one is better, from .5 to 1."""
     first: Int[Tensor, " r"]
     """Of each response that has pieces of this head, the number of the first of them among all pieces."""
     size: Int[Tensor, " r"]
@@ -142,6 +144,7 @@ def _pairs(examples: Sequence[Example], head: str, places: dict[tuple[int, int],
         better=torch.tensor([better for better, _, _ in pairs], dtype=torch.long),
         worse=torch.tensor([worse for _, worse, _ in pairs], dtype=torch.long),
         order=torch.tensor(order, dtype=torch.float32),
+        confidence=torch.tensor([pair.confidence for _, _, pair in pairs], dtype=torch.float32),
         first=torch.tensor([first for first, _ in places.values()], dtype=torch.long),
         size=torch.tensor([size for _, size in places.values()], dtype=torch.long),
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from rapidfuzz import fuzz
 
-from spanwise.feedback import FeedbackRecord, Response, SpanMark
+from spanwise.feedback import FeedbackRecord, Preference, Response, SpanMark
 from spanwise.reward_models.config import CompletenessRule, SpanRule
 from spanwise.reward_models.data.marks import check_marks, weight
 from spanwise.text import Span, count_words, get_segmenter
@@ -106,6 +106,8 @@ class Pair:
     better: int
     worse: int
     better_first: bool | None = None
+    confidence: float = 1.0
+    """How likely the better one is better, from .5 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +135,15 @@ def preference_pairs(record: FeedbackRecord, counts: Counter[str]) -> tuple[Pair
     decided = [preference for preference in record.preferences if preference.winner != "tie"]
     counts["ties"] += len(record.preferences) - len(decided)
     return tuple(
-        Pair(item.first, item.second, better_first=True)
+        Pair(item.first, item.second, better_first=True, confidence=_sure(item))
         if item.winner == "first"
-        else Pair(item.second, item.first, better_first=False)
+        else Pair(item.second, item.first, better_first=False, confidence=_sure(item))
         for item in decided
     )
+
+
+def _sure(preference: Preference) -> float:
+    return 1.0 if preference.confidence is None else preference.confidence
 
 
 def completeness_pairs(record: FeedbackRecord, rule: CompletenessRule, counts: Counter[str]) -> tuple[Pair, ...]:
@@ -212,6 +218,8 @@ class _Marked:
 
     @classmethod
     def of(cls, response: Response, rule: SpanRule) -> "_Marked":
+        if response.beliefs:
+            return cls._of_beliefs(response, rule)
         errors = _marks(response, rule.categories, rule.min_span_words)
         ignored = _marks(response, rule.ignore_categories, rule.ignore_min_span_words)
         praised = [mark for mark in response.spans if not mark.blames and mark.category in rule.praise_categories]
@@ -220,6 +228,17 @@ class _Marked:
             tuple(_trim(response.text, mark.span) for mark in praised),
             tuple(_trim(response.text, mark.span) for mark in ignored),
         )
+
+    @classmethod
+    def _of_beliefs(cls, response: Response, rule: SpanRule) -> "_Marked":
+        """Beliefs are about whole segments, however short the marks behind them were; what is likelier than not is
+        ignored where marks of its category are.
+        """
+        errors = [
+            (belief.span, belief.probability) for belief in response.beliefs if belief.category in rule.categories
+        ]
+        ignored = [b.span for b in response.beliefs if b.category in rule.ignore_categories and b.probability > 0.5]
+        return cls(tuple(errors), (), tuple(ignored))
 
 
 def _correct(segment: Span, marked: _Marked, rule: SpanRule) -> float | None:

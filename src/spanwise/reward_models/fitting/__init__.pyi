@@ -5,8 +5,12 @@ from .evaluate import collect_rewards as collect_rewards
 from .evaluate import token_metrics as token_metrics
 from .gradient import GradientFit as GradientFit
 from .linear_segments import Block as Block
+from .linear_segments import HeadInputs as HeadInputs
+from .linear_segments import fit_by_cross_validation as fit_by_cross_validation
 from .linear_segments import fit_pair_head as fit_pair_head
 from .linear_segments import fit_segment_head as fit_segment_head
+from .linear_segments import logits_of as logits_of
+from .linear_segments import read_inputs as read_inputs
 from .linear_tokens import best_fit as best_fit
 from .linear_tokens import read_tokens as read_tokens
 from .mixture_weights import weights_of_preferences as weights_of_preferences

@@ -77,18 +77,23 @@ def fit_pair_head(
     blocks: Sequence[Block],
     *,
     strength: float,
+    confidence: Float[np.ndarray, " p"] | None = None,
 ) -> LinearHead:
     """A head that scores the better response of a pair higher; pairs are row numbers of `responses`.
 
     `order` is +1/-1 where the better/worse one was shown first, 0 = unknown: what the first place is worth is learnt
-    apart and is no part of the scores.
+    apart and is no part of the scores. A pair counts to the degree of its `confidence` as it stands and to the rest
+    turned around; None = wholly.
     """
     mean, scale = _standard(responses, blocks)
     scaled = (responses - mean) * scale
     gaps = np.column_stack([scaled[better] - scaled[worse], order * _ORDER_SCALE])
     # Each pair once as it is and once turned around: the classes stay balanced whatever was listed first.
-    mirrored, target = np.vstack([gaps, -gaps]), np.repeat([1, 0], len(gaps))
-    model = _regression(strength / 2, intercept=False).fit(mirrored, target)
+    sure = np.ones(len(gaps)) if confidence is None else confidence
+    mirrored, target = np.vstack([gaps, -gaps, -gaps, gaps]), np.repeat([1, 0, 1, 0], len(gaps))
+    weight = np.concatenate([sure, sure, 1 - sure, 1 - sure])
+    mirrored, target, weight = mirrored[weight > 0], target[weight > 0], weight[weight > 0]
+    model = _regression(strength / 2, intercept=False).fit(mirrored, target, sample_weight=weight)
     weights = model.coef_[0, :-1] * scale
     return LinearHead(weights, float(-mean @ weights), float(model.coef_[0, -1] * _ORDER_SCALE))
 
@@ -114,6 +119,8 @@ class PairRows:
     better: Int[np.ndarray, " p"]
     worse: Int[np.ndarray, " p"]
     order: Float[np.ndarray, " p"]
+    confidence: Float[np.ndarray, " p"]
+    """How likely the better one is better."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +188,12 @@ def _rows(
         batch.correct.double().numpy()[wanted] if pairs is None else np.zeros(int(wanted.sum())),
         None
         if pairs is None
-        else PairRows(row_of[pairs.better.numpy()], row_of[pairs.worse.numpy()], pairs.order.double().numpy()),
+        else PairRows(
+            row_of[pairs.better.numpy()],
+            row_of[pairs.worse.numpy()],
+            pairs.order.double().numpy(),
+            pairs.confidence.double().numpy(),
+        ),
     )
 
 
@@ -204,6 +216,7 @@ def _joined(parts: Sequence[HeadInputs]) -> HeadInputs:
             np.concatenate([pair.better + start for pair, start in pairs]),
             np.concatenate([pair.worse + start for pair, start in pairs]),
             np.concatenate([pair.order for pair, _ in pairs]),
+            np.concatenate([pair.confidence for pair, _ in pairs]),
         ),
     )
 
@@ -280,7 +293,8 @@ def fit_head(
     mine = rows[data.pairs.better]
     better, worse = row_of[data.pairs.better[mine]], row_of[data.pairs.worse[mine]]
     order = data.pairs.order[mine] * config.position_offset
-    return fit_pair_head(inputs[rows], better, worse, order, blocks, strength=strength)
+    sure = data.pairs.confidence[mine]
+    return fit_pair_head(inputs[rows], better, worse, order, blocks, strength=strength, confidence=sure)
 
 
 def logits_of(head: LinearHead, data: HeadInputs) -> Float[np.ndarray, " n"]:
@@ -315,7 +329,8 @@ def _out_of_fold(
 def _loss(data: HeadInputs, logits: Float[np.ndarray, " n"]) -> float:
     if data.pairs is None:
         return float((np.logaddexp(0.0, logits) - data.correct * logits).sum())
-    return float(np.logaddexp(0.0, logits[data.pairs.worse] - logits[data.pairs.better]).sum())
+    gap, sure = logits[data.pairs.better] - logits[data.pairs.worse], data.pairs.confidence
+    return float((np.logaddexp(0.0, -gap) + (1 - sure) * gap).sum())
 
 
 def _write(model: SpanRewardModel, number: int, width: int, head: LinearHead) -> None:

@@ -212,7 +212,9 @@ class SegmentFit(GradientFit[Example]):
                 pairs = batch.pairs[head.name]
                 offset = self.order_offset * pairs.order.to(device)
                 scores = pairs.means(logits)
-                losses[head.name] = pair_loss(scores[pairs.better], scores[pairs.worse], offset)
+                losses[head.name] = pair_loss(
+                    scores[pairs.better], scores[pairs.worse], offset, pairs.confidence.to(device)
+                )
         return losses
 
     def _batch(self, group: Sequence[Example]) -> TrainingBatch:

@@ -25,14 +25,21 @@ def segment_loss(
 
 
 def pair_loss(
-    better: Float[Tensor, " p"], worse: Float[Tensor, " p"], offset: Float[Tensor, " p"] | float = 0.0
+    better: Float[Tensor, " p"],
+    worse: Float[Tensor, " p"],
+    offset: Float[Tensor, " p"] | float = 0.0,
+    confidence: Float[Tensor, " p"] | float = 1.0,
 ) -> Float[Tensor, ""]:
     """Mean -log sigmoid(better - worse + offset); 0 when there is no pair.
+
+    A pair of which the better one is better only with probability `confidence` counts to that degree as it stands and
+    to the rest turned around.
 
     logsigmoid stays finite where log(sigmoid(x)) is -inf (wu2023 W16). `offset` is what a pair owes to the order in
     which it was shown.
     """
-    losses = -functional.logsigmoid(better - worse + offset)
+    gap = better - worse + offset
+    losses = -(confidence * functional.logsigmoid(gap) + (1 - confidence) * functional.logsigmoid(-gap))
     return losses.sum() / max(1, len(losses))
 
 

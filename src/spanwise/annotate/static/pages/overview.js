@@ -28,7 +28,8 @@ function Panel({ panel }) {
       <div><dt>${t("Comparisons that are the same")}</dt><dd>${panel.preferences.same === null ? "–" : `${Math.round(panel.preferences.same * 100)} %`}</dd></div>
       <div><dt>${t("Evidence shared on matching spans")}</dt><dd>${number(panel.evidence)}</dd></div>
       <div><dt>${t("Edits, F1 of changed words")}</dt><dd>${number(panel.edits)}</dd></div>
-    </dl>`;
+    </dl>
+    ${panel.warnings.length > 0 && html`<ul class="plain-list">${panel.warnings.map((words) => html`<li>${words}</li>`)}</ul>`}`;
 }
 
 async function load() {

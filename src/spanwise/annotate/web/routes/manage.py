@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from pydantic import Field
 
-from spanwise.annotate.exchange import list_batches, measure_agreement
+from spanwise.annotate.exchange import agreement_panel, list_batches
 from spanwise.annotate.manage import (
     PURPOSES,
     STATES,
@@ -194,7 +194,7 @@ def api_progress(call: Call) -> Progress:
 def api_agreement(call: Call) -> dict[str, Any]:
     """The panel of agreement, with bootstrap intervals."""
     resamples = call.number("resamples", 200, most=2000)
-    return measure_agreement(call.database, call.project, resamples=resamples).as_dict()
+    return agreement_panel(call.database, call.project, resamples=resamples)
 
 
 def api_items(call: Call) -> ItemPage:

@@ -1,0 +1,11 @@
+from .config import RobustnessConfig as RobustnessConfig
+from .measure import ProbeRow as ProbeRow
+from .measure import StressRow as StressRow
+from .measure import probe_sources as probe_sources
+from .measure import stress as stress
+from .perturbations import CANARY as CANARY
+from .perturbations import PERTURBATIONS as PERTURBATIONS
+from .perturbations import perturbed as perturbed
+from .probes import PROBES as PROBES
+from .run import Robustness as Robustness
+from .run import robustness as robustness
