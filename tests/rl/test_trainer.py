@@ -174,10 +174,14 @@ def documented_keys():
 
 def test_documented_metrics_are_the_logged_ones(tmp_path):
     small_trainer(tmp_path / "reward", steps=2).run()
-    small_trainer(tmp_path / "loss", steps=1, kl={"where": "loss"}).run()
+    moody = ScriptedSource(lambda t: SegmentScores(missing=Unscored("not now")) if len(t) % 2 else pay_each(t))
+    pipeline = pipeline_of(moody, missing="mask")
+    filtered = {"kl": {"where": "loss"}, "ppo": {"max_probability": 0.9}}
+    small_trainer(tmp_path / "loss", steps=1, pipeline=pipeline, **filtered).run()
     both = [*rows(tmp_path / "reward", "metrics.jsonl"), *rows(tmp_path / "loss", "metrics.jsonl")]
     logged = {key for row in both for key in row} - {"step"}
-    plain = {key.removeprefix("eval/").replace("reward/script", "reward/<source>") for key in logged}
+    named = {"reward/script": "reward/<source>", "unscored/script": "unscored/NAME"}
+    plain = {named.get(key, key) for key in (key.removeprefix("eval/") for key in logged)}
     assert plain == documented_keys()
 
 
