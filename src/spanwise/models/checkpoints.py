@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Collection, Generator, Mapping
-from logging import LogRecord
+from logging import Filter, LogRecord
 from pathlib import Path
 from typing import Any, cast
 
@@ -190,24 +190,32 @@ def load_body(place: str, **options: Any) -> PreTrainedModel:
     for, and nothing is said; any other report is shown.
     """
     logger = logging.get_logger("transformers.modeling_utils")
-    held: list[LogRecord] = []
-
-    def passes(record: LogRecord) -> bool:
-        is_report = "LOAD REPORT" in record.getMessage()
-        held.extend([record] if is_report else [])
-        return not is_report
-
-    logger.addFilter(passes)
+    reports = _HeldReports()
+    logger.addFilter(reports)
     try:
         with without_bars():
             loaded: Any = AutoModel.from_pretrained(place, output_loading_info=True, **options)
         model = cast("PreTrainedModel", loaded[0])
-        held = [] if _lacks_only_heads(model, loaded[1]) else held
+        if _lacks_only_heads(model, loaded[1]):
+            reports.held.clear()
         return model
     finally:
-        logger.removeFilter(passes)
-        for record in held:
+        logger.removeFilter(reports)
+        for record in reports.held:
             logger.handle(record)
+
+
+class _HeldReports(Filter):
+    """Holds back transformers' reports of weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: list[LogRecord] = []
+
+    def filter(self, record: LogRecord) -> bool:
+        is_report = "LOAD REPORT" in record.getMessage()
+        self.held.extend([record] if is_report else [])
+        return not is_report
 
 
 def _lacks_only_heads(model: PreTrainedModel, told: Mapping[str, Collection[str]]) -> bool:

@@ -158,7 +158,7 @@ def open_questions(names: Sequence[str], layout: Layout) -> dict[str, tuple[str,
     found |= {_parted(name)[0] for name in names if ":" in name}
     used = taken | {columns[0] for columns in fitting.values() if len(columns) == 1}
     left = tuple(name for name in names if name not in used)
-    questions = {meaning: columns for meaning, columns in fitting.items() if len(columns) > 1}
+    questions: dict[str, tuple[str, ...]] = {name: columns for name, columns in fitting.items() if len(columns) > 1}
     for meaning, others in _ASKED.items():
         if left and not found & {meaning, *others}:
             questions[meaning] = left
