@@ -127,7 +127,11 @@ def init(
         problems=read.problems,
         say=lambda text: typer.echo(text, err=True),
     )
-    summary = {
+    show(_summary(project, folder, read), _of_project(project, len(read.records)), as_json=as_json)
+
+
+def _summary(project: "Project", folder: Path, read: "ReadResult[FeedbackRecord]") -> dict[str, Any]:
+    return {
         "folder": folder,
         "files": project.files,
         "records": len(read.records),
@@ -136,7 +140,6 @@ def init(
         "said": project.plan.said,
         "timing": project.timing,
     }
-    show(summary, _of_project(project, len(read.records)), as_json=as_json)
 
 
 def _of_project(project: "Project", records: int) -> list[str]:
