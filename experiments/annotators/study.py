@@ -70,7 +70,7 @@ CONDITIONS = (
 class AnnotatorsConfig(Config):
     """Sizes of the study."""
 
-    prompts: int = Field(default=150, ge=4)
+    marked_prompts: int = Field(default=150, ge=4)
     """Prompts whose answers are marked."""
     answers: int = Field(default=2, ge=1)
     """Answers to each."""
@@ -93,7 +93,7 @@ class Annotators(Study[AnnotatorsConfig, dict[int, list[Outcome]]]):
     @classmethod
     def tiny(cls) -> AnnotatorsConfig:
         """A few answers."""
-        return AnnotatorsConfig(prompts=12, answers=1, test_prompts=10)
+        return AnnotatorsConfig(marked_prompts=12, answers=1, test_prompts=10)
 
     def finished(self, seed: int) -> bool:
         """Whether the outcomes of the seed are there."""
@@ -134,7 +134,7 @@ class Bench:
         self.seed = seed
         self._said: dict[tuple[str, NoiseConfig], list[FeedbackRecord]] = {}
         policy = Policy.load(str(policy_checkpoint()))
-        self.items = make_items(settings.prompts, seed=seed, split="feedback")
+        self.items = make_items(settings.marked_prompts, seed=seed, split="feedback")
         self.texts = _texts(policy, self.items, settings.answers, seed)
         test = make_items(settings.test_prompts, seed=seed, split="test")
         exact = self.records("exact", EXACT)

@@ -1,7 +1,7 @@
 """What holds up elsewhere: the study's arms under changed prompts, and its reward sources against spoilt answers.
 
 In the simulated world, where the oracle knows the true score of any answer to a changed prompt. Arms and reward models
-are those of another study's folder: `arms`/ARM/seed-N/checkpoints/best and `arms`/reward_models/ARM-seed-N.
+are those of another study's folder: `runs`/ARM/seed-N/checkpoints/best and `runs`/reward_models/ARM-seed-N.
 """
 
 import json
@@ -28,11 +28,11 @@ Answered = dict[str, tuple[PromptRecord, str]]
 class RobustnessStudyConfig(Config):
     """Sizes of the study."""
 
-    arms: Path = Path("runs/sim_arms")
+    runs: Path = Path("runs/sim_arms")
     """Folder of the study whose arms are held against changed prompts."""
-    policies: tuple[str, ...] = ("preference", "fine-grained")
+    arms: tuple[str, ...] = ("preference", "fine-grained")
     """The arms, beside the packaged SFT policy."""
-    prompts: int = Field(default=64, ge=4)
+    prompts_a_seed: int = Field(default=64, ge=4)
     """Prompts a seed, each answered greedily."""
     perturbations: tuple[str, ...] = tuple(PERTURBATIONS)
     """How prompts are changed."""
@@ -53,7 +53,7 @@ class RobustnessStudy(Study[RobustnessStudyConfig, dict[int, dict[str, Any]]]):
     @classmethod
     def tiny(cls) -> RobustnessStudyConfig:
         """The packaged policy alone, on four prompts."""
-        return RobustnessStudyConfig(policies=(), prompts=4, perturbations=("reworded", "renamed"), resamples=100)
+        return RobustnessStudyConfig(arms=(), prompts_a_seed=4, perturbations=("reworded", "renamed"), resamples=100)
 
     def finished(self, seed: int) -> bool:
         """Whether the rows of the seed are there."""
@@ -61,7 +61,7 @@ class RobustnessStudy(Study[RobustnessStudyConfig, dict[int, dict[str, Any]]]):
 
     def run_seed(self, seed: int, say: Say) -> None:
         """Every policy under every change, then every reward source against spoilt answers of the SFT policy."""
-        world = _World(make_items(self.settings.prompts, seed=seed, split="robustness"), self.settings, seed)
+        world = _World(make_items(self.settings.prompts_a_seed, seed=seed, split="robustness"), self.settings, seed)
         rows: list[dict[str, Any]] = []
         ordinary: dict[str, str] = {}
         for name, folder in self._folders(seed).items():
@@ -72,7 +72,7 @@ class RobustnessStudy(Study[RobustnessStudyConfig, dict[int, dict[str, Any]]]):
                 after = world.answered(policy, records)
                 rows += [row.as_dict() for row in stress(name, change, plain, after, truth=world.true_score)]
             say(f"{name} under {len(world.changed)} changes")
-        sources = [(arm, source) for arm in self.settings.policies for source in self._sources(arm, seed)]
+        sources = [(arm, source) for arm in self.settings.arms for source in self._sources(arm, seed)]
         probes = [
             {**row.as_dict(), "source": f"{row.source} ({arm})"}
             for arm, source in sources
@@ -97,14 +97,14 @@ class RobustnessStudy(Study[RobustnessStudyConfig, dict[int, dict[str, Any]]]):
 
     def _folders(self, seed: int) -> dict[str, Path]:
         folders = {SFT: policy_checkpoint()}
-        for arm in self.settings.policies:
-            folders[arm] = self.settings.arms / arm / f"seed-{seed}" / "checkpoints" / "best"
+        for arm in self.settings.arms:
+            folders[arm] = self.settings.runs / arm / f"seed-{seed}" / "checkpoints" / "best"
             if not folders[arm].exists():
-                raise DataError(f"{folders[arm]} is absent; run the study of the arms first, or set arms=FOLDER.")
+                raise DataError(f"{folders[arm]} is absent; run the study of the arms first, or set runs=FOLDER.")
         return folders
 
     def _sources(self, arm: str, seed: int) -> Iterator[Any]:
-        folder = self.settings.arms / "reward_models" / f"{arm}-seed-{seed}"
+        folder = self.settings.runs / "reward_models" / f"{arm}-seed-{seed}"
         best = folder / "checkpoints" / "best"
         yield from load_sources(str(best if best.exists() else folder), device="cpu")
 

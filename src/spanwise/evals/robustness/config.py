@@ -16,7 +16,7 @@ class RobustnessConfig(Config):
     """`spanwise evaluate robustness`: changed prompts against policies, worthless answers against reward sources."""
 
     prompts: Path
-    """JSONL file of prompts; the first `limit` of them are used."""
+    """JSONL file of prompts; the first `max_prompts` of them are used."""
     policies: dict[str, str] = Field(default_factory=dict[str, str])
     """Policies to hold against changed prompts, by name: folders or Hub names."""
     responses: Path | None = None
@@ -31,7 +31,7 @@ class RobustnessConfig(Config):
     """How answers are spoilt."""
     paraphraser: EndpointConfig | None = None
     """A language model that rewords the prompts (perturbation `paraphrased`); what it does not answer is left out."""
-    limit: int = Field(default=64, ge=2)
+    max_prompts: int = Field(default=64, ge=2)
     """Most prompts."""
     answering: AnswerConfig = AnswerConfig()
     """How policies answer."""

@@ -66,7 +66,7 @@ def robustness(
     `client` stands in for the paraphraser's endpoint. Raises DataError where there are fewer than two prompts.
     """
     everything = load_prompts(config.prompts)
-    records = dict(list(everything.items())[: config.limit])
+    records = dict(list(everything.items())[: config.max_prompts])
     if len(records) < 2:
         raise DataError(f"{config.prompts}: holds {len(records)} prompt; intervals need two at least.")
     changed = {name: perturbed(records, name, seed=config.seed) for name in config.perturbations}
