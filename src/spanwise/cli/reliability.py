@@ -32,7 +32,7 @@ def reliability(
     output: Annotated[
         Path | None, output_option("Feedback file to write: one record an item, with soft labels to train on.")
     ] = None,
-    level: Annotated[str, typer.Option(help="The segments on which marks are judged.")] = "sub-sentence",
+    density: Annotated[str, typer.Option(help="The segments on which marks are judged.")] = "sub-sentence",
     method: Annotated[
         str,
         typer.Option(help=f"How votes are weighed: {', '.join(get_args(CrowdMethod))} (crowd-kit's the last three)."),
@@ -49,7 +49,9 @@ def reliability(
     """
     if output is not None:
         check_distinct(*files, output)
-    found = weigh_annotators(records_of(files, field="FILE"), level=level, method=_method(method), item_cost=item_cost)
+    found = weigh_annotators(
+        records_of(files, field="FILE"), density=density, method=_method(method), item_cost=item_cost
+    )
     if output is not None:
         write_records(output, found.consensus)
     if as_json:

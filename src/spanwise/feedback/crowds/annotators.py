@@ -93,14 +93,14 @@ class Reliability:
 def weigh_annotators(
     records: Sequence[FeedbackRecord],
     *,
-    level: str = "sub-sentence",
+    density: str = "sub-sentence",
     method: CrowdMethod = "dawid-skene",
     item_cost: float = 1.0,
     item_of: Callable[[FeedbackRecord], Hashable] | None = None,
 ) -> Reliability:
     """Weighs what several people said of the same responses, each in a record of their own.
 
-    Marks are read as judgements of the segments of `level`. A new item costs as much as `item_cost` annotations, beside
+    Marks are read as judgements of the segments of `density`. A new item costs as much as `item_cost` annotations, beside
     those that it gets. Records are of one item where `item_of` says the same; without it, prompt and responses do.
     Raises DataError for records without an annotator, and where nobody judged what somebody else did.
     """
@@ -109,7 +109,7 @@ def weigh_annotators(
     if not overlapping:
         raise DataError("No two annotators judged the same responses; reliability needs work that overlaps.")
     people = sorted({name for group in groups for name in group})
-    cut = get_segmenter(level)
+    cut = get_segmenter(density)
     categories = sorted({m.category for group in groups for r in group.values() for m in _blame(r)})
     tables = {name: _Table.of(_segment_votes(groups, name, cut), people) for name in categories}
     tables[PAIRS] = _Table.of(_pair_votes(groups), people)
