@@ -101,8 +101,9 @@ def weigh_annotators(
     """Weighs what several people said of the same responses, each in a record of their own.
 
     Marks are read as judgements of the segments of `density`. A new item costs as much as `item_cost` annotations,
-    beside those that it gets. Records are of one item where `item_of` says the same; without it, prompt and responses
-    do. Raises DataError for records without an annotator, and where nobody judged what somebody else did.
+    beside those that it gets. Records are of one item where `item_of` says the same; without it, prompt and
+    responses do.
+    Raises DataError for records without an annotator, and where nobody judged what somebody else did.
     """
     groups = _groups(records, item_of or _content)
     overlapping = sum(len(group) > 1 for group in groups)
