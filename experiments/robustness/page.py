@@ -18,7 +18,8 @@ def robustness_page(by_seed: BySeed, command: str) -> str:
         f"Made by `{command}` at commit {this_commit()} on {today()}, seeds {', '.join(map(str, by_seed))}, on "
         f"{this_machine()}, one thread, in the simulated world. The arms of the study answer prompts greedily, "
         "unchanged and changed by rule; the oracle knows the true score of each answer (+1 for a right clause, -1 for "
-        "an error or a missing fact). Intervals are Student's over seeds, 95 %; a change is paired by prompt.",
+        "an error or a missing fact). Intervals are Student's over seeds, 95 %; a change is paired by prompt. "
+        "What no longer fits the window of 384 tokens is left out, which is nearly all with longer passages.",
         "## True score under changed prompts",
         _true_scores(by_seed),
         "\n".join(f"- {name} ({p.kind}): {p.sentence}" for name, p in PERTURBATIONS.items()),
