@@ -8,7 +8,6 @@ learns them, and it is judged on exact labels of other answers.
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
@@ -18,8 +17,8 @@ from threadpoolctl import threadpool_limits
 
 from experiments.annotators.page import annotators_page
 from experiments.annotators.results import Condition, Outcome
-from experiments.lib.study import Say, Study
-from spanwise.core import Config, numpy_generator, write_json, write_text
+from experiments.lib.study import PagedStudy, Say
+from spanwise.core import Config, numpy_generator, write_json
 from spanwise.feedback import FeedbackRecord
 from spanwise.feedback.crowds import CrowdMethod, weigh_annotators
 from spanwise.models import Policy, Sampling
@@ -80,9 +79,11 @@ class AnnotatorsConfig(Config):
     """How the heads are fitted."""
 
 
-class Annotators(Study[AnnotatorsConfig, dict[int, list[Outcome]]]):
+class Annotators(PagedStudy[AnnotatorsConfig, dict[int, list[Outcome]]]):
     """One file of outcomes a seed."""
 
+    rows = "outcomes"
+    name = "annotators"
     threads = 1
 
     @classmethod
@@ -95,10 +96,6 @@ class Annotators(Study[AnnotatorsConfig, dict[int, list[Outcome]]]):
         """A few answers."""
         return AnnotatorsConfig(marked_prompts=12, answers=1, test_prompts=10)
 
-    def finished(self, seed: int) -> bool:
-        """Whether the outcomes of the seed are there."""
-        return self._file(seed).exists()
-
     def run_seed(self, seed: int, say: Say) -> None:
         """Marks, weighs, fits and judges under every condition."""
         with threadpool_limits(1):
@@ -108,23 +105,16 @@ class Annotators(Study[AnnotatorsConfig, dict[int, list[Outcome]]]):
             for condition in CONDITIONS:
                 outcomes += bench.outcomes(condition)
                 say(str(condition))
-        write_json(self._file(seed), [outcome.model_dump() for outcome in outcomes])
+        write_json(self.file(seed), [outcome.model_dump() for outcome in outcomes])
 
     def summarise(self, seeds: Sequence[int], say: Say, *, command: str) -> dict[int, list[Outcome]]:  # noqa: ARG002
         """The outcomes of all seeds."""
-        read = {seed: json.loads(self._file(seed).read_text()) for seed in seeds}
+        read = {seed: json.loads(self.file(seed).read_text()) for seed in seeds}
         return {seed: [Outcome.model_validate(row) for row in rows] for seed, rows in read.items()}
 
-    def pages(self, result: dict[int, list[Outcome]], say: Say, *, command: str) -> None:
-        """The page, beside the outcomes and where --docs says."""
-        text = annotators_page(result, command)
-        write_text(self.place.output / "annotators.md", text)
-        if self.place.docs:
-            write_text(self.place.docs, text)
-        say(f"\n{text}")
-
-    def _file(self, seed: int) -> Path:
-        return self.place.output / f"outcomes-{seed}.json"
+    def page(self, result: dict[int, list[Outcome]], command: str) -> str:
+        """The page in Markdown."""
+        return annotators_page(result, command)
 
 
 class Bench:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
-from spanwise.core import Config, ConfigError
+from spanwise.core import Config, ConfigError, write_text
 
 SettingsT = TypeVar("SettingsT", bound=Config)
 ResultT = TypeVar("ResultT")
@@ -73,3 +73,31 @@ class Study(ABC, Generic[SettingsT, ResultT]):
     @abstractmethod
     def pages(self, result: ResultT, say: Say, *, command: str) -> None:
         """Writes results and pages, and says the verdicts."""
+
+
+class PagedStudy(Study[SettingsT, ResultT]):
+    """A study with one file a seed and one page in Markdown, which is printed and written beside them and to --docs."""
+
+    rows: ClassVar[str] = "rows"
+    """What the files of the seeds are called."""
+    name: ClassVar[str]
+    """What the page is called."""
+
+    def finished(self, seed: int) -> bool:
+        """Whether the file of the seed is there."""
+        return self.file(seed).exists()
+
+    def file(self, seed: int) -> Path:
+        """What a seed leaves."""
+        return self.place.output / f"{self.rows}-{seed}.json"
+
+    @abstractmethod
+    def page(self, result: ResultT, command: str) -> str:
+        """The page as a function of the results."""
+
+    def pages(self, result: ResultT, say: Say, *, command: str) -> None:
+        """The page, beside the rows and where --docs says."""
+        text = self.page(result, command)
+        for path in filter(None, (self.place.output / f"{self.name}.md", self.place.docs)):
+            write_text(path, text)
+        say(f"\n{text}")

@@ -7,17 +7,16 @@ measured whether rewards learnt from preferences alone say where.
 
 import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from pydantic import Field
 
 from experiments.lib.encoder import load_encoder
-from experiments.lib.study import Say, Study
+from experiments.lib.study import PagedStudy, Say
 from experiments.qa_feedback.data import folds_by_question, load_feedback
 from experiments.reward_sources.measure import Marked, SourceRow, measure
 from experiments.reward_sources.page import reward_sources_page
 from experiments.reward_sources.sources import OWN, Named, Teaching, from_feedback, implicit, pooled_by_phrase
-from spanwise.core import Config, numpy_generator, write_json, write_text
+from spanwise.core import Config, numpy_generator, write_json
 from spanwise.feedback import FeedbackRecord, Sample
 from spanwise.models import Policy, Sampling
 from spanwise.quickstart import collect_feedback, sample_texts
@@ -53,9 +52,10 @@ class RewardSourcesConfig(Config):
     """Records of QA-Feedback, half to learn from and half to judge; 0 leaves them out."""
 
 
-class RewardSources(Study[RewardSourcesConfig, dict[int, list[SourceRow]]]):
+class RewardSources(PagedStudy[RewardSourcesConfig, dict[int, list[SourceRow]]]):
     """One file of rows a seed."""
 
+    name = "reward_sources"
     threads = 1
 
     @classmethod
@@ -69,32 +69,21 @@ class RewardSources(Study[RewardSourcesConfig, dict[int, list[SourceRow]]]):
         few = FittingConfig(method="linear", strengths=(0.1,), state_scales=(0.1,))
         return RewardSourcesConfig(prompts=12, test_prompts=6, fitting=few, dpo=DPOConfig(), real_records=0)
 
-    def finished(self, seed: int) -> bool:
-        """Whether the rows of the seed are there."""
-        return self._file(seed).exists()
-
     def run_seed(self, seed: int, say: Say) -> None:
         """Trains and measures all sources of the seed."""
         rows = list(self._simulated(seed, say))
         if self.settings.real_records:
             rows += self._real(seed, say)
-        write_json(self._file(seed), [row.model_dump() for row in rows])
+        write_json(self.file(seed), [row.model_dump() for row in rows])
 
     def summarise(self, seeds: Sequence[int], say: Say, *, command: str) -> dict[int, list[SourceRow]]:  # noqa: ARG002
         """The rows of all seeds."""
-        read = {seed: json.loads(self._file(seed).read_text()) for seed in seeds}
+        read = {seed: json.loads(self.file(seed).read_text()) for seed in seeds}
         return {seed: [SourceRow.model_validate(row) for row in rows] for seed, rows in read.items()}
 
-    def pages(self, result: dict[int, list[SourceRow]], say: Say, *, command: str) -> None:
-        """The page, beside the rows and where --docs says."""
-        text = reward_sources_page(result, command)
-        write_text(self.place.output / "reward_sources.md", text)
-        if self.place.docs:
-            write_text(self.place.docs, text)
-        say(f"\n{text}")
-
-    def _file(self, seed: int) -> Path:
-        return self.place.output / f"rows-{seed}.json"
+    def page(self, result: dict[int, list[SourceRow]], command: str) -> str:
+        """The page in Markdown."""
+        return reward_sources_page(result, command)
 
     def _simulated(self, seed: int, say: Say) -> Iterator[SourceRow]:
         settings, start = self.settings, str(policy_checkpoint())

@@ -12,9 +12,9 @@ from typing import Any
 
 from pydantic import Field
 
-from experiments.lib.study import Say, Study
+from experiments.lib.study import PagedStudy, Say
 from experiments.robustness.page import robustness_page
-from spanwise.core import Config, DataError, write_json, write_text
+from spanwise.core import Config, DataError, write_json
 from spanwise.evals.robustness import PERTURBATIONS, perturbed, probe_sources, stress
 from spanwise.feedback import PromptRecord
 from spanwise.models import AnswerConfig, Policy, Sampling, answer_all, fits
@@ -40,9 +40,10 @@ class RobustnessStudyConfig(Config):
     """Draws of the bootstrap within a seed."""
 
 
-class RobustnessStudy(Study[RobustnessStudyConfig, dict[int, dict[str, Any]]]):
+class RobustnessStudy(PagedStudy[RobustnessStudyConfig, dict[int, dict[str, Any]]]):
     """One file of rows a seed."""
 
+    name = "robustness"
     threads = 1
 
     @classmethod
@@ -54,10 +55,6 @@ class RobustnessStudy(Study[RobustnessStudyConfig, dict[int, dict[str, Any]]]):
     def tiny(cls) -> RobustnessStudyConfig:
         """The packaged policy alone, on four prompts."""
         return RobustnessStudyConfig(arms=(), prompts_a_seed=4, perturbations=("reworded", "renamed"), resamples=100)
-
-    def finished(self, seed: int) -> bool:
-        """Whether the rows of the seed are there."""
-        return self._file(seed).exists()
 
     def run_seed(self, seed: int, say: Say) -> None:
         """Every policy under every change, then every reward source against spoilt answers of the SFT policy."""
@@ -78,22 +75,15 @@ class RobustnessStudy(Study[RobustnessStudyConfig, dict[int, dict[str, Any]]]):
             for arm, source in sources
             for row in probe_sources([source], world.records, ordinary, truth=world.true_score)
         ]
-        write_json(self._file(seed), {"stress": rows, "probes": probes})
+        write_json(self.file(seed), {"stress": rows, "probes": probes})
 
     def summarise(self, seeds: Sequence[int], say: Say, *, command: str) -> dict[int, dict[str, Any]]:  # noqa: ARG002
         """The rows of all seeds."""
-        return {seed: json.loads(self._file(seed).read_text()) for seed in seeds}
+        return {seed: json.loads(self.file(seed).read_text()) for seed in seeds}
 
-    def pages(self, result: dict[int, dict[str, Any]], say: Say, *, command: str) -> None:
-        """The page, beside the rows and where --docs says."""
-        text = robustness_page(result, command)
-        write_text(self.place.output / "robustness.md", text)
-        if self.place.docs:
-            write_text(self.place.docs, text)
-        say(f"\n{text}")
-
-    def _file(self, seed: int) -> Path:
-        return self.place.output / f"rows-{seed}.json"
+    def page(self, result: dict[int, dict[str, Any]], command: str) -> str:
+        """The page in Markdown."""
+        return robustness_page(result, command)
 
     def _folders(self, seed: int) -> dict[str, Path]:
         folders = {SFT: policy_checkpoint()}
