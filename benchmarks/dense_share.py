@@ -10,13 +10,12 @@ thread; the best of several rounds in turn.
 import argparse
 import json
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from ppo_shape import Shape, make_policy
-from recorded import record
+from recorded import best, record
 from rich.console import Console
 
 from spanwise.rl.algorithms import dense_advantages
@@ -45,16 +44,6 @@ def pass_of(shape: Shape) -> Callable[[], object]:
         model(input_ids=ids, labels=ids).loss.backward()
 
     return run
-
-
-def best(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    found = dict.fromkeys(ways, float("inf"))
-    for _ in range(rounds):
-        for name, way in ways.items():
-            start = time.process_time()
-            way()
-            found[name] = min(found[name], time.process_time() - start)
-    return found
 
 
 def measure(shape: Shape, answers: int, rounds: int) -> dict[str, Any]:

@@ -10,13 +10,11 @@ rounds in turn. The text side by itself is in `reward_text_path.py`.
 import argparse
 import json
 import sys
-import time
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from ppo_shape import Shape, make_tokenizer
-from recorded import record
+from recorded import best, record
 from rich.console import Console
 from transformers import LlamaModel
 
@@ -63,16 +61,6 @@ def token_spans(sample: Sample) -> list[Span]:
         spans.append(Span(start, start + len(word)))
         start += len(word) + 1
     return spans
-
-
-def best(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    found = dict.fromkeys(ways, float("inf"))
-    for _ in range(rounds):
-        for name, way in ways.items():
-            start = time.process_time()
-            way()
-            found[name] = min(found[name], time.process_time() - start)
-    return found
 
 
 def measure(shape: Shape, *, count: int, sources: int, words: int, rounds: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ A file of a Git repository is known by its blob id, which the repository's tree 
 first download is recorded in `SHA256SUMS` beside it, and another later is refused.
 """
 
+import argparse
 import gzip
 import hashlib
 import shutil
@@ -24,6 +25,15 @@ class UpstreamFile:
     name: str
     address: str
     blob: str | None = None
+
+
+def fetch_by_command(files: Sequence[UpstreamFile], about: str | None, whose: str) -> None:
+    """The command of a recipe that gets its files into `--out`; `whose` ends the sentence that says they are there."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="folder for the files")
+    options = parser.parse_args()
+    fetch_all(files, options.out)
+    print(f"{len(files)} files in {options.out} are those {whose}.")
 
 
 def fetch_all(files: Sequence[UpstreamFile], folder: Path) -> None:

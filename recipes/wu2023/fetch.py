@@ -5,10 +5,7 @@
 Needs the network and some 60 MB. With files that lie there already, perhaps as .gz, it only checks them.
 """
 
-import argparse
-from pathlib import Path
-
-from recipes.lib.upstream import UpstreamFile, fetch_all
+from recipes.lib.upstream import UpstreamFile, fetch_by_command
 
 COMMIT = "a1469d4eba0b3754bcb343beb88f0aca24bf4848"
 """Of allenai/FineGrainedRLHF, Apache-2.0."""
@@ -25,13 +22,5 @@ BLOBS = {
 FILES = tuple(UpstreamFile(name, f"{FOLDER}/{name}", blob) for name, blob in BLOBS.items())
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="folder for the files")
-    options = parser.parse_args()
-    fetch_all(FILES, options.out)
-    print(f"{len(FILES)} files in {options.out} are those of the authors.")
-
-
 if __name__ == "__main__":
-    main()
+    fetch_by_command(FILES, __doc__, "of the authors")

@@ -5,10 +5,7 @@
 Needs the network and some 40 MB. CC BY-NC 4.0. Run again, it only checks what lies there against `SHA256SUMS`.
 """
 
-import argparse
-from pathlib import Path
-
-from recipes.lib.upstream import UpstreamFile, fetch_all
+from recipes.lib.upstream import UpstreamFile, fetch_by_command
 
 FOLDER = "https://huggingface.co/datasets/tatsu-lab/alpaca_farm/resolve/main"
 NAMES = (
@@ -22,13 +19,5 @@ NAMES = (
 FILES = tuple(UpstreamFile(name, f"{FOLDER}/{name}") for name in NAMES)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="folder for the files")
-    options = parser.parse_args()
-    fetch_all(FILES, options.out)
-    print(f"{len(FILES)} files in {options.out} are those that were first downloaded.")
-
-
 if __name__ == "__main__":
-    main()
+    fetch_by_command(FILES, __doc__, "that were first downloaded")
