@@ -17,7 +17,7 @@ from .reliability import interval_of_mean as interval_of_mean
 from .reliability import reliabilities as reliabilities
 from .spread import Spread as Spread
 from .stand_ins import RULE as RULE
-from .stand_ins import Reliability as Reliability
+from .stand_ins import StandInReport as StandInReport
 from .stand_ins import compare_marks as compare_marks
 from .validation import EditRules as EditRules
 from .validation import Judge as Judge

@@ -45,7 +45,7 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
-class CategoryReliability:
+class CategoryStandIn:
     """One category."""
 
     category: str
@@ -65,7 +65,7 @@ class CategoryReliability:
 
 
 @dataclass(frozen=True, slots=True)
-class Reliability:
+class StandInReport:
     """The whole report."""
 
     answers: int
@@ -73,7 +73,7 @@ class Reliability:
     only_people: int
     only_other: int
     """Answers that only one side marked."""
-    categories: tuple[CategoryReliability, ...]
+    categories: tuple[CategoryStandIn, ...]
     """Every category that either side marks, and "any error" of all of them together."""
     rule: str = RULE
 
@@ -108,7 +108,7 @@ def compare_marks(
     cost: float | None = None,
     resamples: int = 1000,
     seed: int = 0,
-) -> Reliability:
+) -> StandInReport:
     """Compares marks with people's on answers that both marked, told by prompt and text; praise is left out."""
     pairs, only_people, only_other = _paired(people, other)
     names = sorted({mark.category for pair in pairs for response in pair for mark in _blaming(response)})
@@ -118,7 +118,7 @@ def compare_marks(
         _category(name, pairs, weights.astype(float), cost, {"resamples": resamples, "seed": seed})
         for name in ([*names, ANY] if pairs else [])
     )
-    return Reliability(len(pairs), only_people, only_other, judged)
+    return StandInReport(len(pairs), only_people, only_other, judged)
 
 
 def _paired(people: Sequence[FeedbackRecord], other: Sequence[FeedbackRecord]) -> tuple[list[_Pair], int, int]:
@@ -139,7 +139,7 @@ def _paired(people: Sequence[FeedbackRecord], other: Sequence[FeedbackRecord]) -
 
 def _category(
     name: str, pairs: Sequence[_Pair], weights: Counts, cost: float | None, options: Mapping[str, int]
-) -> CategoryReliability:
+) -> CategoryStandIn:
     rows = np.array([_span_counts(pair, name) for pair in pairs], dtype=float)
     people, other, found = (int(total) for total in rows.sum(axis=0))
     precision, recall = _rate(rows[:, 2], rows[:, 1], weights), _rate(rows[:, 2], rows[:, 0], weights)
@@ -151,7 +151,7 @@ def _category(
         resamples=options["resamples"],
         seed=options["seed"],
     )
-    return CategoryReliability(
+    return CategoryStandIn(
         name, people, other, found, precision, recall, auroc, alpha,
         cost_per_error=cost / found if cost is not None and found else None,
         verdict=verdict(people, precision=precision, recall=recall, auroc=auroc, alpha=alpha),

@@ -26,7 +26,7 @@ from spanwise.feedback import (
     load_or_raise,
     write_records,
 )
-from spanwise.feedback.statistics import Reliability, compare_marks
+from spanwise.feedback.statistics import StandInReport, compare_marks
 from spanwise.llm.answers import Unusable, Usable
 from spanwise.llm.chat import ChatClient
 from spanwise.llm.critics.config import CritiqueConfig
@@ -74,7 +74,7 @@ class CritiqueReport:
     input_tokens: int
     output_tokens: int
     cost: float | None
-    reliability: Reliability | None = None
+    reliability: StandInReport | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The figures, for JSON output."""
